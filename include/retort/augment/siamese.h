@@ -1,0 +1,59 @@
+// Differentiable siamese augmentation (Zhao and Bilen, ICML 2021). Parameters are drawn on the host,
+// one row a draw; one fixed sequence of tensor operations applies any row, so the same row gives the
+// same transformation to real and synthetic images, and the gradient flows through to the images.
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "retort/core/random.h"
+
+namespace retort::augment {
+
+/// Columns of a parameter row, float32. A value of identity() leaves the image exactly as it is.
+enum Column : int64_t {
+  kMap = 0,         ///< 6: the 2x3 sampling map of scale and rotate, row-major
+  kShiftRows = 6,   ///< out[i, j] = in[i + rows, j + columns], zero outside
+  kShiftColumns = 7,
+  kBoxTop = 8,      ///< rows top..bottom-1 and columns left..right-1 are zeroed (after clipping)
+  kBoxBottom = 9,
+  kBoxLeft = 10,
+  kBoxRight = 11,
+  kFlip = 12,        ///< 1: mirrored left to right
+  kBrightness = 13,  ///< added
+  kSaturation = 14,  ///< factor about the mean over channels
+  kContrast = 15,    ///< factor about the mean over the image
+  kColumns = 16,
+};
+
+/// The operations to choose from and how many are applied.
+struct Strategy {
+  std::vector<std::string> operations;  ///< of color, crop, cutout, flip, scale, rotate
+  bool all = false;                     ///< false: one picked at random; true: all, in order
+};
+
+/// From "color_crop_cutout_flip_scale_rotate", "none" or empty; a leading "all:" applies all of
+/// them. ConfigError with the accepted words.
+Strategy parse_strategy(const std::string& text);
+
+/// The published default for a data set: digits are not flipped.
+std::string default_strategy(const std::string& dataset_name);
+
+/// One row [1, 16]: one draw for a whole batch (siamese). Images are height x width.
+at::Tensor draw_shared(const Strategy& strategy, int64_t height, int64_t width, Stream& stream);
+
+/// `count` rows [count, 16]: one operation for the mini-batch, its parameters drawn per image.
+at::Tensor draw_each(const Strategy& strategy, int64_t count, int64_t height, int64_t width,
+                     Stream& stream);
+
+/// The row that changes nothing, [1, 16].
+at::Tensor identity();
+
+/// Applies rows to images [N, C, H, W]; `rows` is [N, 16] or [1, 16] (shared), on the images'
+/// device. Order: color, shift, box, flip, map. Differentiable once with respect to the images.
+at::Tensor apply(const at::Tensor& images, const at::Tensor& rows);
+
+}  // namespace retort::augment

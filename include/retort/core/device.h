@@ -1,0 +1,39 @@
+// The machine: device, threads, memory.
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <string>
+
+namespace retort {
+
+/// "cpu", "cuda" or "cuda:1"; ConfigError on other words, ResourceError where the device is absent.
+at::Device parse_device(const std::string& text);
+
+/// Processors this process may use (affinity and control group counted).
+int available_threads();
+
+/// Uses `threads` threads in libtorch and its BLAS; 0 means all available. Returns the number.
+/// Debian's libtorch would start with one.
+int use_threads(int64_t threads);
+
+/// Largest resident memory of this process so far, in bytes.
+int64_t peak_memory_bytes();
+
+/// True where BLAS is OpenBLAS or MKL; the reference BLAS is 25 to 50 times slower.
+bool fast_blas();
+
+/// RAII: this thread's libtorch work and BLAS run on `threads` threads until destruction.
+class ThreadScope {
+ public:
+  explicit ThreadScope(int threads);
+  ThreadScope(const ThreadScope&) = delete;
+  ThreadScope& operator=(const ThreadScope&) = delete;
+  ~ThreadScope();
+
+ private:
+  int before_;
+};
+
+}  // namespace retort

@@ -1,0 +1,75 @@
+// What the readers produce: images as bytes, labels, class names. No torch here.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace retort::data {
+
+/// N images, uint8, [N, C, H, W] in one block, with their class labels.
+struct RawImages {
+  std::vector<uint8_t> pixels;
+  std::vector<int64_t> labels;
+  int64_t size() const { return static_cast<int64_t>(labels.size()); }
+};
+
+/// Per-channel mean and standard deviation of pixels scaled to [0, 1].
+struct Normalisation {
+  std::vector<double> mean;
+  std::vector<double> deviation;
+};
+
+/// A labelled image set as read. Labels index class_names.
+struct RawDataset {
+  std::string name;    ///< "cifar10", "mnist", "folder", ...
+  std::string reader;  ///< which reader took it, for people: "CIFAR-10 binary"
+  int64_t channels = 0, height = 0, width = 0;
+  std::vector<std::string> class_names;
+  std::vector<std::string> class_ids;  ///< wnids or folder names, where they differ; else empty
+  RawImages train;
+  RawImages test;  ///< empty where the source has none: split off later, seeded
+  std::optional<Normalisation> published;  ///< of the named sets
+  std::vector<std::string> notes;          ///< what a user should know ("test part split off: ...")
+};
+
+/// What a reader may need to know.
+struct ReadOptions {
+  int64_t resolution = 0;       ///< side to resize and centre-crop to; 0: as they are (folders of
+                                ///< mixed sizes then refuse and say so)
+  bool greyscale = false;       ///< one channel
+  bool coarse_labels = false;   ///< CIFAR-100: 20 superclasses in place of 100
+  std::vector<std::string> classes;  ///< subset: names, indices, wnids or one named list; empty: all
+};
+
+/// A reader of one layout.
+struct Reader {
+  std::string name;     ///< "cifar10-binary"
+  std::string summary;  ///< one line for people: what files it looks for
+  bool (*recognises)(const std::filesystem::path& folder);
+  RawDataset (*read)(const std::filesystem::path& folder, const ReadOptions& options);
+};
+
+/// All readers in the order in which they are asked.
+const std::vector<Reader>& readers();
+
+/// Reads the data set at `path` (a folder, or one .npz file) with the first reader that recognises
+/// it, keeps the asked classes (relabelled 0..n-1 in the asked order; for a named list, its order),
+/// and checks that every label is in range and every class has training images. DataError naming
+/// the file and record otherwise; ConfigError for unknown classes.
+RawDataset read_dataset(const std::filesystem::path& path, const ReadOptions& options);
+
+/// The built-in set: ten classes of drawn shapes, 3x32x32, 10,000 training and 2,000 test images,
+/// the same bytes every time. `scale` below 1 makes a proportionally smaller one (for tests).
+RawDataset make_shapes(double scale = 1.0);
+
+/// A named list of classes ("imagenette"): ImageNet indices with wnids and names.
+struct ClassList {
+  std::string name;
+  std::vector<int64_t> imagenet_indices;
+};
+const std::vector<ClassList>& class_lists();
+
+}  // namespace retort::data

@@ -1,0 +1,63 @@
+// Judging a set: fresh students trained on it, tested once, beside a random subset of the same size.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "retort/core/options.h"
+#include "retort/core/progress.h"
+#include "retort/core/stop.h"
+#include "retort/data/dataset.h"
+#include "retort/synthetic/bundle.h"
+#include "retort/train/trainer.h"
+
+namespace retort::eval {
+
+/// A named way of training students.
+struct Protocol {
+  std::string name;
+  std::string summary;
+  train::TrainOptions training;  ///< augmentation "auto": the bundle's own
+};
+const std::vector<Protocol>& protocols();
+
+/// One group of students of one network on one training set.
+struct Result {
+  std::string subject;   ///< "distilled", "random", "whole set"
+  std::string network;
+  std::vector<double> accuracies;  ///< fractions, in student order
+  double mean() const;
+  double deviation() const;  ///< population standard deviation
+  double seconds = 0;
+};
+
+struct EvalOptions {
+  std::vector<std::string> networks;  ///< empty: the bundle's own
+  int64_t students = 3;
+  std::string protocol;               ///< empty: the bundle's own
+  bool random_baseline = true;
+  bool whole_set = false;
+  std::string part = "test";          ///< test | validation
+  int64_t seed = 0;
+  void declare(OptionSet& options);
+};
+
+/// All that an evaluation found.
+struct Evaluation {
+  std::string protocol, part;
+  int64_t students = 0;
+  int64_t training_images = 0;
+  bool soft_labels = false;
+  std::vector<Result> results;
+};
+
+/// Trains and tests. Student i of a network has the same initial parameters for every subject, so
+/// subjects are compared on equal starts. Random subsets differ between students. StateError where
+/// the bundle and the data do not fit (classes, shape).
+Evaluation evaluate(const synthetic::Bundle& bundle, const data::Dataset& data,
+                    const EvalOptions& options, at::Device device, ProgressStyle style,
+                    const StopFlag* stop = nullptr);
+
+}  // namespace retort::eval

@@ -1,0 +1,99 @@
+// What a method is: an Objective driven by the one distillation loop, or a Builder that makes a set
+// directly. docs/adding_a_method.md walks through one.
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "retort/core/options.h"
+#include "retort/core/share.h"
+#include "retort/core/tensor_file.h"
+#include "retort/data/dataset.h"
+#include "retort/nets/network.h"
+#include "retort/synthetic/parametrisation.h"
+
+namespace retort::methods {
+
+/// What a method works with. All of it outlives the objective.
+struct Context {
+  const data::Dataset& data;
+  const nets::Network& network;
+  const synthetic::Geometry& geometry;
+  std::string augmentation;  ///< a DSA strategy
+  uint64_t seed = 0;
+  at::Device device;
+  Share share = {};
+};
+
+/// The synthetic set as an objective sees it: decoded images, grouped by class.
+struct View {
+  at::Tensor images;             ///< [M, C, H, W], no graph
+  at::Tensor labels;             ///< int64 [M]
+  std::vector<int64_t> offsets;  ///< class c is rows offsets[c]..offsets[c + 1] - 1
+};
+
+/// What an objective gives back.
+struct Cotangents {
+  double loss = 0;    ///< printed and recorded
+  at::Tensor images;  ///< dL/dX, [M, C, H, W]
+};
+
+/// A scalar to descend, one value an iteration.
+class Objective {
+ public:
+  virtual ~Objective() = default;
+  /// Draws what iteration `iteration` needs; every draw is keyed by it.
+  virtual void begin(int64_t iteration) = 0;
+  /// Loss and cotangents at the set as it is; may be called several times an iteration.
+  virtual Cotangents cotangents(const View& view) = 0;
+  /// Image steps within one iteration (DC's matching steps); most have one.
+  virtual int64_t steps() const { return 1; }
+  /// All that it must resume with at the start of an iteration; most have none.
+  virtual TensorMap state() const { return {}; }
+  virtual void restore(const TensorMap&) {}
+};
+
+/// A set made from real images without descent: which training rows, class after class.
+class Builder {
+ public:
+  virtual ~Builder() = default;
+  /// geometry.counts[c] rows of class c for every class, in the order of the set.
+  virtual std::vector<int64_t> build() = 0;
+};
+
+/// Settings of the outer loop that a method suggests; flags and recipes override them.
+struct LoopDefaults {
+  int64_t iterations = 1000;
+  double image_learning_rate = 1.0;
+  double image_momentum = 0.5;
+  std::string initialisation = "real";
+  std::string network = "convnet";
+};
+
+/// A method: its options, and its objective or builder. Made anew for every run.
+class Method {
+ public:
+  virtual ~Method() = default;
+  virtual void declare(OptionSet&) {}
+  virtual LoopDefaults defaults() const { return {}; }
+  /// Where it differs from the reference code or paper, one sentence each.
+  virtual std::vector<std::string> deviations() const { return {}; }
+  /// One of the two is not null.
+  virtual std::unique_ptr<Objective> objective(const Context&) { return nullptr; }
+  virtual std::unique_ptr<Builder> builder(const Context&) { return nullptr; }
+};
+
+/// A row of the table of methods.
+struct MethodEntry {
+  std::string name;
+  std::string summary;
+  std::string paper;
+  std::unique_ptr<Method> (*make)();
+};
+const std::vector<MethodEntry>& method_table();
+
+}  // namespace retort::methods

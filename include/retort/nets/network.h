@@ -1,0 +1,165 @@
+// A network as a pure function of a flat parameter vector. theta is one tensor [P], or [G, P] for G
+// networks side by side; running statistics are `state`, never in theta. Calls mutate nothing.
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "retort/core/random.h"
+#include "retort/losses/losses.h"
+
+namespace retort::nets {
+
+/// One parameter or running statistic inside a flat vector.
+struct Slot {
+  std::string name;  ///< "block1.conv.weight"
+  std::vector<int64_t> shape;
+  int64_t offset = 0;
+  int64_t count = 0;
+  enum class Start { kUniform, kOnes, kZeros } start = Start::kZeros;
+  double bound = 0;  ///< kUniform: U(-bound, bound)
+};
+
+/// Names, shapes and offsets of a flat vector.
+struct Layout {
+  std::vector<Slot> slots;
+  int64_t size = 0;
+  const Slot& find(const std::string& name) const;
+};
+
+/// How BatchNorm layers act; other norms ignore it.
+enum class NormMode {
+  kBatch,     ///< batch statistics, running state left as it is
+  kUpdating,  ///< batch statistics, new running state returned (PyTorch's train mode)
+  kFrozen,    ///< running statistics (PyTorch's eval mode)
+};
+
+/// What a network is evaluated at. `offsets` (G + 1 numbers from 0 to N) part the rows into groups;
+/// empty means one group. theta [G, P] gives each group its own parameters; theta [P] with groups
+/// gives per-group losses and gradients at the same parameters.
+struct Call {
+  at::Tensor theta;  ///< [P] or [G, P]; float32 or float64, as the images
+  at::Tensor state;  ///< [S] or [G, S]; may be undefined where S = 0
+  at::Tensor images; ///< [N, C, H, W]
+  std::vector<int64_t> offsets = {};
+  NormMode norm = NormMode::kBatch;
+};
+
+/// Cotangents pulled back through an observation.
+struct Pulled {
+  at::Tensor images;  ///< [N, C, H, W]
+  at::Tensor theta;   ///< as the call's theta, where asked for
+};
+
+/// Chosen values inside a forward pass.
+struct Observation {
+  std::map<std::string, at::Tensor> taps;  ///< by name, without a graph
+  at::Tensor state;                        ///< new running state (kUpdating), else the call's
+  /// Cotangents by tap name to cotangents of images (and theta); valid once, only where the
+  /// observation was asked for with `pullback`.
+  std::function<Pulled(const std::map<std::string, at::Tensor>&)> pullback;
+};
+
+/// What an observation should keep for going back.
+struct Back {
+  bool images = false;
+  bool theta = false;
+};
+
+/// gradient()'s answer. With groups, loss is [G] and theta [G, P].
+struct Gradient {
+  at::Tensor loss;     ///< scalar or [G]: mean over the group's rows
+  at::Tensor theta;    ///< dl/dtheta, [P] or [G, P]
+  at::Tensor images;   ///< dl/dX where asked, [N, C, H, W]
+  at::Tensor targets;  ///< dl/dY where asked, [N, K]
+  at::Tensor logits;   ///< [N, K]
+  at::Tensor state;    ///< new running state
+};
+
+/// directional()'s answer: derivatives of gradient()'s along theta + e v at e = 0.
+struct Directional {
+  at::Tensor loss;     ///< <g, v>, scalar or [G]
+  at::Tensor theta;    ///< H v
+  at::Tensor images;   ///< (d2l/dX dtheta) v
+  at::Tensor targets;  ///< (d2l/dY dtheta) v, where targets are floating
+};
+
+/// What beside theta a gradient is wanted for.
+struct Wanted {
+  bool images = false;
+  bool targets = false;
+};
+
+/// What a network is built for.
+struct Shape {
+  int64_t channels = 3, height = 32, width = 32, classes = 10;
+};
+
+class Forward;  // nets/forward.h: hands out parameters in order while an architecture runs
+
+/// An architecture: builds logits from images through `f`. It is run once on one blank image to
+/// learn the layout and then for every call, so it is the whole definition of a network.
+using Architecture = std::function<at::Tensor(Forward& f, at::Tensor images)>;
+
+/// A network for one shape of images and number of classes. Thread-safe: all calls are const.
+class Network {
+ public:
+  /// ConfigError where the architecture does not fit the shape.
+  Network(std::string name, Architecture architecture, Shape shape);
+
+  const std::string& name() const { return name_; }
+  const Shape& shape() const { return shape_; }
+  const Layout& parameters() const { return parameters_; }
+  const Layout& state() const { return state_; }
+  /// True where rows of a batch influence each other (BatchNorm).
+  bool couples_rows() const { return state_.size > 0; }
+  /// The tap names: "logits", "features" (input of the last linear layer, flattened), and for
+  /// every layer "<name>.input".
+  const std::vector<std::string>& taps() const { return taps_; }
+  int64_t feature_size() const { return feature_size_; }
+
+  /// PyTorch's default initialisation drawn from the stream, float32 [P] on the CPU.
+  at::Tensor initial(Stream stream) const;
+  /// Running statistics of a fresh network, float32 [S] on the CPU (means 0, variances 1).
+  at::Tensor initial_state() const;
+
+  /// Chosen layer values; one pass over all rows where theta is [P].
+  Observation observe(const Call& call, const std::vector<std::string>& taps, Back back = {}) const;
+  /// Loss and gradient per group.
+  Gradient gradient(const Call& call, const losses::Targets& targets, Wanted wanted = {}) const;
+  /// Second-order products per group; v as theta ([P], or [G, P]).
+  Directional directional(const Call& call, const losses::Targets& targets, const at::Tensor& v,
+                          Wanted wanted = {}) const;
+
+  /// Logits without a graph, kFrozen, in pieces of `chunk` rows.
+  at::Tensor predict(const at::Tensor& theta, const at::Tensor& state, const at::Tensor& images,
+                     int64_t chunk = 256) const;
+
+ private:
+  std::string name_;
+  Architecture architecture_;
+  Shape shape_;
+  Layout parameters_, state_;
+  std::vector<std::string> taps_;
+  int64_t feature_size_ = 0;
+};
+
+/// A row of the table of networks.
+struct NetworkEntry {
+  std::string name;     ///< "convnet", "resnet18"
+  std::string summary;
+  std::string variants; ///< the suffixes it takes: "d1-d6, w8-w512, bn|in|gn|ln|nn, ..."
+};
+const std::vector<NetworkEntry>& network_table();
+
+/// Builds from a specification: a name and its variants joined by dashes, "convnet",
+/// "convnet-w32-d4-bn-maxpool-swish", "resnet18-bn-ap". ConfigError listing what is accepted.
+std::unique_ptr<Network> make_network(const std::string& specification, const Shape& shape);
+
+}  // namespace retort::nets

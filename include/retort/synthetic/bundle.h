@@ -1,0 +1,74 @@
+// The bundle: one safetensors file that holds a distilled set and all that is needed to use it.
+// docs/formats.md describes it tensor by tensor.
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "retort/data/batch_source.h"
+#include "retort/data/dataset.h"
+#include "retort/core/tensor_file.h"
+
+namespace retort::synthetic {
+
+/// A distilled (or selected) set.
+struct Bundle {
+  at::Tensor images;       ///< float32 [M, C, H, W] in network-input space, class after class
+  at::Tensor labels;       ///< int64 [M]
+  at::Tensor soft_labels;  ///< float32 [M, K] or undefined: targets for training instead of labels
+  std::optional<double> student_learning_rate;
+  TensorMap compact;       ///< the parametrisation's own tensors where it is not pixels
+  std::vector<std::string> class_names;
+  data::Preprocessing preprocessing;
+  std::string method, parametrisation = "pixels";
+  std::string data_name, data_hash;
+  std::string recipe;      ///< the TOML of the run that made it
+  std::string protocol;    ///< the evaluation protocol it was made for, by name
+  std::string network;     ///< the network it was distilled with
+  std::string augmentation;  ///< DSA strategy to train students with
+  int64_t storage_bytes = 0;
+  int64_t seed = 0;
+  std::string program_version;
+
+  int64_t classes() const { return static_cast<int64_t>(class_names.size()); }
+  /// Stored bytes over the bytes of one float32 image of every class.
+  double images_per_class_equivalents() const;
+  std::vector<int64_t> counts() const;  ///< images of each class
+};
+
+/// Writes atomically; the same bundle gives the same bytes.
+void save_bundle(const std::filesystem::path& path, const Bundle& bundle);
+/// Checks shapes, labels, finiteness, version. DataError, or StateError for a newer format.
+Bundle load_bundle(const std::filesystem::path& path);
+
+/// The kinds of files a bundle goes out to and comes in from.
+const std::vector<std::string>& export_formats();  ///< "png", "npz", "pt"
+
+/// png: a folder CLASS/NNNNN.png (8 bits, pixels in [0, 1] as displayed); npz: images uint8 and
+/// float, labels, mean, std, class_names; pt: a dictionary that torch.load(weights_only=True) reads.
+void export_bundle(const Bundle& bundle, const std::string& format,
+                   const std::filesystem::path& path);
+
+/// How published files are to be understood where they do not say.
+struct ImportOptions {
+  std::vector<std::string> class_names;  ///< empty: taken from the file or numbered
+  data::Preprocessing preprocessing;     ///< the space that float images are in
+  std::string data_name;
+};
+
+/// Reads a published set: DC/DSA/DM's res_*.pt ({'data': [[images, labels], ...]}, `which`
+/// experiment), MTT's images_*.pt beside labels_*.pt, a plain dictionary {images, labels}, our own
+/// .pt, an .npz, or a folder of class folders of PNGs. DataError saying what was found.
+Bundle import_bundle(const std::filesystem::path& path, const ImportOptions& options,
+                     int64_t which = 0);
+
+/// The training source of a bundle: soft labels where it has them.
+std::unique_ptr<data::BatchSource> bundle_source(const Bundle& bundle, at::Device device);
+
+}  // namespace retort::synthetic

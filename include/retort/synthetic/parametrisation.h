@@ -1,0 +1,68 @@
+// A parametrisation decodes parameters to images and pulls cotangents of images back to them. It knows
+// nothing of objectives.
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "retort/core/options.h"
+#include "retort/core/tensor_file.h"
+
+namespace retort::synthetic {
+
+/// The images that a parametrisation stands for: `counts[c]` images of class c, class after class.
+struct Geometry {
+  std::vector<int64_t> counts;
+  int64_t channels = 3, height = 32, width = 32;
+  int64_t size() const;                   ///< M, all images
+  int64_t classes() const { return static_cast<int64_t>(counts.size()); }
+  std::vector<int64_t> offsets() const;   ///< classes + 1 numbers from 0 to M
+  at::Tensor labels() const;              ///< int64 [M]
+};
+
+/// A tensor that the outer optimiser moves.
+struct ParameterGroup {
+  std::string name;
+  at::Tensor value;          ///< updated in place by the optimiser
+  double rate_factor = 1.0;  ///< times the image learning rate
+};
+
+class Parametrisation {
+ public:
+  virtual ~Parametrisation() = default;
+  virtual std::string name() const = 0;
+  virtual const Geometry& geometry() const = 0;
+  /// Starts from images [M, C, H, W] in network-input space (real images, or noise).
+  virtual void initialise(const at::Tensor& images) = 0;
+  /// All images [M, C, H, W], without a graph.
+  virtual at::Tensor decode() const = 0;
+  /// Cotangents [M, C, H, W] of decode() to gradients, one per parameter group, in order.
+  virtual std::vector<at::Tensor> pullback(const at::Tensor& cotangents) const = 0;
+  virtual std::vector<ParameterGroup> parameters() = 0;
+  /// Puts the parameters back where they are allowed to be; called after every step.
+  virtual void project() {}
+  /// Bytes of what must be stored to decode (bases, coefficients, masks; labels not counted).
+  virtual int64_t storage_bytes() const = 0;
+};
+
+/// A row of the table of parametrisations.
+struct ParametrisationEntry {
+  std::string name;
+  std::string summary;
+  std::unique_ptr<Parametrisation> (*make)(const Geometry& geometry, at::Device device);
+};
+const std::vector<ParametrisationEntry>& parametrisation_table();
+
+/// The number of images for each class from "10", "proportional:500" or the path of a file of
+/// CLASS=COUNT lines. `sizes[c]` are the real images of class c; every class gets at least one.
+/// ConfigError where a class is unknown or missing, or asks for more images than there are.
+std::vector<int64_t> parse_images_per_class(const std::string& text,
+                                            const std::vector<std::string>& class_names,
+                                            const std::vector<int64_t>& sizes);
+
+}  // namespace retort::synthetic
