@@ -69,6 +69,6 @@ void expect_error(Call&& call, const std::vector<std::string>& parts) {
 }  // namespace retort::tests
 
 /// Skips the test, saying why, where the real data are not at hand.
-#define RETORT_NEEDS_DATA()                                                        \
-  if (retort::tests::real_data().empty())                                         \
+#define RETORT_NEEDS_DATA()               \
+  if (retort::tests::real_data().empty()) \
   GTEST_SKIP() << "RETORT_DATA is not set: the unpacked real data are not at hand"

@@ -1,6 +1,7 @@
-// Differentiable siamese augmentation (Zhao and Bilen, ICML 2021). Parameters are drawn on the host,
-// one row a draw; one fixed sequence of tensor operations applies any row, so the same row gives the
-// same transformation to real and synthetic images, and the gradient flows through to the images.
+// Differentiable siamese augmentation (Zhao and Bilen, ICML 2021). Parameters are drawn on the
+// host, one row a draw; one fixed sequence of tensor operations applies any row, so the same row
+// gives the same transformation to real and synthetic images, and the gradient flows through to the
+// images.
 #pragma once
 
 #include <torch/types.h>
@@ -15,10 +16,10 @@ namespace retort::augment {
 
 /// Columns of a parameter row, float32. A value of identity() leaves the image exactly as it is.
 enum Column : int64_t {
-  kMap = 0,         ///< 6: the 2x3 sampling map of scale and rotate, row-major
-  kShiftRows = 6,   ///< out[i, j] = in[i + rows, j + columns], zero outside
+  kMap = 0,        ///< 6: the 2x3 sampling map of scale and rotate, row-major
+  kShiftRows = 6,  ///< out[i, j] = in[i + rows, j + columns], zero outside
   kShiftColumns = 7,
-  kBoxTop = 8,      ///< rows top..bottom-1 and columns left..right-1 are zeroed (after clipping)
+  kBoxTop = 8,  ///< rows top..bottom-1 and columns left..right-1 are zeroed (after clipping)
   kBoxBottom = 9,
   kBoxLeft = 10,
   kBoxRight = 11,

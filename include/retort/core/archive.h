@@ -23,8 +23,9 @@ std::string read_gzip(const std::filesystem::path& path, uint64_t limit);
 void read_archive(const std::filesystem::path& path, uint64_t limit,
                   const std::function<void(const std::string& name, std::string bytes)>& take);
 /// The same from memory; `path` is only for messages.
-void read_archive_bytes(std::span<const std::byte> bytes, const std::string& path, uint64_t limit,
-                        const std::function<void(const std::string& name, std::string bytes)>& take);
+void read_archive_bytes(
+    std::span<const std::byte> bytes, const std::string& path, uint64_t limit,
+    const std::function<void(const std::string& name, std::string bytes)>& take);
 
 /// Writes a zip of stored (uncompressed) members atomically, in the given order, without times:
 /// same content, same bytes.

@@ -16,7 +16,8 @@ using Sink = std::function<void(const void* data, size_t size)>;
 
 /// Writes a file under a temporary name in the same folder, syncs it and renames it over `path`.
 /// On any failure the temporary file is removed and `path` is untouched. Makes missing folders.
-void write_atomically(const std::filesystem::path& path, const std::function<void(const Sink&)>& fill);
+void write_atomically(const std::filesystem::path& path,
+                      const std::function<void(const Sink&)>& fill);
 void write_atomically(const std::filesystem::path& path, std::string_view bytes);
 
 /// The whole file; DataError where it is missing, not a plain file, or larger than `limit` bytes.
@@ -36,7 +37,8 @@ class MappedFile {
   size_t size_ = 0;
 };
 
-/// FNV-1a of bytes with a final mix: names data in caches and refuses mismatches. Not cryptographic.
+/// FNV-1a of bytes with a final mix: names data in caches and refuses mismatches. Not
+/// cryptographic.
 uint64_t hash_bytes(const void* data, size_t size, uint64_t seed = 0);
 /// Sixteen lower-case hexadecimal digits.
 std::string hex(uint64_t value);

@@ -1,5 +1,5 @@
-// An option is declared once: its name, the field it sets, its help, its bounds. Command-line flags,
-// TOML keys, validation, help text, `describe` and the record of a run all come from that.
+// An option is declared once: its name, the field it sets, its help, its bounds. Command-line
+// flags, TOML keys, validation, help text, `describe` and the record of a run all come from that.
 #pragma once
 
 #include <cstdint>

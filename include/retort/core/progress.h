@@ -1,5 +1,5 @@
-// A progress bar with rate, time left and the current loss; plain lines, seldom, where the output is
-// not a terminal.
+// A progress bar with rate, time left and the current loss; plain lines, seldom, where the output
+// is not a terminal.
 #pragma once
 
 #include <chrono>

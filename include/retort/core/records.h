@@ -1,5 +1,5 @@
-// records.jsonl: what happened in a run, one JSON object a line. Every record has "kind" and, where it
-// belongs to an iteration, "iteration".
+// records.jsonl: what happened in a run, one JSON object a line. Every record has "kind" and, where
+// it belongs to an iteration, "iteration".
 #pragma once
 
 #include <cstdint>

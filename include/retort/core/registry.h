@@ -1,5 +1,5 @@
-// Named tables: methods, networks, readers, parametrisations. A table is an explicit array; its order
-// is the order a reader sees.
+// Named tables: methods, networks, readers, parametrisations. A table is an explicit array; its
+// order is the order a reader sees.
 #pragma once
 
 #include <span>
@@ -21,7 +21,8 @@ std::vector<std::string> names_of(std::span<const Entry> table) {
 
 /// The entry called `name`; throws ConfigError with all candidates and the nearest spelling.
 template <class Entry>
-const Entry& find_entry(std::span<const Entry> table, std::string_view kind, std::string_view name) {
+const Entry& find_entry(std::span<const Entry> table, std::string_view kind,
+                        std::string_view name) {
   for (const Entry& entry : table)
     if (entry.name == name) return entry;
   throw ConfigError::unknown("choosing the " + std::string(kind), kind, name, names_of(table));

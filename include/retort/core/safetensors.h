@@ -1,5 +1,5 @@
-// The safetensors file: 8 bytes of little-endian header length, a JSON header, raw tensors. The header
-// is untrusted: every offset, shape and type is checked before use. No torch here.
+// The safetensors file: 8 bytes of little-endian header length, a JSON header, raw tensors. The
+// header is untrusted: every offset, shape and type is checked before use. No torch here.
 #pragma once
 
 #include <cstddef>

@@ -37,11 +37,12 @@ struct RawDataset {
 
 /// What a reader may need to know.
 struct ReadOptions {
-  int64_t resolution = 0;       ///< side to resize and centre-crop to; 0: as they are (folders of
-                                ///< mixed sizes then refuse and say so)
-  bool greyscale = false;       ///< one channel
-  bool coarse_labels = false;   ///< CIFAR-100: 20 superclasses in place of 100
-  std::vector<std::string> classes;  ///< subset: names, indices, wnids or one named list; empty: all
+  int64_t resolution = 0;      ///< side to resize and centre-crop to; 0: as they are (folders of
+                               ///< mixed sizes then refuse and say so)
+  bool greyscale = false;      ///< one channel
+  bool coarse_labels = false;  ///< CIFAR-100: 20 superclasses in place of 100
+  std::vector<std::string>
+      classes;  ///< subset: names, indices, wnids or one named list; empty: all
 };
 
 /// A reader of one layout.

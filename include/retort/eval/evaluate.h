@@ -1,4 +1,5 @@
-// Judging a set: fresh students trained on it, tested once, beside a random subset of the same size.
+// Judging a set: fresh students trained on it, tested once, beside a random subset of the same
+// size.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +26,7 @@ const std::vector<Protocol>& protocols();
 
 /// One group of students of one network on one training set.
 struct Result {
-  std::string subject;   ///< "distilled", "random", "whole set"
+  std::string subject;  ///< "distilled", "random", "whole set"
   std::string network;
   std::vector<double> accuracies;  ///< fractions, in student order
   double mean() const;
@@ -36,10 +37,10 @@ struct Result {
 struct EvalOptions {
   std::vector<std::string> networks;  ///< empty: the bundle's own
   int64_t students = 3;
-  std::string protocol;               ///< empty: the bundle's own
+  std::string protocol;  ///< empty: the bundle's own
   bool random_baseline = true;
   bool whole_set = false;
-  std::string part = "test";          ///< test | validation
+  std::string part = "test";  ///< test | validation
   int64_t seed = 0;
   void declare(OptionSet& options);
 };

@@ -44,9 +44,9 @@ enum class NormMode {
 /// empty means one group. theta [G, P] gives each group its own parameters; theta [P] with groups
 /// gives per-group losses and gradients at the same parameters.
 struct Call {
-  at::Tensor theta;  ///< [P] or [G, P]; float32 or float64, as the images
-  at::Tensor state;  ///< [S] or [G, S]; may be undefined where S = 0
-  at::Tensor images; ///< [N, C, H, W]
+  at::Tensor theta;   ///< [P] or [G, P]; float32 or float64, as the images
+  at::Tensor state;   ///< [S] or [G, S]; may be undefined where S = 0
+  at::Tensor images;  ///< [N, C, H, W]
   std::vector<int64_t> offsets = {};
   NormMode norm = NormMode::kBatch;
 };
@@ -152,9 +152,9 @@ class Network {
 
 /// A row of the table of networks.
 struct NetworkEntry {
-  std::string name;     ///< "convnet", "resnet18"
+  std::string name;  ///< "convnet", "resnet18"
   std::string summary;
-  std::string variants; ///< the suffixes it takes: "d1-d6, w8-w512, bn|in|gn|ln|nn, ..."
+  std::string variants;  ///< the suffixes it takes: "d1-d6, w8-w512, bn|in|gn|ln|nn, ..."
 };
 const std::vector<NetworkEntry>& network_table();
 

@@ -1,5 +1,5 @@
-// One self-contained HTML page of a run: images, curves, table, figures, recipe. Inline SVG and PNG,
-// no scripts from elsewhere; readable on a phone and in dark mode. No torch here.
+// One self-contained HTML page of a run: images, curves, table, figures, recipe. Inline SVG and
+// PNG, no scripts from elsewhere; readable on a phone and in dark mode. No torch here.
 #pragma once
 
 #include <cstdint>
@@ -48,8 +48,8 @@ struct Page {
 /// The whole page as HTML.
 std::string render(const Page& page);
 
-/// The page of a run from its records (kinds "run", "iteration", "evaluation", "finish"), recipe and
-/// preview PNG bytes (may be empty).
+/// The page of a run from its records (kinds "run", "iteration", "evaluation", "finish"), recipe
+/// and preview PNG bytes (may be empty).
 Page run_page(const std::vector<nlohmann::json>& records, const std::string& recipe,
               const std::vector<Figure>& pictures);
 

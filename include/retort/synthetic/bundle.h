@@ -11,9 +11,9 @@
 #include <string>
 #include <vector>
 
+#include "retort/core/tensor_file.h"
 #include "retort/data/batch_source.h"
 #include "retort/data/dataset.h"
-#include "retort/core/tensor_file.h"
 
 namespace retort::synthetic {
 
@@ -23,14 +23,14 @@ struct Bundle {
   at::Tensor labels;       ///< int64 [M]
   at::Tensor soft_labels;  ///< float32 [M, K] or undefined: targets for training instead of labels
   std::optional<double> student_learning_rate;
-  TensorMap compact;       ///< the parametrisation's own tensors where it is not pixels
+  TensorMap compact;  ///< the parametrisation's own tensors where it is not pixels
   std::vector<std::string> class_names;
   data::Preprocessing preprocessing;
   std::string method, parametrisation = "pixels";
   std::string data_name, data_hash;
-  std::string recipe;      ///< the TOML of the run that made it
-  std::string protocol;    ///< the evaluation protocol it was made for, by name
-  std::string network;     ///< the network it was distilled with
+  std::string recipe;        ///< the TOML of the run that made it
+  std::string protocol;      ///< the evaluation protocol it was made for, by name
+  std::string network;       ///< the network it was distilled with
   std::string augmentation;  ///< DSA strategy to train students with
   int64_t storage_bytes = 0;
   int64_t seed = 0;
@@ -51,7 +51,8 @@ Bundle load_bundle(const std::filesystem::path& path);
 const std::vector<std::string>& export_formats();  ///< "png", "npz", "pt"
 
 /// png: a folder CLASS/NNNNN.png (8 bits, pixels in [0, 1] as displayed); npz: images uint8 and
-/// float, labels, mean, std, class_names; pt: a dictionary that torch.load(weights_only=True) reads.
+/// float, labels, mean, std, class_names; pt: a dictionary that torch.load(weights_only=True)
+/// reads.
 void export_bundle(const Bundle& bundle, const std::string& format,
                    const std::filesystem::path& path);
 

@@ -1,5 +1,5 @@
-// A parametrisation decodes parameters to images and pulls cotangents of images back to them. It knows
-// nothing of objectives.
+// A parametrisation decodes parameters to images and pulls cotangents of images back to them. It
+// knows nothing of objectives.
 #pragma once
 
 #include <torch/types.h>
@@ -19,10 +19,10 @@ namespace retort::synthetic {
 struct Geometry {
   std::vector<int64_t> counts;
   int64_t channels = 3, height = 32, width = 32;
-  int64_t size() const;                   ///< M, all images
+  int64_t size() const;  ///< M, all images
   int64_t classes() const { return static_cast<int64_t>(counts.size()); }
-  std::vector<int64_t> offsets() const;   ///< classes + 1 numbers from 0 to M
-  at::Tensor labels() const;              ///< int64 [M]
+  std::vector<int64_t> offsets() const;  ///< classes + 1 numbers from 0 to M
+  at::Tensor labels() const;             ///< int64 [M]
 };
 
 /// A tensor that the outer optimiser moves.

@@ -20,25 +20,26 @@ namespace retort::train {
 struct TrainOptions {
   std::string optimiser = "sgd";  ///< sgd (PyTorch's rule) | adamw
   double learning_rate = 0.01;
-  double momentum = 0.9;          ///< adamw: beta1 0.9, beta2 0.999
-  double weight_decay = 5e-4;     ///< sgd: added to the gradient of all parameters; adamw: decoupled
-  std::string schedule = "drop";  ///< drop: x0.1 once after epoch index epochs/2 + 1, momentum reset
-                                  ///< (spec of DC/DM: epochs + 1 passes) | constant | cosine
-  int64_t epochs = 1000;          ///< drop runs epochs + 1 passes, as published; others run epochs
-  int64_t batch_size = 256;       ///< shuffled, the last partial batch kept
+  double momentum = 0.9;       ///< adamw: beta1 0.9, beta2 0.999
+  double weight_decay = 5e-4;  ///< sgd: added to the gradient of all parameters; adamw: decoupled
+  std::string schedule = "drop";  ///< drop: x0.1 once after epoch index epochs/2 + 1, momentum
+                                  ///< reset (spec of DC/DM: epochs + 1 passes) | constant | cosine
+  int64_t epochs = 1000;     ///< drop runs epochs + 1 passes, as published; others run epochs
+  int64_t batch_size = 256;  ///< shuffled, the last partial batch kept
   std::string augmentation = "none";  ///< a DSA strategy, parameters per image
   losses::Kind loss = losses::Kind::kCrossEntropy;
 };
 
 /// A trained network.
 struct Trained {
-  at::Tensor theta;  ///< [P]
-  at::Tensor state;  ///< [S]
+  at::Tensor theta;       ///< [P]
+  at::Tensor state;       ///< [S]
   double final_loss = 0;  ///< mean over the last epoch
 };
 
 /// Called after every epoch: (epochs done, epochs in all, mean loss, theta, state).
-using EpochHook = std::function<void(int64_t, int64_t, double, const at::Tensor&, const at::Tensor&)>;
+using EpochHook =
+    std::function<void(int64_t, int64_t, double, const at::Tensor&, const at::Tensor&)>;
 
 /// Where all randomness of a training run comes from: streams named from (seed, purpose, index).
 struct TrainSeed {

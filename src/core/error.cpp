@@ -1,0 +1,109 @@
+// Wording of all user errors. No torch here.
+#include "retort/core/error.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace retort {
+namespace {
+
+std::string compose(const Report& report) {
+  std::string text = report.doing.empty() ? report.found : report.doing + ": " + report.found + ".";
+  if (!report.accepted.empty()) text += "\n  accepted: " + report.accepted + ".";
+  if (!report.advice.empty()) text += "\n  what to do: " + report.advice + ".";
+  return text;
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  return fmt::format("{}", fmt::join(words, ", "));
+}
+
+}  // namespace
+
+Error::Error(int exit_code, const Report& report) : Error(exit_code, compose(report)) {}
+Error::Error(int exit_code, const std::string& message)
+    : std::runtime_error(message), exit_code_(exit_code) {}
+
+ConfigError ConfigError::unknown(const std::string& doing, std::string_view kind,
+                                 std::string_view name,
+                                 const std::vector<std::string>& candidates) {
+  const std::string near = nearest(name, candidates);
+  return ConfigError(Report{doing, fmt::format("there is no {} '{}'", kind, name),
+                            joined(candidates),
+                            near.empty() ? "" : fmt::format("did you mean '{}'?", near)});
+}
+
+ConfigError ConfigError::many(const std::string& doing, const std::vector<std::string>& problems) {
+  if (problems.size() == 1) return ConfigError(doing + ": " + problems.front());
+  std::string text = fmt::format("{}: {} problems", doing, problems.size());
+  for (const std::string& problem : problems) text += "\n  - " + problem;
+  return ConfigError(text);
+}
+
+DataError DataError::missing(const std::string& path, const std::string& accepted) {
+  return DataError(Report{"reading '" + path + "'", "it is not there", accepted, "check the path"});
+}
+
+DataError DataError::wrong_size(const std::string& path, long long have, long long need,
+                                const std::string& record) {
+  return DataError(
+      Report{"reading '" + path + "'",
+             fmt::format("it holds {} bytes where {} are wanted ({})", have, need, record),
+             {},
+             have < need ? "the file is cut short: fetch it again"
+                         : "the file is not what its name says: fetch it again"});
+}
+
+DataError DataError::damaged(const std::string& path, const std::string& found,
+                             const std::string& accepted) {
+  return DataError(
+      Report{"reading '" + path + "'", found, accepted, "the file is damaged or of another kind"});
+}
+
+ResourceError ResourceError::absent(const std::string& doing, const std::string& library,
+                                    const std::string& package) {
+  return ResourceError(
+      Report{doing, "this build has no " + library, {}, "install " + package + " and build again"});
+}
+
+ResourceError ResourceError::io(const std::string& doing) {
+  const int code = errno;
+  std::string advice;
+  if (code == ENOSPC || code == EDQUOT)
+    advice = "free some disk space and start the same command again";
+  if (code == EACCES || code == EPERM || code == EROFS)
+    advice = "choose a folder that you may write to";
+  return ResourceError(Report{doing, std::strerror(code), {}, advice});
+}
+
+int edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::vector<int>> d(a.size() + 1, std::vector<int>(b.size() + 1));
+  for (size_t i = 0; i <= a.size(); ++i) d[i][0] = static_cast<int>(i);
+  for (size_t j = 0; j <= b.size(); ++j) d[0][j] = static_cast<int>(j);
+  for (size_t i = 1; i <= a.size(); ++i)
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const int change = a[i - 1] == b[j - 1] ? 0 : 1;
+      d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + change});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
+    }
+  return d[a.size()][b.size()];
+}
+
+std::string nearest(std::string_view name, const std::vector<std::string>& candidates) {
+  std::string best;
+  int best_distance = std::max<int>(2, static_cast<int>(name.size()) / 3) + 1;
+  for (const std::string& candidate : candidates) {
+    const int distance = edit_distance(name, candidate);
+    if (distance < best_distance) {
+      best_distance = distance;
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+}  // namespace retort

@@ -1,0 +1,42 @@
+#include "retort/core/version.h"
+
+#include <torch/cuda.h>
+#include <torch/version.h>
+
+#include "retort/core/device.h"
+
+namespace retort {
+
+#ifndef RETORT_WITH_JPEG
+#define RETORT_WITH_JPEG 0
+#endif
+#ifndef RETORT_WITH_PNG
+#define RETORT_WITH_PNG 0
+#endif
+#ifndef RETORT_WITH_ARCHIVE
+#define RETORT_WITH_ARCHIVE 0
+#endif
+#ifndef RETORT_WITH_MATIO
+#define RETORT_WITH_MATIO 0
+#endif
+
+std::string version() {
+  return RETORT_VERSION;
+}
+
+std::vector<BuildPart> build_parts() {
+  const bool cuda = torch::cuda::is_available();
+  return {{"libtorch", true, TORCH_VERSION},
+          {"CUDA", cuda,
+           cuda ? std::to_string(torch::cuda::device_count()) + " devices"
+                : "no device, or a CPU build"},
+          {"fast BLAS", fast_blas(),
+           fast_blas() ? "OpenBLAS or MKL"
+                       : "install libopenblas0: matrix products are 25 to 50 times slower"},
+          {"JPEG", RETORT_WITH_JPEG == 1, "libjpeg-turbo: image folders, Tiny-ImageNet"},
+          {"PNG", RETORT_WITH_PNG == 1, "libpng: image folders, previews, reports"},
+          {"archives", RETORT_WITH_ARCHIVE == 1, "libarchive: .gz, .npz and .pt files"},
+          {"MATLAB files", RETORT_WITH_MATIO == 1, "matio: SVHN"}};
+}
+
+}  // namespace retort

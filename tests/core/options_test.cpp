@@ -1,0 +1,83 @@
+#include "retort/core/options.h"
+
+#include <gtest/gtest.h>
+
+#include "retort/core/error.h"
+#include "support/support.h"
+
+namespace retort {
+namespace {
+
+struct Fields {
+  int64_t iterations = 500;
+  double rate = 1.0;
+  bool zca = false;
+  std::string init = "real";
+  std::vector<std::string> networks = {"convnet"};
+  OptionSet set;
+  Fields() {
+    set.add("iterations", iterations, "outer iterations", {.min = 1});
+    set.add("image_learning_rate", rate, "rate", {.min = 0});
+    set.add("zca", zca, "whitening");
+    set.add("initialisation", init, "start", {.choices = {"real", "noise"}});
+    set.add("networks", networks, "networks");
+  }
+};
+
+TEST(Options, AreSetFromText) {
+  Fields f;
+  Problems problems;
+  f.set.set("iterations", "20", "--iterations", problems);
+  f.set.set("image-learning-rate", "1e-3", "flag", problems);
+  f.set.set("zca", "true", "flag", problems);
+  f.set.set("initialisation", "noise", "flag", problems);
+  f.set.set("networks", "convnet, resnet18", "flag", problems);
+  EXPECT_TRUE(problems.empty());
+  EXPECT_EQ(f.iterations, 20);
+  EXPECT_DOUBLE_EQ(f.rate, 1e-3);
+  EXPECT_TRUE(f.zca);
+  EXPECT_EQ(f.init, "noise");
+  EXPECT_EQ(f.networks, (std::vector<std::string>{"convnet", "resnet18"}));
+}
+
+TEST(Options, ReportAllProblemsAtOnce) {
+  Fields f;
+  Problems problems;
+  f.set.set("iteratons", "20", "--iteratons", problems);
+  f.set.set("iterations", "0", "--iterations", problems);
+  f.set.set("iterations", "3.5", "--iterations", problems);
+  f.set.set("image_learning_rate", "nan", "--image-learning-rate", problems);
+  f.set.set("initialisation", "reel", "--initialisation", problems);
+  EXPECT_EQ(problems.all().size(), 5U);
+  tests::expect_error<ConfigError>(
+      [&] { problems.raise("reading the options"); },
+      {"5 problems", "did you mean 'iterations'?", "an integer of at least 1", "one of real, noise",
+       "did you mean 'real'?"});
+}
+
+TEST(Options, SurviveTomlAndBack) {
+  Fields f;
+  f.init = "noise";
+  f.networks = {"a", "b"};
+  f.rate = 1e-5;
+  tests::TempFolder folder;
+  tests::write_text(folder / "r.toml", f.set.toml());
+  Fields g;
+  Problems problems;
+  g.set.read_toml((folder / "r.toml").string(), problems);
+  EXPECT_TRUE(problems.empty());
+  EXPECT_EQ(g.set.toml(), f.set.toml());
+}
+
+TEST(Options, TomlErrorsNameTheLine) {
+  tests::TempFolder folder;
+  tests::write_text(folder / "r.toml", "seed = 1\nbroken = = 2\n");
+  tests::expect_error<DataError>([&] { read_flat_toml((folder / "r.toml").string()); },
+                                 {"r.toml", "line 2"});
+  tests::write_text(folder / "t.toml", "[table]\nseed = 1\n");
+  tests::expect_error<DataError>([&] { read_flat_toml((folder / "t.toml").string()); },
+                                 {"'table'"});
+}
+
+}  // namespace
+}  // namespace retort
