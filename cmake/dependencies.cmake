@@ -14,10 +14,11 @@ if(RETORT_DEPS)
 else()
   find_package(CLI11 REQUIRED)
   find_package(nlohmann_json REQUIRED)
-  find_package(tomlplusplus REQUIRED)
   find_package(fmt REQUIRED)
-  target_link_libraries(retort_headers INTERFACE nlohmann_json::nlohmann_json)
-  set(RETORT_PART_LIBRARIES fmt::fmt CLI11::CLI11 tomlplusplus::tomlplusplus)
+  find_path(RETORT_TOML_INCLUDE toml++/toml.h REQUIRED) # header-only, without its shared library
+  # All definitions reach every target alike, or the precompiled header would not be shared.
+  target_link_libraries(retort_headers INTERFACE nlohmann_json::nlohmann_json fmt::fmt)
+  set(RETORT_PART_LIBRARIES CLI11::CLI11)
 endif()
 
 find_package(Threads REQUIRED)
