@@ -1,0 +1,33 @@
+// Image files decoded on all processor cores into one block. No torch here.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "retort/data/raw.h"
+
+namespace retort::data {
+
+/// An image file and its class.
+struct LabelledFile {
+  std::filesystem::path path;
+  int64_t label = 0;
+};
+
+/// Decodes the files of both parts in their order into `raw`: pixels, labels, channels, height,
+/// width. One channel where every file is grey, else RGB. Without a
+/// resolution all must have one size. The error of the first bad file in order is thrown, whatever
+/// the threads do.
+void decode_files(const std::vector<LabelledFile>& train, const std::vector<LabelledFile>& test,
+                  const ReadOptions& options, RawDataset& raw);
+
+/// Whether the name ends in .jpg, .jpeg or .png, in any case.
+bool has_image_ending(const std::filesystem::path& path);
+
+/// All image files below `folder`, ascending by path; hidden files are passed over. DataError for a
+/// file that is no image.
+std::vector<std::filesystem::path> image_files(const std::filesystem::path& folder);
+
+}  // namespace retort::data

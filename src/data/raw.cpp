@@ -1,0 +1,151 @@
+// The table of readers, and what is checked and changed after reading. No torch here.
+#include "retort/data/raw.h"
+
+#include <algorithm>
+
+#include "data/cifar_binary.h"
+#include "data/cifar_pickle.h"
+#include "data/idx.h"
+#include "data/image_folder.h"
+#include "data/layouts.h"
+#include "data/npz.h"
+#include "data/svhn.h"
+#include "data/tiny_imagenet.h"
+#include "retort/core/error.h"
+#include "retort/data/image_file.h"
+
+namespace retort::data {
+
+namespace fs = std::filesystem;
+
+const std::vector<Reader>& readers() {
+  static const std::vector<Reader> table = {cifar10_binary_reader(),
+                                            cifar10_pickle_reader(),
+                                            cifar100_binary_reader(),
+                                            cifar100_pickle_reader(),
+                                            idx_reader(),
+                                            svhn_reader(),
+                                            imagenet_npz_reader(),
+                                            npz_reader(),
+                                            tiny_imagenet_reader(),
+                                            image_folder_reader()};  // the last recognises the most
+  return table;
+}
+
+namespace {
+
+std::string known_layouts() {
+  std::string text = "one of these layouts";
+  for (const Reader& reader : readers()) text += "\n    " + reader.summary;
+  return text;
+}
+
+std::string contents(const fs::path& path) {
+  std::error_code ignored;
+  if (!fs::is_directory(path, ignored)) return "a file that no reader knows";
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(path, ignored))
+    names.push_back(entry.path().filename().string() + (entry.is_directory(ignored) ? "/" : ""));
+  if (names.empty()) return "an empty folder";
+  std::sort(names.begin(), names.end());
+  const size_t shown = std::min<size_t>(names.size(), 8);
+  std::string text = "no layout that a reader knows; the folder holds ";
+  for (size_t i = 0; i < shown; ++i) text += (i ? ", " : "") + names[i];
+  if (shown < names.size()) text += " and " + std::to_string(names.size() - shown) + " more";
+  return text;
+}
+
+std::vector<const Reader*> recognising(const fs::path& path) {
+  std::vector<const Reader*> found;
+  for (const Reader& reader : readers())
+    if (reader.recognises(path)) found.push_back(&reader);
+  return found;
+}
+
+const std::string kAdvice =
+    "point to the folder that holds the files themselves; archives must be unpacked first";
+
+// [C, H, W] to the asked size and channels.
+void convert(RawImages& part, const RawDataset& raw, int64_t side, int64_t channels) {
+  const int64_t pixels = raw.height * raw.width;
+  const int64_t new_pixels = side > 0 ? side * side : pixels;
+  std::vector<uint8_t> converted;
+  converted.reserve(part.size() * new_pixels * channels);
+  DecodedImage image{raw.width, raw.height, raw.channels, {}};
+  image.pixels.resize(pixels * raw.channels);
+  for (int64_t n = 0; n < part.size(); ++n) {
+    const uint8_t* planes = part.pixels.data() + n * pixels * raw.channels;
+    for (int64_t c = 0; c < raw.channels; ++c)
+      for (int64_t i = 0; i < pixels; ++i)
+        image.pixels[i * raw.channels + c] = planes[c * pixels + i];
+    const DecodedImage changed =
+        to_channels(side > 0 ? resize_and_crop(image, side) : image, channels);
+    append_planes(converted, changed.pixels.data(), new_pixels, channels);
+  }
+  part.pixels = std::move(converted);
+}
+
+void conform(RawDataset& raw, const ReadOptions& options) {
+  const bool resize = options.resolution > 0 &&
+                      (raw.height != options.resolution || raw.width != options.resolution);
+  const bool to_grey = options.greyscale && raw.channels != 1;
+  if (!resize && !to_grey) return;
+  const int64_t side = resize ? options.resolution : 0;
+  const int64_t channels = to_grey ? 1 : raw.channels;
+  convert(raw.train, raw, side, channels);
+  convert(raw.test, raw, side, channels);
+  if (resize) raw.height = raw.width = side;
+  raw.channels = channels;
+}
+
+// A set that turns out grey, or is made so, has no use for the values of three colours.
+void drop_unfit_published(RawDataset& raw) {
+  if (raw.published && static_cast<int64_t>(raw.published->mean.size()) != raw.channels)
+    raw.published.reset();
+}
+
+void check(const RawDataset& raw, const std::string& path) {
+  if (raw.class_names.size() < 2)
+    throw DataError({"reading '" + path + "'",
+                     std::to_string(raw.class_names.size()) + " class" +
+                         (raw.class_names.size() == 1 ? "" : "es"),
+                     "at least two classes",
+                     {}});
+  std::vector<int64_t> counts(raw.class_names.size());
+  for (const int64_t label : raw.train.labels) ++counts.at(label);
+  for (size_t c = 0; c < counts.size(); ++c)
+    if (counts[c] == 0)
+      throw DataError(
+          {"reading '" + path + "'",
+           "class " + std::to_string(c) + " ('" + raw.class_names[c] + "') has no training images",
+           "at least one training image for each class",
+           "leave the class out with --classes, or number the classes without gaps"});
+}
+
+}  // namespace
+
+RawDataset read_dataset(const fs::path& path, const ReadOptions& options) try {
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) throw DataError::missing(path.string(), known_layouts());
+  const auto found = recognising(path);
+  if (found.empty())
+    throw DataError({"reading '" + path.string() + "'", contents(path), known_layouts(), kAdvice});
+  RawDataset raw = found[0]->read(path, options);
+  if (options.coarse_labels && raw.name != "cifar100")
+    throw ConfigError({"reading '" + path.string() + "' with coarse labels",
+                       raw.reader + " has one set of labels",
+                       "coarse labels for CIFAR-100",
+                       {}});
+  conform(raw, options);
+  drop_unfit_published(raw);
+  check(raw, path.string());
+  for (size_t i = 1; i < found.size(); ++i)
+    if (found[i]->name != "image-folder")  // it recognises the folders of other layouts too
+      raw.notes.push_back("read as " + raw.reader + "; the folder also looks like " +
+                          found[i]->summary);
+  return raw;
+} catch (const fs::filesystem_error& error) {
+  throw DataError({"reading '" + path.string() + "'", error.what(), {}, "check the permissions"});
+}
+
+}  // namespace retort::data
