@@ -49,8 +49,10 @@ class Preprocessing {
 
   /// uint8 [N, C, H, W] to float32 network input of the same shape on `device`.
   at::Tensor apply(const at::Tensor& bytes, at::Device device) const;
-  /// Network input to pixels in [0, 1], clamped; float32.
+  /// Network input to pixels in [0, 1], clamped; float32, on the device of `input`.
   at::Tensor invert(const at::Tensor& input) const;
+  /// The same map with its tensors on `device`, so that repeated use there copies nothing.
+  Preprocessing on(at::Device device) const;
 
   const std::string& kind() const { return kind_; }  ///< "none", "mean_std", "zca"
   const std::vector<double>& mean() const { return mean_; }
@@ -62,6 +64,7 @@ class Preprocessing {
  private:
   std::string kind_ = "none";
   std::vector<double> mean_, deviation_;
+  at::Tensor scale_, shift_;  // [C, 1, 1] float32: input = byte * scale + shift
   at::Tensor zca_mean_, zca_matrix_, zca_inverse_;
 };
 

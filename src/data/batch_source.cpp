@@ -1,0 +1,98 @@
+// Batches of real images, kept as bytes until they are fetched, and of tensors in memory.
+#include "retort/data/batch_source.h"
+
+#include <torch/types.h>
+
+#include <utility>
+
+namespace retort::data {
+namespace {
+
+/// Sets up to this size are copied to a GPU whole, so that a batch is gathered there.
+constexpr int64_t kResidentBytes = int64_t{2} << 30;
+
+at::Tensor index_tensor(const std::vector<int64_t>& indices) {
+  return at::tensor(indices, at::kLong);
+}
+
+class RealSource : public BatchSource {
+ public:
+  RealSource(const Split& split, const Preprocessing& preprocessing, at::Device device)
+      : images_(split.images),
+        labels_(split.labels),
+        device_(device),
+        preprocessing_(preprocessing.on(device)) {
+    if (!device.is_cpu() && images_.numel() <= kResidentBytes) {
+      images_ = images_.to(device);
+      labels_ = labels_.to(device);
+    }
+  }
+  int64_t size() const override { return labels_.size(0); }
+  Batch get(const std::vector<int64_t>& indices) const override {
+    const at::Tensor rows = index_tensor(indices).to(images_.device());
+    return {preprocessing_.apply(images_.index_select(0, rows), device_),
+            labels_.index_select(0, rows).to(device_)};
+  }
+
+ private:
+  at::Tensor images_, labels_;
+  at::Device device_;
+  Preprocessing preprocessing_;
+};
+
+/// Some rows of another source.
+class RowsSource : public BatchSource {
+ public:
+  RowsSource(std::unique_ptr<BatchSource> base, std::vector<int64_t> rows)
+      : base_(std::move(base)), rows_(std::move(rows)) {
+    for (const int64_t row : rows_)
+      TORCH_CHECK(row >= 0 && row < base_->size(), "row ", row, " of ", base_->size());
+  }
+  int64_t size() const override { return static_cast<int64_t>(rows_.size()); }
+  Batch get(const std::vector<int64_t>& indices) const override {
+    std::vector<int64_t> rows;
+    rows.reserve(indices.size());
+    for (const int64_t i : indices) rows.push_back(rows_.at(static_cast<size_t>(i)));
+    return base_->get(rows);
+  }
+
+ private:
+  std::unique_ptr<BatchSource> base_;
+  std::vector<int64_t> rows_;
+};
+
+class TensorSource : public BatchSource {
+ public:
+  TensorSource(at::Tensor images, at::Tensor targets)
+      : images_(std::move(images)), targets_(std::move(targets)) {
+    TORCH_CHECK(images_.size(0) == targets_.size(0), images_.size(0), " images and ",
+                targets_.size(0), " targets");
+  }
+  int64_t size() const override { return images_.size(0); }
+  Batch get(const std::vector<int64_t>& indices) const override {
+    const at::Tensor rows = index_tensor(indices);
+    return {images_.index_select(0, rows.to(images_.device())),
+            targets_.index_select(0, rows.to(targets_.device()))};
+  }
+
+ private:
+  at::Tensor images_, targets_;
+};
+
+}  // namespace
+
+std::unique_ptr<BatchSource> real_source(const Split& split, const Preprocessing& preprocessing,
+                                         at::Device device) {
+  return std::make_unique<RealSource>(split, preprocessing, device);
+}
+
+std::unique_ptr<BatchSource> real_source(const Split& split, const Preprocessing& preprocessing,
+                                         at::Device device, std::vector<int64_t> rows) {
+  return std::make_unique<RowsSource>(real_source(split, preprocessing, device), std::move(rows));
+}
+
+std::unique_ptr<BatchSource> tensor_source(at::Tensor images, at::Tensor targets) {
+  return std::make_unique<TensorSource>(std::move(images), std::move(targets));
+}
+
+}  // namespace retort::data

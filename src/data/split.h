@@ -1,0 +1,18 @@
+// Taking rows out of a split, class by class.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <utility>
+
+#include "retort/data/dataset.h"
+
+namespace retort::data {
+
+/// Splits `fraction` of every class off (rounded; at least one row stays and, of two or more, at
+/// least one goes), chosen by the stream (seed, purpose, class). Returns (rest, taken), rows
+/// ascending.
+std::pair<Split, Split> hold_out(const Split& whole, double fraction, int64_t seed,
+                                 std::string_view purpose);
+
+}  // namespace retort::data
