@@ -1,0 +1,155 @@
+// From a read set to a data set: hash, test and validation parts, preprocessing.
+#include "retort/data/dataset.h"
+
+#include <fmt/format.h>
+#include <torch/types.h>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <utility>
+
+#include "data/split.h"
+#include "data/zca.h"
+#include "retort/core/error.h"
+#include "retort/core/file.h"
+
+namespace retort::data {
+namespace {
+
+uint64_t hash_images(const RawImages& part, uint64_t seed) {
+  const uint64_t pixels = hash_bytes(part.pixels.data(), part.pixels.size(), seed);
+  return hash_bytes(part.labels.data(), part.labels.size() * sizeof(int64_t), pixels);
+}
+
+std::string hash_dataset(const RawDataset& raw) {
+  std::string text =
+      fmt::format("{} {} {} {}", raw.channels, raw.height, raw.width, raw.train.size());
+  for (const std::string& name : raw.class_names) text += '\n' + name;
+  return hex(hash_images(raw.test, hash_images(raw.train, hash_bytes(text.data(), text.size()))));
+}
+
+/// The vector's memory as a tensor, without a copy.
+template <class Value>
+at::Tensor adopt(std::vector<Value>&& values, at::IntArrayRef sizes, at::ScalarType type) {
+  auto owner = std::make_shared<std::vector<Value>>(std::move(values));
+  void* memory = owner->data();
+  return at::from_blob(
+      memory, sizes, [owner](void*) {}, at::TensorOptions(type));
+}
+
+Split adopt_split(RawImages&& part, const RawDataset& raw) {
+  const int64_t count = part.size(), classes = static_cast<int64_t>(raw.class_names.size());
+  if (count == 0)
+    return make_split(at::empty({0, raw.channels, raw.height, raw.width}, at::kByte),
+                      at::empty({0}, at::kLong), classes);
+  const std::vector<int64_t> sizes = {count, raw.channels, raw.height, raw.width};
+  return make_split(adopt(std::move(part.pixels), sizes, at::kByte),
+                    adopt(std::move(part.labels), {count}, at::kLong), classes);
+}
+
+/// Mean and deviation (n) of each channel of uint8 images, exact sums in integers.
+Normalisation measure(const at::Tensor& images) {
+  Normalisation measured;
+  const int64_t channels = images.size(1), area = images.size(2) * images.size(3);
+  const double pixels = static_cast<double>(images.size(0) * area);
+  std::vector<int64_t> sum(static_cast<size_t>(channels)), squares(sum);
+  const uint8_t* pixel = images.data_ptr<uint8_t>();
+  for (int64_t plane = 0; plane < images.size(0) * channels; ++plane, pixel += area) {
+    int64_t plane_sum = 0, plane_squares = 0;
+    for (int64_t i = 0; i < area; ++i) {
+      plane_sum += pixel[i];
+      plane_squares += int64_t{pixel[i]} * pixel[i];
+    }
+    sum[static_cast<size_t>(plane % channels)] += plane_sum;
+    squares[static_cast<size_t>(plane % channels)] += plane_squares;
+  }
+  for (size_t c = 0; c < sum.size(); ++c) {
+    const double mean = static_cast<double>(sum[c]) / pixels;
+    const double variance = static_cast<double>(squares[c]) / pixels - mean * mean;
+    measured.mean.push_back(mean / 255);
+    // A constant channel has nothing to scale.
+    measured.deviation.push_back(variance > 1e-6 ? std::sqrt(variance) / 255 : 1.0);
+  }
+  return measured;
+}
+
+void split_test(Dataset& set, const DataOptions& options) {
+  if (options.test_fraction <= 0)
+    throw ConfigError(Report{"splitting '" + options.data + "'",
+                             "it has no test part and test_fraction is 0",
+                             "test_fraction between 0 and 1", "set test_fraction, such as 0.2"});
+  std::tie(set.train, set.test) =
+      hold_out(set.train, options.test_fraction, options.split_seed, "data.test");
+  if (set.test.size() == 0)
+    throw DataError(Report{"splitting '" + options.data + "'",
+                           "it has no test part and one image a class", "two images of a class",
+                           "add images, or a test folder"});
+  set.notes.push_back(fmt::format(
+      "no test part in the source: {:g} % of every class split off as test (split_seed {})",
+      100 * options.test_fraction, options.split_seed));
+}
+
+Preprocessing fit(const std::optional<Normalisation>& published, const DataOptions& options,
+                  const std::filesystem::path& cache, Dataset& set) {
+  if (options.normalisation == "none") return {};
+  if (options.normalisation == "zca") {
+    // Everything that decides which images are fitted, and the ridge.
+    const std::string settings =
+        fmt::format("{} {} {} {} {}", set.hash, options.zca_epsilon, options.validation_fraction,
+                    options.test_fraction, options.split_seed);
+    return cached_zca(set.train.images, options.zca_epsilon,
+                      hex(hash_bytes(settings.data(), settings.size())), cache, set.notes);
+  }
+  const Normalisation used =
+      options.normalisation == "auto" && published ? *published : measure(set.train.images);
+  return Preprocessing::mean_std(used.mean, used.deviation);
+}
+
+}  // namespace
+
+void DataOptions::declare(OptionSet& set) {
+  set.group("Data");
+  set.add("data", data, "a data set's folder or .npz file, or shapes, the built-in set");
+  set.add("resolution", resolution, "side to resize and centre-crop to; 0: as the images are",
+          {.min = 0, .max = 1024});
+  set.add("greyscale", greyscale, "one channel instead of three");
+  set.add("classes", classes,
+          "the classes to keep: names, indices, wnids, or one named list such as imagenette");
+  set.add("label_set", label_set, "CIFAR-100: its 100 fine or its 20 coarse classes",
+          {.choices = {"fine", "coarse"}});
+  set.add("normalisation", normalisation,
+          "auto: published mean and deviation, else computed; zca: whitened",
+          {.choices = {"auto", "computed", "none", "zca"}});
+  set.add("zca_epsilon", zca_epsilon, "added to the eigenvalues before whitening",
+          {.min = 1e-12, .max = 1e6});
+  set.add("validation_fraction", validation_fraction,
+          "part of every training class kept aside to choose by", {.min = 0, .max = 0.9});
+  set.add("test_fraction", test_fraction,
+          "part of every class split off as test where the source has none",
+          {.min = 0, .max = 0.9});
+  set.add("split_seed", split_seed, "seed of these splits", {.min = 0});
+}
+
+Dataset prepare_dataset(RawDataset raw, const DataOptions& options,
+                        const std::filesystem::path& cache) {
+  Dataset set;
+  set.name = raw.name;
+  set.reader = raw.reader;
+  set.channels = raw.channels;
+  set.height = raw.height;
+  set.width = raw.width;
+  set.class_names = raw.class_names;
+  set.notes = raw.notes;
+  set.hash = hash_dataset(raw);
+  set.train = adopt_split(std::move(raw.train), raw);
+  set.test = adopt_split(std::move(raw.test), raw);
+  if (set.test.size() == 0) split_test(set, options);
+  if (options.validation_fraction > 0)
+    std::tie(set.train, set.validation) =
+        hold_out(set.train, options.validation_fraction, options.split_seed, "data.validation");
+  set.preprocessing = fit(raw.published, options, cache, set);
+  return set;
+}
+
+}  // namespace retort::data

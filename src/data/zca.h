@@ -1,0 +1,18 @@
+// ZCA matrices kept on disk between runs.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "retort/data/dataset.h"
+
+namespace retort::data {
+
+/// fit_zca, its result kept under `cache` (where not empty) in a file named by `key`, which must
+/// name the images and the settings. A damaged or foreign file is made anew. A cache that cannot be
+/// written costs only time: `notes` says so.
+Preprocessing cached_zca(const at::Tensor& images, double epsilon, const std::string& key,
+                         const std::filesystem::path& cache, std::vector<std::string>& notes);
+
+}  // namespace retort::data
