@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,18 +11,23 @@
 
 namespace retort {
 
-/// An array read from .npy bytes; C order. `data` points into the given bytes, except where the
-/// file is in Fortran order, when `owned` holds the reordered copy.
+/// An array read from .npy bytes; C order. `data` points into the given bytes (at any alignment),
+/// except where they had to be reordered or widened, when `owned` holds them.
 struct NpyArray {
   DType dtype = DType::kU8;
   std::vector<int64_t> shape;
   std::string_view data;
-  std::string owned;
+  std::shared_ptr<const std::string> owned;
 };
 
-/// Versions 1 to 3, little-endian numbers and bool; else DataError naming `path`.
+/// Versions 1 to 3, little-endian numbers and bool; else DataError naming `path`. uint16 becomes
+/// int32, uint32 and uint64 become int64.
 NpyArray parse_npy(std::string_view bytes, const std::string& path);
 /// The bytes of a version 1.0 .npy file of a C-order array.
 std::string npy_bytes(DType dtype, const std::vector<int64_t>& shape, std::string_view data);
+
+/// A one-dimensional array of text ('<U' or '|S') as UTF-8, and back ('<U').
+std::vector<std::string> parse_npy_strings(std::string_view bytes, const std::string& path);
+std::string npy_strings(const std::vector<std::string>& texts);
 
 }  // namespace retort
