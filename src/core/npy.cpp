@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "core/python_text.h"
 #include "retort/core/error.h"
 
 namespace retort {
@@ -192,37 +193,6 @@ std::string header_bytes(const std::string& type, const std::vector<int64_t>& sh
   std::string out(kMagic);
   out += {'\x01', '\0', static_cast<char>(text.size() & 0xFF), static_cast<char>(text.size() >> 8)};
   return out + text;
-}
-
-/// Code points of UTF-8; bytes that are not UTF-8 stand for themselves.
-std::u32string code_points(const std::string& text) {
-  std::u32string out;
-  for (size_t i = 0; i < text.size();) {
-    const auto c = static_cast<uint8_t>(text[i]);
-    const size_t more = c >= 0xF0 ? 3 : c >= 0xE0 ? 2 : c >= 0xC0 ? 1 : 0;
-    if (more == 0 || i + more >= text.size() || c >= 0xF8) {
-      out += c;
-      ++i;
-      continue;
-    }
-    char32_t code = c & (0x3Fu >> more);
-    for (size_t k = 1; k <= more; ++k)
-      code = code << 6 | (static_cast<uint8_t>(text[i + k]) & 0x3Fu);
-    out += code;
-    i += more + 1;
-  }
-  return out;
-}
-
-void append_utf8(std::string& out, uint32_t code) {
-  if (code < 0x80) {
-    out += static_cast<char>(code);
-    return;
-  }
-  const int more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
-  constexpr uint32_t kLead[] = {0, 0xC0, 0xE0, 0xF0};
-  out += static_cast<char>(kLead[more] | code >> (6 * more));
-  for (int i = more - 1; i >= 0; --i) out += static_cast<char>(0x80 | (code >> (6 * i) & 0x3F));
 }
 
 }  // namespace

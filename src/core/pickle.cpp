@@ -1,115 +1,37 @@
-// The pickle machine of protocols 0 to 5, without execution. Nodes live in an arena until the end:
-// then the tree below the result is walked once, without recursion, for cycles, depth and the size
-// it would have with nothing shared, and everything else is taken apart. No torch here.
+// The pickle machine of protocols 0 to 5, without execution. Left out: the extension registry and
+// out-of-band buffers, which no file of data uses. No torch here.
 #include "retort/core/pickle.h"
 
-#include <algorithm>
+#include <array>
 #include <bit>
 #include <charconv>
-#include <cstring>
+#include <iterator>
+#include <optional>
 #include <unordered_map>
 
+#include "core/pickle_tree.h"
+#include "core/python_text.h"
 #include "retort/core/error.h"
 
 namespace retort {
 namespace {
 
 using Kind = Pickle::Kind;
-
-// A trajectory file of 10 experts has about 10^5 nodes, a CIFAR batch 2 * 10^4; trees of tensors
-// are less than 20 deep.
-constexpr size_t kMostNodes = size_t{1} << 23;
-constexpr uint32_t kMostDepth = 200;
-constexpr uint64_t kMostUnsharedNodes = uint64_t{1} << 25;
-constexpr uint64_t kMostUnsharedText = uint64_t{1} << 32;
-
-/// A value with what the check at the end knows of it.
-struct Node : Pickle {
-  enum class Visit : uint8_t { kNew, kOpen, kDone };
-  Visit visit = Visit::kNew;
-  uint32_t depth = 1;
-  uint64_t unshared_nodes = 1;
-  uint64_t unshared_text = 0;
-
-  size_t children() const { return items.size() + 2 * entries.size(); }
-  Node& child(size_t i) const {
-    if (i < items.size()) return static_cast<Node&>(*items[i]);
-    const auto& entry = entries[(i - items.size()) / 2];
-    return static_cast<Node&>((i - items.size()) % 2 == 0 ? *entry.first : *entry.second);
-  }
-};
 using Ref = std::shared_ptr<Pickle>;
-
-/// Owns every node while reading. What is not kept at the end loses its links first, so that
-/// neither cycles leak nor long chains recurse when they are destroyed.
-class Arena {
- public:
-  Arena() = default;
-  Arena(const Arena&) = delete;
-  Arena& operator=(const Arena&) = delete;
-  ~Arena() {
-    for (const std::shared_ptr<Node>& node : nodes_)
-      if (!keep_ || node->visit != Node::Visit::kDone) {
-        node->items.clear();
-        node->entries.clear();
-      }
-  }
-  size_t size() const { return nodes_.size(); }
-  const std::shared_ptr<Node>& make() { return nodes_.emplace_back(std::make_shared<Node>()); }
-  /// From now on, keeps what the walk has reached.
-  void keep_visited() { keep_ = true; }
-
- private:
-  std::vector<std::shared_ptr<Node>> nodes_;
-  bool keep_ = false;
-};
-
-void append_utf8(std::string& out, uint32_t code) {
-  if (code < 0x80) {
-    out += static_cast<char>(code);
-    return;
-  }
-  const int more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
-  constexpr uint32_t kLead[] = {0, 0xC0, 0xE0, 0xF0};
-  out += static_cast<char>(kLead[more] | code >> (6 * more));
-  for (int i = more - 1; i >= 0; --i) out += static_cast<char>(0x80 | (code >> (6 * i) & 0x3F));
-}
-
-/// Text of code points below 256 as bytes; empty optional-like flag `fits` where it has others.
-std::string latin1(const std::string& utf8, bool& fits) {
-  std::string out;
-  for (size_t i = 0; i < utf8.size(); ++i) {
-    const auto c = static_cast<uint8_t>(utf8[i]);
-    if (c < 0x80) {
-      out += utf8[i];
-    } else if ((c == 0xC2 || c == 0xC3) && i + 1 < utf8.size()) {
-      out += static_cast<char>((c & 3) << 6 | (utf8[++i] & 0x3F));
-    } else {
-      fits = false;
-      break;
-    }
-  }
-  return out;
-}
 
 class Machine {
  public:
   Machine(std::string_view bytes, const std::string& path) : bytes_(bytes), path_(path) {}
 
-  Ref run() {
-    while (true) {
-      const auto op = static_cast<uint8_t>(take(1)[0]);
-      if (op == '.') break;
-      if (!literal(op) && !text(op) && !container(op) && !object(op) && !stack(op))
-        fail("it uses instruction " + std::to_string(op) + ", which is not accepted");
-    }
-    const Ref root = pop();
-    check(static_cast<Node&>(*root));
-    arena_.keep_visited();
-    return root;
-  }
+  Ref run();
 
  private:
+  struct Row {
+    uint8_t code;
+    void (*run)(Machine&);
+  };
+  static const Row kRows[];
+
   [[noreturn]] void fail(const std::string& found) const {
     throw DataError::damaged(path_, "in its pickle, at byte " + std::to_string(at_) + ": " + found,
                              "plain Python values and tensors, protocols 0 to 5");
@@ -136,28 +58,28 @@ class Machine {
     return taken;
   }
 
-  std::shared_ptr<Node> make(Kind kind) {
-    if (arena_.size() >= kMostNodes) fail("it has too many values");
-    const std::shared_ptr<Node>& node = arena_.make();
+  std::shared_ptr<PickleNode> make(Kind kind) {
+    std::shared_ptr<PickleNode> node = arena_.make();
+    if (!node) fail("it has too many values");
     node->kind = kind;
     return node;
   }
-  std::shared_ptr<Node> make(Kind kind, std::string value) {
+  std::shared_ptr<PickleNode> make(Kind kind, std::string value) {
     // Bytes that instructions copy are bounded by the file, so that it cannot copy one text often.
     copied_ += value.size();
-    if (copied_ > 4 * bytes_.size() + 1024) fail("it copies its text too often");
-    const std::shared_ptr<Node> node = make(kind);
+    if (copied_ > 16 * bytes_.size() + 1024) fail("it copies its text too often");
+    const std::shared_ptr<PickleNode> node = make(kind);
     node->text = std::move(value);
     return node;
   }
   void push(Ref value) { stack_.push_back(std::move(value)); }
   void push_int(int64_t value, Kind kind = Kind::kInt) {
-    const std::shared_ptr<Node> node = make(kind);
+    const std::shared_ptr<PickleNode> node = make(kind);
     node->integer = value;
     push(node);
   }
   void push_float(double value) {
-    const std::shared_ptr<Node> node = make(Kind::kFloat);
+    const std::shared_ptr<PickleNode> node = make(Kind::kFloat);
     node->number = value;
     push(node);
   }
@@ -211,133 +133,9 @@ class Machine {
     push_float(std::bit_cast<double>(bits));
   }
 
-  bool literal(uint8_t op) {
-    switch (op) {
-      case 'N':
-        push(make(Kind::kNone));
-        return true;
-      case 0x88:
-        push_int(1, Kind::kBool);
-        return true;
-      case 0x89:
-        push_int(0, Kind::kBool);
-        return true;
-      case 'I':
-        push_decimal(line());
-        return true;
-      case 'L':
-        push_decimal(line());
-        return true;
-      case 'J':
-        push_int(static_cast<int32_t>(number(4)));
-        return true;
-      case 'K':
-        push_int(static_cast<int64_t>(number(1)));
-        return true;
-      case 'M':
-        push_int(static_cast<int64_t>(number(2)));
-        return true;
-      case 0x8a:
-        push_long(number(1));
-        return true;
-      case 0x8b:
-        push_long(number(4));
-        return true;
-      case 'F':
-        push_decimal_float(line());
-        return true;
-      case 'G':
-        push_binary_float();
-        return true;
-      default:
-        return false;
-    }
-  }
-
-  uint32_t escaped_number(std::string_view digits) const {
-    uint32_t value = 0;
-    const auto result = std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
-    if (digits.empty() || result.ec != std::errc() || result.ptr != digits.data() + digits.size())
-      fail("an escape in a text cannot be read");
-    return value;
-  }
-  /// A Python 2 str between quotes, as repr writes it.
-  std::string quoted(std::string_view body) const {
-    if (body.size() < 2 || body.front() != body.back() || (body[0] != '\'' && body[0] != '"'))
-      fail("a text lacks its quotes");
-    body = body.substr(1, body.size() - 2);
-    std::string out;
-    for (size_t i = 0; i < body.size(); ++i) {
-      if (body[i] != '\\') {
-        out += body[i];
-        continue;
-      }
-      if (++i == body.size()) fail("an escape in a text cannot be read");
-      if (body[i] == 'x') {
-        out += static_cast<char>(escaped_number(body.substr(i + 1, 2)));
-        i += 2;
-      } else {
-        out += body[i] == 'n' ? '\n' : body[i] == 'r' ? '\r' : body[i] == 't' ? '\t' : body[i];
-      }
-    }
-    return out;
-  }
-  /// Protocol 0 unicode: Latin-1 with \u and \U escapes.
-  std::string raw_unicode(std::string_view body) const {
-    std::string out;
-    for (size_t i = 0; i < body.size(); ++i) {
-      const char kind = body[i] == '\\' && i + 1 < body.size() ? body[i + 1] : '\0';
-      if (kind != 'u' && kind != 'U') {
-        append_utf8(out, static_cast<uint8_t>(body[i]));
-        continue;
-      }
-      const size_t width = kind == 'u' ? 4 : 8;
-      const uint32_t code = escaped_number(body.substr(i + 2, width));
-      if (code > 0x10FFFF) fail("an escape in a text cannot be read");
-      append_utf8(out, code);
-      i += 1 + width;
-    }
-    return out;
-  }
-
-  bool text(uint8_t op) {
-    switch (op) {
-      case 'S':
-        push(make(Kind::kString, quoted(line())));
-        return true;
-      case 'V':
-        push(make(Kind::kString, raw_unicode(line())));
-        return true;
-      case 'T':
-        push_text(Kind::kString, 4);
-        return true;
-      case 'U':
-        push_text(Kind::kString, 1);
-        return true;
-      case 'X':
-        push_text(Kind::kString, 4);
-        return true;
-      case 0x8c:
-        push_text(Kind::kString, 1);
-        return true;
-      case 0x8d:
-        push_text(Kind::kString, 8);
-        return true;
-      case 'B':
-        push_text(Kind::kBytes, 4);
-        return true;
-      case 'C':
-        push_text(Kind::kBytes, 1);
-        return true;
-      case 0x8e:
-        push_text(Kind::kBytes, 8);
-        return true;
-      case 0x96:
-        push_text(Kind::kBytes, 8);
-        return true;
-      default:
-        return false;
-    }
+  void push_decoded(const std::optional<std::string>& text) {
+    if (!text) fail("a text in it cannot be read");
+    push(make(Kind::kString, *text));
   }
   void push_text(Kind kind, size_t width) {
     const uint64_t size = number(width);
@@ -345,7 +143,7 @@ class Machine {
   }
 
   void push_items(Kind kind, std::vector<Ref> items) {
-    const std::shared_ptr<Node> node = make(kind);
+    const std::shared_ptr<PickleNode> node = make(kind);
     node->items = std::move(items);
     push(node);
   }
@@ -387,61 +185,6 @@ class Machine {
     add_entries(std::move(items));
   }
 
-  bool container(uint8_t op) {
-    switch (op) {
-      case ')':
-        push(make(Kind::kTuple));
-        return true;
-      case ']':
-        push(make(Kind::kList));
-        return true;
-      case '}':
-        push(make(Kind::kDict));
-        return true;
-      case 0x8f:
-        push(make(Kind::kSet));
-        return true;
-      case 't':
-        push_items(Kind::kTuple, pop_to_mark());
-        return true;
-      case 'l':
-        push_items(Kind::kList, pop_to_mark());
-        return true;
-      case 0x91:
-        push_items(Kind::kSet, pop_to_mark());
-        return true;
-      case 'd':
-        push_dict();
-        return true;
-      case 0x85:
-        push_tuple(1);
-        return true;
-      case 0x86:
-        push_tuple(2);
-        return true;
-      case 0x87:
-        push_tuple(3);
-        return true;
-      case 'a':
-        append_one();
-        return true;
-      case 'e':
-        add_items(pop_to_mark(), Kind::kList);
-        return true;
-      case 0x90:
-        add_items(pop_to_mark(), Kind::kSet);
-        return true;
-      case 's':
-        set_one();
-        return true;
-      case 'u':
-        add_entries(pop_to_mark());
-        return true;
-      default:
-        return false;
-    }
-  }
-
   Ref global(std::string_view module, std::string_view name) {
     std::string full(module);
     full += ' ';
@@ -475,10 +218,9 @@ class Machine {
     }
     if (callable.text != "_codecs encode" || items.size() != 2 || !items[0]->is(Kind::kString))
       return false;
-    bool fits = items[1]->text == "latin1";
-    std::string bytes = fits ? latin1(items[0]->text, fits) : std::string();
-    if (!fits) return false;
-    push(make(Kind::kBytes, std::move(bytes)));
+    std::optional<std::string> bytes = utf8_to_latin1(items[0]->text);
+    if (!bytes || items[1]->text != "latin1") return false;
+    push(make(Kind::kBytes, std::move(*bytes)));
     return true;
   }
   void push_reduce() {
@@ -490,7 +232,7 @@ class Machine {
     const Ref keywords = pop();
     push_reduce();
     if (!keywords->is(Kind::kDict) || !top()->is(Kind::kCall)) fail("a call is not well formed");
-    top()->entries = keywords->entries;
+    top()->entries.emplace_back(make(Kind::kNone), keywords);
   }
   void push_instance(Ref callable, std::vector<Ref> arguments) {
     push_items(Kind::kTuple, std::move(arguments));
@@ -516,42 +258,7 @@ class Machine {
     target.items.push_back(std::move(state));
   }
 
-  bool object(uint8_t op) {
-    switch (op) {
-      case 'c':
-        push(global_from_lines());
-        return true;
-      case 0x93:
-        push_stack_global();
-        return true;
-      case 'R':
-        push_reduce();
-        return true;
-      case 0x81:
-        push_reduce();
-        return true;
-      case 0x92:
-        push_new_with_keywords();
-        return true;
-      case 'o':
-        push_marked_instance();
-        return true;
-      case 'i':
-        push_named_instance();
-        return true;
-      case 'b':
-        build();
-        return true;
-      case 'P':
-        push_items(Kind::kPersistent, {make(Kind::kString, std::string(line()))});
-        return true;
-      case 'Q':
-        push_items(Kind::kPersistent, {pop()});
-        return true;
-      default:
-        return false;
-    }
-  }
+  void push_persistent(Ref id) { push_items(Kind::kPersistent, {std::move(id)}); }
 
   void recall(uint64_t index) {
     const auto found = memo_.find(index);
@@ -572,92 +279,102 @@ class Machine {
     if (number(1) > 5) fail("its protocol is newer than 5");
   }
 
-  bool stack(uint8_t op) {
-    switch (op) {
-      case 0x80:
-        check_protocol();
-        return true;
-      case 0x95:
-        number(8);
-        return true;  // a frame's length: only a hint for buffering
-      case '(':
-        marks_.push_back(stack_.size());
-        return true;
-      case '0':
-        pop_or_unmark();
-        return true;
-      case '1':
-        pop_to_mark();
-        return true;
-      case '2':
-        push(Ref(top()));
-        return true;
-      case 'g':
-        recall(line_index());
-        return true;
-      case 'h':
-        recall(number(1));
-        return true;
-      case 'j':
-        recall(number(4));
-        return true;
-      case 'p':
-        memo_[line_index()] = top();
-        return true;
-      case 'q':
-        memo_[number(1)] = top();
-        return true;
-      case 'r':
-        memo_[number(4)] = top();
-        return true;
-      case 0x94:
-        memo_[memo_.size()] = Ref(top());
-        return true;
-      default:
-        return false;
-    }
-  }
-
-  void check(Node& root) {
-    std::vector<std::pair<Node*, size_t>> open{{&root, 0}};
-    root.visit = Node::Visit::kOpen;
-    while (!open.empty()) {
-      auto& [node, next] = open.back();
-      if (next == node->children()) {
-        finish(*node);
-        open.pop_back();
-        continue;
-      }
-      Node& child = node->child(next++);
-      if (child.visit == Node::Visit::kOpen) fail("a value contains itself");
-      if (child.visit == Node::Visit::kDone) continue;
-      child.visit = Node::Visit::kOpen;
-      open.emplace_back(&child, 0);
-    }
-  }
-  void finish(Node& node) const {
-    node.unshared_text = node.text.size();
-    for (size_t i = 0; i < node.children(); ++i) {
-      const Node& child = node.child(i);
-      node.depth = std::max(node.depth, child.depth + 1);
-      node.unshared_nodes += child.unshared_nodes;
-      node.unshared_text += child.unshared_text;
-      if (node.unshared_nodes > kMostUnsharedNodes || node.unshared_text > kMostUnsharedText)
-        fail("its shared values would unfold to too many");
-    }
-    if (node.depth > kMostDepth) fail("its values are nested too deeply");
-    node.visit = Node::Visit::kDone;
-  }
-
   std::string_view bytes_;
   const std::string& path_;
   size_t at_ = 0;
   uint64_t copied_ = 0;
-  Arena arena_;  // first made, last destroyed: it takes values apart when nothing else holds them
+  PickleArena arena_;  // before the stack: it takes values apart when nothing else holds them
   std::vector<Ref> stack_;
   std::vector<size_t> marks_;
   std::unordered_map<uint64_t, Ref> memo_;
 };
+
+// Instructions by code; Python's names of them are in its pickletools module.
+const Machine::Row Machine::kRows[] = {
+    // numbers
+    {'N', [](Machine& m) { m.push(m.make(Kind::kNone)); }},
+    {0x88, [](Machine& m) { m.push_int(1, Kind::kBool); }},
+    {0x89, [](Machine& m) { m.push_int(0, Kind::kBool); }},
+    {'I', [](Machine& m) { m.push_decimal(m.line()); }},
+    {'L', [](Machine& m) { m.push_decimal(m.line()); }},
+    {'J', [](Machine& m) { m.push_int(static_cast<int32_t>(m.number(4))); }},
+    {'K', [](Machine& m) { m.push_int(static_cast<int64_t>(m.number(1))); }},
+    {'M', [](Machine& m) { m.push_int(static_cast<int64_t>(m.number(2))); }},
+    {0x8a, [](Machine& m) { m.push_long(m.number(1)); }},
+    {0x8b, [](Machine& m) { m.push_long(m.number(4)); }},
+    {'F', [](Machine& m) { m.push_decimal_float(m.line()); }},
+    {'G', [](Machine& m) { m.push_binary_float(); }},
+    // text
+    {'S', [](Machine& m) { m.push_decoded(decode_repr(m.line())); }},
+    {'V', [](Machine& m) { m.push_decoded(decode_raw_unicode(m.line())); }},
+    {'T', [](Machine& m) { m.push_text(Kind::kString, 4); }},
+    {'U', [](Machine& m) { m.push_text(Kind::kString, 1); }},
+    {'X', [](Machine& m) { m.push_text(Kind::kString, 4); }},
+    {0x8c, [](Machine& m) { m.push_text(Kind::kString, 1); }},
+    {0x8d, [](Machine& m) { m.push_text(Kind::kString, 8); }},
+    {'B', [](Machine& m) { m.push_text(Kind::kBytes, 4); }},
+    {'C', [](Machine& m) { m.push_text(Kind::kBytes, 1); }},
+    {0x8e, [](Machine& m) { m.push_text(Kind::kBytes, 8); }},
+    {0x96, [](Machine& m) { m.push_text(Kind::kBytes, 8); }},
+    // containers
+    {')', [](Machine& m) { m.push(m.make(Kind::kTuple)); }},
+    {']', [](Machine& m) { m.push(m.make(Kind::kList)); }},
+    {'}', [](Machine& m) { m.push(m.make(Kind::kDict)); }},
+    {0x8f, [](Machine& m) { m.push(m.make(Kind::kSet)); }},
+    {'t', [](Machine& m) { m.push_items(Kind::kTuple, m.pop_to_mark()); }},
+    {'l', [](Machine& m) { m.push_items(Kind::kList, m.pop_to_mark()); }},
+    {0x91, [](Machine& m) { m.push_items(Kind::kSet, m.pop_to_mark()); }},
+    {'d', [](Machine& m) { m.push_dict(); }},
+    {0x85, [](Machine& m) { m.push_tuple(1); }},
+    {0x86, [](Machine& m) { m.push_tuple(2); }},
+    {0x87, [](Machine& m) { m.push_tuple(3); }},
+    {'a', [](Machine& m) { m.append_one(); }},
+    {'e', [](Machine& m) { m.add_items(m.pop_to_mark(), Kind::kList); }},
+    {0x90, [](Machine& m) { m.add_items(m.pop_to_mark(), Kind::kSet); }},
+    {'s', [](Machine& m) { m.set_one(); }},
+    {'u', [](Machine& m) { m.add_entries(m.pop_to_mark()); }},
+    // names, calls, objects
+    {'c', [](Machine& m) { m.push(m.global_from_lines()); }},
+    {0x93, [](Machine& m) { m.push_stack_global(); }},
+    {'R', [](Machine& m) { m.push_reduce(); }},
+    {0x81, [](Machine& m) { m.push_reduce(); }},
+    {0x92, [](Machine& m) { m.push_new_with_keywords(); }},
+    {'o', [](Machine& m) { m.push_marked_instance(); }},
+    {'i', [](Machine& m) { m.push_named_instance(); }},
+    {'b', [](Machine& m) { m.build(); }},
+    {'P', [](Machine& m) { m.push_persistent(m.make(Kind::kString, std::string(m.line()))); }},
+    {'Q', [](Machine& m) { m.push_persistent(m.pop()); }},
+    // the stack and the memo
+    {0x80, [](Machine& m) { m.check_protocol(); }},
+    {0x95, [](Machine& m) { m.number(8); }},
+    {'(', [](Machine& m) { m.marks_.push_back(m.stack_.size()); }},
+    {'0', [](Machine& m) { m.pop_or_unmark(); }},
+    {'1', [](Machine& m) { m.pop_to_mark(); }},
+    {'2', [](Machine& m) { m.push(Ref(m.top())); }},
+    {'g', [](Machine& m) { m.recall(m.line_index()); }},
+    {'h', [](Machine& m) { m.recall(m.number(1)); }},
+    {'j', [](Machine& m) { m.recall(m.number(4)); }},
+    {'p', [](Machine& m) { m.memo_[m.line_index()] = m.top(); }},
+    {'q', [](Machine& m) { m.memo_[m.number(1)] = m.top(); }},
+    {'r', [](Machine& m) { m.memo_[m.number(4)] = m.top(); }},
+    {0x94, [](Machine& m) { m.memo_[m.memo_.size()] = Ref(m.top()); }},
+};
+
+Ref Machine::run() {
+  std::array<void (*)(Machine&), 256> instructions{};
+  for (const Row& row : kRows) instructions[row.code] = row.run;
+  while (true) {
+    const auto code = static_cast<uint8_t>(number(1));
+    if (code == '.') break;
+    if (!instructions[code])
+      fail("it uses instruction " + std::to_string(code) + ", which is not accepted");
+    instructions[code](*this);
+  }
+  Ref root = pop();
+  const std::string problem = arena_.keep(*root);
+  if (!problem.empty()) fail(problem);
+  return root;
+}
 
 }  // namespace
 

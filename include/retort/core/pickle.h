@@ -1,7 +1,7 @@
 // A bounded reader of Python pickles (protocols 0 to 5) that runs no code: globals and calls become
-// nodes of a tree that the caller interprets. Used for CIFAR's Python batches and for .pt files. The
-// input is untrusted: depth, counts and memory are bounded, cycles are refused, and so is sharing that
-// would blow up when the tree is walked. No torch here.
+// nodes of a tree that the caller interprets. Used for CIFAR's Python batches and for .pt files.
+// The input is untrusted: depth, counts and memory are bounded, cycles are refused, and so is
+// sharing that would blow up when the tree is walked. No torch here.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,16 @@ struct Pickle;
 /// One value of the tree. Values that the pickle shares are shared here.
 struct Pickle {
   enum class Kind {
-    kNone, kBool, kInt, kFloat, kString, kBytes, kList, kTuple, kDict, kSet,
+    kNone,
+    kBool,
+    kInt,
+    kFloat,
+    kString,
+    kBytes,
+    kList,
+    kTuple,
+    kDict,
+    kSet,
     kGlobal,      ///< text = "module name"
     kCall,        ///< items = {callable, arguments, optional state from BUILD}; entries from
                   ///< SETITEMS, and from APPENDS with kNone keys
@@ -28,8 +37,8 @@ struct Pickle {
   int64_t integer = 0;  ///< kInt, kBool
   double number = 0;    ///< kFloat
   std::string text;     ///< kString (UTF-8 or raw Python 2 bytes), kBytes, kGlobal; an integer
-                        ///< wider than 64 bits is its little-endian kBytes
-  std::vector<std::shared_ptr<Pickle>> items;                                       ///< see kinds
+                        ///< wider than 64 bits (protocols 2 on) is its little-endian kBytes
+  std::vector<std::shared_ptr<Pickle>> items;                                        ///< see kinds
   std::vector<std::pair<std::shared_ptr<Pickle>, std::shared_ptr<Pickle>>> entries;  ///< kDict
 
   bool is(Kind k) const { return kind == k; }
