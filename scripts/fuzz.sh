@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Runs every fuzz target for a while, starting from its stored corpus.
+#     scripts/fuzz.sh BUILD [SECONDS]
+set -euo pipefail
+build=${1:?usage: scripts/fuzz.sh BUILD [SECONDS]}
+seconds=${2:-60}
+shopt -s nullglob
+targets=("$build"/tests/fuzz/*_fuzz)
+[[ ${#targets[@]} -gt 0 ]] || { echo "fuzz.sh: no targets in $build/tests/fuzz: build the fuzz preset first" >&2; exit 1; }
+for target in "${targets[@]}"; do
+  name=$(basename "$target" _fuzz)
+  found=$build/found/$name
+  mkdir -p "$found"
+  corpus=tests/fuzz/corpus/$name
+  echo "== $name, $seconds s"
+  "$target" -max_total_time="$seconds" -max_len=65536 -rss_limit_mb=2048 -timeout=20 -print_final_stats=1 \
+    -verbosity=0 -artifact_prefix="$found/crash-" "$found" $([[ -d $corpus ]] && echo "$corpus")
+done
