@@ -7,6 +7,7 @@
 #ifdef RETORT_WITH_ARCHIVE
 #include <archive.h>
 #include <archive_entry.h>
+#include <locale.h>
 
 #include <algorithm>
 #include <cstring>
@@ -16,6 +17,25 @@
 
 namespace retort {
 namespace {
+
+/// libarchive gives names in the characters of the locale; this makes them UTF-8 meanwhile.
+class Utf8Names {
+ public:
+  Utf8Names() : utf8_(newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)) {
+    if (utf8_) before_ = uselocale(utf8_);
+  }
+  Utf8Names(const Utf8Names&) = delete;
+  Utf8Names& operator=(const Utf8Names&) = delete;
+  ~Utf8Names() {
+    if (!utf8_) return;
+    uselocale(before_);
+    freelocale(utf8_);
+  }
+
+ private:
+  locale_t utf8_;
+  locale_t before_ = nullptr;
+};
 
 using Reader = std::unique_ptr<struct archive, decltype(&archive_read_free)>;
 
@@ -97,6 +117,7 @@ void read_archive_bytes(
   archive_read_support_format_tar(reader.get());
   archive_read_support_format_zip_seekable(reader.get());
   open(reader.get(), bytes, path);
+  const Utf8Names names;
   uint64_t left = limit;
   while (true) {
     struct archive_entry* entry = nullptr;
@@ -104,8 +125,7 @@ void read_archive_bytes(
     if (status == ARCHIVE_EOF) return;
     if (status < ARCHIVE_WARN) throw refused(path, reader.get(), "");
     if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry)) continue;
-    const char* name = archive_entry_pathname_utf8(entry);
-    if (!name) name = archive_entry_pathname(entry);
+    const char* name = archive_entry_pathname(entry);
     if (!name) throw DataError::damaged(path, "a member has no readable name");
     const std::string member = name;
     std::string content = read_member(reader.get(), path, "member '" + member + "': ", left);

@@ -265,6 +265,7 @@ class Machine {
     if (found == memo_.end()) fail("it recalls a value that was not kept");
     push(found->second);
   }
+  void remember(uint64_t index) { memo_[index] = top(); }
   uint64_t line_index() {
     push_decimal(line());
     return static_cast<uint64_t>(pop()->integer);
@@ -350,14 +351,14 @@ const Machine::Row Machine::kRows[] = {
     {'(', [](Machine& m) { m.marks_.push_back(m.stack_.size()); }},
     {'0', [](Machine& m) { m.pop_or_unmark(); }},
     {'1', [](Machine& m) { m.pop_to_mark(); }},
-    {'2', [](Machine& m) { m.push(Ref(m.top())); }},
+    {'2', [](Machine& m) { m.push(m.top()); }},
     {'g', [](Machine& m) { m.recall(m.line_index()); }},
     {'h', [](Machine& m) { m.recall(m.number(1)); }},
     {'j', [](Machine& m) { m.recall(m.number(4)); }},
-    {'p', [](Machine& m) { m.memo_[m.line_index()] = m.top(); }},
-    {'q', [](Machine& m) { m.memo_[m.number(1)] = m.top(); }},
-    {'r', [](Machine& m) { m.memo_[m.number(4)] = m.top(); }},
-    {0x94, [](Machine& m) { m.memo_[m.memo_.size()] = Ref(m.top()); }},
+    {'p', [](Machine& m) { m.remember(m.line_index()); }},
+    {'q', [](Machine& m) { m.remember(m.number(1)); }},
+    {'r', [](Machine& m) { m.remember(m.number(4)); }},
+    {0x94, [](Machine& m) { m.remember(m.memo_.size()); }},
 };
 
 Ref Machine::run() {
