@@ -26,6 +26,9 @@ struct Bundle {
   TensorMap compact;  ///< the parametrisation's own tensors where it is not pixels
   std::vector<std::string> class_names;
   data::Preprocessing preprocessing;
+  /// ZCA matrices from 64 pixels on are not in the file: `preprocessing` is to be filled from the
+  /// data set (fill_preprocessing) before anything but the images and labels is used.
+  bool preprocessing_missing = false;
   std::string method, parametrisation = "pixels";
   std::string data_name, data_hash;
   std::string recipe;        ///< the TOML of the run that made it
@@ -37,15 +40,23 @@ struct Bundle {
   std::string program_version;
 
   int64_t classes() const { return static_cast<int64_t>(class_names.size()); }
+  /// What must be stored of it: images or compact tensors, soft labels, learning rate. Hard labels
+  /// follow from the order and are not counted; nor is the preprocessing.
+  int64_t stored_bytes() const;
   /// Stored bytes over the bytes of one float32 image of every class.
   double images_per_class_equivalents() const;
   std::vector<int64_t> counts() const;  ///< images of each class
 };
 
-/// Writes atomically; the same bundle gives the same bytes.
+/// Writes atomically; the same bundle gives the same bytes. StateError where the bundle is not
+/// valid, such as images that are NaN.
 void save_bundle(const std::filesystem::path& path, const Bundle& bundle);
 /// Checks shapes, labels, finiteness, version. DataError, or StateError for a newer format.
 Bundle load_bundle(const std::filesystem::path& path);
+
+/// Takes a missing preprocessing from the data set that the bundle was made from; StateError where
+/// it is another data set or not whitened. Does nothing where nothing is missing.
+void fill_preprocessing(Bundle& bundle, const data::Dataset& dataset);
 
 /// The kinds of files a bundle goes out to and comes in from.
 const std::vector<std::string>& export_formats();  ///< "png", "npz", "pt"
@@ -65,7 +76,8 @@ struct ImportOptions {
 
 /// Reads a published set: DC/DSA/DM's res_*.pt ({'data': [[images, labels], ...]}, `which`
 /// experiment), MTT's images_*.pt beside labels_*.pt, a plain dictionary {images, labels}, our own
-/// .pt, an .npz, or a folder of class folders of PNGs. DataError saying what was found.
+/// .pt, an .npz, or a folder of class folders of PNG or JPEG files. What a file says of its own
+/// preprocessing and class names goes before the options. DataError saying what was found.
 Bundle import_bundle(const std::filesystem::path& path, const ImportOptions& options,
                      int64_t which = 0);
 

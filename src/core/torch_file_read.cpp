@@ -1,0 +1,152 @@
+// Reading .pt: a zip of a pickle and one member a storage. Tensors are calls of torch._utils'
+// _rebuild_tensor_v2(storage, offset, size, stride, ...), storages are persistent identifiers
+// ('storage', type, key, device, elements).
+#include <fmt/format.h>
+
+#include "retort/core/archive.h"
+#include "retort/core/error.h"
+#include "retort/core/file.h"
+#include "retort/core/torch_file.h"
+
+namespace retort {
+namespace {
+
+using Kind = Pickle::Kind;
+
+constexpr uint64_t kMostBytes = uint64_t{16} << 30;
+// Tensors may repeat elements of their storage (stride 0), up to this many.
+constexpr int64_t kMostRepeated = int64_t{1} << 24;
+constexpr int64_t kMostDimensions = 32;
+
+struct StorageRow {
+  std::string_view name;
+  at::ScalarType type;
+};
+constexpr StorageRow kStorages[] = {
+    {"torch FloatStorage", at::kFloat}, {"torch DoubleStorage", at::kDouble},
+    {"torch HalfStorage", at::kHalf},   {"torch BFloat16Storage", at::kBFloat16},
+    {"torch LongStorage", at::kLong},   {"torch IntStorage", at::kInt},
+    {"torch ShortStorage", at::kShort}, {"torch CharStorage", at::kChar},
+    {"torch ByteStorage", at::kByte},   {"torch BoolStorage", at::kBool},
+};
+
+/// The integers of a tuple or list, or nothing useful (`good` false).
+std::vector<int64_t> integers(const Pickle& value, bool& good) {
+  std::vector<int64_t> out;
+  // torch.Size is sometimes kept as a call: Size((2, 3)).
+  const bool size = value.callee() == "torch Size" && value.items[1]->items.size() == 1;
+  const Pickle& list = size ? *value.items[1]->items[0] : value;
+  good = list.is(Kind::kTuple) || list.is(Kind::kList);
+  for (const auto& item : list.items) {
+    good = good && item->is(Kind::kInt) && item->integer >= 0;
+    out.push_back(item->integer);
+  }
+  return out;
+}
+
+/// Elements of a strided view, and whether all lie within `available`; -1 where they do not.
+int64_t elements_within(int64_t offset, const std::vector<int64_t>& sizes,
+                        const std::vector<int64_t>& strides, int64_t available) {
+  int64_t count = 1, last = offset;
+  bool overflow = false;
+  for (size_t d = 0; d < sizes.size(); ++d) {
+    int64_t reach = 0;
+    overflow |= __builtin_mul_overflow(count, sizes[d], &count);
+    overflow |= __builtin_mul_overflow(std::max<int64_t>(sizes[d] - 1, 0), strides[d], &reach);
+    overflow |= __builtin_add_overflow(last, reach, &last);
+  }
+  if (overflow || offset > available) return -1;
+  return count == 0 || last < available ? count : -1;
+}
+
+}  // namespace
+
+TorchFile::TorchFile(const std::filesystem::path& path) : path_(path.string()) {
+  const MappedFile file(path);
+  const auto bytes = file.bytes();
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (text.substr(0, 2) == "\x80\x02")
+    throw DataError({"reading '" + path_ + "'", "it is a .pt file of PyTorch's old form",
+                     "files of torch.save from PyTorch 1.6 on",
+                     "load it in Python and save it again"});
+  std::string pickle;
+  read_archive_bytes(bytes, path_, kMostBytes, [&](const std::string& name, std::string content) {
+    const size_t slash = name.find('/');
+    const std::string inner = slash == std::string::npos ? name : name.substr(slash + 1);
+    if (inner == "data.pkl")
+      pickle = std::move(content);
+    else if (inner.rfind("data/", 0) == 0)
+      storages_[inner.substr(5)] = std::move(content);
+    else if (inner == "byteorder" && content != "little")
+      refuse("its numbers are big-endian");
+  });
+  if (pickle.empty()) refuse("it has no data.pkl");
+  root_ = read_pickle(pickle, path_);
+}
+
+void TorchFile::refuse(const std::string& found) const {
+  throw DataError::damaged(path_, found, "a file written by torch.save");
+}
+
+bool TorchFile::is_tensor(const Pickle& value) {
+  const std::string_view name = value.callee();
+  return name == "torch._utils _rebuild_tensor_v2" || name == "torch._utils _rebuild_tensor" ||
+         name == "torch._utils _rebuild_parameter";
+}
+
+const std::string& TorchFile::storage(const Pickle& value, at::ScalarType& type) const {
+  if (!value.is(Kind::kPersistent) || !value.items[0]->is(Kind::kTuple) ||
+      value.items[0]->items.size() < 5)
+    refuse("a tensor has no storage");
+  const auto& id = value.items[0]->items;
+  const StorageRow* row = nullptr;
+  for (const StorageRow& candidate : kStorages)
+    if (id[1]->is(Kind::kGlobal) && candidate.name == id[1]->text) row = &candidate;
+  if (!row) refuse("a storage is of the unknown type '" + id[1]->text + "'");
+  type = row->type;
+  const auto found = storages_.find(id[2]->text);
+  if (found == storages_.end()) refuse("the storage '" + id[2]->text + "' is missing");
+  const auto width = static_cast<int64_t>(c10::elementSize(type));
+  const auto size = static_cast<int64_t>(found->second.size());
+  if (!id[4]->is(Kind::kInt) || size % width != 0 || id[4]->integer != size / width)
+    refuse(fmt::format("the storage '{}' holds {} bytes where {} elements of {} bytes are declared",
+                       found->first, size, id[4]->integer, width));
+  return found->second;
+}
+
+at::Tensor TorchFile::tensor(const Pickle& value) const {
+  if (!is_tensor(value)) refuse("a tensor is wanted where there is another value");
+  const auto& arguments = value.items[1]->items;
+  if (value.callee() == "torch._utils _rebuild_parameter") {
+    if (arguments.empty()) refuse("a parameter has no tensor");
+    return tensor(*arguments[0]);
+  }
+  if (arguments.size() < 4) refuse("a tensor is not well formed");
+  at::ScalarType type = at::kFloat;
+  const std::string& bytes = storage(*arguments[0], type);
+  const auto available = static_cast<int64_t>(bytes.size() / c10::elementSize(type));
+  bool sizes_good = false, strides_good = false;
+  const std::vector<int64_t> sizes = integers(*arguments[2], sizes_good);
+  const std::vector<int64_t> strides = integers(*arguments[3], strides_good);
+  const int64_t offset = arguments[1]->integer;
+  if (!sizes_good || !strides_good || sizes.size() != strides.size() ||
+      sizes.size() > kMostDimensions || !arguments[1]->is(Kind::kInt) || offset < 0)
+    refuse("a tensor has sizes, strides or an offset that are not numbers from 0 on");
+  const int64_t count = elements_within(offset, sizes, strides, available);
+  if (count < 0)
+    refuse(fmt::format("a tensor of shape [{}] lies outside its storage of {} elements",
+                       fmt::join(sizes, ", "), available));
+  if (count > std::max(available, kMostRepeated))
+    refuse(fmt::format("a tensor of shape [{}] repeats its {} elements too often",
+                       fmt::join(sizes, ", "), available));
+  if (count == 0) return at::empty(sizes, at::TensorOptions().dtype(type));
+  // Bytes other than 0 and 1 are no valid bool: they are read as numbers first.
+  const at::ScalarType read_as = type == at::kBool ? at::kByte : type;
+  const char* data = bytes.data() + static_cast<size_t>(offset) * c10::elementSize(type);
+  const at::Tensor view =
+      at::from_blob(const_cast<char*>(data), sizes, strides, at::TensorOptions().dtype(read_as));
+  const at::Tensor copy = view.clone(at::MemoryFormat::Contiguous);
+  return type == at::kBool ? copy.ne(0) : copy;
+}
+
+}  // namespace retort

@@ -1,0 +1,218 @@
+// The bundle file. docs/formats.md describes it.
+#include "retort/synthetic/bundle.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "retort/core/error.h"
+#include "synthetic/check.h"
+
+namespace retort::synthetic {
+namespace {
+
+using Json = nlohmann::json;
+using Metadata = std::map<std::string, std::string>;
+
+constexpr const char* kFormat = "retort.bundle";
+constexpr int64_t kVersion = 1;
+// ZCA matrices of larger images are hundreds of megabytes: they stay with the data set.
+constexpr int64_t kSideWithoutMatrices = 64;
+constexpr std::string_view kCompactPrefix = "compact.";
+
+std::string dump(const Json& value) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+/// The fields that go to the metadata as they are.
+template <class BundleRef>
+auto text_fields(BundleRef& bundle) {
+  return std::vector<std::pair<std::string, decltype(&bundle.method)>>{
+      {"method", &bundle.method},
+      {"parametrisation", &bundle.parametrisation},
+      {"data_name", &bundle.data_name},
+      {"data_hash", &bundle.data_hash},
+      {"recipe", &bundle.recipe},
+      {"protocol", &bundle.protocol},
+      {"network", &bundle.network},
+      {"augmentation", &bundle.augmentation},
+      {"program_version", &bundle.program_version}};
+}
+
+bool leaves_matrices_out(const Bundle& bundle) {
+  const int64_t side = std::max(bundle.images.size(2), bundle.images.size(3));
+  return bundle.preprocessing_missing ||
+         (bundle.preprocessing.kind() == "zca" && side >= kSideWithoutMatrices);
+}
+
+Metadata metadata_of(const Bundle& bundle) {
+  const StoredPreprocessing stored = stored_form(bundle.preprocessing);
+  Metadata metadata = {
+      {"format", kFormat},
+      {"format_version", std::to_string(kVersion)},
+      {"class_names", dump(bundle.class_names)},
+      {"shape", dump(bundle.images.sizes().vec())},
+      {"preprocessing", leaves_matrices_out(bundle) ? "zca" : stored.kind},
+      {"mean", dump(stored.mean)},
+      {"std", dump(stored.deviation)},
+      {"zca_stored", leaves_matrices_out(bundle) ? "no" : "yes"},
+      {"storage_bytes", std::to_string(bundle.storage_bytes)},
+      {"images_per_class_equivalents", fmt::format("{}", bundle.images_per_class_equivalents())},
+      {"seed", std::to_string(bundle.seed)},
+  };
+  for (const auto& [name, text] : text_fields(bundle)) metadata[name] = *text;
+  return metadata;
+}
+
+/// Reads the metadata; every problem names the file and the key.
+class MetadataReader {
+ public:
+  MetadataReader(const Metadata& metadata, std::string path)
+      : metadata_(metadata), path_(std::move(path)) {}
+
+  [[noreturn]] void refuse(const std::string& found) const {
+    throw DataError::damaged(path_, found, "a bundle written by retort");
+  }
+  const std::string& text(const std::string& key) const {
+    const auto found = metadata_.find(key);
+    if (found == metadata_.end()) refuse("its metadata lack '" + key + "'");
+    return found->second;
+  }
+  int64_t integer(const std::string& key) const {
+    const std::string& value = text(key);
+    int64_t number = 0;
+    const char* end = value.data() + value.size();
+    const auto result = std::from_chars(value.data(), end, number);
+    if (result.ec != std::errc() || result.ptr != end)
+      refuse("its metadata '" + key + "' is '" + value + "', no whole number");
+    return number;
+  }
+  template <class T>
+  std::vector<T> list(const std::string& key) const {
+    try {
+      return Json::parse(text(key)).get<std::vector<T>>();
+    } catch (const Json::exception&) {
+      refuse("its metadata '" + key + "' is not the list that it should be");
+    }
+  }
+  void check_version() const {
+    const auto format = metadata_.find("format");
+    if (format == metadata_.end() || format->second != kFormat) refuse("it is not a bundle");
+    const int64_t version = integer("format_version");
+    if (version < 1) refuse(fmt::format("its format version is {}", version));
+    if (version > kVersion)
+      throw StateError(
+          {"reading '" + path_ + "'", fmt::format("it is a bundle of format version {}", version),
+           fmt::format("versions up to {}", kVersion), "use a newer version of retort"});
+  }
+
+ private:
+  const Metadata& metadata_;
+  std::string path_;
+};
+
+void read_preprocessing(Bundle& bundle, const TensorFile& file, const MetadataReader& metadata) {
+  StoredPreprocessing stored{metadata.text("preprocessing"), metadata.list<double>("mean"),
+                             metadata.list<double>("std"), file.tensors};
+  bundle.preprocessing_missing = stored.kind == "zca" && metadata.text("zca_stored") == "no";
+  if (bundle.preprocessing_missing) return;
+  std::string problem;
+  bundle.preprocessing = restore(stored, problem);
+  if (!problem.empty()) metadata.refuse(problem);
+}
+
+void read_tensors(Bundle& bundle, const TensorFile& file, const MetadataReader& metadata,
+                  const std::string& path) {
+  bundle.images = tensor_of(file, "images", path);
+  bundle.labels = tensor_of(file, "labels", path);
+  for (const auto& [name, tensor] : file.tensors) {
+    if (name == "soft_labels") bundle.soft_labels = tensor;
+    if (name.rfind(kCompactPrefix, 0) == 0)
+      bundle.compact[name.substr(kCompactPrefix.size())] = tensor;
+    if (name != "student_learning_rate") continue;
+    if (tensor.scalar_type() != at::kDouble || tensor.numel() != 1)
+      metadata.refuse("the tensor 'student_learning_rate' is not one float64 number");
+    bundle.student_learning_rate = tensor.item<double>();
+  }
+}
+
+}  // namespace
+
+int64_t Bundle::stored_bytes() const {
+  int64_t bytes = 0;
+  for (const auto& [name, tensor] : compact) bytes += static_cast<int64_t>(tensor.nbytes());
+  if (compact.empty()) bytes = static_cast<int64_t>(images.nbytes());
+  if (soft_labels.defined()) bytes += static_cast<int64_t>(soft_labels.nbytes());
+  if (student_learning_rate) bytes += static_cast<int64_t>(sizeof(float));
+  return bytes;
+}
+
+double Bundle::images_per_class_equivalents() const {
+  const auto one = static_cast<double>(images[0].numel()) * sizeof(float);
+  return static_cast<double>(storage_bytes) / (one * static_cast<double>(classes()));
+}
+
+std::vector<int64_t> Bundle::counts() const {
+  std::vector<int64_t> out(class_names.size(), 0);
+  const at::Tensor host = labels.to(at::kCPU).contiguous();
+  for (int64_t i = 0; i < host.numel(); ++i)
+    ++out.at(static_cast<size_t>(host.data_ptr<int64_t>()[i]));
+  return out;
+}
+
+void save_bundle(const std::filesystem::path& path, const Bundle& bundle) {
+  const std::string problem = bundle_problem(bundle);
+  if (!problem.empty())
+    throw StateError({"writing '" + path.string() + "'", problem,
+                      "finite images with a label of the known classes each",
+                      "nothing was written; a lower image learning rate may keep the run finite"});
+  TensorMap tensors = {{"images", bundle.images}, {"labels", bundle.labels}};
+  if (bundle.soft_labels.defined()) tensors["soft_labels"] = bundle.soft_labels;
+  if (bundle.student_learning_rate)
+    tensors["student_learning_rate"] =
+        at::scalar_tensor(*bundle.student_learning_rate, at::kDouble);
+  for (const auto& [name, tensor] : bundle.compact)
+    tensors[std::string(kCompactPrefix) + name] = tensor;
+  if (!leaves_matrices_out(bundle)) tensors.merge(stored_form(bundle.preprocessing).tensors);
+  save_tensors(path, tensors, metadata_of(bundle));
+}
+
+Bundle load_bundle(const std::filesystem::path& path) {
+  const TensorFile file = load_tensors(path);
+  const MetadataReader metadata(file.metadata, path.string());
+  metadata.check_version();
+  Bundle bundle;
+  for (const auto& [name, text] : text_fields(bundle)) *text = metadata.text(name);
+  bundle.class_names = metadata.list<std::string>("class_names");
+  bundle.storage_bytes = metadata.integer("storage_bytes");
+  bundle.seed = metadata.integer("seed");
+  read_tensors(bundle, file, metadata, path.string());
+  read_preprocessing(bundle, file, metadata);
+  const std::string problem = bundle_problem(bundle);
+  if (!problem.empty()) metadata.refuse(problem);
+  if (metadata.list<int64_t>("shape") != bundle.images.sizes().vec())
+    metadata.refuse("its images have another shape than its metadata say");
+  return bundle;
+}
+
+void fill_preprocessing(Bundle& bundle, const data::Dataset& dataset) {
+  if (!bundle.preprocessing_missing) return;
+  const std::string doing = "taking the whitening of the data set '" + dataset.name + "'";
+  if (dataset.hash != bundle.data_hash)
+    throw StateError({doing, "its content hash is " + dataset.hash,
+                      "the data set the bundle was made from, hash " + bundle.data_hash,
+                      "give the original data"});
+  if (dataset.preprocessing.kind() != "zca")
+    throw StateError({doing, "it was prepared as '" + dataset.preprocessing.kind() + "'",
+                      "ZCA whitening, as the bundle's recipe says", "use --normalisation zca"});
+  bundle.preprocessing = dataset.preprocessing;
+  bundle.preprocessing_missing = false;
+}
+
+std::unique_ptr<data::BatchSource> bundle_source(const Bundle& bundle, at::Device device) {
+  const at::Tensor& targets = bundle.soft_labels.defined() ? bundle.soft_labels : bundle.labels;
+  return data::tensor_source(bundle.images.to(device), targets.to(device));
+}
+
+}  // namespace retort::synthetic

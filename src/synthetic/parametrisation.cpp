@@ -1,0 +1,42 @@
+// The table of parametrisations, and the geometry that they share.
+#include "retort/synthetic/parametrisation.h"
+
+#include <numeric>
+
+#include "synthetic/pixels.h"
+
+namespace retort::synthetic {
+namespace {
+
+template <class P>
+std::unique_ptr<Parametrisation> make(const Geometry& geometry, at::Device device) {
+  return std::make_unique<P>(geometry, device);
+}
+
+}  // namespace
+
+int64_t Geometry::size() const {
+  return std::accumulate(counts.begin(), counts.end(), int64_t{0});
+}
+
+std::vector<int64_t> Geometry::offsets() const {
+  std::vector<int64_t> out = {0};
+  for (const int64_t count : counts) out.push_back(out.back() + count);
+  return out;
+}
+
+at::Tensor Geometry::labels() const {
+  std::vector<int64_t> out;
+  for (size_t c = 0; c < counts.size(); ++c)
+    out.insert(out.end(), static_cast<size_t>(counts[c]), static_cast<int64_t>(c));
+  return at::tensor(out, at::kLong);
+}
+
+const std::vector<ParametrisationEntry>& parametrisation_table() {
+  static const std::vector<ParametrisationEntry> table = {
+      {"pixels", "every pixel of every image is a parameter", &make<Pixels>},
+  };
+  return table;
+}
+
+}  // namespace retort::synthetic
