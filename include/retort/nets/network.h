@@ -72,7 +72,7 @@ struct Back {
   bool theta = false;
 };
 
-/// gradient()'s answer. With groups, loss is [G] and theta [G, P].
+/// gradient()'s answer. With groups, loss is [G], theta [G, P] and an updated state [G, S].
 struct Gradient {
   at::Tensor loss;     ///< scalar or [G]: mean over the group's rows
   at::Tensor theta;    ///< dl/dtheta, [P] or [G, P]
@@ -101,6 +101,9 @@ struct Shape {
   int64_t channels = 3, height = 32, width = 32, classes = 10;
 };
 
+struct Part;  // nets/pass.h of the sources: one group's share of a call
+struct Keep;
+struct Pass;
 class Forward;  // nets/forward.h: hands out parameters in order while an architecture runs
 
 /// An architecture: builds logits from images through `f`. It is run once on one blank image to
@@ -133,7 +136,7 @@ class Network {
   Observation observe(const Call& call, const std::vector<std::string>& taps, Back back = {}) const;
   /// Loss and gradient per group.
   Gradient gradient(const Call& call, const losses::Targets& targets, Wanted wanted = {}) const;
-  /// Second-order products per group; v as theta ([P], or [G, P]).
+  /// Second-order products per group; v is as theta, or [G, P] at a shared theta [P].
   Directional directional(const Call& call, const losses::Targets& targets, const at::Tensor& v,
                           Wanted wanted = {}) const;
 
@@ -142,6 +145,14 @@ class Network {
                      int64_t chunk = 256) const;
 
  private:
+  Pass run(const Part& part, const Keep& keep) const;
+  Observation observe_part(const Part& part, const std::vector<std::string>& taps, Back back) const;
+  Gradient gradient_part(const Part& part, const losses::Targets& targets, Wanted wanted) const;
+  Directional directional_part(const Part& part, const losses::Targets& targets,
+                               const at::Tensor& v, Wanted wanted) const;
+  std::vector<Part> parts_of(const Call& call) const;
+  bool updates(const Call& call) const;
+
   std::string name_;
   Architecture architecture_;
   Shape shape_;
@@ -154,7 +165,7 @@ class Network {
 struct NetworkEntry {
   std::string name;  ///< "convnet", "resnet18"
   std::string summary;
-  std::string variants;  ///< the suffixes it takes: "d1-d6, w8-w512, bn|in|gn|ln|nn, ..."
+  std::string variants;  ///< the suffixes it takes: "d1-d6, w1-w1024, in|bn|..."
 };
 const std::vector<NetworkEntry>& network_table();
 

@@ -1,0 +1,102 @@
+// What an architecture is written in. One function serves twice: run once on a blank image it
+// declares the layout, run on a batch it is handed views of theta in the same order.
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "retort/nets/network.h"
+
+namespace retort::nets {
+
+enum class NormKind {
+  kNone,
+  kBatch,     ///< running statistics in the state, momentum 0.1
+  kLayer,     ///< over [C, h, w], elementwise affine of that shape
+  kInstance,  ///< per image and channel, affine, no running statistics
+  kGroup,     ///< four groups of channels, affine
+};
+enum class Activation { kNone, kRelu, kSigmoid, kLeaky, kSwish, kTanh, kSoftplus };
+enum class Pool { kNone, kAverage, kMax };
+
+/// A convolution's settings; kernels are square.
+struct Convolution {
+  int64_t out = 0;
+  int64_t kernel = 3;
+  int64_t stride = 1;
+  int64_t padding = 1;
+  bool bias = true;
+};
+
+/// What follows a convolution, fused where that is faster; pools are 2x2.
+struct Tail {
+  NormKind norm = NormKind::kNone;
+  Activation activation = Activation::kNone;
+  Pool pool = Pool::kNone;
+};
+
+/// What a declaring run collects.
+struct Declaration {
+  std::string doing;  ///< opens the messages of errors
+  Layout parameters, state;
+  std::vector<std::string> taps;
+  int64_t feature_size = 0;
+};
+
+/// What an evaluating run is given, and what it leaves.
+struct Evaluation {
+  std::vector<at::Tensor> theta;  ///< one tensor a slot
+  std::vector<at::Tensor> state;  ///< one a slot; kUpdating writes into them: hand in copies
+  NormMode norm = NormMode::kBatch;
+  bool second_order = false;  ///< a graph of a graph is wanted: no fused layers
+  /// Filled where the key is a tap; values carry their graph.
+  std::map<std::string, at::Tensor> taps = {};
+};
+
+/// The operations of an architecture. Layers declare their parameters in the order of the calls;
+/// between them, any differentiable tensor operation may be used. ConfigError, while declaring,
+/// where a map is too small for a layer.
+class Forward {
+ public:
+  explicit Forward(Declaration& into) : declaration_(&into) {}
+  explicit Forward(Evaluation& with) : evaluation_(&with) {}
+
+  /// x [N, C, h, w] to [N, out, h', w'].
+  at::Tensor conv(const std::string& name, at::Tensor x, const Convolution& settings);
+  at::Tensor norm(const std::string& name, const at::Tensor& x, NormKind kind);
+  at::Tensor activate(const at::Tensor& x, Activation activation);
+  /// Square windows side by side; rows and columns left over are dropped.
+  at::Tensor pool(const at::Tensor& x, Pool pool, int64_t window = 2);
+  /// norm, activation and pool in this order; the norm's parameters go by `name`.
+  at::Tensor tail(const std::string& name, const at::Tensor& x, const Tail& tail);
+  /// Mean over the whole map: [N, C, h, w] to [N, C, 1, 1].
+  at::Tensor global_average(const at::Tensor& x);
+  /// x [N, in] to [N, out].
+  at::Tensor linear(const std::string& name, const at::Tensor& x, int64_t out);
+  /// Flattens to [N, F] and marks the result as the tap "features".
+  at::Tensor features(const at::Tensor& x);
+
+ private:
+  bool declaring() const { return declaration_ != nullptr; }
+  at::Tensor parameter(const std::string& name, std::vector<int64_t> shape, Slot::Start start,
+                       double bound = 0);
+  at::Tensor statistic(const std::string& name, int64_t count, Slot::Start start);
+  at::Tensor batch_norm(const std::string& name, const at::Tensor& x);
+  at::Tensor affine_norm(const std::string& name, const at::Tensor& x, const Tail& tail);
+  at::Tensor fused_tail(const at::Tensor& x, const at::Tensor& gain, const at::Tensor& shift,
+                        const Tail& tail);
+  at::Tensor finish(const at::Tensor& x, const Tail& tail);
+  bool first_order_cpu(const at::Tensor& x) const;
+  void tap(const std::string& name, const at::Tensor& x);
+  void refuse(const std::string& layer, const std::string& found, const std::string& accepted);
+
+  Declaration* declaration_ = nullptr;
+  Evaluation* evaluation_ = nullptr;
+  size_t next_parameter_ = 0, next_statistic_ = 0;
+};
+
+}  // namespace retort::nets

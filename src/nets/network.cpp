@@ -1,0 +1,81 @@
+// A network's layout, its beginning, and prediction.
+#include "retort/nets/network.h"
+
+#include <fmt/format.h>
+
+#include "nets/pass.h"
+#include "retort/core/error.h"
+#include "retort/nets/forward.h"
+
+namespace retort::nets {
+namespace {
+
+void fill(const Layout& layout, const at::Tensor& flat, Stream* stream) {
+  float* values = flat.data_ptr<float>();
+  for (const Slot& slot : layout.slots) {
+    float* begin = values + slot.offset;
+    const float bound = static_cast<float>(slot.bound);
+    if (slot.start == Slot::Start::kUniform)
+      stream->fill_uniform(begin, slot.count, -bound, bound);
+    else
+      std::fill(begin, begin + slot.count, slot.start == Slot::Start::kOnes ? 1.0f : 0.0f);
+  }
+}
+
+}  // namespace
+
+const Slot& Layout::find(const std::string& name) const {
+  for (const Slot& slot : slots)
+    if (slot.name == name) return slot;
+  TORCH_CHECK(false, "there is no parameter '", name, "'");
+}
+
+Network::Network(std::string name, Architecture architecture, Shape shape)
+    : name_(std::move(name)), architecture_(std::move(architecture)), shape_(shape) {
+  const auto& [channels, height, width, classes] = shape_;
+  Declaration declared;
+  declared.doing = fmt::format("building the network '{}' for {}x{}x{} images and {} classes",
+                               name_, channels, height, width, classes);
+  if (channels < 1 || height < 1 || width < 1 || classes < 1)
+    throw ConfigError(Report{declared.doing,
+                             "there is nothing to build for",
+                             "at least one channel, pixel and class",
+                             {}});
+  Forward forward(declared);
+  const at::Tensor logits =
+      architecture_(forward, at::zeros({1}).expand({1, channels, height, width}));
+  TORCH_CHECK(logits.dim() == 2 && logits.size(1) == classes, "an architecture returns [N, K]");
+  parameters_ = std::move(declared.parameters);
+  state_ = std::move(declared.state);
+  taps_ = std::move(declared.taps);
+  taps_.push_back("logits");
+  feature_size_ = declared.feature_size;
+}
+
+at::Tensor Network::initial(Stream stream) const {
+  at::Tensor theta = at::empty({parameters_.size});
+  fill(parameters_, theta, &stream);
+  return theta;
+}
+
+at::Tensor Network::initial_state() const {
+  at::Tensor state = at::empty({state_.size});
+  fill(state_, state, nullptr);
+  return state;
+}
+
+at::Tensor Network::predict(const at::Tensor& theta, const at::Tensor& state,
+                            const at::Tensor& images, int64_t chunk) const {
+  TORCH_CHECK(theta.dim() == 1, "predict takes one network's theta");
+  at::NoGradGuard no_grad;
+  std::vector<at::Tensor> pieces;
+  for (int64_t begin = 0; begin < images.size(0); begin += chunk) {
+    const int64_t count = std::min(chunk, images.size(0) - begin);
+    const Part part{theta, state, images.narrow(0, begin, count), NormMode::kFrozen};
+    pieces.push_back(run(part, {}).logits);
+  }
+  if (pieces.empty()) return at::empty({0, shape_.classes}, images.options());
+  return at::cat(pieces);
+}
+
+}  // namespace retort::nets

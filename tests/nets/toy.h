@@ -1,0 +1,57 @@
+// Small batches for the tests of networks, drawn from named streams.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <vector>
+
+#include "retort/core/random.h"
+#include "retort/nets/network.h"
+
+namespace retort::tests {
+
+inline at::Tensor normals(std::vector<int64_t> shape, uint64_t seed,
+                          at::ScalarType type = at::kDouble) {
+  at::Tensor values = at::empty(shape);
+  Stream(seed, "test.normals").fill_normal(values.data_ptr<float>(), values.numel());
+  return values.to(type);
+}
+
+inline at::Tensor classes(int64_t count, int64_t of, uint64_t seed) {
+  at::Tensor values = at::empty({count}, at::kLong);
+  Stream stream(seed, "test.classes");
+  for (int64_t i = 0; i < count; ++i) values.data_ptr<int64_t>()[i] = stream.below(of);
+  return values;
+}
+
+/// The largest difference relative to the largest value of `wanted`.
+inline double difference(const at::Tensor& found, const at::Tensor& wanted) {
+  const double scale = wanted.abs().max().item<double>();
+  return (found - wanted).abs().max().item<double>() / (scale > 0 ? scale : 1);
+}
+
+/// A small network with its parameters away from symmetric values, and a batch for it.
+struct Toy {
+  Toy(const std::string& specification, int64_t rows, int64_t side = 8, int64_t channels = 3,
+      at::ScalarType type = at::kDouble)
+      : net(nets::make_network(specification, {channels, side, side, 4})) {
+    const int64_t size = net->parameters().size;
+    call.theta = net->initial(Stream(1, "test.theta")).to(type) + 0.1 * normals({size}, 2, type);
+    call.state = net->initial_state().to(type);
+    call.images = normals({rows, channels, side, side}, 3, type);
+    hard = {classes(rows, 4, 4)};
+    soft = {at::softmax(normals({rows, 4}, 5, type), 1)};
+  }
+  std::unique_ptr<nets::Network> net;
+  nets::Call call;
+  losses::Targets hard, soft;
+};
+
+/// Central difference of `f` along `direction` at `x`.
+inline at::Tensor slope(const std::function<at::Tensor(const at::Tensor&)>& f, const at::Tensor& x,
+                        const at::Tensor& direction, double step = 1e-5) {
+  return (f(x + step * direction) - f(x - step * direction)) / (2 * step);
+}
+
+}  // namespace retort::tests
