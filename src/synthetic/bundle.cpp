@@ -140,11 +140,12 @@ void read_tensors(Bundle& bundle, const TensorFile& file, const MetadataReader& 
 }  // namespace
 
 int64_t Bundle::stored_bytes() const {
-  int64_t bytes = 0;
-  for (const auto& [name, tensor] : compact) bytes += static_cast<int64_t>(tensor.nbytes());
-  if (compact.empty()) bytes = static_cast<int64_t>(images.nbytes());
-  if (soft_labels.defined()) bytes += static_cast<int64_t>(soft_labels.nbytes());
-  if (student_learning_rate) bytes += static_cast<int64_t>(sizeof(float));
+  TensorMap stored = compact;
+  if (stored.empty()) stored["images"] = images;
+  stored["labels"] = labels;
+  if (soft_labels.defined()) stored["soft_labels"] = soft_labels;
+  int64_t bytes = student_learning_rate ? static_cast<int64_t>(sizeof(double)) : 0;
+  for (const auto& [name, tensor] : stored) bytes += static_cast<int64_t>(tensor.nbytes());
   return bytes;
 }
 

@@ -89,7 +89,7 @@ void read_labels(Bundle& bundle, const ImportedTable& table, const std::string& 
   at::Tensor soft = first_of(table, {"soft_labels"});
   if (labels.defined() && labels.dim() == 2 && labels.size(1) > 1 && labels.is_floating_point()) {
     if (!soft.defined()) soft = labels;
-    labels = {};
+    labels = at::Tensor();
   }
   if (soft.defined()) {
     if (soft.dim() != 2 || soft.size(1) > kMostClasses || !soft.is_floating_point())
@@ -110,9 +110,9 @@ std::vector<std::string> class_names_of(const Bundle& bundle, const ImportedTabl
   if (own != table.texts.end()) return own->second;
   if (!options.class_names.empty()) return options.class_names;
   if (bundle.labels.numel() == 0) return {};
-  int64_t classes = bundle.labels.max().item<int64_t>() + 1;
-  if (bundle.soft_labels.defined()) classes = bundle.soft_labels.size(1);
-  if (classes > kMostClasses) refuse_import(path, fmt::format("a label is {}", classes - 1));
+  const auto largest = bundle.labels.max().item<int64_t>();
+  if (largest >= kMostClasses) refuse_import(path, fmt::format("a label is {}", largest));
+  const int64_t classes = bundle.soft_labels.defined() ? bundle.soft_labels.size(1) : largest + 1;
   std::vector<std::string> names;
   for (int64_t c = 0; c < classes; ++c) names.push_back(std::to_string(c));
   return names;

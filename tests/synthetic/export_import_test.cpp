@@ -1,0 +1,383 @@
+// Exports come back through the importers; published layouts are read; PyTorch reads our .pt.
+#include <sys/wait.h>
+
+#include <cmath>
+#include <cstdlib>
+
+#include "retort/core/error.h"
+#include "retort/core/torch_file.h"
+#include "retort/data/image_file.h"
+#include "synthetic/support.h"
+
+namespace retort::synthetic {
+namespace {
+
+using namespace tests;
+
+constexpr int kNoTorch = 77;
+
+/// Runs a Python script that may use PyTorch and NumPy; kNoTorch where there are none.
+int python(const std::filesystem::path& script, const std::string& code) {
+  if (!std::filesystem::exists("/usr/bin/python3")) return kNoTorch;
+  write_text(script,
+             "try:\n  import numpy, torch\nexcept ImportError:\n  raise SystemExit(77)\n" + code);
+  const int status = std::system(("/usr/bin/python3 '" + script.string() + "'").c_str());
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+#define RETORT_EXPECT_PYTHON(script, code)                                            \
+  do {                                                                                \
+    const int status = python(script, code);                                          \
+    if (status == kNoTorch) GTEST_SKIP() << "/usr/bin/python3 has no torch or numpy"; \
+    EXPECT_EQ(status, 0);                                                             \
+  } while (false)
+
+void expect_same_set(const Bundle& read, const Bundle& bundle) {
+  EXPECT_TRUE(at::equal(read.images, bundle.images));
+  EXPECT_TRUE(at::equal(read.labels, bundle.labels));
+  EXPECT_EQ(read.class_names, bundle.class_names);
+  EXPECT_EQ(read.preprocessing.kind(), bundle.preprocessing.kind());
+  EXPECT_EQ(read.preprocessing.mean(), bundle.preprocessing.mean());
+  EXPECT_EQ(read.method, "imported");
+  EXPECT_EQ(read.storage_bytes, read.stored_bytes());
+}
+
+TEST(Export, TorchFileComesBack) {
+  RETORT_NEEDS_ARCHIVES();
+  const TempFolder folder;
+  for (Bundle bundle : {small_bundle(), whitened_bundle()}) {
+    bundle.soft_labels = at::rand({5, 3});
+    bundle.student_learning_rate = 0.02;
+    export_bundle(bundle, "pt", folder / "a.pt");
+    const Bundle read = import_bundle(folder / "a.pt", {});
+    expect_same_set(read, bundle);
+    EXPECT_TRUE(at::equal(read.soft_labels, bundle.soft_labels));
+    EXPECT_EQ(*read.student_learning_rate, 0.02);
+    EXPECT_EQ(read.network, "convnet");
+    EXPECT_EQ(read.data_name, "toy");
+  }
+}
+
+TEST(Export, NpzComesBack) {
+  RETORT_NEEDS_ARCHIVES();
+  const TempFolder folder;
+  for (const Bundle& bundle : {small_bundle(), whitened_bundle()}) {
+    export_bundle(bundle, "npz", folder / "a.npz");
+    expect_same_set(import_bundle(folder / "a.npz", {}), bundle);
+  }
+}
+
+TEST(Export, GivesTheSameBytes) {
+  const TempFolder folder;
+  for (const std::string format : {"npz", "pt"}) {
+    export_bundle(small_bundle(), format, folder / "a");
+    export_bundle(small_bundle(), format, folder / "b");
+    EXPECT_EQ(read_text(folder / "a"), read_text(folder / "b"));
+  }
+}
+
+TEST(Export, PngFolderComesBackToTheByte) {
+  if (!data::png_available()) GTEST_SKIP() << "this build has no libpng";
+  const TempFolder folder;
+  const Bundle bundle = small_bundle();
+  export_bundle(bundle, "png", folder / "out");
+  EXPECT_TRUE(std::filesystem::exists(folder.path() / "out" / "a_dog" / "00000.png"));
+  EXPECT_TRUE(std::filesystem::exists(folder.path() / "out" / "bird" / "00001.png"));
+  ImportOptions options;
+  options.preprocessing = bundle.preprocessing;
+  const Bundle read = import_bundle(folder / "out", options);
+  expect_same_set(read, bundle);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1)
+      << "nothing else is left";
+}
+
+TEST(Export, PngRefusesFoldersThatHoldSomething) {
+  if (!data::png_available()) GTEST_SKIP() << "this build has no libpng";
+  const TempFolder folder;
+  write_text(folder / "out/kept.txt", "kept");
+  expect_error<StateError>([&] { export_bundle(small_bundle(), "png", folder / "out"); },
+                           {"not empty", "another folder"});
+  write_text(folder / "file", "kept");
+  expect_error<ResourceError>([&] { export_bundle(small_bundle(), "png", folder / "file/out"); },
+                              {"file"});
+  std::filesystem::create_directories(folder / "empty");
+  export_bundle(small_bundle(), "png", folder / "empty");
+  Bundle deep = small_bundle();
+  deep.images = at::zeros({5, 2, 4, 4});
+  deep.preprocessing = {};
+  expect_error<DataError>([&] { export_bundle(deep, "png", folder / "deep"); }, {"2 channels"});
+}
+
+TEST(Export, RefusesUnknownFormatsAndUnwritablePlaces) {
+  const TempFolder folder;
+  expect_error<ConfigError>([&] { export_bundle(small_bundle(), "ptt", folder / "a"); },
+                            {"'ptt'", "png, npz, pt", "'pt'"});
+  write_text(folder / "file", "kept");
+  for (const std::string format : {"npz", "pt"})
+    expect_error<ResourceError>([&] { export_bundle(small_bundle(), format, folder / "file/a"); },
+                                {"file"});
+}
+
+TEST(Export, PyTorchLoadsItWithWeightsOnly) {
+  const TempFolder folder;
+  Bundle bundle = small_bundle();
+  bundle.soft_labels = at::arange(15, at::kFloat).view({5, 3});
+  bundle.student_learning_rate = 0.5;
+  export_bundle(bundle, "pt", folder / "a.pt");
+  export_bundle(whitened_bundle(), "pt", folder / "zca.pt");
+  RETORT_EXPECT_PYTHON(folder / "check.py", R"(
+import os, torch
+folder = os.path.dirname(os.path.abspath(__file__))
+content = torch.load(folder + '/a.pt', weights_only=True)
+assert content['images'].shape == (5, 3, 4, 4) and content['images'].dtype == torch.float32
+assert content['labels'].tolist() == [0, 0, 1, 2, 2] and content['labels'].dtype == torch.int64
+assert content['class_names'] == ['cat', 'a/dog', 'bird']
+assert content['soft_labels'].tolist()[4] == [12.0, 13.0, 14.0]
+assert content['mean'].tolist() == [0.5, 0.25, 0.5] and content['std'].tolist() == [0.25, 0.5, 0.1]
+assert content['student_learning_rate'].item() == 0.5
+assert content['preprocessing'] == 'mean_std' and content['augmentation'] == 'color_crop'
+pixels = content['images'] * content['std'].view(3, 1, 1) + content['mean'].view(3, 1, 1)
+assert abs(pixels[0, 0, 0, 1].item() * 255 - 37) < 1e-3
+zca = torch.load(folder + '/zca.pt', weights_only=True)
+assert zca['zca_matrix'][3, 3] == 2 and zca['zca_inverse'].shape == (48, 48)
+)");
+}
+
+TEST(Export, NumpyLoadsNpz) {
+  const TempFolder folder;
+  export_bundle(small_bundle(), "npz", folder / "a.npz");
+  RETORT_EXPECT_PYTHON(folder / "check.py", R"(
+import os, numpy
+content = numpy.load(os.path.dirname(os.path.abspath(__file__)) + '/a.npz')
+assert content['images'].dtype == numpy.uint8 and content['images'][0, 0, 0, 1] == 37
+assert content['images_float'].shape == (5, 3, 4, 4)
+assert list(content['class_names']) == ['cat', 'a/dog', 'bird']
+assert list(content['labels']) == [0, 0, 1, 2, 2] and content['mean'].tolist() == [0.5, 0.25, 0.5]
+)");
+}
+
+TEST(Import, ReadsWhatPyTorchWrites) {
+  RETORT_NEEDS_ARCHIVES();
+  const TempFolder folder;
+  RETORT_EXPECT_PYTHON(folder / "write.py", R"(
+import os, torch
+folder = os.path.dirname(os.path.abspath(__file__)) + '/'
+images = torch.arange(4 * 3 * 2 * 2, dtype=torch.float32).view(4, 3, 2, 2)
+labels = torch.tensor([1, 0, 1, 0])
+torch.save({'data': [[images, labels], [images + 1, labels]],
+            'accs_all_exps': {'ConvNet': [0.5, 0.25]}}, folder + 'res_DM.pt')
+torch.save(images.requires_grad_(), folder + 'images_best.pt')
+torch.save(labels, folder + 'labels_best.pt')
+torch.save(torch.tensor(0.03), folder + 'lr_best.pt')
+torch.save({'images': torch.nn.Parameter(images[::2].transpose(2, 3)), 'labels': labels[::2].int()},
+           folder + 'views.pt')
+torch.save((images.half(), torch.tensor([[0.2, 0.8]]).expand(4, 2)), folder + 'soft.pt')
+model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
+torch.save(model.state_dict(), folder + 'model.pt')
+torch.save(images, folder + 'legacy.pt', _use_new_zipfile_serialization=False)
+)");
+  const Bundle first = import_bundle(folder / "res_DM.pt", {});
+  EXPECT_TRUE(at::equal(first.labels, at::tensor({0, 0, 1, 1}, at::kLong)));
+  EXPECT_EQ(first.images[0][0][0][0].item<float>(), 12);
+  EXPECT_EQ(import_bundle(folder / "res_DM.pt", {}, 1).images[0][0][0][0].item<float>(), 13);
+  expect_error<DataError>([&] { import_bundle(folder / "res_DM.pt", {}, 2); },
+                          {"experiment 2", "holds 2"});
+
+  const Bundle best = import_bundle(folder / "images_best.pt", {});
+  EXPECT_TRUE(at::equal(best.images, first.images));
+  EXPECT_NEAR(*best.student_learning_rate, 0.03, 1e-8);
+
+  const Bundle views = import_bundle(folder / "views.pt", {});
+  EXPECT_EQ(views.images[0][0][0][1].item<float>(), 2);
+  EXPECT_EQ(views.images[1][0][0][0].item<float>(), 24);
+  EXPECT_EQ(views.class_names, (std::vector<std::string>{"0", "1"}));
+
+  const Bundle soft = import_bundle(folder / "soft.pt", {});
+  EXPECT_EQ(soft.soft_labels.sizes(), (std::vector<int64_t>{4, 2}));
+  EXPECT_EQ(soft.counts(), (std::vector<int64_t>{0, 4}));
+
+  const TorchFile model(folder / "model.pt");
+  ASSERT_EQ(model.root().callee(), "collections OrderedDict");
+  EXPECT_EQ(model.tensor(*model.root().get("0.weight")).sizes(), (std::vector<int64_t>{3, 2}));
+  EXPECT_EQ(model.tensor(*model.root().get("1.num_batches_tracked")).item<int64_t>(), 0);
+  expect_error<DataError>([&] { import_bundle(folder / "model.pt", {}); }, {"0.weight [3, 2]"});
+  expect_error<DataError>([&] { import_bundle(folder / "legacy.pt", {}); }, {"old form"});
+  std::filesystem::remove(folder / "labels_best.pt");
+  expect_error<DataError>([&] { import_bundle(folder / "images_best.pt", {}); },
+                          {"labels_best.pt"});
+}
+
+const std::string kImages = "S'images'\n" + pickled_tensor("FloatStorage", "0", 4, 0,
+                                                           "I2\nI2\nI1\nI1\n", "I2\nI1\nI1\nI1\n");
+
+std::string labels_of(const std::string& type, int64_t elements) {
+  return "S'labels'\n" + pickled_tensor(type, "1", elements, 0, "I2\n", "I1\n");
+}
+
+struct BadTorchFile {
+  std::string what, pickle;
+  std::vector<std::string> storages;
+  std::string text;
+};
+
+TEST(Import, RefusesHostileTorchFiles) {
+  RETORT_NEEDS_ARCHIVES();
+  const TempFolder folder;
+  const auto tensor = [](const std::string& type, int64_t elements, int64_t offset,
+                         const std::string& shape, const std::string& strides) {
+    return "(dS'images'\n" + pickled_tensor(type, "0", elements, offset, shape, strides) + "s.";
+  };
+  const std::string sixteen(16, '\0'), huge = "I9223372036854775807\n";
+  std::string nan_images(16, '\0');
+  nan_images[2] = '\x80', nan_images[3] = '\x7f';
+  nan_images[2] = static_cast<char>(0xC0);
+  const std::string wild = std::string("\0\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\x7f", 16);
+  const std::string negative = std::string("\0\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff", 16);
+  const std::vector<BadTorchFile> cases = {
+      {"larger than its storage",
+       tensor("FloatStorage", 4, 0, "I5\n", "I1\n"),
+       {sixteen},
+       "lies outside"},
+      {"stride outside", tensor("FloatStorage", 4, 0, "I2\n", "I4\n"), {sixteen}, "lies outside"},
+      {"offset outside", tensor("FloatStorage", 4, 4, "I1\n", "I1\n"), {sixteen}, "lies outside"},
+      {"sizes that overflow",
+       tensor("FloatStorage", 4, 0, huge + huge, "I0\nI0\n"),
+       {sixteen},
+       "lies outside"},
+      {"strides that overflow",
+       tensor("FloatStorage", 4, 0, "I3\n", huge),
+       {sixteen},
+       "lies outside"},
+      {"endless repetition",
+       tensor("FloatStorage", 4, 0, "I99999999999\n", "I0\n"),
+       {sixteen},
+       "too often"},
+      {"negative size",
+       tensor("FloatStorage", 4, 0, "I-2\n", "I1\n"),
+       {sixteen},
+       "numbers from 0 on"},
+      {"negative stride",
+       tensor("FloatStorage", 4, 0, "I2\n", "I-1\n"),
+       {sixteen},
+       "numbers from 0 on"},
+      {"negative offset",
+       tensor("FloatStorage", 4, -1, "I2\n", "I1\n"),
+       {sixteen},
+       "numbers from 0 on"},
+      {"fewer strides",
+       tensor("FloatStorage", 4, 0, "I2\nI2\n", "I1\n"),
+       {sixteen},
+       "numbers from 0 on"},
+      {"size of text",
+       tensor("FloatStorage", 4, 0, "S'2'\n", "I1\n"),
+       {sixteen},
+       "numbers from 0 on"},
+      {"short storage", tensor("FloatStorage", 4, 0, "I4\n", "I1\n"), {"1234567"}, "7 bytes"},
+      {"storage of another size",
+       tensor("FloatStorage", 400, 0, "I4\n", "I1\n"),
+       {sixteen},
+       "400 elements"},
+      {"no storage", tensor("FloatStorage", 4, 0, "I4\n", "I1\n"), {}, "'0' is missing"},
+      {"unknown type", tensor("ComplexStorage", 2, 0, "I2\n", "I1\n"), {sixteen}, "ComplexStorage"},
+      {"no pickle at all", "", {sixteen}, "no data.pkl"},
+      {"cut pickle", "(dS'images'\n", {}, "ends early"},
+      {"code", "cos\nsystem\n(S'true'\ntR.", {}, "neither a tensor, a list nor a dictionary"},
+      {"one tensor",
+       pickled_tensor("FloatStorage", "0", 4, 0, "I4\n", "I1\n") + ".",
+       {sixteen},
+       "images_*.pt"},
+      {"no pair", "(lI1\na.", {}, "no pair"},
+      {"no images", "(dS'weights'\nI3\ns.", {}, "weights"},
+      {"no labels", "(d" + kImages + "s.", {sixteen}, "no labels"},
+      {"flat images", tensor("FloatStorage", 4, 0, "I4\n", "I1\n"), {sixteen}, "shape [4]"},
+      {"integer images",
+       "(dS'images'\n" +
+           pickled_tensor("IntStorage", "0", 4, 0, "I4\nI1\nI1\nI1\n", "I1\nI1\nI1\nI1\n") + "s.",
+       {sixteen},
+       "neither bytes nor floats"},
+      {"too many labels",
+       "(d" + kImages + "sS'labels'\n" + pickled_tensor("ByteStorage", "1", 3, 0, "I3\n", "I1\n") +
+           "s.",
+       {sixteen, "\1\1\1"},
+       "2 images and 3 labels"},
+      {"NaN images",
+       "(d" + kImages + "s" + labels_of("ByteStorage", 2) + "s.",
+       {nan_images, "\1\1"},
+       "not finite"},
+      {"wild label",
+       "(d" + kImages + "s" + labels_of("LongStorage", 2) + "s.",
+       {sixteen, wild},
+       "label"},
+      {"negative label",
+       "(d" + kImages + "s" + labels_of("LongStorage", 2) + "s.",
+       {sixteen, negative},
+       "label -1"},
+  };
+  for (const BadTorchFile& bad : cases) {
+    SCOPED_TRACE(bad.what);
+    write_pt(folder / "bad.pt", bad.pickle, bad.storages);
+    expect_error<DataError>([&] { import_bundle(folder / "bad.pt", {}); }, {"bad.pt", bad.text});
+  }
+}
+
+TEST(Import, RefusesEveryTruncationOfATorchFile) {
+  RETORT_NEEDS_ARCHIVES();
+  const TempFolder folder;
+  export_bundle(small_bundle(), "pt", folder / "a.pt");
+  const std::string bytes = read_text(folder / "a.pt");
+  for (size_t size = 0; size < bytes.size(); size += 97) {
+    write_text(folder / "b.pt", bytes.substr(0, size));
+    EXPECT_THROW(import_bundle(folder / "b.pt", {}), DataError) << size;
+  }
+}
+
+TEST(Import, RefusesLabelsThatTheGivenClassesDoNotHave) {
+  RETORT_NEEDS_ARCHIVES();
+  const TempFolder folder;
+  write_pt(folder / "a.pt", "(d" + kImages + "s" + labels_of("ByteStorage", 2) + "s.",
+           {std::string(16, '\0'), "\1\5"});
+  ImportOptions options;
+  options.class_names = {"cat", "dog"};
+  expect_error<DataError>([&] { import_bundle(folder / "a.pt", options); },
+                          {"label 5 is out of range", "2 classes"});
+  options.preprocessing = data::Preprocessing::mean_std({0.5}, {0.5});
+  options.class_names = {};
+  expect_error<DataError>([&] { import_bundle(folder / "a.pt", options); }, {"1 channels"});
+  options.preprocessing = {};
+  EXPECT_EQ(import_bundle(folder / "a.pt", options).classes(), 6);
+}
+
+TEST(Import, ReadsBytesInEitherOrderOfChannels) {
+  RETORT_NEEDS_ARCHIVES();
+  const TempFolder folder;
+  std::string pixels;
+  for (char i = 0; i < 12; ++i) pixels += i;
+  write_pt(folder / "a.pt",
+           "(dS'images'\n" +
+               pickled_tensor("ByteStorage", "0", 12, 0, "I1\nI2\nI2\nI3\n", "I12\nI6\nI3\nI1\n") +
+               "sS'labels'\n" + pickled_tensor("BoolStorage", "1", 1, 0, "I1\n", "I1\n") + "s.",
+           {pixels, "\7"});
+  const Bundle read = import_bundle(folder / "a.pt", {});
+  EXPECT_EQ(read.images.sizes(), (std::vector<int64_t>{1, 3, 2, 2}));
+  EXPECT_NEAR(read.images[0][1][0][1].item<float>(), 4 / 255.0, 1e-7);
+  EXPECT_EQ(read.labels[0].item<int64_t>(), 1);
+}
+
+TEST(Import, RefusesFoldersWithoutClasses) {
+  const TempFolder folder;
+  expect_error<DataError>([&] { import_bundle(folder.path(), {}); }, {"no class folders"});
+  expect_error<DataError>([&] { import_bundle(folder / "none.pt", {}); }, {"none.pt"});
+  if (!data::png_available()) GTEST_SKIP() << "this build has no libpng";
+  const std::vector<uint8_t> pixels(27, 9);
+  write_text(folder / "cat/1.png", data::encode_png(pixels.data(), 2, 2, 3));
+  write_text(folder / "cat/2.png", data::encode_png(pixels.data(), 3, 3, 3));
+  expect_error<DataError>([&] { import_bundle(folder.path(), {}); }, {"2.png", "3x3", "2x2"});
+  ImportOptions options;
+  options.class_names = {"dog"};
+  expect_error<DataError>([&] { import_bundle(folder.path(), options); }, {"'cat'", "dog"});
+  write_text(folder / "cat/2.png", "no image");
+  expect_error<DataError>([&] { import_bundle(folder.path(), {}); }, {"2.png"});
+}
+
+}  // namespace
+}  // namespace retort::synthetic

@@ -1,0 +1,110 @@
+// The pixels parametrisation, the geometry, and how many images each class gets.
+#include "retort/synthetic/parametrisation.h"
+
+#include <cmath>
+
+#include "retort/core/error.h"
+#include "support/support.h"
+
+namespace retort::synthetic {
+namespace {
+
+using retort::tests::expect_error;
+using retort::tests::TempFolder;
+using retort::tests::write_text;
+
+const std::vector<std::string> kNames = {"cat", "dog", "a=b"};
+
+TEST(Geometry, CountsClassAfterClass) {
+  const Geometry geometry{{2, 0, 1}, 3, 4, 5};
+  EXPECT_EQ(geometry.size(), 3);
+  EXPECT_EQ(geometry.classes(), 3);
+  EXPECT_EQ(geometry.offsets(), (std::vector<int64_t>{0, 2, 2, 3}));
+  EXPECT_TRUE(at::equal(geometry.labels(), at::tensor({0, 0, 2}, at::kLong)));
+}
+
+TEST(Parametrisations, AllDecodeWhatTheyStartFromToTheirShape) {
+  const Geometry geometry{{1, 2}, 3, 8, 8};
+  ASSERT_EQ(parametrisation_table().front().name, "pixels");
+  for (const ParametrisationEntry& entry : parametrisation_table()) {
+    const auto made = entry.make(geometry, at::kCPU);
+    EXPECT_EQ(made->name(), entry.name);
+    made->initialise(at::full({3, 3, 8, 8}, 0.5f));
+    const at::Tensor images = made->decode();
+    EXPECT_EQ(images.sizes(), (std::vector<int64_t>{3, 3, 8, 8}));
+    EXPECT_FALSE(images.requires_grad());
+    EXPECT_EQ(made->pullback(images).size(), made->parameters().size());
+    EXPECT_GT(made->storage_bytes(), 0);
+  }
+}
+
+TEST(Pixels, StepAlongTheirCotangents) {
+  const Geometry geometry{{1}, 1, 2, 2};
+  const auto pixels = parametrisation_table().front().make(geometry, at::kCPU);
+  pixels->initialise(at::arange(4, at::kFloat).view({1, 1, 2, 2}));
+  const at::Tensor before = pixels->decode();
+  const at::Tensor cotangents = at::ones({1, 1, 2, 2});
+  pixels->parameters()[0].value.sub_(pixels->pullback(cotangents)[0], 0.5);
+  EXPECT_TRUE(at::equal(pixels->decode(), before - 0.5)) << "decode gives copies";
+  EXPECT_EQ(pixels->storage_bytes(), 16);
+}
+
+TEST(ImagesPerClass, TakesANumberOrASharedTotal) {
+  EXPECT_EQ(parse_images_per_class("2", kNames, {5, 6, 2}), (std::vector<int64_t>{2, 2, 2}));
+  EXPECT_EQ(parse_images_per_class("proportional:10", kNames, {50, 30, 20}),
+            (std::vector<int64_t>{5, 3, 2}));
+  EXPECT_EQ(parse_images_per_class("proportional:4", kNames, {1000, 1, 1}),
+            (std::vector<int64_t>{2, 1, 1}));
+  EXPECT_EQ(parse_images_per_class("proportional:12", kNames, {10, 1, 1}),
+            (std::vector<int64_t>{10, 1, 1}));
+}
+
+TEST(ImagesPerClass, SharesStayWithinBoundsAndSumToTheTotal) {
+  const std::vector<int64_t> sizes = {7, 1, 2, 300, 5, 5, 41};
+  const std::vector<std::string> names(sizes.size(), "c");
+  for (int64_t total = 7; total <= 361; ++total) {
+    const auto counts =
+        parse_images_per_class("proportional:" + std::to_string(total), names, sizes);
+    int64_t sum = 0;
+    for (size_t c = 0; c < sizes.size(); ++c) {
+      EXPECT_GE(counts[c], 1);
+      EXPECT_LE(counts[c], sizes[c]);
+      sum += counts[c];
+    }
+    EXPECT_EQ(sum, total);
+  }
+}
+
+TEST(ImagesPerClass, ReadsAFileOfLines) {
+  const TempFolder folder;
+  write_text(folder / "counts.txt", "# of my set\r\n\n cat = 3\ndog=1\na=b=2");
+  EXPECT_EQ(parse_images_per_class((folder / "counts.txt").string(), kNames, {3, 3, 3}),
+            (std::vector<int64_t>{3, 1, 2}));
+}
+
+TEST(ImagesPerClass, RefusesWithEveryProblemNamed) {
+  const TempFolder folder;
+  const std::string file = (folder / "counts.txt").string();
+  const std::vector<int64_t> sizes = {3, 3, 3};
+  const auto refuses = [&](const std::string& text, const std::vector<std::string>& parts) {
+    expect_error<ConfigError>([&] { parse_images_per_class(text, kNames, sizes); }, parts);
+  };
+  refuses("0", {"less than 1"});
+  refuses("-4", {"less than 1"});
+  refuses("ten", {"neither a number nor a file"});
+  refuses("4", {"'cat' has 3 images, 4 are asked", "'dog'"});
+  refuses("proportional:2", {"from 3", "to 9"});
+  refuses("proportional:x", {"from 3"});
+  write_text(file, "cat=1\ndgo=2\ncat=2\na=b=none\n");
+  refuses(file, {"line 2", "'dgo'", "'dog'?", "line 3", "twice", "line 4", "'dog' is missing"});
+  write_text(file, "cat=1\ndog=2\na=b=9\n");
+  refuses(file, {"'a=b' has 3 images, 9 are asked"});
+  expect_error<ConfigError>(
+      [&] {
+        parse_images_per_class("proportional:3", kNames, {3, 0, 3});
+      },
+      {"'dog' has 0 images"});
+}
+
+}  // namespace
+}  // namespace retort::synthetic
