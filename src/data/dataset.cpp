@@ -9,6 +9,7 @@
 #include <memory>
 #include <utility>
 
+#include "data/layouts.h"
 #include "data/split.h"
 #include "data/zca.h"
 #include "retort/core/error.h"
@@ -106,6 +107,19 @@ Preprocessing fit(const std::optional<Normalisation>& published, const DataOptio
   return Preprocessing::mean_std(used.mean, used.deviation);
 }
 
+RawDataset read_raw(const DataOptions& options) {
+  ReadOptions reading;
+  reading.resolution = options.resolution;
+  reading.greyscale = options.greyscale;
+  reading.coarse_labels = options.label_set == "coarse";
+  reading.classes = options.classes;
+  if (options.data != "shapes") return read_dataset(options.data, reading);
+  RawDataset raw = make_shapes();
+  keep_classes(raw, options.classes);
+  finish_reading(raw, reading, options.data);
+  return raw;
+}
+
 }  // namespace
 
 void DataOptions::declare(OptionSet& set) {
@@ -129,6 +143,10 @@ void DataOptions::declare(OptionSet& set) {
           "part of every class split off as test where the source has none",
           {.min = 0, .max = 0.9});
   set.add("split_seed", split_seed, "seed of these splits", {.min = 0});
+}
+
+Dataset open_dataset(const DataOptions& options, const std::filesystem::path& cache) {
+  return prepare_dataset(read_raw(options), options, cache);
 }
 
 Dataset prepare_dataset(RawDataset raw, const DataOptions& options,

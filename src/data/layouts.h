@@ -54,4 +54,8 @@ ClassChoice choose_classes(const std::vector<std::string>& names,
 /// Chooses among `raw`'s names and ids, and relabels or drops the images that it already holds.
 void keep_classes(RawDataset& raw, const std::vector<std::string>& wanted);
 
+/// What follows every reader: the asked size and channels, and the checks. `origin` is for
+/// messages.
+void finish_reading(RawDataset& raw, const ReadOptions& options, const std::string& origin);
+
 }  // namespace retort::data

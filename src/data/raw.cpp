@@ -124,6 +124,17 @@ void check(const RawDataset& raw, const std::string& path) {
 
 }  // namespace
 
+void finish_reading(RawDataset& raw, const ReadOptions& options, const std::string& origin) {
+  if (options.coarse_labels && raw.name != "cifar100")
+    throw ConfigError({"reading '" + origin + "' with coarse labels",
+                       raw.reader + " has one set of labels",
+                       "coarse labels for CIFAR-100",
+                       {}});
+  conform(raw, options);
+  drop_unfit_published(raw);
+  check(raw, origin);
+}
+
 RawDataset read_dataset(const fs::path& path, const ReadOptions& options) try {
   std::error_code ignored;
   if (!fs::exists(path, ignored)) throw DataError::missing(path.string(), known_layouts());
@@ -131,14 +142,7 @@ RawDataset read_dataset(const fs::path& path, const ReadOptions& options) try {
   if (found.empty())
     throw DataError({"reading '" + path.string() + "'", contents(path), known_layouts(), kAdvice});
   RawDataset raw = found[0]->read(path, options);
-  if (options.coarse_labels && raw.name != "cifar100")
-    throw ConfigError({"reading '" + path.string() + "' with coarse labels",
-                       raw.reader + " has one set of labels",
-                       "coarse labels for CIFAR-100",
-                       {}});
-  conform(raw, options);
-  drop_unfit_published(raw);
-  check(raw, path.string());
+  finish_reading(raw, options, path.string());
   for (size_t i = 1; i < found.size(); ++i)
     if (found[i]->name != "image-folder")  // it recognises the folders of other layouts too
       raw.notes.push_back("read as " + raw.reader + "; the folder also looks like " +

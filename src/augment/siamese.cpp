@@ -1,0 +1,237 @@
+// Differentiable siamese augmentation. Deviation: applying all operations uses one fixed order and
+// one interpolation for scale and rotate together; published code, which reaches only the mode that
+// picks one, would take the order of the words and interpolate twice.
+#include "retort/augment/siamese.h"
+
+#include <torch/types.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numbers>
+#include <utility>
+
+#include "retort/core/error.h"
+
+namespace retort::augment {
+namespace {
+
+using Row = std::array<float, kColumns>;
+constexpr Row kIdentity = {1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1};
+
+/// The row being drawn; the map is composed in double.
+struct Draft {
+  Row row = kIdentity;
+  std::array<double, 4> map = {1, 0, 0, 1};  // without translation
+  double height, width;
+};
+
+/// Sampling first by `next`, then by the map so far: out(p) = in(map next p).
+void compose(Draft& draft, const std::array<double, 4>& next) {
+  const std::array<double, 4> m = draft.map;
+  draft.map = {m[0] * next[0] + m[1] * next[2], m[0] * next[1] + m[1] * next[3],
+               m[2] * next[0] + m[3] * next[2], m[2] * next[1] + m[3] * next[3]};
+}
+
+void draw_color(Draft& draft, Stream& stream) {
+  draft.row[kBrightness] = static_cast<float>(stream.uniform(-0.5, 0.5));
+  draft.row[kSaturation] = static_cast<float>(stream.uniform(0, 2));
+  draft.row[kContrast] = static_cast<float>(stream.uniform(0.5, 1.5));
+}
+
+float draw_shift(double side, Stream& stream) {
+  const int64_t most = static_cast<int64_t>(std::floor(0.125 * side + 0.5));
+  return static_cast<float>(stream.below(2 * most + 1) - most);
+}
+
+void draw_crop(Draft& draft, Stream& stream) {
+  draft.row[kShiftRows] = draw_shift(draft.height, stream);
+  draft.row[kShiftColumns] = draw_shift(draft.width, stream);
+}
+
+/// First and last-plus-one of a box half as long as the side, its centre anywhere in the image.
+std::pair<float, float> draw_extent(double side, Stream& stream) {
+  const int64_t length = static_cast<int64_t>(std::floor(0.5 * side + 0.5));
+  const int64_t centre = stream.below(static_cast<int64_t>(side) + (length % 2 == 0 ? 1 : 0));
+  const float first = static_cast<float>(centre - length / 2);
+  return {first, first + static_cast<float>(length)};
+}
+
+void draw_cutout(Draft& draft, Stream& stream) {
+  std::tie(draft.row[kBoxTop], draft.row[kBoxBottom]) = draw_extent(draft.height, stream);
+  std::tie(draft.row[kBoxLeft], draft.row[kBoxRight]) = draw_extent(draft.width, stream);
+}
+
+void draw_flip(Draft& draft, Stream& stream) {
+  draft.row[kFlip] = stream.uniform() < 0.5 ? 1 : 0;
+}
+
+void draw_scale(Draft& draft, Stream& stream) {
+  const double x = stream.uniform(1 / 1.2, 1.2), y = stream.uniform(1 / 1.2, 1.2);
+  compose(draft, {x, 0, 0, y});
+}
+
+void draw_rotate(Draft& draft, Stream& stream) {
+  const double angle = stream.uniform(-15, 15) * std::numbers::pi / 180;
+  // Coordinates run from -1 to 1 along either side, whatever its length.
+  const double aspect = draft.height / draft.width;
+  compose(draft,
+          {std::cos(angle), -std::sin(angle) * aspect, std::sin(angle) / aspect, std::cos(angle)});
+}
+
+struct Operation {
+  const char* name;
+  void (*draw)(Draft& draft, Stream& stream);
+};
+constexpr std::array<Operation, 6> kOperations = {{{"color", draw_color},
+                                                   {"crop", draw_crop},
+                                                   {"cutout", draw_cutout},
+                                                   {"flip", draw_flip},
+                                                   {"scale", draw_scale},
+                                                   {"rotate", draw_rotate}}};
+
+const Operation& find_operation(const std::string& name) {
+  for (const Operation& operation : kOperations)
+    if (name == operation.name) return operation;
+  std::vector<std::string> names;
+  for (const Operation& operation : kOperations) names.emplace_back(operation.name);
+  throw ConfigError::unknown("reading the augmentation strategy", "augmentation", name, names);
+}
+
+std::vector<const Operation*> choose(const Strategy& strategy, Stream& stream) {
+  std::vector<const Operation*> chosen;
+  for (const std::string& name : strategy.operations) chosen.push_back(&find_operation(name));
+  if (strategy.all || chosen.empty()) return chosen;
+  return {chosen[static_cast<size_t>(stream.below(static_cast<int64_t>(chosen.size())))]};
+}
+
+/// Values of one column as [R, 1, 1, 1], to stand beside images.
+at::Tensor column(const at::Tensor& rows, int64_t index) {
+  return rows.select(1, index).view({-1, 1, 1, 1});
+}
+
+/// (x - centre) * factor + centre, and x itself where the factor is 1.
+at::Tensor stretch(const at::Tensor& x, const at::Tensor& centre, const at::Tensor& factor) {
+  return at::where(factor == 1, x, (x - centre) * factor + centre);
+}
+
+at::Tensor apply_color(at::Tensor x, const at::Tensor& rows) {
+  x = x + column(rows, kBrightness);
+  x = stretch(x, x.mean(1, true), column(rows, kSaturation));
+  return stretch(x, x.mean({1, 2, 3}, true), column(rows, kContrast));
+}
+
+/// Shift, box and flip move whole pixels: one gather and one mask.
+at::Tensor apply_pixel_moves(const at::Tensor& x, const at::Tensor& rows) {
+  const int64_t count = x.size(0), channels = x.size(1), height = x.size(2), width = x.size(3);
+  const at::Tensor whole = rows.to(at::kLong);
+  const auto value = [&whole](int64_t index) { return whole.select(1, index).view({-1, 1, 1}); };
+  const at::TensorOptions integers = whole.options();
+  const at::Tensor i = at::arange(height, integers).view({1, height, 1});
+  const at::Tensor plain = at::arange(width, integers).view({1, 1, width});
+  const at::Tensor j = at::where(value(kFlip) > 0, width - 1 - plain, plain);  // before the flip
+  const at::Tensor boxed = (i >= value(kBoxTop))
+                               .logical_and(i < value(kBoxBottom))
+                               .logical_and(j >= value(kBoxLeft))
+                               .logical_and(j < value(kBoxRight));
+  const at::Tensor from_i = i + value(kShiftRows), from_j = j + value(kShiftColumns);
+  const at::Tensor kept = (from_i >= 0)
+                              .logical_and(from_i < height)
+                              .logical_and(from_j >= 0)
+                              .logical_and(from_j < width)
+                              .logical_and(boxed.logical_not());
+  const at::Tensor from = (from_i.clamp(0, height - 1) * width + from_j.clamp(0, width - 1))
+                              .view({-1, 1, height * width});
+  const at::Tensor moved = x.flatten(2).gather(2, from.expand({count, channels, -1}));
+  return at::where(kept.unsqueeze(1), moved.view(x.sizes()), at::zeros({}, x.options()));
+}
+
+at::Tensor apply_map(const at::Tensor& x, const at::Tensor& rows) {
+  const int64_t drawn = rows.size(0);
+  const at::Tensor maps = rows.narrow(1, kMap, 6);
+  const at::Tensor grid = at::affine_grid_generator(maps.reshape({drawn, 2, 3}),
+                                                    {drawn, x.size(1), x.size(2), x.size(3)}, false)
+                              .expand({x.size(0), -1, -1, -1});
+  constexpr int64_t kBilinear = 0, kZeros = 0;
+  const at::Tensor unmoved = maps.eq(identity().narrow(1, kMap, 6).to(maps.options())).all(1);
+  return at::where(unmoved.view({-1, 1, 1, 1}), x,
+                   at::grid_sampler(x, grid, kBilinear, kZeros, false));
+}
+
+/// Whether any row uses one of the columns. Values on a GPU are not looked at: reading them back
+/// would wait for the device.
+bool uses(const at::Tensor& rows, int64_t first, int64_t last) {
+  if (!rows.is_cpu()) return true;
+  const at::Tensor part = rows.narrow(1, first, last + 1 - first);
+  return !part.eq(identity().narrow(1, first, last + 1 - first)).all().item<bool>();
+}
+
+}  // namespace
+
+Strategy parse_strategy(const std::string& text) {
+  Strategy strategy;
+  strategy.all = text.starts_with("all:");
+  const std::string words = strategy.all ? text.substr(4) : text;
+  if (words.empty() || words == "none") return strategy;
+  for (size_t first = 0; first <= words.size();) {
+    const size_t last = std::min(words.find('_', first), words.size());
+    const std::string name = find_operation(words.substr(first, last - first)).name;
+    if (std::count(strategy.operations.begin(), strategy.operations.end(), name))
+      throw ConfigError(Report{"reading the augmentation strategy '" + text + "'",
+                               "'" + name + "' stands there twice",
+                               "each operation once",
+                               {}});
+    strategy.operations.push_back(name);
+    first = last + 1;
+  }
+  return strategy;
+}
+
+std::string default_strategy(const std::string& dataset_name) {
+  static constexpr const char* kCharacters[] = {"mnist",  "emnist", "kmnist",
+                                                "qmnist", "usps",   "svhn"};
+  const bool characters = std::find(std::begin(kCharacters), std::end(kCharacters), dataset_name) !=
+                          std::end(kCharacters);
+  return characters ? "color_crop_cutout_scale_rotate" : "color_crop_cutout_flip_scale_rotate";
+}
+
+at::Tensor draw_each(const Strategy& strategy, int64_t count, int64_t height, int64_t width,
+                     Stream& stream) {
+  const std::vector<const Operation*> operations = choose(strategy, stream);
+  const at::Tensor rows = at::empty({count, kColumns}, at::kFloat);
+  float* out = rows.data_ptr<float>();
+  for (int64_t n = 0; n < count; ++n, out += kColumns) {
+    Draft draft{.height = static_cast<double>(height), .width = static_cast<double>(width)};
+    for (const Operation* operation : operations) operation->draw(draft, stream);
+    std::copy(draft.row.begin(), draft.row.end(), out);
+    out[kMap] = static_cast<float>(draft.map[0]);
+    out[kMap + 1] = static_cast<float>(draft.map[1]);
+    out[kMap + 3] = static_cast<float>(draft.map[2]);
+    out[kMap + 4] = static_cast<float>(draft.map[3]);
+  }
+  return rows;
+}
+
+at::Tensor draw_shared(const Strategy& strategy, int64_t height, int64_t width, Stream& stream) {
+  return draw_each(strategy, 1, height, width, stream);
+}
+
+at::Tensor identity() {
+  return at::tensor(at::ArrayRef<float>(kIdentity.data(), kIdentity.size()), at::kFloat)
+      .view({1, kColumns});
+}
+
+at::Tensor apply(const at::Tensor& images, const at::Tensor& rows) {
+  TORCH_CHECK(images.dim() == 4, "images are [N, C, H, W]");
+  TORCH_CHECK(rows.dim() == 2 && rows.size(1) == kColumns &&
+                  (rows.size(0) == 1 || rows.size(0) == images.size(0)),
+              "rows are [N, 16] or [1, 16], not ", rows.sizes());
+  const at::Tensor values = rows.to(images.scalar_type());
+  at::Tensor x = images;
+  if (uses(rows, kBrightness, kContrast)) x = apply_color(x, values);
+  if (uses(rows, kShiftRows, kFlip)) x = apply_pixel_moves(x, rows);
+  if (uses(rows, kMap, kMap + 5)) x = apply_map(x, values);
+  return x;
+}
+
+}  // namespace retort::augment
