@@ -32,15 +32,18 @@ struct Result {
   double mean() const;
   double deviation() const;  ///< population standard deviation
   double seconds = 0;
+  int64_t epochs = 0;  ///< of the protocol, or what replaced it
 };
 
 struct EvalOptions {
   std::vector<std::string> networks;  ///< empty: the bundle's own
   int64_t students = 3;
-  std::string protocol;  ///< empty: the bundle's own
+  std::string protocol;           ///< empty: the bundle's own
+  int64_t evaluation_epochs = 0;  ///< 0: the protocol's
   bool random_baseline = true;
   bool whole_set = false;
-  std::string part = "test";  ///< test | validation
+  int64_t whole_set_epochs = 30;  ///< a whole set has learned all it can long before a tiny one
+  std::string part = "test";      ///< test | validation
   int64_t seed = 0;
   void declare(OptionSet& options);
 };
@@ -55,8 +58,12 @@ struct Evaluation {
 };
 
 /// Trains and tests. Student i of a network has the same initial parameters for every subject, so
-/// subjects are compared on equal starts. Random subsets differ between students. StateError where
-/// the bundle and the data do not fit (classes, shape).
+/// subjects are compared on equal starts. Random subsets differ between students and have the
+/// bundle's number of images of each class. Real images go through the bundle's preprocessing. A
+/// learned student rate of the bundle replaces the protocol's for the distilled set alone; a bundle
+/// that names no augmentation gets the data set's published default. StateError where the bundle
+/// and the data do not fit (classes, shape); ConfigError on unknown names and an empty part, before
+/// anything is trained. After a stop only finished results are returned.
 Evaluation evaluate(const synthetic::Bundle& bundle, const data::Dataset& data,
                     const EvalOptions& options, at::Device device, ProgressStyle style,
                     const StopFlag* stop = nullptr);

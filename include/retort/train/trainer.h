@@ -8,10 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "retort/augment/siamese.h"
-#include "retort/core/options.h"
 #include "retort/core/stop.h"
 #include "retort/data/batch_source.h"
+#include "retort/losses/losses.h"
 #include "retort/nets/network.h"
 
 namespace retort::train {
@@ -20,26 +19,27 @@ namespace retort::train {
 struct TrainOptions {
   std::string optimiser = "sgd";  ///< sgd (PyTorch's rule) | adamw
   double learning_rate = 0.01;
-  double momentum = 0.9;       ///< adamw: beta1 0.9, beta2 0.999
+  double momentum = 0.9;       ///< sgd only; adamw has betas 0.9 and 0.999, epsilon 1e-8
   double weight_decay = 5e-4;  ///< sgd: added to the gradient of all parameters; adamw: decoupled
-  std::string schedule = "drop";  ///< drop: x0.1 once after epoch index epochs/2 + 1, momentum
-                                  ///< reset (spec of DC/DM: epochs + 1 passes) | constant | cosine
+  std::string schedule =
+      "drop";                ///< drop: x0.1 once after epoch index epochs/2 + 1, momentum reset
+                             ///< (spec of DC/DM: epochs + 1 passes) | constant | cosine: half a
+                             ///< cosine to 0, one rate an epoch (PyTorch's CosineAnnealingLR)
   int64_t epochs = 1000;     ///< drop runs epochs + 1 passes, as published; others run epochs
   int64_t batch_size = 256;  ///< shuffled, the last partial batch kept
   std::string augmentation = "none";  ///< a DSA strategy, parameters per image
   losses::Kind loss = losses::Kind::kCrossEntropy;
 };
 
-/// A trained network.
+/// The passes over the data that the options ask for.
+int64_t passes(const TrainOptions& options);
+
+/// A trained network, on the device it was trained on.
 struct Trained {
   at::Tensor theta;       ///< [P]
-  at::Tensor state;       ///< [S]
+  at::Tensor state;       ///< [S]; undefined where the network has none
   double final_loss = 0;  ///< mean over the last epoch
 };
-
-/// Called after every epoch: (epochs done, epochs in all, mean loss, theta, state).
-using EpochHook =
-    std::function<void(int64_t, int64_t, double, const at::Tensor&, const at::Tensor&)>;
 
 /// Where all randomness of a training run comes from: streams named from (seed, purpose, index).
 struct TrainSeed {
@@ -48,18 +48,42 @@ struct TrainSeed {
   uint64_t index = 0;
 };
 
-/// Trains from the network's default initialisation. Throws StateError when the loss is not finite.
-/// `stop` may be null; when it is requested, the training ends early.
+/// What is known after an epoch. The tensors are updated in place by the next one: clone to keep.
+struct Epoch {
+  uint64_t index;  ///< TrainSeed::index of the network
+  int64_t done, total;
+  double loss;  ///< mean over the epoch's rows
+  const at::Tensor& theta;
+  const at::Tensor& state;
+};
+
+/// Ways to follow a training and to end it early; all may be empty.
+struct Watch {
+  std::function<void(const Epoch&)> epoch;  ///< after every epoch
+  /// After every batch: its rows of the source, and their logits before the step.
+  std::function<void(const std::vector<int64_t>& rows, const at::Tensor& logits)> batch;
+  const StopFlag* stop = nullptr;  ///< read before every batch
+};
+
+/// Trains from the network's default initialisation. ConfigError on unknown words; StateError when
+/// the loss is not finite, naming the epoch and the learning rate.
 Trained train(const nets::Network& network, const data::BatchSource& source,
               const TrainOptions& options, const TrainSeed& seed, at::Device device,
-              const EpochHook& hook = {}, const StopFlag* stop = nullptr);
+              const Watch& watch = {});
 
-/// Trains `indices.size()` networks independently, several at once on a CPU where the batches are
-/// small; the same as train() one by one with TrainSeed::index = indices[i], each on one thread.
-std::vector<Trained> train_many(const nets::Network& network, const data::BatchSource& source,
+/// One of several networks that are trained together. Sources may be shared; get() is called from
+/// several threads.
+struct Student {
+  const data::BatchSource* source;
+  uint64_t index;  ///< in place of TrainSeed::index
+};
+
+/// Trains all students independently: the same as train() for each. On a CPU small batches run one
+/// student a thread, several at once; which way depends on sizes and thread count only, and is the
+/// same for every student, so results do not depend on timing. Calls of `watch` never overlap.
+std::vector<Trained> train_many(const nets::Network& network, const std::vector<Student>& students,
                                 const TrainOptions& options, const TrainSeed& seed,
-                                const std::vector<uint64_t>& indices, at::Device device,
-                                const EpochHook& hook = {}, const StopFlag* stop = nullptr);
+                                at::Device device, const Watch& watch = {});
 
 /// Fraction of rows of `split` that are classified rightly.
 double accuracy(const nets::Network& network, const Trained& trained, const data::Split& split,

@@ -1,0 +1,217 @@
+// Students on a bundle, on random real images of the same number, and on the whole set.
+#include "retort/eval/evaluate.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cmath>
+#include <memory>
+#include <numeric>
+
+#include "retort/augment/siamese.h"
+#include "retort/core/error.h"
+#include "retort/core/random.h"
+#include "retort/core/registry.h"
+#include "retort/data/batch_source.h"
+
+namespace retort::eval {
+namespace {
+
+/// A training set to judge.
+struct Subject {
+  std::string name;
+  train::TrainOptions training;
+  std::vector<std::unique_ptr<data::BatchSource>> sources;  ///< one for all students, or one each
+
+  std::vector<train::Student> students(int64_t count) const {
+    std::vector<train::Student> all;
+    for (int64_t i = 0; i < count; ++i)
+      all.push_back(
+          {sources[static_cast<size_t>(i) % sources.size()].get(), static_cast<uint64_t>(i)});
+    return all;
+  }
+};
+
+using Networks = std::vector<std::unique_ptr<nets::Network>>;
+
+std::string shape_text(int64_t channels, int64_t height, int64_t width) {
+  return fmt::format("images of {}x{}x{}", channels, height, width);
+}
+
+/// What differs between the bundle and the data, as (bundle's, data's); empty where they fit.
+std::pair<std::string, std::string> misfit(const synthetic::Bundle& bundle,
+                                           const data::Dataset& data) {
+  if (bundle.classes() != data.classes())
+    return {fmt::format("{} classes", bundle.classes()), fmt::format("{} classes", data.classes())};
+  for (size_t c = 0; c < data.class_names.size(); ++c)
+    if (bundle.class_names[c] != data.class_names[c])
+      return {fmt::format("class {} '{}'", c, bundle.class_names[c]),
+              fmt::format("class {} '{}'", c, data.class_names[c])};
+  const std::string ours =
+      shape_text(bundle.images.size(1), bundle.images.size(2), bundle.images.size(3));
+  const std::string theirs = shape_text(data.channels, data.height, data.width);
+  if (ours != theirs) return {ours, theirs};
+  return {};
+}
+
+void check_fit(const synthetic::Bundle& bundle, const data::Dataset& data) {
+  const auto [ours, theirs] = misfit(bundle, data);
+  if (ours.empty()) return;
+  throw StateError(
+      {"evaluating the bundle",
+       fmt::format("the bundle (method {}, made from '{}') has {}; the data set '{}' has {}",
+                   bundle.method, bundle.data_name, ours, data.name, theirs),
+       "data with the bundle's classes, in its order, and its image shape",
+       "give the data set, --classes and --resolution that the bundle was made with; an imported "
+       "bundle takes its class names on import"});
+}
+
+const data::Split& part_of(const data::Dataset& data, const std::string& part) {
+  if (part != "test" && part != "validation")
+    throw ConfigError::unknown("choosing what to test on", "part", part, {"test", "validation"});
+  const data::Split& split = part == "test" ? data.test : data.validation;
+  if (split.size() > 0) return split;
+  throw ConfigError({"choosing what to test on",
+                     fmt::format("the {} part of '{}' is empty", part, data.name),
+                     "a part with at least one image",
+                     part == "validation" ? "set --validation-fraction above 0, such as 0.1"
+                                          : "set --test-fraction above 0"});
+}
+
+Networks make_networks(const synthetic::Bundle& bundle, const data::Dataset& data,
+                       const std::vector<std::string>& asked) {
+  std::vector<std::string> names = asked;
+  if (names.empty()) names = {bundle.network.empty() ? "convnet" : bundle.network};
+  Networks networks;
+  for (const std::string& name : names)
+    networks.push_back(
+        nets::make_network(name, {data.channels, data.height, data.width, data.classes()}));
+  return networks;
+}
+
+train::TrainOptions training_of(const Protocol& protocol, const synthetic::Bundle& bundle,
+                                const data::Dataset& data, const EvalOptions& options) {
+  train::TrainOptions training = protocol.training;
+  if (training.augmentation == "auto")
+    training.augmentation =
+        bundle.augmentation.empty() ? augment::default_strategy(data.name) : bundle.augmentation;
+  augment::parse_strategy(training.augmentation);  // refuses a damaged bundle before any work
+  if (options.evaluation_epochs > 0) training.epochs = options.evaluation_epochs;
+  return training;
+}
+
+/// `counts[c]` random training images of every class, fresh for every student. They are few: they
+/// are preprocessed once.
+std::unique_ptr<data::BatchSource> random_subset(const synthetic::Bundle& bundle,
+                                                 const data::Dataset& data, uint64_t seed,
+                                                 uint64_t student, at::Device device) {
+  const std::vector<int64_t> counts = bundle.counts();
+  std::vector<int64_t> rows;
+  for (size_t c = 0; c < counts.size(); ++c) {
+    const std::vector<int64_t>& members = data.train.members[c];
+    Stream stream(seed, "eval.random", student, c);
+    for (const int64_t i : stream.sample(static_cast<int64_t>(members.size()), counts[c]))
+      rows.push_back(members[static_cast<size_t>(i)]);
+  }
+  std::vector<int64_t> all(rows.size());
+  std::iota(all.begin(), all.end(), 0);
+  const data::Batch batch =
+      data::real_source(data.train, bundle.preprocessing, device, std::move(rows))->get(all);
+  return data::tensor_source(batch.images, batch.targets);
+}
+
+std::vector<Subject> make_subjects(const synthetic::Bundle& bundle, const data::Dataset& data,
+                                   const EvalOptions& options, const train::TrainOptions& training,
+                                   at::Device device) {
+  std::vector<Subject> subjects;
+  Subject& distilled = subjects.emplace_back(Subject{"distilled", training, {}});
+  if (bundle.student_learning_rate)
+    distilled.training.learning_rate = *bundle.student_learning_rate;
+  distilled.sources.push_back(synthetic::bundle_source(bundle, device));
+  if (options.random_baseline) {
+    Subject& random = subjects.emplace_back(Subject{"random", training, {}});
+    for (int64_t i = 0; i < options.students; ++i)
+      random.sources.push_back(random_subset(bundle, data, static_cast<uint64_t>(options.seed),
+                                             static_cast<uint64_t>(i), device));
+  }
+  if (options.whole_set) {
+    Subject& whole = subjects.emplace_back(Subject{"whole set", training, {}});
+    whole.training.epochs = options.whole_set_epochs;
+    whole.sources.push_back(data::real_source(data.train, bundle.preprocessing, device));
+  }
+  return subjects;
+}
+
+/// Trains all students of one network on one subject and tests each once.
+Result judge(const nets::Network& network, const Subject& subject, const data::Split& part,
+             const synthetic::Bundle& bundle, const EvalOptions& options, at::Device device,
+             ProgressStyle style, const StopFlag* stop) {
+  const auto begin = std::chrono::steady_clock::now();
+  const int64_t total = options.students * train::passes(subject.training);
+  Progress progress(style,
+                    fmt::format("{} on {}, {} student{}", network.name(), subject.name,
+                                options.students, options.students == 1 ? "" : "s"),
+                    total);
+  int64_t done = 0;
+  train::Watch watch;
+  watch.stop = stop;
+  watch.epoch = [&](const train::Epoch& epoch) { progress.update(++done, epoch.loss); };
+  const train::TrainSeed seed{static_cast<uint64_t>(options.seed), "eval.student", 0};
+  const std::vector<train::Trained> students = train::train_many(
+      network, subject.students(options.students), subject.training, seed, device, watch);
+  Result result;
+  result.subject = subject.name;
+  result.network = network.name();
+  result.epochs = subject.training.epochs;
+  if (stop && stop->requested()) return result;
+  for (const train::Trained& student : students)
+    result.accuracies.push_back(
+        train::accuracy(network, student, part, bundle.preprocessing, device));
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return result;
+}
+
+}  // namespace
+
+double Result::mean() const {
+  const double sum = std::accumulate(accuracies.begin(), accuracies.end(), 0.0);
+  return accuracies.empty() ? 0 : sum / static_cast<double>(accuracies.size());
+}
+
+double Result::deviation() const {
+  if (accuracies.empty()) return 0;
+  const double centre = mean();
+  double sum = 0;
+  for (const double accuracy : accuracies) sum += (accuracy - centre) * (accuracy - centre);
+  return std::sqrt(sum / static_cast<double>(accuracies.size()));
+}
+
+Evaluation evaluate(const synthetic::Bundle& bundle, const data::Dataset& data,
+                    const EvalOptions& options, at::Device device, ProgressStyle style,
+                    const StopFlag* stop) {
+  check_fit(bundle, data);
+  const data::Split& part = part_of(data, options.part);
+  std::string name = options.protocol.empty() ? bundle.protocol : options.protocol;
+  if (name.empty()) name = protocols().front().name;
+  const Protocol& protocol = find_entry<Protocol>(protocols(), "protocol", name);
+  const train::TrainOptions training = training_of(protocol, bundle, data, options);
+  const Networks networks = make_networks(bundle, data, options.networks);
+  const std::vector<Subject> subjects = make_subjects(bundle, data, options, training, device);
+
+  Evaluation evaluation;
+  evaluation.protocol = protocol.name;
+  evaluation.part = options.part;
+  evaluation.students = options.students;
+  evaluation.training_images = bundle.images.size(0);
+  evaluation.soft_labels = bundle.soft_labels.defined();
+  for (const auto& network : networks) {
+    for (const Subject& subject : subjects) {
+      Result result = judge(*network, subject, part, bundle, options, device, style, stop);
+      if (stop && stop->requested()) return evaluation;
+      evaluation.results.push_back(std::move(result));
+    }
+  }
+  return evaluation;
+}
+
+}  // namespace retort::eval

@@ -1,0 +1,50 @@
+// The table of evaluation protocols, and the options of an evaluation.
+#include "retort/core/registry.h"
+#include "retort/eval/evaluate.h"
+
+namespace retort::eval {
+namespace {
+
+/// SGD 0.01, momentum 0.9, decay 5e-4, batches of 256, rate x0.1 after half (Zhao et al., 2021).
+Protocol published(std::string name, std::string summary, int64_t epochs,
+                   std::string augmentation) {
+  train::TrainOptions training;
+  training.epochs = epochs;
+  training.augmentation = std::move(augmentation);
+  return {std::move(name), std::move(summary), training};
+}
+
+}  // namespace
+
+const std::vector<Protocol>& protocols() {
+  static const std::vector<Protocol> table = {
+      published("dm", "published for DM and DSA: 1,000 epochs, siamese augmentation", 1000, "auto"),
+      published("dc", "published for DC: 300 epochs, no augmentation", 300, "none"),
+      published("short", "not published: as dm with 300 epochs, for quick comparisons", 300,
+                "auto"),
+      published("demo", "not published: as dm with 150 epochs only, for a first look", 150, "auto"),
+  };
+  return table;
+}
+
+void EvalOptions::declare(OptionSet& set) {
+  set.group("Evaluation");
+  set.add("networks", networks, "networks to train, such as convnet,resnet18; empty: the bundle's");
+  set.add("students", students, "freshly initialised networks to train for every figure",
+          {.min = 1, .max = 1000});
+  set.add("protocol", protocol, "how students are trained; empty: as the bundle was made for",
+          {.choices = names_of<Protocol>(protocols())});
+  set.add("evaluation_epochs", evaluation_epochs, "epochs of a student; 0: the protocol's",
+          {.min = 0, .max = 1e6});
+  set.add("random_baseline", random_baseline,
+          "train on random real images of the same number as well");
+  set.add("whole_set", whole_set, "train on all real training images as well (slow)");
+  set.add("whole_set_epochs", whole_set_epochs, "epochs of a student of the whole set",
+          {.min = 1, .max = 1e6});
+  set.add("part", part, "what students are tested on: test, or validation for choosing settings",
+          {.choices = {"test", "validation"}});
+  set.add("seed", seed, "seed of initial parameters, orders, augmentation and random subsets",
+          {.min = 0});
+}
+
+}  // namespace retort::eval

@@ -1,0 +1,96 @@
+// SGD by PyTorch's rule and AdamW (Loshchilov and Hutter, ICLR 2019), by hand on one tensor.
+#include "train/optimiser.h"
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "retort/core/error.h"
+
+namespace retort::train {
+namespace {
+
+/// v <- momentum v + (g + decay theta), the first v = g + decay theta; theta <- theta - rate v.
+class Sgd : public Optimiser {
+ public:
+  Sgd(double momentum, double decay) : momentum_(momentum), decay_(decay) {}
+
+  void step(at::Tensor& theta, const at::Tensor& gradient, double learning_rate) override {
+    const at::Tensor decayed = at::add(gradient, theta, decay_);
+    if (velocity_.defined())
+      velocity_.mul_(momentum_).add_(decayed);
+    else
+      velocity_ = decayed;
+    theta.add_(velocity_, -learning_rate);
+  }
+
+  void reset() override { velocity_ = at::Tensor(); }
+
+ private:
+  double momentum_, decay_;
+  at::Tensor velocity_;
+};
+
+class AdamW : public Optimiser {
+ public:
+  explicit AdamW(double decay) : decay_(decay) {}
+
+  void step(at::Tensor& theta, const at::Tensor& gradient, double learning_rate) override {
+    if (steps_++ == 0) {
+      first_ = at::zeros_like(theta);
+      second_ = at::zeros_like(theta);
+    }
+    first_.mul_(kBeta1).add_(gradient, 1 - kBeta1);
+    second_.mul_(kBeta2).addcmul_(gradient, gradient, 1 - kBeta2);
+    const double steps = static_cast<double>(steps_);
+    const double correction1 = 1 - std::pow(kBeta1, steps);
+    const double correction2 = 1 - std::pow(kBeta2, steps);
+    const at::Tensor scale = second_.sqrt().div_(std::sqrt(correction2)).add_(kEpsilon);
+    theta.mul_(1 - learning_rate * decay_).addcdiv_(first_, scale, -learning_rate / correction1);
+  }
+
+  void reset() override { steps_ = 0; }
+
+ private:
+  static constexpr double kBeta1 = 0.9, kBeta2 = 0.999, kEpsilon = 1e-8;
+  double decay_;
+  int64_t steps_ = 0;
+  at::Tensor first_, second_;
+};
+
+/// The last epoch at the full rate of schedule drop (reference code of DC and DM).
+int64_t last_full_epoch(const TrainOptions& options) {
+  return options.epochs / 2 + 1;
+}
+
+}  // namespace
+
+std::unique_ptr<Optimiser> make_optimiser(const TrainOptions& options) {
+  if (options.optimiser == "sgd")
+    return std::make_unique<Sgd>(options.momentum, options.weight_decay);
+  if (options.optimiser == "adamw") return std::make_unique<AdamW>(options.weight_decay);
+  throw ConfigError::unknown("choosing how to train", "optimiser", options.optimiser,
+                             {"sgd", "adamw"});
+}
+
+double learning_rate_at(const TrainOptions& options, int64_t epoch) {
+  const double rate = options.learning_rate;
+  if (options.schedule == "drop") return epoch > last_full_epoch(options) ? 0.1 * rate : rate;
+  if (options.schedule == "constant") return rate;
+  if (options.schedule == "cosine") {
+    const double share = static_cast<double>(epoch) / static_cast<double>(options.epochs);
+    return 0.5 * rate * (1 + std::cos(M_PI * share));
+  }
+  throw ConfigError::unknown("choosing how to train", "schedule", options.schedule,
+                             {"drop", "constant", "cosine"});
+}
+
+bool resets_before(const TrainOptions& options, int64_t epoch) {
+  return options.schedule == "drop" && epoch == last_full_epoch(options) + 1;
+}
+
+int64_t passes(const TrainOptions& options) {
+  return options.schedule == "drop" ? options.epochs + 1 : options.epochs;
+}
+
+}  // namespace retort::train

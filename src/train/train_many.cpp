@@ -1,0 +1,102 @@
+// Several trainings together: one student a thread where that is faster than all threads for one.
+#include "train/train_many.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+#include "retort/core/device.h"
+#include "retort/train/trainer.h"
+
+namespace retort::train {
+namespace {
+
+int64_t largest_batch(const std::vector<Student>& students, const TrainOptions& options) {
+  int64_t rows = 0;
+  for (const Student& student : students) rows = std::max(rows, student.source->size());
+  return std::min(rows, options.batch_size);
+}
+
+/// The same watch with every call under one lock.
+Watch locked(const Watch& watch, std::mutex& mutex) {
+  Watch one = watch;
+  if (watch.epoch)
+    one.epoch = [&](const Epoch& epoch) {
+      const std::lock_guard<std::mutex> guard(mutex);
+      watch.epoch(epoch);
+    };
+  if (watch.batch)
+    one.batch = [&](const std::vector<int64_t>& rows, const at::Tensor& logits) {
+      const std::lock_guard<std::mutex> guard(mutex);
+      watch.batch(rows, logits);
+    };
+  return one;
+}
+
+/// Runs work(0..count-1) on `workers` threads, each on one thread of libtorch and BLAS. The error
+/// of the lowest item that failed is thrown again: items start in order, so it is always the same
+/// one.
+void in_parallel(int64_t count, int64_t workers, const std::function<void(int64_t)>& work) {
+  std::vector<std::exception_ptr> errors(static_cast<size_t>(count));
+  std::atomic<int64_t> next{0};
+  std::atomic<bool> failed{false};
+  const auto loop = [&] {
+    const ThreadScope one(1);
+    while (!failed) {
+      const int64_t item = next++;
+      if (item >= count) return;
+      try {
+        work(item);
+      } catch (...) {
+        errors[static_cast<size_t>(item)] = std::current_exception();
+        failed = true;
+      }
+    }
+  };
+  // BLAS keeps one thread count for the whole process: held here, it is put back only when all
+  // workers are done.
+  const ThreadScope one(1);
+  std::vector<std::thread> threads;
+  for (int64_t i = 0; i < workers; ++i) threads.emplace_back(loop);
+  for (std::thread& thread : threads) thread.join();
+  for (const std::exception_ptr& error : errors)
+    if (error) std::rethrow_exception(error);
+}
+
+}  // namespace
+
+int64_t students_at_once(int64_t students, int64_t rows, int64_t threads) {
+  constexpr int64_t kSmallBatch = 128;
+  return rows <= kSmallBatch ? std::min(students, threads) : 1;
+}
+
+std::vector<Trained> train_many(const nets::Network& network, const std::vector<Student>& students,
+                                const TrainOptions& options, const TrainSeed& seed,
+                                at::Device device, const Watch& watch) {
+  const auto count = static_cast<int64_t>(students.size());
+  std::vector<Trained> trained(students.size());
+  const auto train_one = [&](int64_t i, const Watch& its_watch) {
+    const Student& student = students[static_cast<size_t>(i)];
+    trained[static_cast<size_t>(i)] =
+        train(network, *student.source, options, {seed.seed, seed.purpose, student.index}, device,
+              its_watch);
+  };
+  const int64_t workers =
+      device.is_cpu()
+          ? students_at_once(count, largest_batch(students, options), at::get_num_threads())
+          : 1;
+  if (workers > 1) {
+    std::mutex mutex;
+    const Watch guarded = locked(watch, mutex);
+    in_parallel(count, workers, [&](int64_t i) { train_one(i, guarded); });
+  } else {
+    for (int64_t i = 0; i < count; ++i) train_one(i, watch);
+  }
+  return trained;
+}
+
+}  // namespace retort::train

@@ -1,0 +1,132 @@
+// One network's training, and its accuracy.
+#include "retort/train/trainer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "retort/augment/siamese.h"
+#include "retort/core/error.h"
+#include "retort/core/random.h"
+#include "train/optimiser.h"
+
+namespace retort::train {
+namespace {
+
+/// Everything of one training run that changes from step to step.
+class Run {
+ public:
+  Run(const nets::Network& network, const data::BatchSource& source, const TrainOptions& options,
+      const TrainSeed& seed, at::Device device, const Watch& watch)
+      : network_(network),
+        source_(source),
+        options_(options),
+        seed_(seed),
+        watch_(watch),
+        strategy_(augment::parse_strategy(options.augmentation)),
+        optimiser_(make_optimiser(options)) {
+    TORCH_CHECK(source.size() > 0 && options.batch_size > 0, "training needs rows and batches");
+    trained_.theta = network.initial(Stream(seed.seed, seed.purpose + ".initial", seed.index));
+    trained_.theta = trained_.theta.to(device);
+    if (network.state().size > 0) trained_.state = network.initial_state().to(device);
+  }
+
+  Trained run() {
+    const int64_t total = passes(options_);
+    for (int64_t epoch = 0; epoch < total && !stopped(); ++epoch) {
+      if (resets_before(options_, epoch)) optimiser_->reset();
+      const double rate = learning_rate_at(options_, epoch);
+      const double loss = pass(epoch, rate);
+      if (stopped()) break;
+      if (!std::isfinite(loss)) throw diverged(epoch, total, rate, loss);
+      trained_.final_loss = loss;
+      if (watch_.epoch)
+        watch_.epoch({seed_.index, epoch + 1, total, loss, trained_.theta, trained_.state});
+    }
+    return trained_;
+  }
+
+ private:
+  /// One pass over all rows in a fresh order; their mean loss, read back from the device once.
+  double pass(int64_t epoch, double rate) {
+    const auto index = static_cast<uint64_t>(epoch);
+    const std::vector<int64_t> order =
+        Stream(seed_.seed, seed_.purpose + ".order", seed_.index, index)
+            .permutation(source_.size());
+    const int64_t size = source_.size();
+    at::Tensor sum = at::zeros({}, trained_.theta.options().dtype(at::kDouble));
+    uint64_t batch = 0;
+    for (int64_t begin = 0; begin < size && !stopped(); begin += options_.batch_size, ++batch) {
+      const int64_t end = std::min(begin + options_.batch_size, size);
+      const std::vector<int64_t> rows(order.begin() + begin, order.begin() + end);
+      const at::Tensor loss = step(rows, index, batch, rate);
+      sum.add_(loss.to(at::kDouble), static_cast<double>(end - begin));
+    }
+    return sum.item<double>() / static_cast<double>(size);
+  }
+
+  /// One optimiser step on the given rows; the batch's mean loss.
+  at::Tensor step(const std::vector<int64_t>& rows, uint64_t epoch, uint64_t batch, double rate) {
+    data::Batch examples = source_.get(rows);
+    const at::Tensor images = augmented(examples.images, epoch, batch);
+    const losses::Targets targets{examples.targets, options_.loss};
+    const nets::Gradient gradient = network_.gradient(
+        {trained_.theta, trained_.state, images, {}, nets::NormMode::kUpdating}, targets);
+    if (watch_.batch) watch_.batch(rows, gradient.logits);
+    optimiser_->step(trained_.theta, gradient.theta, rate);
+    if (trained_.state.defined()) trained_.state = gradient.state;
+    return gradient.loss;
+  }
+
+  at::Tensor augmented(const at::Tensor& images, uint64_t epoch, uint64_t batch) const {
+    if (strategy_.operations.empty()) return images;
+    Stream stream(seed_.seed, seed_.purpose + ".augment", seed_.index, epoch, batch);
+    const at::Tensor rows =
+        augment::draw_each(strategy_, images.size(0), images.size(2), images.size(3), stream);
+    return augment::apply(images, rows.to(images.device()));
+  }
+
+  bool stopped() const { return watch_.stop && watch_.stop->requested(); }
+
+  StateError diverged(int64_t epoch, int64_t total, double rate, double loss) const {
+    return StateError(
+        {fmt::format("training {} ({} {}), epoch {} of {}", network_.name(), seed_.purpose,
+                     seed_.index, epoch + 1, total),
+         fmt::format("the mean loss is {} at learning rate {}", loss, rate), "a finite loss",
+         "lower the learning rate, and check that the images and targets it trains on are finite"});
+  }
+
+  const nets::Network& network_;
+  const data::BatchSource& source_;
+  const TrainOptions& options_;
+  const TrainSeed& seed_;
+  const Watch& watch_;
+  const augment::Strategy strategy_;
+  std::unique_ptr<Optimiser> optimiser_;
+  Trained trained_;
+};
+
+}  // namespace
+
+Trained train(const nets::Network& network, const data::BatchSource& source,
+              const TrainOptions& options, const TrainSeed& seed, at::Device device,
+              const Watch& watch) {
+  return Run(network, source, options, seed, device, watch).run();
+}
+
+double accuracy(const nets::Network& network, const Trained& trained, const data::Split& split,
+                const data::Preprocessing& preprocessing, at::Device device) {
+  constexpr int64_t kChunk = 1024;  // bounds the float copy of the images: 12 MB at 3x32x32
+  TORCH_CHECK(split.size() > 0, "accuracy needs at least one image");
+  int64_t right = 0;
+  for (int64_t begin = 0; begin < split.size(); begin += kChunk) {
+    const int64_t count = std::min(kChunk, split.size() - begin);
+    const at::Tensor images = preprocessing.apply(split.images.narrow(0, begin, count), device);
+    const at::Tensor found = network.predict(trained.theta, trained.state, images).argmax(1);
+    right += found.to(at::kCPU).eq(split.labels.narrow(0, begin, count)).sum().item<int64_t>();
+  }
+  return static_cast<double>(right) / static_cast<double>(split.size());
+}
+
+}  // namespace retort::train
