@@ -1,0 +1,104 @@
+// Optimisers and schedules against values computed by hand.
+#include "train/optimiser.h"
+
+#include <gtest/gtest.h>
+
+#include "retort/core/error.h"
+#include "support/support.h"
+
+namespace retort::train {
+namespace {
+
+at::Tensor one_number(double value) {
+  return at::full({1}, value, at::kDouble);
+}
+
+TEST(Optimiser, SgdFollowsPyTorchsRule) {
+  TrainOptions options;
+  options.momentum = 0.5;
+  options.weight_decay = 0.1;
+  const auto sgd = make_optimiser(options);
+  at::Tensor theta = one_number(1);
+  sgd->step(theta, one_number(2), 0.1);  // v = 2 + 0.1
+  EXPECT_NEAR(theta.item<double>(), 0.79, 1e-12);
+  sgd->step(theta, one_number(1), 0.1);  // v = 0.5 * 2.1 + 1 + 0.079
+  EXPECT_NEAR(theta.item<double>(), 0.5771, 1e-12);
+  sgd->reset();
+  sgd->step(theta, one_number(1), 0.1);  // v = 1 + 0.05771 again
+  EXPECT_NEAR(theta.item<double>(), 0.471329, 1e-12);
+}
+
+TEST(Optimiser, SgdLeavesTheGradientAsItIs) {
+  TrainOptions options;
+  options.weight_decay = 0;
+  const auto sgd = make_optimiser(options);
+  at::Tensor theta = one_number(1);
+  const at::Tensor gradient = one_number(2);
+  sgd->step(theta, gradient, 0.1);
+  sgd->step(theta, gradient, 0.1);
+  EXPECT_EQ(gradient.item<double>(), 2);
+}
+
+TEST(Optimiser, AdamWDecaysApartFromTheGradient) {
+  TrainOptions options;
+  options.optimiser = "adamw";
+  options.weight_decay = 0.5;
+  const auto adamw = make_optimiser(options);
+  at::Tensor theta = one_number(1);
+  adamw->step(theta, one_number(2), 0.1);  // 1 * 0.95 - 0.1 * 2 / 2
+  EXPECT_NEAR(theta.item<double>(), 0.85, 1e-8);
+  // m = 0.08 / 0.19, v = 0.004996 / 0.001999: 0.85 * 0.95 - 0.1 * 0.42105263 / 1.58090152
+  adamw->step(theta, one_number(-1), 0.1);
+  EXPECT_NEAR(theta.item<double>(), 0.7808663, 1e-6);
+  adamw->reset();
+  theta = one_number(1);
+  adamw->step(theta, one_number(2), 0.1);
+  EXPECT_NEAR(theta.item<double>(), 0.85, 1e-8);
+}
+
+TEST(Optimiser, RefusesUnknownNames) {
+  TrainOptions options;
+  options.optimiser = "sdg";
+  tests::expect_error<ConfigError>([&] { make_optimiser(options); }, {"sdg", "sgd", "adamw"});
+}
+
+TEST(Schedule, DropsOnceAfterHalfAndMakesOnePassMore) {
+  TrainOptions options;
+  options.epochs = 1000;
+  EXPECT_EQ(passes(options), 1001);
+  EXPECT_DOUBLE_EQ(learning_rate_at(options, 0), 0.01);
+  EXPECT_DOUBLE_EQ(learning_rate_at(options, 501), 0.01);
+  EXPECT_DOUBLE_EQ(learning_rate_at(options, 502), 0.001);
+  EXPECT_DOUBLE_EQ(learning_rate_at(options, 1000), 0.001);
+  EXPECT_FALSE(resets_before(options, 501));
+  EXPECT_TRUE(resets_before(options, 502));
+  EXPECT_FALSE(resets_before(options, 503));
+}
+
+TEST(Schedule, CosineFallsToZeroOnceAnEpoch) {
+  TrainOptions options;
+  options.schedule = "cosine";
+  options.epochs = 10;
+  EXPECT_EQ(passes(options), 10);
+  EXPECT_DOUBLE_EQ(learning_rate_at(options, 0), 0.01);
+  EXPECT_NEAR(learning_rate_at(options, 5), 0.005, 1e-12);
+  EXPECT_GT(learning_rate_at(options, 9), 0);
+  EXPECT_FALSE(resets_before(options, 7));
+}
+
+TEST(Schedule, ConstantStays) {
+  TrainOptions options;
+  options.schedule = "constant";
+  options.epochs = 10;
+  EXPECT_EQ(passes(options), 10);
+  EXPECT_DOUBLE_EQ(learning_rate_at(options, 9), 0.01);
+}
+
+TEST(Schedule, RefusesUnknownNames) {
+  TrainOptions options;
+  options.schedule = "cosin";
+  tests::expect_error<ConfigError>([&] { learning_rate_at(options, 0); }, {"cosin", "cosine"});
+}
+
+}  // namespace
+}  // namespace retort::train
