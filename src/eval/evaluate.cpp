@@ -142,34 +142,49 @@ std::vector<Subject> make_subjects(const synthetic::Bundle& bundle, const data::
   return subjects;
 }
 
-/// Trains all students of one network on one subject and tests each once.
-Result judge(const nets::Network& network, const Subject& subject, const data::Split& part,
-             const synthetic::Bundle& bundle, const EvalOptions& options, at::Device device,
-             ProgressStyle style, const StopFlag* stop) {
-  const auto begin = std::chrono::steady_clock::now();
-  const int64_t total = options.students * train::passes(subject.training);
-  Progress progress(style,
-                    fmt::format("{} on {}, {} student{}", network.name(), subject.name,
-                                options.students, options.students == 1 ? "" : "s"),
-                    total);
-  int64_t done = 0;
-  train::Watch watch;
-  watch.stop = stop;
-  watch.epoch = [&](const train::Epoch& epoch) { progress.update(++done, epoch.loss); };
-  const train::TrainSeed seed{static_cast<uint64_t>(options.seed), "eval.student", 0};
-  const std::vector<train::Trained> students = train::train_many(
-      network, subject.students(options.students), subject.training, seed, device, watch);
-  Result result;
-  result.subject = subject.name;
-  result.network = network.name();
-  result.epochs = subject.training.epochs;
-  if (stop && stop->requested()) return result;
-  for (const train::Trained& student : students)
-    result.accuracies.push_back(
-        train::accuracy(network, student, part, bundle.preprocessing, device));
-  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  return result;
-}
+/// What all groups of students have in common.
+struct Judge {
+  const synthetic::Bundle& bundle;
+  const data::Split& part;
+  const EvalOptions& options;
+  at::Device device;
+  ProgressStyle style;
+  const StopFlag* stop;
+
+  bool stopped() const { return stop && stop->requested(); }
+
+  /// Trains all students of one network on one subject and tests each once; no accuracies after a
+  /// stop.
+  Result operator()(const nets::Network& network, const Subject& subject) const {
+    const auto begin = std::chrono::steady_clock::now();
+    Result result;
+    result.subject = subject.name;
+    result.network = network.name();
+    result.epochs = subject.training.epochs;
+    const std::vector<train::Trained> students = train_students(network, subject);
+    if (stopped()) return result;
+    for (const train::Trained& student : students)
+      result.accuracies.push_back(
+          train::accuracy(network, student, part, bundle.preprocessing, device));
+    result.seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    return result;
+  }
+
+  std::vector<train::Trained> train_students(const nets::Network& network,
+                                             const Subject& subject) const {
+    const std::string label = fmt::format("{} on {}, {} student{}", network.name(), subject.name,
+                                          options.students, options.students == 1 ? "" : "s");
+    Progress progress(style, label, options.students * train::passes(subject.training));
+    int64_t done = 0;
+    train::Watch watch;
+    watch.stop = stop;
+    watch.epoch = [&](const train::Epoch& epoch) { progress.update(++done, epoch.loss); };
+    const train::TrainSeed seed{static_cast<uint64_t>(options.seed), "eval.student", 0};
+    return train::train_many(network, subject.students(options.students), subject.training, seed,
+                             device, watch);
+  }
+};
 
 }  // namespace
 
@@ -204,10 +219,11 @@ Evaluation evaluate(const synthetic::Bundle& bundle, const data::Dataset& data,
   evaluation.students = options.students;
   evaluation.training_images = bundle.images.size(0);
   evaluation.soft_labels = bundle.soft_labels.defined();
+  const Judge judge{bundle, part, options, device, style, stop};
   for (const auto& network : networks) {
     for (const Subject& subject : subjects) {
-      Result result = judge(*network, subject, part, bundle, options, device, style, stop);
-      if (stop && stop->requested()) return evaluation;
+      Result result = judge(*network, subject);
+      if (judge.stopped()) return evaluation;
       evaluation.results.push_back(std::move(result));
     }
   }

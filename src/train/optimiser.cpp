@@ -2,6 +2,7 @@
 #include "train/optimiser.h"
 
 #include <cmath>
+#include <numbers>
 #include <string>
 #include <vector>
 
@@ -79,7 +80,7 @@ double learning_rate_at(const TrainOptions& options, int64_t epoch) {
   if (options.schedule == "constant") return rate;
   if (options.schedule == "cosine") {
     const double share = static_cast<double>(epoch) / static_cast<double>(options.epochs);
-    return 0.5 * rate * (1 + std::cos(M_PI * share));
+    return 0.5 * rate * (1 + std::cos(std::numbers::pi * share));
   }
   throw ConfigError::unknown("choosing how to train", "schedule", options.schedule,
                              {"drop", "constant", "cosine"});
