@@ -215,6 +215,9 @@ Evaluation evaluate(const synthetic::Bundle& bundle, const data::Dataset& data,
 
   Evaluation evaluation;
   evaluation.protocol = protocol.name;
+  if (options.evaluation_epochs >
+      0)  // a figure never stands under a protocol that it did not follow
+    evaluation.protocol += fmt::format(" with {} epochs", options.evaluation_epochs);
   evaluation.part = options.part;
   evaluation.students = options.students;
   evaluation.training_images = bundle.images.size(0);

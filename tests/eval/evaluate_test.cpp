@@ -80,7 +80,7 @@ TEST(Evaluate, TrainsEverySubjectWithEveryNetwork) {
   std::ostringstream out;
   const Evaluation evaluation =
       evaluate(first_images(), shapes(), options, kCpu, {&out, false, 80});
-  EXPECT_EQ(evaluation.protocol, "demo");
+  EXPECT_EQ(evaluation.protocol, "demo with 3 epochs");
   EXPECT_EQ(evaluation.part, "test");
   EXPECT_EQ(evaluation.students, 2);
   EXPECT_EQ(evaluation.training_images, 10);

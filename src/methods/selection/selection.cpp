@@ -7,7 +7,8 @@
 #include "retort/data/batch_source.h"
 #include "retort/train/trainer.h"
 
-namespace retort::methods::selection {
+namespace retort::methods {
+namespace selection {
 namespace {
 
 /// The rows that a rule keeps of one class, as positions in `members`, or rows themselves.
@@ -166,17 +167,19 @@ class Forgetting : public TrainedMethod {
 
 }  // namespace
 
+}  // namespace selection
+
 std::unique_ptr<Method> make_random() {
-  return std::make_unique<Random>();
+  return std::make_unique<selection::Random>();
 }
 std::unique_ptr<Method> make_herding() {
-  return std::make_unique<ByFeatures<pick_herding>>();
+  return std::make_unique<selection::ByFeatures<selection::pick_herding>>();
 }
 std::unique_ptr<Method> make_kcenter() {
-  return std::make_unique<ByFeatures<pick_kcenter>>();
+  return std::make_unique<selection::ByFeatures<selection::pick_kcenter>>();
 }
 std::unique_ptr<Method> make_forgetting() {
-  return std::make_unique<Forgetting>();
+  return std::make_unique<selection::Forgetting>();
 }
 
-}  // namespace retort::methods::selection
+}  // namespace retort::methods

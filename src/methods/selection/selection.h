@@ -6,7 +6,7 @@
 
 #include "retort/methods/method.h"
 
-namespace retort::methods::selection {
+namespace retort::methods {
 
 std::unique_ptr<Method> make_random();
 /// Herding (Welling, ICML 2009): picks keep the mean of features closest to the class mean.
@@ -16,4 +16,4 @@ std::unique_ptr<Method> make_kcenter();
 /// Forgetting events (Toneva et al., ICLR 2019): images that are unlearned most often.
 std::unique_ptr<Method> make_forgetting();
 
-}  // namespace retort::methods::selection
+}  // namespace retort::methods
