@@ -1,11 +1,144 @@
 #include "cli/program.h"
 
-#include <ostream>
+#include <c10/util/Exception.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <iostream>
+#include <new>
+
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "retort/core/error.h"
+#include "retort/core/records.h"
+#include "retort/core/registry.h"
+#include "retort/core/version.h"
 
 namespace retort::cli {
+namespace {
 
-int run_program(int, char**) { return 1; }
+StopFlag& stop_flag() {
+  static StopFlag flag;  // the one thing a signal handler can reach
+  return flag;
+}
 
-int run(const std::vector<std::string>&, std::ostream&, std::ostream&) { return 1; }
+void on_signal(int) {
+  stop_flag().request();
+}
+
+void install_handlers() {
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  action.sa_flags = static_cast<int>(SA_RESETHAND);  // a second signal ends the program at once
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+int terminal_width() {
+  winsize size{};
+  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
+}
+
+void print_help(std::ostream& out) {
+  out << "retort distils a large labelled image set into a tiny synthetic one.\n\n"
+         "Usage: retort COMMAND [options]\n\nCommands:\n";
+  for (const Command& command : command_table())
+    out << fmt::format("  {:<12}{}\n", command.name, command.summary);
+  out << "\nStart here:\n"
+         "  retort distill --method dm --data shapes --images-per-class 10 --iterations 200 "
+         "--real-batch 64 --out runs/a\n"
+         "  retort eval runs/a --data shapes\n"
+         "  retort COMMAND --help       all options of a command\n"
+         "  retort describe dm          what a method does and takes\n"
+         "\n--debug shows everything that is known of an error; --version prints the version.\n";
+}
+
+bool take_flag(Arguments& arguments, const std::string& flag) {
+  const auto found = std::find(arguments.begin(), arguments.end(), flag);
+  if (found == arguments.end()) return false;
+  arguments.erase(found);
+  return true;
+}
+
+int dispatch(const Environment& environment, Arguments arguments) {
+  if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h" ||
+      arguments[0] == "help") {
+    print_help(environment.out);
+    return arguments.empty() ? 2 : 0;
+  }
+  if (arguments[0] == "--version") {
+    environment.out << "retort " << version() << "\n";
+    return 0;
+  }
+  const Command& command = find_entry(std::span(command_table()), "command", arguments[0]);
+  arguments.erase(arguments.begin());
+  return command.run(environment, arguments);
+}
+
+/// Tells the user of a failure and returns the exit code.
+int report_failure(const Environment& environment, const Arguments& arguments,
+                   const std::string& message, int code) {
+  environment.err << "retort: " << message << "\n";
+  if (std::find(arguments.begin(), arguments.end(), "--json") != arguments.end())
+    environment.out << Json{{"error", message}, {"exit_code", code}}.dump() << "\n";
+  return code;
+}
+
+int guarded(const Environment& environment, Arguments arguments) {
+  const bool debug = take_flag(arguments, "--debug");
+  auto fail = [&](const std::string& message, int code) {
+    return report_failure(environment, arguments, message, code);
+  };
+  try {
+    return dispatch(environment, arguments);
+  } catch (const Error& error) {
+    return fail(error.what(), error.exit_code());
+  } catch (const std::bad_alloc&) {
+    return fail("out of memory.\n  what to do: lower --real-batch or --images-per-class", 4);
+  } catch (const c10::Error& error) {
+    const std::string text = debug ? error.what() : error.what_without_backtrace();
+    const bool memory = text.find("out of memory") != std::string::npos ||
+                        text.find("not enough memory") != std::string::npos;
+    if (memory) return fail(text + "\n  what to do: lower --real-batch or --images-per-class", 4);
+    return fail("this is a defect of retort, please report it: " + text, 1);
+  } catch (const std::exception& error) {
+    return fail(std::string("this is a defect of retort, please report it: ") + error.what(), 1);
+  }
+}
+
+}  // namespace
+
+const std::vector<Command>& command_table() {
+  static const std::vector<Command> kTable{
+      {"distill", "make a tiny set from a large one", run_distill},
+      {"eval", "train students on a set and test them, beside random images", run_eval},
+      {"data", "show what is found in a folder of images", run_data},
+      {"report", "write the page of a run", run_report},
+      {"export", "write a set as PNG folders, .npz or .pt", run_export},
+      {"import", "read a published set or a folder of images as a bundle", run_import},
+      {"list", "methods, networks, readers, protocols, parts of this build", run_list},
+      {"describe", "what a method, network or protocol does and takes", run_describe},
+      {"completion", "print a completion script for bash, zsh or fish", run_completion},
+  };
+  return kTable;
+}
+
+int run_program(int argc, char** argv) {
+  install_handlers();
+  const Environment environment{std::cout, std::cerr, isatty(STDERR_FILENO) == 1, terminal_width(),
+                                &stop_flag()};
+  const int code = guarded(environment, Arguments(argv + 1, argv + argc));
+  std::cout.flush();
+  if (!std::cout) {
+    std::cerr << "retort: writing to standard output failed\n";
+    return code == 0 ? 4 : code;
+  }
+  return code;
+}
+
+int run(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err) {
+  return guarded({out, err}, arguments);
+}
 
 }  // namespace retort::cli

@@ -1,0 +1,100 @@
+// The one distillation loop and the run folder that it keeps.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "retort/core/options.h"
+#include "retort/core/progress.h"
+#include "retort/core/records.h"
+#include "retort/core/stop.h"
+#include "retort/data/dataset.h"
+#include "retort/methods/method.h"
+#include "retort/synthetic/bundle.h"
+
+namespace retort::methods {
+
+/// Settings of a run that every method shares.
+struct DistillOptions {
+  std::string method = "dm";
+  std::string images_per_class = "10";
+  std::string network = "convnet";
+  std::string parametrisation = "pixels";
+  std::string initialisation = "real";  ///< real | noise
+  std::string init_from;                ///< a bundle to start from, in place of `initialisation`
+  std::string augmentation = "auto";    ///< a DSA strategy; auto: the data set's published one
+  std::string protocol = "dm";          ///< how students are to be trained on the result
+  int64_t iterations = 1000;
+  double image_learning_rate = 1.0;
+  double image_momentum = 0.5;
+  int64_t seed = 0;
+  int64_t validate_every = 0;     ///< iterations between validations; 0: none
+  int64_t record_every = 10;      ///< iterations between loss records
+  int64_t checkpoint_every = 50;  ///< iterations between checkpoints
+
+  /// Takes the method's suggestions; call before declare.
+  void take(const LoopDefaults& defaults);
+  void declare(OptionSet& options);
+};
+
+/// A locked run folder: recipe, records, checkpoint, result.
+class RunFolder {
+ public:
+  /// Creates the folder or opens what an earlier start left. Options that change the result must
+  /// be the same as before, but for a larger `iterations`; StateError lists the keys that differ,
+  /// or says that the folder holds something else or is in use.
+  RunFolder(std::filesystem::path path, const OptionSet& options);
+  RunFolder(const RunFolder&) = delete;
+  RunFolder& operator=(const RunFolder&) = delete;
+  ~RunFolder();
+
+  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path recipe() const { return path_ / "recipe.toml"; }
+  std::filesystem::path records() const { return path_ / "records.jsonl"; }
+  std::filesystem::path checkpoint() const { return path_ / "checkpoint.safetensors"; }
+  std::filesystem::path bundle() const { return path_ / "distilled.safetensors"; }
+  std::filesystem::path images() const { return path_ / "images"; }
+  std::filesystem::path report() const { return path_ / "report.html"; }
+  /// True where the result of `iterations` iterations is there.
+  bool finished(int64_t iterations) const;
+
+ private:
+  std::filesystem::path path_;
+  int lock_ = -1;
+};
+
+/// Judges a set on the validation part; its JSON goes into the records.
+using Validate = std::function<Json(const synthetic::Bundle&)>;
+
+/// What a run works with.
+struct DistillInput {
+  const data::Dataset& data;
+  const nets::Network& network;
+  Method& method;
+  const DistillOptions& options;
+  std::string recipe;  ///< for the bundle: the options that change the result, no paths
+  at::Device device;
+  int threads = 1;
+  ProgressStyle progress;
+  const StopFlag* stop = nullptr;
+  Validate validate;  ///< may be empty
+};
+
+/// How a run ended.
+struct DistillOutcome {
+  synthetic::Bundle bundle;
+  bool stopped = false;  ///< a stop was asked for: a checkpoint is written, no result
+  int64_t iteration = 0;
+  double loss = 0;
+  double seconds = 0;  ///< over all starts
+};
+
+/// Runs, or goes on with, a distillation in `folder`: ends with its bundle, previews and records.
+/// StateError when the loss is not finite or the checkpoint does not fit.
+DistillOutcome distill(const DistillInput& input, const RunFolder& folder);
+
+}  // namespace retort::methods

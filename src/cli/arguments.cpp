@@ -1,0 +1,163 @@
+#include "cli/arguments.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <ostream>
+
+#include "retort/core/device.h"
+#include "retort/core/error.h"
+
+namespace retort::cli {
+namespace {
+
+/// A flag's text as it was given, in order.
+struct Given {
+  std::string name, text;
+};
+
+std::string help_of(const Option& option) {
+  std::string text = option.help;
+  if (!option.limits.choices.empty()) text += " (" + option.accepted() + ")";
+  const std::string value = option.text();
+  if (!value.empty() && option.type_name() != "yes|no") text += " [" + value + "]";
+  return text;
+}
+
+void bind(CLI::App& app, const Option& option, std::vector<Given>& given) {
+  const std::string name = option.name;
+  CLI::Option* bound = nullptr;
+  if (option.type_name() == "yes|no") {
+    const std::string flags = option.flag() + ",!--no-" + option.flag().substr(2);
+    bound = app.add_flag_function(
+        flags,
+        [name, &given](int64_t count) {
+          given.push_back({name, count > 0 ? "true" : "false"});
+        },
+        help_of(option));
+  } else {
+    bound = app.add_option_function<std::string>(
+        option.flag(),
+        [name, &given](const std::string& text) {
+          given.push_back({name, text});
+        },
+        help_of(option));
+    bound->type_name(option.type_name())->take_last();
+  }
+  bound->group(option.group.empty() ? "Options" : option.group);
+}
+
+/// Words that CLI11 did not know, as problems with the nearest option.
+void report_extras(const std::vector<std::string>& extras, const OptionSet& options,
+                   Problems& problems) {
+  std::vector<std::string> flags;
+  for (const Option& option : options.all()) flags.push_back(option.flag());
+  for (const std::string& word : extras) {
+    if (!word.starts_with("--")) {
+      problems.add("there is no place for '" + word + "'");
+      continue;
+    }
+    const std::string flag = word.substr(0, word.find('='));
+    const std::string near = nearest(flag, flags);
+    problems.add("there is no option " + flag +
+                 (near.empty() ? "" : "; did you mean " + near + "?"));
+  }
+}
+
+bool is_number(const std::string& text) {
+  return !text.empty() &&
+         (std::isdigit(static_cast<unsigned char>(text[0])) != 0 || text[0] == '-');
+}
+
+/// Columns as wide as characters, not bytes.
+size_t columns_of(const std::string& text) {
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+}  // namespace
+
+void MachineOptions::declare(OptionSet& options) {
+  options.group("Machine");
+  options.add("device", device, "cpu, cuda or cuda:N", {}, Role::kExecution);
+  options.add("threads", threads, "processor threads; 0: all", {.min = 0, .max = 4096},
+              Role::kExecution);
+  options.add("json", json, "print one JSON document on standard output", {}, Role::kExecution);
+}
+
+at::Device MachineOptions::apply(const Environment& environment) {
+  threads_used = use_threads(threads);
+  const at::Device chosen = parse_device(device);
+  if (chosen.is_cpu() && !fast_blas())
+    environment.err << "note: the reference BLAS is in use, 25 to 50 times slower than OpenBLAS: "
+                       "install libopenblas0\n";
+  return chosen;
+}
+
+bool parse(const Environment& environment, const Usage& usage, const Arguments& arguments,
+           OptionSet& options, const std::vector<Positional>& positionals,
+           const std::string& recipe, const std::vector<std::string>& recipe_ignores) {
+  CLI::App app(usage.summary, "retort " + usage.command);
+  app.allow_extras();
+  app.footer(usage.examples);
+  app.get_formatter()->column_width(34);
+  std::vector<Given> given;
+  for (const Option& option : options.all()) bind(app, option, given);
+  for (const Positional& place : positionals) app.add_option(place.name, *place.value, place.help);
+
+  const std::string doing = "reading the command line of 'retort " + usage.command + "'";
+  Problems problems;
+  if (!recipe.empty()) options.read_toml(recipe, problems, recipe_ignores);
+  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+  try {
+    app.parse(reversed);
+  } catch (const CLI::CallForHelp&) {
+    environment.out << app.help();
+    return false;
+  } catch (const CLI::ParseError& problem) {
+    problems.add(problem.what());
+  }
+  report_extras(app.remaining(), options, problems);
+  for (const Given& one : given)
+    options.set(one.name, one.text, options.find(one.name)->flag(), problems);
+  for (const Positional& place : positionals)
+    if (place.required && place.value->empty())
+      problems.add("missing: " + place.name + ", " + place.help);
+  problems.raise(doing);
+  return true;
+}
+
+std::string peek(const Arguments& arguments, const std::string& name) {
+  std::string value;
+  const std::string flag = "--" + name;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i] == flag && i + 1 < arguments.size()) value = arguments[i + 1];
+    if (arguments[i].starts_with(flag + "=")) value = arguments[i].substr(flag.size() + 1);
+  }
+  return value;
+}
+
+std::string aligned(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<size_t> widths;
+  for (const auto& row : rows)
+    for (size_t i = 0; i < row.size(); ++i) {
+      if (i == widths.size()) widths.push_back(0);
+      widths[i] = std::max(widths[i], columns_of(row[i]));
+    }
+  std::string text;
+  for (const auto& row : rows) {
+    std::string line;
+    for (size_t i = 0; i < row.size(); ++i) {
+      const std::string gap(widths[i] - columns_of(row[i]), ' ');
+      const bool right = i > 0 && rows.size() > 1 && i < rows[1].size() && is_number(rows[1][i]);
+      line += (i > 0 ? "  " : "") + (right ? gap + row[i] : row[i] + gap);
+    }
+    text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
+  }
+  return text;
+}
+
+std::string percent(double mean, double deviation) {
+  return fmt::format("{:.1f} ± {:.1f}", mean * 100, deviation * 100);
+}
+
+}  // namespace retort::cli

@@ -1,0 +1,55 @@
+// Command lines from declared options.
+#pragma once
+
+#include <torch/types.h>
+
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+#include "retort/core/options.h"
+
+namespace retort::cli {
+
+/// Options that every command which computes takes.
+struct MachineOptions {
+  std::string device = "cpu";
+  int64_t threads = 0;
+  bool json = false;
+  void declare(OptionSet& options);
+  /// Sets the threads and opens the device; warns on `err` where BLAS is slow.
+  at::Device apply(const Environment& environment);
+  int threads_used = 1;
+};
+
+/// A positional argument of a command.
+struct Positional {
+  std::string name;
+  std::string help;
+  std::string* value;
+  bool required = true;
+};
+
+/// How a command is called, for its help.
+struct Usage {
+  std::string command;  ///< "distill"
+  std::string summary;
+  std::string examples;  ///< shown below the options
+};
+
+/// Parses arguments into the options; flags override a `recipe` file ("" for none) that was read
+/// before. All problems at once as ConfigError. Returns false when help was asked for and printed.
+bool parse(const Environment& environment, const Usage& usage, const Arguments& arguments,
+           OptionSet& options, const std::vector<Positional>& positionals = {},
+           const std::string& recipe = {}, const std::vector<std::string>& recipe_ignores = {});
+
+/// The value of --NAME VALUE or --NAME=VALUE in the arguments (the last one), or empty.
+std::string peek(const Arguments& arguments, const std::string& name);
+
+/// Text as an aligned table; the first row is the head. Columns of numbers are right-aligned.
+std::string aligned(const std::vector<std::vector<std::string>>& rows);
+
+/// "48.9 +- 0.6" of fractions.
+std::string percent(double mean, double deviation);
+
+}  // namespace retort::cli

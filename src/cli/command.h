@@ -1,0 +1,49 @@
+// What a subcommand is: a name, a line of help, and a function of its arguments.
+#pragma once
+
+#include <iosfwd>
+#include <string>
+#include <vector>
+
+#include "retort/core/progress.h"
+#include "retort/core/stop.h"
+
+namespace retort::cli {
+
+/// Where a command writes and how it is asked to stop.
+struct Environment {
+  std::ostream& out;  ///< results
+  std::ostream& err;  ///< progress and messages
+  bool terminal = false;
+  int width = 80;
+  StopFlag* stop = nullptr;
+
+  ProgressStyle progress() const { return {&err, terminal, width}; }
+};
+
+using Arguments = std::vector<std::string>;
+
+/// One subcommand. `run` returns the exit code and throws retort::Error.
+struct Command {
+  std::string name;
+  std::string summary;
+  int (*run)(const Environment& environment, const Arguments& arguments);
+};
+
+/// All subcommands, in the order of the help text.
+const std::vector<Command>& command_table();
+
+int run_distill(const Environment& environment, const Arguments& arguments);
+int run_eval(const Environment& environment, const Arguments& arguments);
+int run_data(const Environment& environment, const Arguments& arguments);
+int run_report(const Environment& environment, const Arguments& arguments);
+int run_export(const Environment& environment, const Arguments& arguments);
+int run_import(const Environment& environment, const Arguments& arguments);
+int run_list(const Environment& environment, const Arguments& arguments);
+int run_describe(const Environment& environment, const Arguments& arguments);
+int run_completion(const Environment& environment, const Arguments& arguments);
+
+/// The exit code of a run that was asked to stop and wrote a checkpoint.
+constexpr int kStopped = 130;
+
+}  // namespace retort::cli

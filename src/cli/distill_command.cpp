@@ -1,0 +1,181 @@
+// retort distill: options, data, loop, report.
+#include <ostream>
+
+#include "cli/arguments.h"
+#include "cli/run_report.h"
+#include "retort/augment/siamese.h"
+#include "retort/core/device.h"
+#include "retort/core/error.h"
+#include "retort/core/registry.h"
+#include "retort/eval/evaluate.h"
+#include "retort/methods/distill.h"
+
+namespace retort::cli {
+namespace {
+
+constexpr const char* kExamples =
+    "Examples:\n"
+    "  retort distill --method dm --data shapes --images-per-class 10 --iterations 500 "
+    "--real-batch 64 --out runs/a\n"
+    "  retort distill --method dm --data my_images/ --resolution 32 --images-per-class 1 --out "
+    "runs/b\n"
+    "  retort distill --recipe recipes/dm/cifar10-ipc10.toml --data cifar-10-batches-bin --out "
+    "runs/c\n\n"
+    "A run that was stopped goes on when the same command is given again.\n"
+    "Other methods take other options: retort distill --method NAME --help\n";
+
+/// Everything that one command line of `distill` sets.
+struct Settings {
+  methods::DistillOptions loop;
+  data::DataOptions data;
+  MachineOptions machine;
+  std::string out, recipe;
+  std::unique_ptr<methods::Method> method;
+  OptionSet options;
+
+  explicit Settings(const std::string& method_name) {
+    loop.method = method_name;
+    method = find_entry(std::span(methods::method_table()), "method", method_name).make();
+    loop.take(method->defaults());
+    loop.declare(options);
+    options.group("Method " + method_name);
+    method->declare(options);
+    options.group("Data");
+    data.declare(options);
+    machine.declare(options);
+    options.group("Run");
+    options.add("out", out, "the run's folder", {}, Role::kExecution);
+    options.add("recipe", recipe, "a TOML file of these options; flags override it", {},
+                Role::kExecution);
+  }
+};
+
+std::string method_name(const Arguments& arguments) {
+  const std::string given = peek(arguments, "method"), recipe = peek(arguments, "recipe");
+  if (!given.empty()) return given;
+  if (!recipe.empty())
+    for (const auto& [key, text] : read_flat_toml(recipe))
+      if (key == "method") return text;
+  return "dm";
+}
+
+/// The options that change the result, without paths: what goes into the bundle.
+std::string portable_recipe(const OptionSet& options, const std::string& data_name) {
+  std::string text = "data = \"" + data_name + "\"\n", line;
+  std::istringstream lines(options.toml());
+  for (size_t i = 0; std::getline(lines, line); ++i) {
+    const Option& option = options.all()[i];
+    if (option.role == Role::kResult && option.name != "init_from") text += line + "\n";
+  }
+  return text;
+}
+
+methods::Validate validator(const Settings& settings, const data::Dataset& data,
+                            at::Device device) {
+  if (settings.loop.validate_every == 0) return {};
+  return [&settings, &data, device](const synthetic::Bundle& bundle) {
+    eval::EvalOptions options;
+    options.students = 1;
+    options.part = "validation";
+    options.random_baseline = false;
+    options.seed = settings.loop.seed;
+    const auto result = eval::evaluate(bundle, data, options, device, {}).results.at(0);
+    return Json{{"network", result.network},
+                {"mean", result.mean()},
+                {"deviation", result.deviation()},
+                {"students", options.students}};
+  };
+}
+
+void check_combination(const Settings& settings) {
+  Problems problems;
+  if (settings.out.empty()) problems.add("missing: --out, the run's folder");
+  if (settings.loop.validate_every > 0 && settings.data.validation_fraction <= 0)
+    problems.add(
+        "--validate-every needs a validation part: give --validation-fraction, such as 0.1");
+  find_entry(std::span(eval::protocols()), "protocol", settings.loop.protocol);
+  augment::parse_strategy(settings.loop.augmentation == "auto" ? "none"
+                                                               : settings.loop.augmentation);
+  problems.raise("reading the options of 'retort distill'");
+}
+
+Json summary_json(const methods::DistillOutcome& outcome, const methods::RunFolder& folder,
+                  const synthetic::Bundle& bundle) {
+  return {{"out", folder.path().string()},
+          {"bundle", folder.bundle().string()},
+          {"method", bundle.method},
+          {"data", bundle.data_name},
+          {"images", bundle.images.size(0)},
+          {"classes", bundle.classes()},
+          {"iterations", outcome.iteration},
+          {"stopped", outcome.stopped},
+          {"seconds", outcome.seconds},
+          {"loss", outcome.loss},
+          {"storage_bytes", bundle.storage_bytes},
+          {"images_per_class_equivalents", bundle.images_per_class_equivalents()},
+          {"peak_memory_bytes", peak_memory_bytes()}};
+}
+
+void print_result(const Environment& environment, const Settings& settings,
+                  const methods::RunFolder& folder, const methods::DistillOutcome& outcome,
+                  bool was_finished) {
+  const synthetic::Bundle bundle = synthetic::load_bundle(folder.bundle());
+  const auto page = write_report(folder.path());
+  if (settings.machine.json) {
+    Json summary = summary_json(outcome, folder, bundle);
+    summary["already_finished"] = was_finished;
+    summary["report"] = page.string();
+    environment.out << summary.dump(2) << "\n";
+    return;
+  }
+  environment.out << fmt::format("{}{} images of {} classes from {} by {}, {}\n",
+                                 was_finished ? "this run was finished before: " : "",
+                                 bundle.images.size(0), bundle.classes(), bundle.data_name,
+                                 bundle.method,
+                                 format_bytes(static_cast<double>(bundle.storage_bytes)))
+                  << "  set      " << folder.bundle().string() << "\n"
+                  << "  report   " << page.string() << "\n"
+                  << "  next     retort eval " << folder.path().string() << " --data "
+                  << settings.data.data << "\n";
+}
+
+}  // namespace
+
+int run_distill(const Environment& environment, const Arguments& arguments) {
+  Settings settings(method_name(arguments));
+  const Usage usage{"distill", "Distils a large labelled image set into a tiny one.", kExamples};
+  if (!parse(environment, usage, arguments, settings.options, {}, peek(arguments, "recipe"),
+             {"out", "recipe"}))
+    return 0;
+  check_combination(settings);
+  const at::Device device = settings.machine.apply(environment);
+  const data::Dataset data =
+      data::open_dataset(settings.data, std::filesystem::path(settings.out) / "cache");
+  if (settings.loop.validate_every > 0 && data.validation.size() == 0)
+    throw ConfigError(
+        Report{"preparing the validation part", "it is empty", {}, "raise --validation-fraction"});
+  const auto network = nets::make_network(settings.loop.network,
+                                          {data.channels, data.height, data.width, data.classes()});
+  const methods::RunFolder folder(settings.out, settings.options);
+  methods::DistillOutcome outcome;
+  outcome.iteration = settings.loop.iterations;
+  const bool finished = folder.finished(settings.loop.iterations);
+  if (!finished) {
+    for (const std::string& note : data.notes) environment.err << "note: " << note << "\n";
+    outcome = methods::distill(
+        {data, *network, *settings.method, settings.loop,
+         portable_recipe(settings.options, data.name), device, settings.machine.threads_used,
+         environment.progress(), environment.stop, validator(settings, data, device)},
+        folder);
+  }
+  if (outcome.stopped) {
+    environment.err << fmt::format(
+        "stopped at iteration {} of {}: give the same command to go on\n", outcome.iteration,
+        settings.loop.iterations);
+    return kStopped;
+  }
+  print_result(environment, settings, folder, outcome, finished);
+  return 0;
+}
+
+}  // namespace retort::cli

@@ -1,0 +1,88 @@
+// retort list: the tables of the program.
+#include <ostream>
+
+#include "cli/arguments.h"
+#include "retort/core/error.h"
+#include "retort/core/records.h"
+#include "retort/core/registry.h"
+#include "retort/core/version.h"
+#include "retort/data/raw.h"
+#include "retort/eval/evaluate.h"
+#include "retort/methods/method.h"
+#include "retort/nets/network.h"
+#include "retort/synthetic/parametrisation.h"
+
+namespace retort::cli {
+namespace {
+
+using Rows = std::vector<std::pair<std::string, std::string>>;
+
+template <class Table>
+Rows rows_of(const Table& table) {
+  Rows rows;
+  for (const auto& entry : table) rows.emplace_back(entry.name, entry.summary);
+  return rows;
+}
+
+Rows parts() {
+  Rows rows;
+  for (const BuildPart& part : build_parts())
+    rows.emplace_back(part.name, (part.present ? "yes: " : "no: ") + part.detail);
+  return rows;
+}
+
+Rows classes() {
+  Rows rows;
+  for (const auto& list : data::class_lists())
+    rows.emplace_back(list.name,
+                      fmt::format("ImageNet classes {}", fmt::join(list.imagenet_indices, ", ")));
+  return rows;
+}
+
+struct Section {
+  std::string name;
+  Rows (*rows)();
+};
+
+const std::vector<Section>& sections() {
+  static const std::vector<Section> kSections{
+      {"methods", [] { return rows_of(methods::method_table()); }},
+      {"networks", [] { return rows_of(nets::network_table()); }},
+      {"parametrisations", [] { return rows_of(synthetic::parametrisation_table()); }},
+      {"protocols", [] { return rows_of(eval::protocols()); }},
+      {"readers", [] { return rows_of(data::readers()); }},
+      {"classes", classes},
+      {"parts", parts},
+  };
+  return kSections;
+}
+
+}  // namespace
+
+int run_list(const Environment& environment, const Arguments& arguments) {
+  std::string which;
+  bool json = false;
+  OptionSet set;
+  set.add("json", json, "print one JSON document on standard output");
+  const Usage usage{
+      "list", "Lists what this program knows.",
+      "Sections: methods, networks, parametrisations, protocols, readers, classes, parts\n"};
+  if (!parse(environment, usage, arguments, set,
+             {{"section", "one section; all where absent", &which, false}}))
+    return 0;
+  if (!which.empty()) find_entry(std::span(sections()), "section", which);
+  Json document = Json::object();
+  for (const Section& section : sections()) {
+    if (!which.empty() && section.name != which) continue;
+    const Rows rows = section.rows();
+    if (!json) environment.out << section.name << "\n";
+    for (const auto& [name, summary] : rows) {
+      document[section.name].push_back({{"name", name}, {"summary", summary}});
+      if (!json) environment.out << fmt::format("  {:<18}{}\n", name, summary);
+    }
+  }
+  if (json) environment.out << document.dump(2) << "\n";
+  return 0;
+}
+
+}  // namespace retort::cli

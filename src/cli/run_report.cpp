@@ -1,0 +1,31 @@
+#include "cli/run_report.h"
+
+#include <algorithm>
+
+#include "retort/core/error.h"
+#include "retort/core/file.h"
+#include "retort/core/records.h"
+#include "retort/report/page.h"
+
+namespace retort::cli {
+
+std::filesystem::path write_report(const std::filesystem::path& folder) {
+  const auto recipe = folder / "recipe.toml";
+  if (!std::filesystem::exists(recipe))
+    throw DataError::missing(recipe.string(),
+                             "a run folder, made by `retort distill --out FOLDER`");
+  std::vector<report::Figure> pictures;
+  auto add = [&](const std::string& name, const std::string& caption) {
+    const auto path = folder / "images" / name;
+    if (std::filesystem::exists(path)) pictures.push_back({caption, read_file(path)});
+  };
+  add("final.png", "The synthetic set, one row a class");
+  add("initial.png", "Where it started");
+  const auto page =
+      report::run_page(read_records(folder / "records.jsonl"), read_file(recipe), pictures);
+  const auto path = folder / "report.html";
+  write_atomically(path, report::render(page));
+  return path;
+}
+
+}  // namespace retort::cli

@@ -1,0 +1,273 @@
+// One distillation run: start or go on, loop, checkpoint, result.
+#include "retort/methods/distill.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "methods/outer_loop.h"
+#include "methods/previews.h"
+#include "retort/augment/siamese.h"
+#include "retort/core/device.h"
+#include "retort/core/error.h"
+#include "retort/core/registry.h"
+#include "retort/core/version.h"
+
+namespace retort::methods {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// One run under way: what distill() and its steps share.
+struct Run {
+  const DistillInput& input;
+  const RunFolder& folder;
+  synthetic::Geometry geometry;
+  std::string augmentation;
+  double seconds_before = 0;
+  Clock::time_point begin = Clock::now();
+
+  double seconds() const {
+    return seconds_before + std::chrono::duration<double>(Clock::now() - begin).count();
+  }
+};
+
+synthetic::Geometry geometry_of(const data::Dataset& data, const DistillOptions& options) {
+  std::vector<int64_t> sizes;
+  for (const auto& members : data.train.members)
+    sizes.push_back(static_cast<int64_t>(members.size()));
+  return {synthetic::parse_images_per_class(options.images_per_class, data.class_names, sizes),
+          data.channels, data.height, data.width};
+}
+
+Context context_of(const Run& run) {
+  return {run.input.data,
+          run.input.network,
+          run.geometry,
+          run.augmentation,
+          static_cast<uint64_t>(run.input.options.seed),
+          run.input.device};
+}
+
+at::Tensor rows_as_input(const Run& run, const std::vector<int64_t>& rows) {
+  return run.input.data.preprocessing.apply(
+      run.input.data.train.images.index_select(0, at::tensor(rows, at::kLong)), run.input.device);
+}
+
+at::Tensor images_of_bundle(const Run& run) {
+  const std::string& path = run.input.options.init_from;
+  const synthetic::Bundle bundle = synthetic::load_bundle(path);
+  const std::string doing = "starting from '" + path + "'";
+  if (bundle.counts() != run.geometry.counts ||
+      bundle.images.sizes().slice(1) !=
+          at::IntArrayRef({run.geometry.channels, run.geometry.height, run.geometry.width}))
+    throw StateError(Report{doing,
+                            "its number or size of images is not the one asked for",
+                            {},
+                            "give the --images-per-class and --data that it was made with"});
+  if (bundle.preprocessing.kind() != run.input.data.preprocessing.kind() ||
+      bundle.preprocessing.mean() != run.input.data.preprocessing.mean())
+    throw StateError(Report{doing,
+                            "its images are normalised in another way than the data are",
+                            {},
+                            "give the same --data and --normalisation that it was made with"});
+  return bundle.images.to(run.input.device);
+}
+
+at::Tensor initial_images(const Run& run) {
+  const DistillOptions& options = run.input.options;
+  if (!options.init_from.empty()) return images_of_bundle(run);
+  const auto seed = static_cast<uint64_t>(options.seed);
+  if (options.initialisation == "noise") {
+    at::Tensor noise = at::empty(
+        {run.geometry.size(), run.geometry.channels, run.geometry.height, run.geometry.width});
+    Stream(seed, "initialisation.noise").fill_normal(noise.data_ptr<float>(), noise.numel());
+    return noise.to(run.input.device);
+  }
+  std::vector<int64_t> rows;
+  for (size_t c = 0; c < run.geometry.counts.size(); ++c) {
+    const auto& members = run.input.data.train.members[c];
+    Stream draw(seed, "initialisation.real", c);
+    for (const int64_t i :
+         draw.sample(static_cast<int64_t>(members.size()), run.geometry.counts[c]))
+      rows.push_back(members[static_cast<size_t>(i)]);
+  }
+  return rows_as_input(run, rows);
+}
+
+synthetic::Bundle make_bundle(const Run& run, at::Tensor images, int64_t storage_bytes) {
+  const DistillOptions& options = run.input.options;
+  synthetic::Bundle bundle;
+  bundle.images = images.detach().to(at::kCPU, at::kFloat).contiguous();
+  bundle.labels = run.geometry.labels();
+  bundle.class_names = run.input.data.class_names;
+  bundle.preprocessing = run.input.data.preprocessing;
+  bundle.method = options.method;
+  bundle.parametrisation = options.parametrisation;
+  bundle.data_name = run.input.data.name;
+  bundle.data_hash = run.input.data.hash;
+  bundle.recipe = run.input.recipe;
+  bundle.protocol = options.protocol;
+  bundle.network = options.network;
+  bundle.augmentation = run.augmentation;
+  bundle.storage_bytes = storage_bytes + bundle.labels.numel() * int64_t{8};
+  bundle.seed = options.seed;
+  bundle.program_version = version();
+  return bundle;
+}
+
+Json opening_record(const Run& run, const synthetic::Bundle& bundle) {
+  Json deviations = Json::array(), notes = Json::array();
+  for (const auto& text : run.input.method.deviations()) deviations.push_back(text);
+  for (const auto& text : run.input.data.notes) notes.push_back(text);
+  return {{"kind", "run"},
+          {"program_version", version()},
+          {"method", bundle.method},
+          {"data", bundle.data_name},
+          {"data_hash", bundle.data_hash},
+          {"classes", bundle.classes()},
+          {"images_per_class", run.input.options.images_per_class},
+          {"images", run.geometry.size()},
+          {"network", bundle.network},
+          {"device", run.input.device.str()},
+          {"threads", run.input.threads},
+          {"seed", bundle.seed},
+          {"storage_bytes", bundle.storage_bytes},
+          {"images_per_class_equivalents", bundle.images_per_class_equivalents()},
+          {"deviations", deviations},
+          {"notes", notes}};
+}
+
+/// Writes the result; the finishing record comes last, so that a kill before it repeats this.
+DistillOutcome finish(const Run& run, RecordWriter& records, synthetic::Bundle bundle,
+                      int64_t iteration, double loss) {
+  save_preview(run.folder.images() / "final.png", bundle);
+  synthetic::save_bundle(run.folder.bundle(), bundle);
+  const double seconds = run.seconds();
+  records.write({{"kind", "finish"},
+                 {"iteration", iteration},
+                 {"seconds", seconds},
+                 {"peak_memory_bytes", peak_memory_bytes()}});
+  return {std::move(bundle), false, iteration, loss, seconds};
+}
+
+DistillOutcome build(const Run& run, Builder& builder) {
+  RecordWriter records(run.folder.records(), 0);
+  const std::vector<int64_t> rows = builder.build();
+  const at::Tensor images = rows_as_input(run, rows);
+  synthetic::Bundle bundle = make_bundle(run, images, images.numel() * int64_t{4});
+  if (read_records(run.folder.records()).empty()) records.write(opening_record(run, bundle));
+  return finish(run, records, std::move(bundle), run.input.options.iterations, 0);
+}
+
+/// Seconds that earlier starts spent up to `iteration`.
+double seconds_through(const std::vector<Json>& records, int64_t iteration) {
+  double seconds = 0;
+  for (const Json& record : records)
+    if (record.value("kind", "") == "iteration" &&
+        record.value("iteration", int64_t{0}) <= iteration)
+      seconds = record.value("seconds", seconds);
+  return seconds;
+}
+
+DistillOutcome descend(Run& run, std::unique_ptr<Objective> objective) {
+  const DistillOptions& options = run.input.options;
+  auto parametrisation = find_entry(std::span(synthetic::parametrisation_table()),
+                                    "parametrisation", options.parametrisation)
+                             .make(run.geometry, run.input.device);
+  const bool resuming = std::filesystem::exists(run.folder.checkpoint());
+  if (!resuming) parametrisation->initialise(initial_images(run));
+  OuterLoop loop(options, std::move(parametrisation), std::move(objective));
+  auto bundle_now = [&] {
+    return make_bundle(run, loop.set().decode(), loop.set().storage_bytes());
+  };
+
+  int64_t done = resuming ? loop.load(run.folder.checkpoint(), run.input.data.hash) : 0;
+  RecordWriter records(run.folder.records(), done);
+  run.seconds_before = seconds_through(read_records(run.folder.records()), done);
+  if (!resuming) {
+    save_preview(run.folder.images() / "initial.png", bundle_now());
+    records.write(opening_record(run, bundle_now()));
+    loop.save(run.folder.checkpoint(), 0, run.input.data.hash);
+  }
+  Progress progress(run.input.progress, options.method, options.iterations, done);
+  double loss = 0;
+  while (done < options.iterations) {
+    loss = loop.step(done++);
+    progress.update(done, loss);
+    const bool last = done == options.iterations,
+               stop = run.input.stop && run.input.stop->requested();
+    if (done % options.record_every == 0 || last)
+      records.write({{"kind", "iteration"},
+                     {"iteration", done},
+                     {"loss", loss},
+                     {"seconds", run.seconds()},
+                     {"peak_memory_bytes", peak_memory_bytes()}});
+    if (run.input.validate && options.validate_every > 0 && done % options.validate_every == 0) {
+      save_preview(run.folder.images() / fmt::format("{:06d}.png", done), bundle_now());
+      Json record = run.input.validate(bundle_now());
+      record["kind"] = "validation";
+      record["iteration"] = done;
+      records.write(record);
+    }
+    if (done % options.checkpoint_every == 0 || last || stop)
+      loop.save(run.folder.checkpoint(), done, run.input.data.hash);
+    if (stop && !last) return {{}, true, done, loss, run.seconds()};
+  }
+  return finish(run, records, bundle_now(), done, loss);
+}
+
+}  // namespace
+
+void DistillOptions::take(const LoopDefaults& defaults) {
+  iterations = defaults.iterations;
+  image_learning_rate = defaults.image_learning_rate;
+  image_momentum = defaults.image_momentum;
+  initialisation = defaults.initialisation;
+  network = defaults.network;
+}
+
+void DistillOptions::declare(OptionSet& options) {
+  options.group("Distillation");
+  options.add("method", method, "the method; `retort list methods` shows all");
+  options.add("images_per_class", images_per_class,
+              "a number, proportional:TOTAL, or a file of CLASS=COUNT lines");
+  options.add("network", network, "the network to distil with; `retort list networks`");
+  std::vector<std::string> parametrisations;
+  for (const auto& entry : synthetic::parametrisation_table())
+    parametrisations.push_back(entry.name);
+  options.add("parametrisation", parametrisation, "what is learned", {.choices = parametrisations});
+  options.add("initialisation", initialisation, "where the images start",
+              {.choices = {"real", "noise"}});
+  options.add("init_from", init_from, "a bundle to start from, in place of --initialisation");
+  options.add("augmentation", augmentation,
+              "siamese augmentation: auto, none, or operations joined by _ "
+              "(color_crop_cutout_flip_scale_rotate)");
+  options.add("protocol", protocol,
+              "how students are trained on the result; `retort list protocols`");
+  options.add("iterations", iterations, "outer iterations", {.min = 0, .max = 1e9});
+  options.add("image_learning_rate", image_learning_rate, "rate of the outer optimiser",
+              {.min = 0});
+  options.add("image_momentum", image_momentum, "momentum of the outer optimiser",
+              {.min = 0, .max = 0.9999});
+  options.add("seed", seed, "seed of all random draws", {.min = 0});
+  options.add("validate_every", validate_every,
+              "iterations between validations on the validation part (needs "
+              "--validation-fraction); 0: none",
+              {.min = 0}, Role::kExecution);
+  options.add("record_every", record_every, "iterations between loss records", {.min = 1},
+              Role::kExecution);
+  options.add("checkpoint_every", checkpoint_every, "iterations between checkpoints", {.min = 1},
+              Role::kExecution);
+}
+
+DistillOutcome distill(const DistillInput& input, const RunFolder& folder) {
+  Run run{input, folder, geometry_of(input.data, input.options),
+          input.options.augmentation == "auto" ? augment::default_strategy(input.data.name)
+                                               : input.options.augmentation};
+  const Context context = context_of(run);
+  if (auto builder = input.method.builder(context)) return build(run, *builder);
+  return descend(run, input.method.objective(context));
+}
+
+}  // namespace retort::methods

@@ -1,0 +1,168 @@
+// Distribution matching (Zhao and Bilen, WACV 2023, algorithm 1): a fresh random network every
+// iteration, and for every class the squared distance between the mean features of a real batch and
+// of the synthetic images, both under one siamese augmentation. First-order only.
+#include "methods/matching/dm.h"
+
+#include <torch/csrc/autograd/autograd.h>
+
+#include <algorithm>
+
+#include "retort/augment/siamese.h"
+
+namespace retort::methods {
+namespace {
+
+struct Options {
+  int64_t real_batch = 256;
+
+  void declare(OptionSet& set) {
+    set.add("real_batch", real_batch, "real images of each class in one iteration", {.min = 1});
+  }
+};
+
+constexpr int64_t kRealRows = 640;        // rows of one pass without a graph: memory against speed
+constexpr int64_t kSyntheticRows = 1024;  // rows of one pass with a graph
+
+/// Means over the rows of each class, [K, D].
+at::Tensor class_means(const at::Tensor& features, const std::vector<int64_t>& offsets) {
+  std::vector<at::Tensor> means;
+  for (size_t c = 0; c + 1 < offsets.size(); ++c)
+    means.push_back(features.slice(0, offsets[c], offsets[c + 1]).mean(0));
+  return at::stack(means);
+}
+
+class DistributionMatching : public Objective {
+ public:
+  DistributionMatching(const Context& context, const Options& options)
+      : context_(context),
+        options_(options),
+        strategy_(augment::parse_strategy(context.augmentation)) {}
+
+  void begin(int64_t iteration) override {
+    const uint64_t seed = context_.seed;
+    const auto index = static_cast<uint64_t>(iteration);
+    theta_ = context_.network.initial(Stream(seed, "dm.network", index)).to(context_.device);
+    state_ = context_.network.initial_state().to(context_.device);
+    std::vector<at::Tensor> rows;
+    for (int64_t c = 0; c < context_.data.classes(); ++c) {
+      Stream draw(seed, "dm.augment", index, static_cast<uint64_t>(c));
+      rows.push_back(
+          augment::draw_shared(strategy_, context_.data.height, context_.data.width, draw));
+    }
+    rows_ = at::cat(rows);
+    real_means_ = real_means(index);
+  }
+
+  Cotangents cotangents(const View& view) override {
+    const auto classes = static_cast<int64_t>(view.offsets.size()) - 1;
+    Cotangents result{0, at::zeros_like(view.images)};
+    // Without BatchNorm the classes are separable: passes of several classes bound the memory.
+    const int64_t limit = context_.network.couples_rows() ? view.images.size(0) : kSyntheticRows;
+    for (int64_t first = 0; first < classes;) {
+      int64_t last = first + 1;
+      while (last < classes && view.offsets[last + 1] - view.offsets[first] <= limit) ++last;
+      match(view, first, last, result);
+      first = last;
+    }
+    return result;
+  }
+
+ private:
+  /// The augmentation row of every image: class c's for rows offsets[c]..offsets[c + 1] - 1.
+  at::Tensor rows_of(const std::vector<int64_t>& offsets, int64_t first) const {
+    std::vector<int64_t> owner;
+    for (size_t c = 0; c + 1 < offsets.size(); ++c)
+      owner.insert(owner.end(), static_cast<size_t>(offsets[c + 1] - offsets[c]),
+                   first + static_cast<int64_t>(c));
+    return rows_.index_select(0, at::tensor(owner, at::kLong)).to(context_.device);
+  }
+
+  /// Mean features of a real batch of every class, [K, D], in large passes over all classes.
+  at::Tensor real_means(uint64_t iteration) const {
+    const at::NoGradGuard no_graph;
+    std::vector<int64_t> picked, offsets{0};
+    for (int64_t c = 0; c < context_.data.classes(); ++c) {
+      const auto& members = context_.data.train.members[static_cast<size_t>(c)];
+      Stream draw(context_.seed, "dm.real", iteration, static_cast<uint64_t>(c));
+      for (const int64_t i : draw.sample(static_cast<int64_t>(members.size()), options_.real_batch))
+        picked.push_back(members[static_cast<size_t>(i)]);
+      offsets.push_back(static_cast<int64_t>(picked.size()));
+    }
+    const at::Tensor index = at::tensor(picked, at::kLong), rows = rows_of(offsets, 0);
+    const int64_t total = index.size(0);
+    const int64_t step = context_.network.couples_rows() ? total : kRealRows;
+    std::vector<at::Tensor> features;
+    for (int64_t at = 0; at < total; at += step) {
+      const int64_t end = std::min(total, at + step);
+      const at::Tensor images = context_.data.preprocessing.apply(
+          context_.data.train.images.index_select(0, index.slice(0, at, end)), context_.device);
+      features.push_back(
+          features_of(augment::apply(images, rows.slice(0, at, end)), {}).taps.at("features"));
+    }
+    return class_means(at::cat(features), offsets);
+  }
+
+  nets::Observation features_of(const at::Tensor& images, nets::Back back) const {
+    return context_.network.observe({theta_, state_, images}, {"features"}, back);
+  }
+
+  /// Adds the loss and the cotangents of classes first..last-1.
+  void match(const View& view, int64_t first, int64_t last, Cotangents& result) const {
+    const int64_t begin = view.offsets[first], end = view.offsets[last];
+    std::vector<int64_t> offsets;
+    for (int64_t c = first; c <= last; ++c) offsets.push_back(view.offsets[c] - begin);
+    const at::AutoGradMode graph(true);
+    const at::Tensor images = view.images.slice(0, begin, end).detach().requires_grad_(true);
+    const at::Tensor seen = augment::apply(images, rows_of(offsets, first));
+    const nets::Observation observed = features_of(seen.detach(), {.images = true});
+    const at::Tensor gap =
+        class_means(observed.taps.at("features"), offsets) - real_means_.slice(0, first, last);
+    result.loss += gap.square().sum().item<double>();
+    std::vector<at::Tensor> parts;  // d loss / d feature row: 2 gap / (images of the class)
+    for (int64_t c = first; c < last; ++c) {
+      const int64_t count = view.offsets[c + 1] - view.offsets[c];
+      parts.push_back((gap[c - first] * (2.0 / static_cast<double>(count))).expand({count, -1}));
+    }
+    const at::Tensor pulled = observed.pullback({{"features", at::cat(parts)}}).images;
+    result.images.slice(0, begin, end).copy_(torch::autograd::grad({seen}, {images}, {pulled})[0]);
+  }
+
+  const Context context_;
+  const Options options_;
+  const augment::Strategy strategy_;
+  at::Tensor theta_, state_, rows_, real_means_;
+};
+
+class Dm : public Method {
+ public:
+  void declare(OptionSet& set) override { options_.declare(set); }
+  LoopDefaults defaults() const override {
+    return {.iterations = 20000,
+            .image_learning_rate = 1.0,
+            .image_momentum = 0.5,
+            .initialisation = "real"};
+  }
+  std::vector<std::string> deviations() const override {
+    return {
+        "Networks with BatchNorm take any number of real images per class; the reference needs 256 "
+        "in each.",
+        "Augmentations are drawn from named streams, one per class and iteration; the reference "
+        "seeds them "
+        "from the clock, and classes of one millisecond share a draw.",
+        "The saved set is the one that is evaluated; the reference saves it one update later."};
+  }
+  std::unique_ptr<Objective> objective(const Context& context) override {
+    return std::make_unique<DistributionMatching>(context, options_);
+  }
+
+ private:
+  Options options_;
+};
+
+}  // namespace
+
+std::unique_ptr<Method> make_dm() {
+  return std::make_unique<Dm>();
+}
+
+}  // namespace retort::methods

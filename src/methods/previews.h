@@ -1,0 +1,13 @@
+#pragma once
+
+#include <filesystem>
+
+#include "retort/report/picture.h"
+#include "retort/synthetic/bundle.h"
+
+namespace retort::methods {
+
+/// Writes a PNG grid of the set, one row a class; nothing where the build has no libpng.
+void save_preview(const std::filesystem::path& path, const synthetic::Bundle& bundle);
+
+}  // namespace retort::methods

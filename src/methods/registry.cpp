@@ -1,0 +1,23 @@
+// The list of methods. A new method is one line here.
+#include "methods/matching/dm.h"
+#include "methods/selection/selection.h"
+#include "retort/methods/method.h"
+
+namespace retort::methods {
+
+const std::vector<MethodEntry>& method_table() {
+  static const std::vector<MethodEntry> kTable{
+      {"random", "real images drawn at random from each class", "", make_random},
+      {"herding", "real images whose running feature mean follows the class mean",
+       "Welling, ICML 2009; Rebuffi et al., CVPR 2017", make_herding},
+      {"kcenter", "real images that cover the class: farthest first in feature space",
+       "Sener and Savarese, ICLR 2018", make_kcenter},
+      {"forgetting", "real images that a network in training forgets most often",
+       "Toneva et al., ICLR 2019", make_forgetting},
+      {"dm", "distribution matching: class means of random networks' features",
+       "Zhao and Bilen, WACV 2023", make_dm},
+  };
+  return kTable;
+}
+
+}  // namespace retort::methods
