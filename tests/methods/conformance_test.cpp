@@ -1,0 +1,212 @@
+// What every registered method must do; a new line in the registry is checked by being there.
+#include <gtest/gtest.h>
+
+#include "methods/toy.h"
+#include "retort/core/error.h"
+#include "retort/core/file.h"
+#include "retort/core/registry.h"
+#include "retort/methods/distill.h"
+#include "support/support.h"
+
+namespace retort::methods {
+namespace {
+
+using tests::TempFolder;
+
+/// One run of a method on toy data.
+struct ToyRun {
+  data::Dataset data = tests::toy_dataset();
+  std::unique_ptr<nets::Network> network = nets::make_network("convnet-w4-d2", {3, 8, 8, 3});
+  std::unique_ptr<Method> method;
+  DistillOptions options;
+  OptionSet set;
+  StopFlag stop;
+
+  explicit ToyRun(const MethodEntry& entry, int64_t iterations = 4) {
+    method = entry.make();
+    options.method = entry.name;
+    options.take(method->defaults());
+    options.network = "convnet-w4-d2";
+    options.images_per_class = "2";
+    options.iterations = iterations;
+    options.record_every = 1;
+    options.checkpoint_every = 1;
+    options.declare(set);
+    method->declare(set);
+    Problems problems;
+    for (const auto& [name, text] :
+         std::map<std::string, std::string>{{"real_batch", "5"}, {"selection_epochs", "2"}})
+      if (set.find(name)) set.set(name, text, "toy", problems);
+    problems.raise("toy");
+  }
+  DistillOutcome run(const std::filesystem::path& path) {
+    const RunFolder folder(path, set);
+    return distill(
+        {data, *network, *method, options, set.toml(), at::Device(at::kCPU), 1, {}, &stop, {}},
+        folder);
+  }
+};
+
+class EveryMethod : public testing::TestWithParam<std::string> {
+ protected:
+  const MethodEntry& entry() const {
+    return find_entry(std::span(method_table()), "method", GetParam());
+  }
+};
+
+TEST_P(EveryMethod, GivesAFiniteSetOfTheAskedShape) {
+  TempFolder folder;
+  ToyRun toy(entry());
+  const DistillOutcome outcome = toy.run(folder / "run");
+  EXPECT_EQ(outcome.bundle.images.sizes(), at::IntArrayRef({6, 3, 8, 8}));
+  EXPECT_TRUE(at::isfinite(outcome.bundle.images).all().item<bool>());
+  EXPECT_EQ(outcome.bundle.counts(), (std::vector<int64_t>{2, 2, 2}));
+  EXPECT_NEAR(outcome.bundle.images_per_class_equivalents(), 2, 0.1);
+  EXPECT_TRUE(std::filesystem::exists(folder / "run" / "distilled.safetensors"));
+}
+
+TEST_P(EveryMethod, SameSeedGivesTheSameBytes) {
+  TempFolder folder;
+  ToyRun(entry()).run(folder / "a");
+  ToyRun(entry()).run(folder / "b");
+  EXPECT_EQ(read_file(folder / "a" / "distilled.safetensors"),
+            read_file(folder / "b" / "distilled.safetensors"));
+}
+
+TEST_P(EveryMethod, AnotherSeedGivesAnotherSet) {
+  TempFolder folder;
+  ToyRun first(entry()), second(entry());
+  second.options.seed = 1;
+  EXPECT_FALSE(first.run(folder / "a").bundle.images.equal(second.run(folder / "b").bundle.images));
+}
+
+TEST_P(EveryMethod, StoppedAndResumedEqualsStraight) {
+  TempFolder folder;
+  ToyRun(entry()).run(folder / "straight");
+  ToyRun stopped(entry());
+  stopped.stop.request();
+  const DistillOutcome outcome = stopped.run(folder / "resumed");
+  for (int i = 0; i < 3 && outcome.stopped; ++i) {
+    ToyRun again(entry());
+    again.stop.request();
+    again.run(folder / "resumed");
+  }
+  ToyRun(entry()).run(folder / "resumed");
+  for (const char* name : {"distilled.safetensors", "checkpoint.safetensors", "images/final.png"})
+    if (std::filesystem::exists(folder / "straight" / name))
+      EXPECT_EQ(read_file(folder / "straight" / name), read_file(folder / "resumed" / name))
+          << name;
+}
+
+TEST_P(EveryMethod, UnequalCountsAreAllowed) {
+  TempFolder folder;
+  tests::write_text(folder / "counts", "class0=1\nclass1=3\nclass2=2\n");
+  ToyRun toy(entry());
+  toy.options.images_per_class = (folder / "counts").string();
+  EXPECT_EQ(toy.run(folder / "run").bundle.counts(), (std::vector<int64_t>{1, 3, 2}));
+}
+
+TEST_P(EveryMethod, OptionsSurviveTomlAndUnknownKeysAreRefused) {
+  TempFolder folder;
+  ToyRun toy(entry());
+  tests::write_text(folder / "r.toml", toy.set.toml());
+  ToyRun again(entry());
+  Problems problems;
+  again.set.read_toml((folder / "r.toml").string(), problems);
+  EXPECT_TRUE(problems.empty());
+  EXPECT_EQ(again.set.toml(), toy.set.toml());
+  again.set.set("iteration", "3", "--iteration", problems);
+  tests::expect_error<ConfigError>([&] { problems.raise("test"); }, {"did you mean 'iterations'?"});
+}
+
+std::vector<std::string> every_name() {
+  std::vector<std::string> names;
+  for (const MethodEntry& entry : method_table()) names.push_back(entry.name);
+  return names;
+}
+INSTANTIATE_TEST_SUITE_P(Methods, EveryMethod, testing::ValuesIn(every_name()),
+                         [](const auto& param_info) { return param_info.param; });
+
+// The life of a run (docs/design.md).
+
+const MethodEntry& dm() {
+  return find_entry(std::span(method_table()), "method", "dm");
+}
+
+TEST(RunFolder, RefusesOtherOptionsNamingTheKeys) {
+  TempFolder folder;
+  ToyRun(dm()).run(folder / "run");
+  ToyRun other(dm());
+  other.options.seed = 9;
+  other.options.image_learning_rate = 7;
+  tests::expect_error<StateError>(
+      [&] { other.run(folder / "run"); },
+      {"seed: was 0, now 9", "image_learning_rate: was 1.0, now 7.0", "--out"});
+}
+
+TEST(RunFolder, MoreIterationsContinueToTheSameBytes) {
+  TempFolder folder;
+  ToyRun(dm(), 3).run(folder / "run");
+  ToyRun(dm(), 5).run(folder / "run");
+  ToyRun(dm(), 5).run(folder / "straight");
+  for (const char* name : {"distilled.safetensors", "checkpoint.safetensors"})
+    EXPECT_EQ(read_file(folder / "run" / name), read_file(folder / "straight" / name)) << name;
+  tests::expect_error<StateError>([&] { ToyRun(dm(), 2).run(folder / "run"); },
+                                  {"iterations: was 5, now 2"});
+}
+
+TEST(RunFolder, RefusesAFolderOfOtherThings) {
+  TempFolder folder;
+  tests::write_text(folder / "run" / "thesis.txt", "words");
+  tests::expect_error<StateError>([&] { ToyRun(dm()).run(folder / "run"); }, {"not a run folder"});
+  EXPECT_EQ(tests::read_text(folder / "run" / "thesis.txt"), "words");
+}
+
+TEST(RunFolder, IsForOneProcessAtATime) {
+  TempFolder folder;
+  ToyRun toy(dm());
+  const RunFolder first(folder / "run", toy.set);
+  tests::expect_error<StateError>([&] { RunFolder(folder / "run", toy.set); }, {"another process"});
+}
+
+TEST(Distill, RefusesACheckpointOfOtherData) {
+  TempFolder folder;
+  ToyRun toy(dm());
+  toy.run(folder / "run");
+  ToyRun other(dm(), 6);
+  other.data = tests::toy_dataset(3, 11);
+  tests::expect_error<StateError>([&] { other.run(folder / "run"); }, {"other data"});
+}
+
+TEST(Distill, ALossThatIsNotFiniteKeepsTheLastCheckpoint) {
+  TempFolder folder;
+  ToyRun toy(dm(), 50);
+  toy.options.image_learning_rate = 1e30;
+  tests::expect_error<StateError>([&] { toy.run(folder / "run"); },
+                                  {"iteration", "--image-learning-rate"});
+  const TensorFile kept = load_tensors(folder / "run" / "checkpoint.safetensors");
+  EXPECT_TRUE(at::isfinite(kept.tensors.at("parameter.images")).all().item<bool>());
+  EXPECT_FALSE(std::filesystem::exists(folder / "run" / "distilled.safetensors"));
+}
+
+TEST(Distill, StartsFromABundle) {
+  TempFolder folder;
+  const auto first = ToyRun(dm()).run(folder / "a");
+  ToyRun second(dm(), 0);
+  second.options.init_from = (folder / "a" / "distilled.safetensors").string();
+  EXPECT_TRUE(second.run(folder / "b").bundle.images.equal(first.bundle.images));
+  ToyRun third(dm(), 0);
+  third.options.init_from = second.options.init_from;
+  third.options.images_per_class = "3";
+  tests::expect_error<StateError>([&] { third.run(folder / "c"); }, {"number or size of images"});
+}
+
+TEST(Distill, DoesNotPutPathsIntoTheResult) {
+  TempFolder folder;
+  ToyRun(dm()).run(folder / "run");
+  EXPECT_EQ(read_file(folder / "run" / "distilled.safetensors").find(folder.path().string()),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace retort::methods

@@ -1,0 +1,115 @@
+#include "methods/matching/dm.h"
+
+#include <gtest/gtest.h>
+
+#include "methods/toy.h"
+
+namespace retort::methods {
+namespace {
+
+/// A DM objective on toy data with a smooth network.
+struct Fixture {
+  data::Dataset data = tests::toy_dataset();
+  std::unique_ptr<nets::Network> network;
+  synthetic::Geometry geometry;
+  std::unique_ptr<Method> method = make_dm();
+  int64_t real_batch = 12;
+  OptionSet options;
+  std::unique_ptr<Objective> objective;
+  View view;
+
+  explicit Fixture(std::vector<int64_t> counts, const std::string& net = "convnet-w4-d2-tanh",
+                   const std::string& augmentation = "none") {
+    network = nets::make_network(net, {3, 8, 8, 3});
+    geometry = {std::move(counts), 3, 8, 8};
+    method->declare(options);
+    Problems problems;
+    options.set("real_batch", "12", "test", problems);
+    objective =
+        method->objective({data, *network, geometry, augmentation, 5, at::Device(at::kCPU)});
+    view.offsets = geometry.offsets();
+    view.labels = geometry.labels();
+    view.images = at::empty({geometry.size(), 3, 8, 8});
+    Stream(1, "test").fill_normal(view.images.data_ptr<float>(), view.images.numel());
+  }
+  Cotangents at(const at::Tensor& images) {
+    View moved = view;
+    moved.images = images;
+    return objective->cotangents(moved);
+  }
+};
+
+TEST(Dm, CotangentsAreTheDerivativeOfTheLoss) {
+  for (const char* augmentation : {"none", "scale", "color"}) {
+    Fixture f({2, 1, 3}, "convnet-w4-d2-tanh", augmentation);
+    f.objective->begin(0);
+    const Cotangents base = f.objective->cotangents(f.view);
+    at::Tensor direction = at::empty_like(f.view.images);
+    Stream(2, "direction").fill_normal(direction.data_ptr<float>(), direction.numel());
+    const double step = 3e-3;
+    const double up = f.at(f.view.images + step * direction).loss,
+                 down = f.at(f.view.images - step * direction).loss;
+    const double expected = (base.images * direction).sum().item<double>();
+    EXPECT_NEAR((up - down) / (2 * step), expected, 0.02 * std::abs(expected)) << augmentation;
+  }
+}
+
+TEST(Dm, IsZeroWhereTheRealBatchIsTheSet) {
+  Fixture f({12, 12, 12});
+  std::vector<int64_t> rows;
+  for (const auto& members : f.data.train.members)
+    rows.insert(rows.end(), members.begin(), members.end());
+  f.objective->begin(0);
+  const at::Tensor images = f.data.preprocessing.apply(
+      f.data.train.images.index_select(0, at::tensor(rows, at::kLong)), at::Device(at::kCPU));
+  const Cotangents found = f.at(images);
+  EXPECT_LT(found.loss, 1e-9);
+  EXPECT_LT(found.images.abs().max().item<double>(), 1e-5);
+}
+
+// Repeating every image of a class leaves its mean as it is and halves each copy's gradient.
+TEST(Dm, GradientIsSharedByTheImagesOfAClass) {
+  Fixture one({1, 1, 1}), two({2, 2, 2});
+  one.objective->begin(3);
+  two.objective->begin(3);
+  const Cotangents single = one.objective->cotangents(one.view);
+  const Cotangents doubled = two.at(one.view.images.repeat_interleave(2, 0));
+  EXPECT_NEAR(single.loss, doubled.loss, 1e-5 * single.loss);
+  EXPECT_TRUE(at::allclose(single.images / 2, doubled.images.slice(0, 0, 6, 2), 1e-4, 1e-7));
+}
+
+TEST(Dm, ClassesAreSeparableWithoutBatchNorm) {
+  Fixture f({2, 2, 2}), g({2, 2, 2});
+  f.objective->begin(0);
+  g.objective->begin(0);
+  const at::Tensor base = f.objective->cotangents(f.view).images.clone();
+  at::Tensor other = g.view.images.clone();
+  other.slice(0, 2, 4).add_(1);
+  const at::Tensor moved = g.at(other).images;
+  EXPECT_TRUE(at::allclose(base.slice(0, 0, 2), moved.slice(0, 0, 2), 1e-5, 1e-7));
+  EXPECT_TRUE(at::allclose(base.slice(0, 4, 6), moved.slice(0, 4, 6), 1e-5, 1e-7));
+  EXPECT_FALSE(at::allclose(base.slice(0, 2, 4), moved.slice(0, 2, 4), 1e-3, 1e-4));
+}
+
+TEST(Dm, BatchNormSeesAllClassesAtOnce) {
+  Fixture f({2, 2, 2}, "convnet-w4-d2-bn-tanh"), g({2, 2, 2}, "convnet-w4-d2-bn-tanh");
+  f.objective->begin(0);
+  g.objective->begin(0);
+  const at::Tensor base = f.objective->cotangents(f.view).images.clone();
+  at::Tensor other = g.view.images.clone();
+  other.slice(0, 2, 4).mul_(3);
+  EXPECT_FALSE(at::allclose(base.slice(0, 0, 2), g.at(other).images.slice(0, 0, 2), 1e-4, 1e-6));
+}
+
+TEST(Dm, DrawsAnotherNetworkEveryIteration) {
+  Fixture f({1, 1, 1});
+  f.objective->begin(0);
+  const double first = f.objective->cotangents(f.view).loss;
+  f.objective->begin(1);
+  EXPECT_NE(f.objective->cotangents(f.view).loss, first);
+  f.objective->begin(0);
+  EXPECT_EQ(f.objective->cotangents(f.view).loss, first);
+}
+
+}  // namespace
+}  // namespace retort::methods
