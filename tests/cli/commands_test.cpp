@@ -1,0 +1,112 @@
+// The everyday calls, from data to page, on the built-in set.
+#include <gtest/gtest.h>
+
+#include "cli/invoke.h"
+#include "retort/core/records.h"
+#include "support/support.h"
+
+namespace retort {
+namespace {
+
+using tests::Answer;
+using tests::call;
+using tests::TempFolder;
+
+std::vector<std::string> quick(const std::string& out) {
+  return {"distill", "--method",  "dm",         "--data",       "shapes", "--images-per-class",
+          "1",       "--network", "convnet-w8", "--iterations", "3",      "--real-batch",
+          "4",       "--out",     out};
+}
+
+TEST(Commands, DistilEvaluateReportExportImport) {
+  TempFolder folder;
+  const std::string run = (folder / "run").string();
+  const Answer made = call(quick(run));
+  ASSERT_EQ(made.code, 0) << made.err;
+  for (const char* name : {"recipe.toml", "records.jsonl", "checkpoint.safetensors",
+                           "distilled.safetensors", "report.html"})
+    EXPECT_TRUE(std::filesystem::exists(folder / "run" / name)) << name;
+
+  const Answer again = call(quick(run));
+  EXPECT_EQ(again.code, 0);
+  EXPECT_NE(again.out.find("finished before"), std::string::npos);
+
+  const Answer judged = call({"eval", run, "--data", "shapes", "--protocol", "demo", "--students",
+                              "1", "--json", "--networks", "convnet-w8-d1"});
+  ASSERT_EQ(judged.code, 0) << judged.err;
+  const Json evaluation = Json::parse(judged.out);
+  EXPECT_EQ(evaluation.at("results").size(), 2U);
+  EXPECT_EQ(evaluation.at("results")[1].at("subject"), "random");
+  EXPECT_NE(tests::read_text(folder / "run" / "report.html").find("convnet-w8-d1"),
+            std::string::npos);
+
+  const std::string pt = (folder / "a.pt").string(), back = (folder / "b.safetensors").string();
+  ASSERT_EQ(call({"export", run, "--format", "pt", "--out", pt}).code, 0);
+  const Answer imported = call({"import", pt, "--data", "shapes", "--out", back, "--json"});
+  ASSERT_EQ(imported.code, 0) << imported.err;
+  EXPECT_EQ(Json::parse(imported.out).at("images"), 10);
+}
+
+TEST(Commands, EveryCommandHasHelpAndRefusesUnknownFlags) {
+  const std::string commands[] = {"distill", "eval", "data",     "report",    "export",
+                                  "import",  "list", "describe", "completion"};
+  for (const std::string& name : commands) {
+    const Answer help = call({name, "--help"});
+    EXPECT_EQ(help.code, 0) << name << help.err;
+    EXPECT_NE(help.out.find("xample"), std::string::npos) << name;
+    const Answer wrong = call({name, "--jsom"});
+    EXPECT_EQ(wrong.code, 2) << name;
+    EXPECT_NE(wrong.err.find("--jsom"), std::string::npos) << name;
+  }
+  EXPECT_NE(call({"--help"}).out.find("distill"), std::string::npos);
+  EXPECT_EQ(call({}).code, 2);
+}
+
+TEST(Commands, ListAndDescribeKnowEveryMethod) {
+  const Json list = Json::parse(call({"list", "--json"}).out);
+  for (const auto& method : list.at("methods")) {
+    const Answer text = call({"describe", method.at("name").get<std::string>()});
+    EXPECT_EQ(text.code, 0);
+    EXPECT_NE(text.out.find(method.at("summary").get<std::string>()), std::string::npos);
+  }
+  EXPECT_EQ(list.at("protocols").empty(), false);
+}
+
+TEST(Commands, DocsPageOfMethodsIsWhatTheProgramPrints) {
+  EXPECT_EQ(call({"describe", "--markdown"}).out,
+            tests::read_text(std::filesystem::path(RETORT_SOURCE_DIR) / "docs" / "methods.md"))
+      << "run: retort describe --markdown > docs/methods.md";
+}
+
+TEST(Commands, DataShowsEveryClassAsTextJsonPictureAndNpz) {
+  TempFolder folder;
+  const Answer shown = call({"data", "shapes", "--grid", (folder / "g.png").string()});
+  EXPECT_EQ(shown.code, 0) << shown.err;
+  EXPECT_NE(shown.out.find("10 classes"), std::string::npos);
+  EXPECT_EQ(tests::read_text(folder / "g.png").substr(1, 3), "PNG");
+  const Json found =
+      Json::parse(call({"data", "shapes", "--json", "--validation-fraction", "0.1"}).out);
+  EXPECT_EQ(found.at("validation"), 1000);
+  EXPECT_EQ(found.at("classes").size(), 10U);
+}
+
+TEST(Commands, CompletionNamesCommandsAndFlags) {
+  for (const char* shell : {"bash", "zsh", "fish"}) {
+    const Answer script = call({"completion", shell});
+    EXPECT_EQ(script.code, 0);
+    EXPECT_NE(script.out.find("images-per-class"), std::string::npos) << shell;
+  }
+}
+
+TEST(Commands, ARecipeAndFlagsAreTheSameOptions) {
+  TempFolder folder;
+  ASSERT_EQ(call(quick((folder / "flags").string())).code, 0);
+  const Answer made = call({"distill", "--recipe", (folder / "flags" / "recipe.toml").string(),
+                            "--out", (folder / "recipe").string()});
+  ASSERT_EQ(made.code, 0) << made.err;
+  EXPECT_EQ(tests::read_text(folder / "flags" / "distilled.safetensors"),
+            tests::read_text(folder / "recipe" / "distilled.safetensors"));
+}
+
+}  // namespace
+}  // namespace retort

@@ -1,0 +1,115 @@
+// A run that is killed at random moments ends in the same bytes as one that was left alone.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <csignal>
+#include <thread>
+
+#include "cli/invoke.h"
+#include "retort/core/random.h"
+#include "retort/core/records.h"
+#include "support/support.h"
+
+namespace retort {
+namespace {
+
+using tests::TempFolder;
+
+/// Twelve small images of each of two classes as CIFAR-10-like PNG-free data: an .idx pair.
+void write_data(const std::filesystem::path& folder) {
+  auto big_endian = [](uint32_t value) {
+    return std::string{static_cast<char>(value >> 24), static_cast<char>(value >> 16),
+                       static_cast<char>(value >> 8), static_cast<char>(value)};
+  };
+  Stream draw(0, "kill");
+  for (const auto& [part, count] : {std::pair<std::string, uint32_t>{"train", 100}, {"t10k", 20}}) {
+    std::string images = big_endian(0x803) + big_endian(count) + big_endian(28) + big_endian(28);
+    std::string labels = big_endian(0x801) + big_endian(count);
+    for (uint32_t i = 0; i < count; ++i) {
+      labels += static_cast<char>(i % 10);
+      for (int p = 0; p < 28 * 28; ++p) images += static_cast<char>(draw.below(256));
+    }
+    tests::write_text(folder / (part + "-images-idx3-ubyte"), images);
+    tests::write_text(folder / (part + "-labels-idx1-ubyte"), labels);
+  }
+}
+
+std::vector<std::string> command(const TempFolder& folder, const std::string& out, int iterations) {
+  return {"distill",
+          "--method",
+          "dm",
+          "--data",
+          (folder / "data").string(),
+          "--images-per-class",
+          "1",
+          "--network",
+          "convnet-w8-d2",
+          "--iterations",
+          std::to_string(iterations),
+          "--real-batch",
+          "4",
+          "--checkpoint-every",
+          "3",
+          "--record-every",
+          "2",
+          "--threads",
+          "1",
+          "--out",
+          (folder / out).string()};
+}
+
+/// Records without what may differ: time and memory.
+std::vector<Json> comparable(const std::filesystem::path& path) {
+  std::vector<Json> records = read_records(path);
+  for (Json& record : records)
+    for (const char* key : {"seconds", "peak_memory_bytes"}) record.erase(key);
+  return records;
+}
+
+TEST(Kill, AtRandomMomentsEndsInTheSameBytes) {
+  TempFolder folder;
+  write_data(folder / "data");
+  const int iterations = 1500;
+  const auto begin = std::chrono::steady_clock::now();
+  ASSERT_EQ(tests::wait_for(tests::start(command(folder, "straight", iterations))), 0);
+  const double whole =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  Stream moments(4, "kill.moments");
+  int killed = 0;
+  for (int round = 0; round < 200 && killed < 20; ++round) {
+    if (std::filesystem::exists(folder / "killed" / "distilled.safetensors"))
+      std::filesystem::rename(folder / "killed", folder / ("done" + std::to_string(round)));
+    const pid_t child = tests::start(command(folder, "killed", iterations));
+    std::this_thread::sleep_for(std::chrono::duration<double>(moments.uniform(0.3, 1.0) * whole));
+    kill(child, SIGKILL);
+    if (tests::wait_for(child) == -SIGKILL) ++killed;
+  }
+  EXPECT_EQ(killed, 20);
+  ASSERT_EQ(tests::wait_for(tests::start(command(folder, "killed", iterations))), 0);
+  for (const char* name : {"distilled.safetensors", "checkpoint.safetensors", "images/final.png",
+                           "images/initial.png"})
+    if (std::filesystem::exists(folder / "straight" / name))
+      EXPECT_EQ(tests::read_text(folder / "straight" / name),
+                tests::read_text(folder / "killed" / name))
+          << name;
+  EXPECT_EQ(comparable(folder / "straight" / "records.jsonl"),
+            comparable(folder / "killed" / "records.jsonl"));
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
+    if (entry.path().filename().string().starts_with("done"))
+      EXPECT_EQ(tests::read_text(folder / "straight" / "distilled.safetensors"),
+                tests::read_text(entry.path() / "distilled.safetensors"));
+}
+
+TEST(Interrupt, WritesACheckpointAndSaysHowToGoOn) {
+  TempFolder folder;
+  write_data(folder / "data");
+  const pid_t child = tests::start(command(folder, "run", 1000000));
+  while (!std::filesystem::exists(folder / "run" / "checkpoint.safetensors"))
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  kill(child, SIGINT);
+  EXPECT_EQ(tests::wait_for(child), 130);
+  EXPECT_FALSE(std::filesystem::exists(folder / "run" / "distilled.safetensors"));
+}
+
+}  // namespace
+}  // namespace retort
