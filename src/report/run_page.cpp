@@ -65,6 +65,14 @@ std::string percent(double mean, double deviation) {
   return fmt::format("{:.1f}\u00a0±\u00a0{:.1f}", 100 * mean, 100 * deviation);
 }
 
+/// A whole number, or nothing where it is unknown; the same for a time.
+std::string whole(double value) {
+  return std::isfinite(value) ? fmt::format("{:.0f}", value) : "";
+}
+std::string duration(double seconds) {
+  return std::isfinite(seconds) ? format_duration(seconds) : "";
+}
+
 std::string points(double difference) {
   return fmt::format("{:+.1f}", 100 * difference);
 }
@@ -140,14 +148,15 @@ std::string caption_of(const Judged& evaluation) {
     caption += " over " + count(evaluation.students, "student");
   if (!evaluation.protocol.empty()) caption += "; protocol " + evaluation.protocol;
   if (std::isfinite(evaluation.training_images))
-    caption += "; trained on " + count(evaluation.training_images, "image");
+    caption += "; set of " + count(evaluation.training_images, "image");
   return caption + (evaluation.soft_labels ? "; soft labels." : "; hard labels.");
 }
 
 Table accuracy_table(const Judged& evaluation) {
   Table table;
   table.caption = caption_of(evaluation);
-  table.head = {"Network", "Trained on", "Accuracy, %", "Over random", "Students", "Time"};
+  table.head = {"Network",  "Trained on", "Accuracy, %", "Over random",
+                "Students", "Epochs",     "Time"};
   table.percent_column = 2;
   for (const Json& result : evaluation.results) {
     const std::string network = text(result, "network"), subject = text(result, "subject");
@@ -155,13 +164,10 @@ Table accuracy_table(const Judged& evaluation) {
     const double over =
         random && subject == "distilled" ? number(result, "mean") - number(*random, "mean") : kNan;
     if (subject == "distilled") table.strong_rows.push_back(table.rows.size());
-    const double students = student_count(result, evaluation.students);
-    const double seconds = number(result, "seconds");
-    table.rows.push_back({network, subject,
-                          percent(number(result, "mean"), spread(result, evaluation.students)),
-                          std::isfinite(over) ? points(over) : "",
-                          std::isfinite(students) ? fmt::format("{:.0f}", students) : "",
-                          std::isfinite(seconds) ? format_duration(seconds) : ""});
+    table.rows.push_back(
+        {network, subject, percent(number(result, "mean"), spread(result, evaluation.students)),
+         std::isfinite(over) ? points(over) : "", whole(student_count(result, evaluation.students)),
+         whole(number(result, "epochs")), duration(number(result, "seconds"))});
   }
   return table;
 }
@@ -274,8 +280,10 @@ Facts facts_of(const std::vector<Json>& records) {
     if (kind == "run") facts.run = record;
     if (kind != "iteration" && kind != "finish") continue;
     facts.finished = kind == "finish";
-    // fmax and the like ignore a NaN where the other is a number.
-    facts.iterations = std::fmax(facts.iterations, number(record, "iteration"));
+    // fmax ignores a NaN where the other is a number. Methods that choose images finish without
+    // iterations.
+    if (kind == "iteration")
+      facts.iterations = std::fmax(facts.iterations, number(record, "iteration"));
     facts.seconds = std::fmax(facts.seconds, number(record, "seconds"));
     facts.peak_memory = std::fmax(facts.peak_memory, number(record, "peak_memory_bytes"));
   }

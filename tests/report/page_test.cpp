@@ -81,6 +81,7 @@ Json result(const std::string& subject, const std::string& network, double mean,
           {"accuracies", {mean - deviation, mean + deviation}},
           {"mean", mean},
           {"deviation", deviation},
+          {"epochs", 1000},
           {"seconds", 12.0}};
 }
 
@@ -189,10 +190,10 @@ TEST(RunPage, GroupsResultsByNetwork) {
   const Page page = run_page(whole_run(), "", {});
   ASSERT_EQ(page.tables.size(), 1u);
   const Table& table = page.tables[0];
-  EXPECT_TRUE(has(table.caption, "over 2 students; protocol quick; trained on 100 images; hard"));
+  EXPECT_TRUE(has(table.caption, "over 2 students; protocol quick; set of 100 images; hard"));
   ASSERT_EQ(table.rows.size(), 4u);
   EXPECT_EQ(table.rows[0], (std::vector<std::string>{"convnet", "distilled", "47.1\u00a0±\u00a00.4",
-                                                     "+16.1", "2", format_duration(12)}));
+                                                     "+16.1", "2", "1000", format_duration(12)}));
   EXPECT_EQ(table.rows[1][1], "random");
   EXPECT_EQ(table.rows[2][1], "whole set");
   EXPECT_EQ(table.rows[3][0], "resnet18");
@@ -241,6 +242,12 @@ TEST(RunPage, TakesALogarithmicAxisForLargeFalls) {
   for (int i = 0; i < 20; ++i)
     records.push_back({{"kind", "iteration"}, {"iteration", i}, {"loss", 1000.0 / (1 + i * i)}});
   EXPECT_TRUE(run_page(records, "", {}).charts.at(0).log_y);
+}
+
+TEST(RunPage, CountsNoIterationsOfASelection) {
+  const Page page =
+      run_page({run_record(), {{"kind", "finish"}, {"iteration", 5000}, {"seconds", 3.0}}}, "", {});
+  EXPECT_EQ(page.figures_of_merit.at(1).first, "time");
 }
 
 TEST(RunPage, TellsDeviationsAndAnUnfinishedRun) {
