@@ -1,7 +1,7 @@
 // A batch is a pickled dictionary: b'data' a NumPy array uint8 [N, 3072], b'labels' (or
 // b'fine_labels' and b'coarse_labels') a list of integers. The published files are protocol 2
-// pickles of Python 2, with the array as numpy's _reconstruct and the bytes in its state; Python 3
-// writes the same with its bytes as such, or as a latin-1 text to encode. No torch here.
+// pickles of Python 2, with the array
+// as numpy's _reconstruct and the bytes in its state, and Python 3 writes the same. No torch here.
 #include "data/cifar_pickle.h"
 
 #include "data/layouts.h"
@@ -27,30 +27,6 @@ const Pickle& entry(const Pickle& dictionary, const std::string& key, Kind kind,
   return *value;
 }
 
-// Text whose characters are bytes, as protocol 2 of Python 3 writes them; empty where one is not.
-std::string latin1(const std::string& utf8) {
-  std::string bytes;
-  bytes.reserve(utf8.size());
-  for (size_t i = 0; i < utf8.size(); ++i) {
-    const auto c = static_cast<unsigned char>(utf8[i]);
-    if (c < 0x80) {
-      bytes.push_back(utf8[i]);
-    } else {
-      if ((c != 0xc2 && c != 0xc3) || i + 1 == utf8.size()) return {};
-      bytes.push_back(static_cast<char>((c & 3) << 6 | (utf8[++i] & 0x3f)));
-    }
-  }
-  return bytes;
-}
-
-std::string raw_bytes(const Pickle& value) {
-  if (value.is(Kind::kBytes) || value.is(Kind::kString)) return value.text;
-  const bool encoded = value.is(Kind::kCall) && value.callee() == "_codecs encode" &&
-                       value.items.size() >= 2 && !value.items[1]->items.empty() &&
-                       value.items[1]->items[0]->is(Kind::kString);
-  return encoded ? latin1(value.items[1]->items[0]->text) : std::string();
-}
-
 bool is_byte_type(const Pickle& value) {
   if (!value.is(Kind::kCall) || value.callee() != "numpy dtype" || value.items.size() < 2 ||
       value.items[1]->items.empty())
@@ -60,7 +36,7 @@ bool is_byte_type(const Pickle& value) {
 }
 
 // The bytes of numpy's _reconstruct with its state (version, shape, dtype, is_fortran, bytes).
-std::string image_rows(const Pickle& array, int64_t records, const std::string& path) {
+const std::string& image_rows(const Pickle& array, int64_t records, const std::string& path) {
   const bool rebuilt = array.callee() == "numpy.core.multiarray _reconstruct" ||
                        array.callee() == "numpy._core.multiarray _reconstruct";
   const Pickle* state = rebuilt && array.items.size() > 2 ? array.items[2].get() : nullptr;
@@ -70,7 +46,7 @@ std::string image_rows(const Pickle& array, int64_t records, const std::string& 
                              "an array uint8 [N, 3072]");
   if (state->items[3]->integer != 0)
     throw DataError::damaged(path, "'data' is in Fortran order", "C order");
-  std::string bytes = raw_bytes(*state->items[4]);
+  const std::string& bytes = state->items[4]->text;
   if (static_cast<int64_t>(bytes.size()) != records * kCifarImageBytes)
     throw DataError::wrong_size(path, static_cast<long long>(bytes.size()),
                                 records * kCifarImageBytes,
@@ -154,7 +130,7 @@ void parse_cifar_pickle(std::string_view bytes, const std::string& path, CifarLa
   const int64_t last = labels == CifarLabels::kTen ? 9 : labels == CifarLabels::kFine ? 99 : 19;
   const Pickle& list = entry(*batch, key, Kind::kList, "list of labels", path);
   const Pickle& data = entry(*batch, "data", Kind::kCall, "array of pixels", path);
-  const std::string rows = image_rows(data, static_cast<int64_t>(list.items.size()), path);
+  const std::string& rows = image_rows(data, static_cast<int64_t>(list.items.size()), path);
   for (size_t i = 0; i < list.items.size(); ++i) {
     if (!list.items[i]->is(Kind::kInt))
       throw DataError::damaged(path,

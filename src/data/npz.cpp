@@ -1,6 +1,6 @@
 // One .npz file: images uint8 [N, H, W], [N, H, W, C] or [N, C, H, W] and integer labels, under
-// Keras' names (x_train, ...), MedMNIST's (train_images, ...) or plain ones (images, labels). No
-// torch here.
+// Keras' names (x_train, ...), MedMNIST's (train_images, ...) or plain ones (images, labels).
+// No torch here.
 #include "data/npz.h"
 
 #include <algorithm>
