@@ -1,6 +1,7 @@
 // Replays the corpus of the fuzzers: every file is either taken or refused with an Error.
 #include <gtest/gtest.h>
 
+#include "data/layout_files.h"
 #include "fuzz/targets.h"
 #include "support/support.h"
 
@@ -25,7 +26,10 @@ TEST(FuzzCorpus, IsReplayedWithoutHarm) {
       SCOPED_TRACE(file.string());
       EXPECT_NO_THROW(taken += accepts(target, tests::read_text(file)));
     }
-    EXPECT_GT(taken, 0) << target.name;
+    const bool needs_part = target.parse == image || target.parse == npz;
+    if (!needs_part || tests::images_and_archives()) {
+      EXPECT_GT(taken, 0) << target.name;
+    }
     EXPECT_LT(taken, static_cast<int>(files.size())) << target.name;
   }
 }

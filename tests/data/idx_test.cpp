@@ -56,6 +56,7 @@ TEST(IdxReader, RefusesDamagedHeaders) {
 
 TEST(IdxReader, ReadsTheRealSet) {
   RETORT_NEEDS_DATA();
+  RETORT_NEEDS_PARTS();
   const RawDataset raw = read_dataset(real_data() / "mnist", {});
   EXPECT_EQ(raw.name, "mnist");
   EXPECT_EQ(raw.train.size(), 60000);

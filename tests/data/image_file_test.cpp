@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "data/layout_files.h"
 #include "retort/core/error.h"
 #include "support/support.h"
 
@@ -39,6 +40,7 @@ int64_t weighted_sum(const DecodedImage& image) {
 }
 
 TEST(ImageFile, DecodesGreyAndColourPng) {
+  RETORT_NEEDS_PARTS();
   const DecodedImage grey = decode_image(corpus("l.png"), "l.png");
   ASSERT_EQ(grey.width, 6);
   ASSERT_EQ(grey.height, 5);
@@ -50,6 +52,7 @@ TEST(ImageFile, DecodesGreyAndColourPng) {
 }
 
 TEST(ImageFile, DropsAlphaAndLowByte) {
+  RETORT_NEEDS_PARTS();
   const DecodedImage rgba = decode_image(corpus("rgba.png"), "rgba.png");
   ASSERT_EQ(rgba.channels, 3);
   const DecodedImage grey_alpha = decode_image(corpus("la.png"), "la.png");
@@ -64,6 +67,7 @@ TEST(ImageFile, DropsAlphaAndLowByte) {
 }
 
 TEST(ImageFile, ExpandsPaletteAndBits) {
+  RETORT_NEEDS_PARTS();
   EXPECT_EQ(decode_image(corpus("p.png"), "p.png").channels, 3);
   const DecodedImage bits = decode_image(corpus("1.png"), "1.png");
   EXPECT_EQ(bits.channels, 1);
@@ -71,6 +75,7 @@ TEST(ImageFile, ExpandsPaletteAndBits) {
 }
 
 TEST(ImageFile, DecodesJpeg) {
+  RETORT_NEEDS_PARTS();
   EXPECT_EQ(decode_image(corpus("l.jpg"), "l.jpg").channels, 1);
   const DecodedImage colour = decode_image(corpus("rgb.jpg"), "rgb.jpg");
   EXPECT_EQ(colour.channels, 3);
@@ -80,6 +85,7 @@ TEST(ImageFile, DecodesJpeg) {
 }
 
 TEST(ImageFile, RefusesCmykAndOtherFiles) {
+  RETORT_NEEDS_PARTS();
   expect_error<DataError>([] { decode_image(corpus("cmyk.jpg"), "dir/cmyk.jpg"); },
                           {"dir/cmyk.jpg", "CMYK", "convert"});
   expect_error<DataError>([] { decode_image(corpus("neither.bin"), "a.gif"); },
@@ -88,11 +94,13 @@ TEST(ImageFile, RefusesCmykAndOtherFiles) {
 }
 
 TEST(ImageFile, RefusesCutFiles) {
+  RETORT_NEEDS_PARTS();
   for (const char* name : {"rgb.png.cut", "rgb.jpg.cut", "l.jpg.cut", "progressive.jpg.cut"})
     expect_error<DataError>([&] { decode_image(corpus(name), name); }, {name});
 }
 
 TEST(ImageFile, RefusesSizesThatTheBytesCannotHold) {
+  RETORT_NEEDS_PARTS();
   std::string bytes = corpus("rgb.png");
   bytes.replace(16, 8, std::string("\0\0\x40\0\0\0\x20\0", 8));  // 16384 x 8192, wrong checksum
   expect_error<DataError>([&] { decode_image(bytes, "big.png"); }, {"big.png"});
@@ -107,6 +115,7 @@ TEST(ImageFile, RefusesSizesThatTheBytesCannotHold) {
 }
 
 TEST(ImageFile, PngSurvivesTheRoundTrip) {
+  RETORT_NEEDS_PARTS();
   for (const int64_t channels : {1, 3}) {
     const DecodedImage image = random_image(9, 4, channels);
     const std::string bytes = encode_png(image.pixels.data(), 4, 9, channels);

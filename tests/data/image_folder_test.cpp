@@ -16,6 +16,7 @@ uint8_t ramp_at(size_t i, size_t seed) {
 }
 
 TEST(ImageFolderReader, ReadsTrainAndValidationFoldersInNameOrder) {
+  RETORT_NEEDS_PARTS();
   const TempFolder folder;
   write_image_folder(folder.path(), {"zebra", "ant"});
   const RawDataset raw = read_dataset(folder.path(), {});
@@ -35,6 +36,7 @@ TEST(ImageFolderReader, ReadsTrainAndValidationFoldersInNameOrder) {
 }
 
 TEST(ImageFolderReader, ReadsClassFoldersWithoutParts) {
+  RETORT_NEEDS_PARTS();
   const TempFolder folder;
   write_text(folder / "a/1.png", png(3, 3, 1));
   write_text(folder / "b/deep/1.PNG", png(3, 3, 1));
@@ -48,6 +50,7 @@ TEST(ImageFolderReader, ReadsClassFoldersWithoutParts) {
 }
 
 TEST(ImageFolderReader, OneColourImageMakesAllColour) {
+  RETORT_NEEDS_PARTS();
   const TempFolder folder;
   write_text(folder / "a/1.png", png(3, 3, 1));
   write_text(folder / "b/1.png", png(3, 3, 3));
@@ -60,6 +63,7 @@ TEST(ImageFolderReader, OneColourImageMakesAllColour) {
 }
 
 TEST(ImageFolderReader, MixedSizesNeedAResolution) {
+  RETORT_NEEDS_PARTS();
   const TempFolder folder;
   write_text(folder / "a/1.png", png(3, 3, 3));
   write_text(folder / "b/1.png", png(9, 5, 3));
@@ -74,6 +78,7 @@ TEST(ImageFolderReader, MixedSizesNeedAResolution) {
 }
 
 TEST(ImageFolderReader, KnowsWnidsAndNamedLists) {
+  RETORT_NEEDS_PARTS();
   const TempFolder folder;
   // In the order of the list: tench, English springer, ..., parachute; and one class beside it.
   const std::vector<std::string> wnids = {"n01440764", "n02102040", "n02979186", "n03000684",
@@ -97,6 +102,7 @@ TEST(ImageFolderReader, KnowsWnidsAndNamedLists) {
 }
 
 TEST(TinyImagenetReader, ReadsTheLayout) {
+  RETORT_NEEDS_PARTS();
   const TempFolder folder;
   write_tiny_imagenet(folder.path());
   const RawDataset raw = read_dataset(folder.path(), {});
@@ -110,6 +116,7 @@ TEST(TinyImagenetReader, ReadsTheLayout) {
 }
 
 TEST(TinyImagenetReader, ReadsTheRealSet) {
+  RETORT_NEEDS_PARTS();
   RETORT_NEEDS_DATA();
   ReadOptions options;
   options.classes = {"goldfish", "n02002724"};

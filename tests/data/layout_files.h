@@ -129,4 +129,13 @@ inline void write_npz(const std::filesystem::path& path,
   write_stored_zip(path, arrays);
 }
 
+/// Whether the build has the optional parts that these layouts need.
+inline bool images_and_archives() {
+  return data::png_available() && data::jpeg_available() && archives_available();
+}
+
 }  // namespace retort::tests
+
+#define RETORT_NEEDS_PARTS()                 \
+  if (!retort::tests::images_and_archives()) \
+  GTEST_SKIP() << "this build lacks JPEG, PNG or archives"

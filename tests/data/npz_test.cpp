@@ -20,6 +20,7 @@ namespace {
 using namespace tests;
 
 TEST(NpzReader, ReadsChannelsLastAndFirstAlike) {
+  RETORT_NEEDS_PARTS();
   const TempFolder folder;
   // One image [2, 2, 3] counting up; the other file holds the same as planes.
   const std::string last =
@@ -40,6 +41,7 @@ TEST(NpzReader, ReadsChannelsLastAndFirstAlike) {
 }
 
 TEST(NpzReader, ReadsGreyImagesAndTestPart) {
+  RETORT_NEEDS_PARTS();
   const TempFolder folder;
   write_npz(folder / "set.npz", {{"x_train", bytes_npy({3, 4, 5})},
                                  {"y_train", labels_npy({0, 1, 2})},
@@ -74,6 +76,7 @@ void write_imagenet(const std::filesystem::path& folder) {
 }
 
 TEST(ImagenetNpzReader, TakesAskedClassesInTheUsualNumbering) {
+  RETORT_NEEDS_PARTS();
   const TempFolder folder;
   write_imagenet(folder.path());
   ReadOptions options;
@@ -90,6 +93,7 @@ TEST(ImagenetNpzReader, TakesAskedClassesInTheUsualNumbering) {
 }
 
 TEST(ImagenetNpzReader, NamesTheMissingBatch) {
+  RETORT_NEEDS_PARTS();
   const TempFolder folder;
   write_imagenet(folder.path());
   std::filesystem::remove(folder / "train_data_batch_7.npz");
@@ -100,6 +104,7 @@ TEST(ImagenetNpzReader, NamesTheMissingBatch) {
 }
 
 TEST(ImagenetNpzReader, RefusesLabelZero) {
+  RETORT_NEEDS_PARTS();
   const TempFolder folder;
   write_imagenet(folder.path());
   write_npz(folder / "val_data.npz",

@@ -333,8 +333,15 @@ TEST(ReadDataset, RefusesEveryBadInputWithOneClearError) {
   for (const BadInput& bad : kBadInputs) {
     SCOPED_TRACE(bad.what);
     const TempFolder folder;
-    bad.spoil(folder.path());
     const fs::path path = *bad.file ? folder / bad.file : folder.path();
+    try {
+      bad.spoil(folder.path());
+      read_dataset(path, {});
+    } catch (const ResourceError& absent) {
+      EXPECT_FALSE(images_and_archives()) << absent.what();
+      continue;
+    } catch (const Error&) {
+    }
     expect_error<DataError>([&] { read_dataset(path, {}); }, bad.message);
   }
 }
