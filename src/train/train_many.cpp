@@ -70,8 +70,17 @@ void in_parallel(int64_t count, int64_t workers, const std::function<void(int64_
 }  // namespace
 
 int64_t students_at_once(int64_t students, int64_t rows, int64_t threads) {
+  // Two threads make a step of 16 images 1.2 to 1.3 times faster (ConvNet of width 128), and each
+  // further one is taken to add as much: side by side wins where it keeps more threads busy than
+  // that. Larger batches use all threads well, and each student holds its own activations, 0.6 GB
+  // at 256 images.
+  constexpr double kGainOfAThread = 0.3;
   constexpr int64_t kSmallBatch = 128;
-  return rows <= kSmallBatch ? std::min(students, threads) : 1;
+  if (students < 2 || threads < 2 || rows > kSmallBatch) return 1;
+  const int64_t workers = std::min(students, threads);
+  const int64_t rounds = (students + workers - 1) / workers;
+  const double together = static_cast<double>(students) / static_cast<double>(rounds);
+  return together > 1 + kGainOfAThread * static_cast<double>(threads - 1) ? workers : 1;
 }
 
 std::vector<Trained> train_many(const nets::Network& network, const std::vector<Student>& students,

@@ -216,7 +216,8 @@ TEST(TrainMany, ThrowsTheErrorOfTheLowestStudent) {
 
 TEST(TrainMany, RunsSmallBatchesSideBySide) {
   EXPECT_EQ(students_at_once(3, 10, 2), 2);
-  EXPECT_EQ(students_at_once(3, 10, 16), 3);
+  EXPECT_EQ(students_at_once(5, 10, 4), 4);
+  EXPECT_EQ(students_at_once(3, 10, 16), 1);  // sixteen threads gain more than three
   EXPECT_EQ(students_at_once(3, 10, 1), 1);
   EXPECT_EQ(students_at_once(1, 10, 16), 1);
   EXPECT_EQ(students_at_once(3, 256, 16), 1);
