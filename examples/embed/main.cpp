@@ -27,14 +27,14 @@ void run(int argc, char** argv) {
   const auto shapes = retort::data::prepare_dataset(retort::data::make_shapes(0.1), {});
   const auto network = retort::nets::make_network(
       "convnet-w16", {shapes.channels, shapes.height, shapes.width, shapes.classes()});
-  const auto source = argc > 1 ? retort::synthetic::bundle_source(
-                                     retort::synthetic::load_bundle(argv[1]), at::kCPU)
-                               : random_source(shapes);
+  const auto source =
+      argc > 1 ? retort::synthetic::bundle_source(retort::synthetic::load_bundle(argv[1]), at::kCPU)
+               : random_source(shapes);
   retort::train::TrainOptions options;
   options.epochs = 40;
   const auto student = retort::train::train(*network, *source, options, {}, at::kCPU);
-  const double share = retort::train::accuracy(*network, student, shapes.test,
-                                               shapes.preprocessing, at::kCPU);
+  const double share =
+      retort::train::accuracy(*network, student, shapes.test, shapes.preprocessing, at::kCPU);
   std::cout << "trained on " << source->size() << " images, accuracy " << 100 * share << " %\n";
 }
 

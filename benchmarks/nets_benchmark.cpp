@@ -1,0 +1,76 @@
+// How long do the calls on a network take? The standard ConvNet (width 128, depth 3) at 3x32x32.
+#include <benchmark/benchmark.h>
+
+#include "retort/core/device.h"
+#include "retort/core/random.h"
+#include "retort/nets/network.h"
+
+namespace {
+
+using namespace retort;
+
+struct Problem {
+  std::unique_ptr<nets::Network> network = nets::make_network("convnet", {3, 32, 32, 10});
+  nets::Call call;
+  losses::Targets targets;
+
+  explicit Problem(int64_t batch) {
+    call.theta = network->initial(Stream(0, "benchmark.theta"));
+    call.state = network->initial_state();
+    call.images = at::empty({batch, 3, 32, 32});
+    Stream stream(0, "benchmark.images");
+    stream.fill_normal(call.images.data_ptr<float>(), call.images.numel());
+    targets.values = at::arange(batch, at::kLong).remainder(10);
+  }
+};
+
+void per_image(benchmark::State& state) {
+  state.SetItemsProcessed(state.iterations() * state.range(0));
+}
+
+void predict(benchmark::State& state) {
+  const Problem problem(state.range(0));
+  for (auto _ : state)
+    benchmark::DoNotOptimize(
+        problem.network->predict(problem.call.theta, problem.call.state, problem.call.images));
+  per_image(state);
+}
+
+void features_and_pullback(benchmark::State& state) {
+  const Problem problem(state.range(0));
+  for (auto _ : state) {
+    const auto seen = problem.network->observe(problem.call, {"features"}, {.images = true});
+    benchmark::DoNotOptimize(seen.pullback({{"features", seen.taps.at("features")}}));
+  }
+  per_image(state);
+}
+
+void gradient(benchmark::State& state) {
+  const Problem problem(state.range(0));
+  for (auto _ : state)
+    benchmark::DoNotOptimize(problem.network->gradient(problem.call, problem.targets));
+  per_image(state);
+}
+
+void directional(benchmark::State& state) {
+  const Problem problem(state.range(0));
+  const at::Tensor v = problem.network->initial(Stream(1, "benchmark.theta"));
+  for (auto _ : state)
+    benchmark::DoNotOptimize(
+        problem.network->directional(problem.call, problem.targets, v, {.images = true}));
+  per_image(state);
+}
+
+#define RETORT_BATCHES Arg(10)->Arg(100)->Arg(256)->Unit(benchmark::kMillisecond)->UseRealTime()
+BENCHMARK(predict)->RETORT_BATCHES;
+BENCHMARK(features_and_pullback)->RETORT_BATCHES;
+BENCHMARK(gradient)->RETORT_BATCHES;
+BENCHMARK(directional)->RETORT_BATCHES;
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  retort::use_threads(0);
+  benchmark::Initialize(&argc, argv);
+  benchmark::RunSpecifiedBenchmarks();
+}
