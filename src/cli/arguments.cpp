@@ -27,9 +27,8 @@ void bind(CLI::App& app, const Option& option, std::vector<Given>& given) {
   const std::string name = option.name;
   CLI::Option* bound = nullptr;
   if (option.type_name() == "yes|no") {
-    const std::string flags = option.flag() + ",!--no-" + option.flag().substr(2);
     bound = app.add_flag_function(
-        flags,
+        option.flag(),
         [name, &given](int64_t count) {
           given.push_back({name, count > 0 ? "true" : "false"});
         },

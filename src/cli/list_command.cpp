@@ -64,9 +64,9 @@ int run_list(const Environment& environment, const Arguments& arguments) {
   bool json = false;
   OptionSet set;
   set.add("json", json, "print one JSON document on standard output");
-  const Usage usage{
-      "list", "Lists what this program knows.",
-      "Sections: methods, networks, parametrisations, protocols, readers, classes, parts\n"};
+  const Usage usage{"list", "Lists what this program knows.",
+                    "Example:\n  retort list networks\n\nSections: methods, networks, "
+                    "parametrisations, protocols, readers, classes, parts\n"};
   if (!parse(environment, usage, arguments, set,
              {{"section", "one section; all where absent", &which, false}}))
     return 0;

@@ -20,7 +20,7 @@ Progress::Progress(ProgressStyle style, std::string label, int64_t total, int64_
 
 Progress::~Progress() {
   if (!style_.out || !any_) return;
-  draw(std::chrono::steady_clock::now());
+  if (shown_ != done_) draw(std::chrono::steady_clock::now());
   if (style_.terminal) *style_.out << "\n" << std::flush;
 }
 
@@ -48,6 +48,7 @@ void Progress::draw(std::chrono::steady_clock::time_point now) {
     tail += fmt::format("  {} left", format_duration(static_cast<double>(total_ - done_) / rate));
   if (done_ >= total_) tail += "  in " + format_duration(seconds);
   if (loss_) tail += fmt::format("  loss {:.4g}", *loss_);
+  shown_ = done_;
   if (!style_.terminal) {
     *style_.out << label_ << "  " << tail << "\n" << std::flush;
     return;

@@ -11,14 +11,15 @@ namespace {
 
 constexpr const char* kFormat = "retort-checkpoint-1";
 
-void require_finite(double loss, bool finite_gradient, int64_t iteration) {
-  if (std::isfinite(loss) && finite_gradient) return;
-  throw StateError(Report{
-      fmt::format("distilling, iteration {}", iteration),
-      std::isfinite(loss) ? "the gradient has values that are not finite"
-                          : fmt::format("the loss became {}", loss),
-      {},
-      "lower --image-learning-rate; the last checkpoint is kept, and the images in it are finite"});
+/// Called before anything of the iteration is written.
+void require_finite(bool finite, const std::string& what, int64_t iteration) {
+  if (finite) return;
+  throw StateError(
+      Report{fmt::format("distilling, iteration {}", iteration),
+             what,
+             {},
+             "lower --image-learning-rate and choose another --out; the checkpoint of the "
+             "iterations before is kept"});
 }
 
 }  // namespace
@@ -43,13 +44,15 @@ double OuterLoop::step(int64_t iteration) {
     view_.images = parametrisation_->decode();
     const Cotangents found = objective_->cotangents(view_);
     loss = found.loss;
-    require_finite(loss, at::isfinite(found.images).all().item<bool>(), iteration);
+    require_finite(std::isfinite(loss), fmt::format("the loss became {}", loss), iteration);
     const std::vector<at::Tensor> gradients = parametrisation_->pullback(found.images);
     const auto groups = parametrisation_->parameters();
     for (size_t i = 0; i < groups.size(); ++i) {
       velocity_[i].mul_(options_.image_momentum).add_(gradients[i]);
       at::Tensor value = groups[i].value;
       value.sub_(velocity_[i], options_.image_learning_rate * groups[i].rate_factor);
+      require_finite(at::isfinite(value).all().item<bool>(), "the images became infinite",
+                     iteration);
     }
     parametrisation_->project();
   }

@@ -88,16 +88,18 @@ TEST(Kill, AtRandomMomentsEndsInTheSameBytes) {
   ASSERT_EQ(tests::wait_for(tests::start(command(folder, "killed", iterations))), 0);
   for (const char* name : {"distilled.safetensors", "checkpoint.safetensors", "images/final.png",
                            "images/initial.png"})
-    if (std::filesystem::exists(folder / "straight" / name))
+    if (std::filesystem::exists(folder / "straight" / name)) {
       EXPECT_EQ(tests::read_text(folder / "straight" / name),
                 tests::read_text(folder / "killed" / name))
           << name;
+    }
   EXPECT_EQ(comparable(folder / "straight" / "records.jsonl"),
             comparable(folder / "killed" / "records.jsonl"));
   for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
-    if (entry.path().filename().string().starts_with("done"))
+    if (entry.path().filename().string().starts_with("done")) {
       EXPECT_EQ(tests::read_text(folder / "straight" / "distilled.safetensors"),
                 tests::read_text(entry.path() / "distilled.safetensors"));
+    }
 }
 
 TEST(Interrupt, WritesACheckpointAndSaysHowToGoOn) {

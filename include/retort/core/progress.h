@@ -36,6 +36,7 @@ class Progress {
   std::optional<double> loss_;
   std::chrono::steady_clock::time_point begin_, drawn_;
   bool any_ = false;
+  int64_t shown_ = -1;  ///< the count on the last drawn line
 };
 
 /// "1 h 02 min", "3 min 20 s", "4.2 s".
