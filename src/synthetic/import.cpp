@@ -66,13 +66,13 @@ at::Tensor network_input(at::Tensor images, const data::Preprocessing& preproces
   if (images.dim() != 4 || images.numel() == 0)
     refuse_import(
         path, fmt::format("its images have the shape [{}]", fmt::join(images.sizes().vec(), ", ")));
-  const auto is_depth = [](int64_t size) { return size == 1 || size == 3; };
-  if (!is_depth(images.size(1)) && is_depth(images.size(3)))
-    images = images.permute({0, 3, 1, 2}).contiguous();
   if (images.scalar_type() != at::kByte) {
     if (!images.is_floating_point()) refuse_import(path, "its images are neither bytes nor floats");
     return images.to(at::kFloat);
   }
+  const auto is_depth = [](int64_t size) { return size == 1 || size == 3; };
+  if (!is_depth(images.size(1)) && is_depth(images.size(3)))
+    images = images.permute({0, 3, 1, 2}).contiguous();
   const int64_t channels = images.size(1), pixels = images[0].numel();
   if (preprocessing.kind() == "mean_std" &&
       static_cast<int64_t>(preprocessing.mean().size()) != channels)
