@@ -25,10 +25,10 @@ struct Variety {
   double size_low = 0.50, size_high = 0.80;
   double shift = 0.15;     // of the shape's centre, each way
   double turn = 0.12;      // half-angle tangent of the rotation, each way
-  double contrast = 0.37;  // between ground and shape
-  double tint = 0.22;      // of colours about grey, each way
-  double texture = 0.23;   // of ground and shape, each way
-  double noise = 0.13;     // deviation
+  double contrast = 0.38;  // between ground and shape
+  double tint = 0.21;      // of colours about grey, each way
+  double texture = 0.22;   // of ground and shape, each way
+  double noise = 0.125;    // deviation
   int distractors = 4;     // at most, small shapes lighter or darker than the ground
   int covers = 1;          // at most, bars over everything
 };
@@ -103,15 +103,15 @@ const std::vector<std::string>& class_names() {
   return kNames;
 }
 
-/// Where a shape stands: local = turn(p - centre) / size.
+/// Where a shape stands: local = turn(p - centre) / size. Nothing of it is `reach` sizes away.
 struct Pose {
-  double x, y, cosine, sine, size;
+  double x, y, cosine, sine, size, reach;
 };
 
 /// Rotated by twice the angle of tangent t.
 Pose make_pose(double x, double y, double t, double size) {
   const double scale = 1 / (1 + t * t);
-  return {x, y, (1 - t * t) * scale, 2 * t * scale, size};
+  return {x, y, (1 - t * t) * scale, 2 * t * scale, size, 1.2};
 }
 
 using Colour = std::array<double, kChannels>;
@@ -185,6 +185,9 @@ class Canvas {
 
   template <class Inside>
   static double coverage(const Pose& pose, int row, int column, Inside&& inside) {
+    const double away = squared((row + 0.5) * 2 / kSide - 1 - pose.y) +
+                        squared((column + 0.5) * 2 / kSide - 1 - pose.x);
+    if (away > squared(pose.size * pose.reach + 1.5 / kSide)) return 0;
     int hits = 0;
     for (int s = 0; s < kSamples * kSamples; ++s) {
       const double y = (row + (s / kSamples + 0.5) / kSamples) * 2 / kSide - 1 - pose.y;
@@ -217,8 +220,9 @@ void draw(int shape, Stream stream, uint8_t* bytes) {
   canvas.paint(pose, make_colour(light, v.tint, stream), v.texture, stream,
                [shape](double x, double y) { return covers(shape, x, y); });
   for (int64_t n = stream.below(v.covers + 1); n > 0; --n) {
-    const Pose bar = make_pose(stream.uniform(-0.9, 0.9), stream.uniform(-0.9, 0.9),
-                               stream.uniform(-1, 1), stream.uniform(0.1, 0.25));
+    Pose bar = make_pose(stream.uniform(-0.9, 0.9), stream.uniform(-0.9, 0.9),
+                         stream.uniform(-1, 1), stream.uniform(0.1, 0.25));
+    bar.reach = 3.2;
     canvas.paint(bar, make_colour(stream.uniform(0.1, 0.9), v.tint, stream), v.texture, stream,
                  [](double x, double y) { return std::abs(x) < 1 && std::abs(y) < 3; });
   }

@@ -1,0 +1,220 @@
+#include "retort/data/dataset.h"
+
+#include <gtest/gtest.h>
+#include <torch/types.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "retort/core/error.h"
+#include "support/support.h"
+
+namespace retort::data {
+namespace {
+
+/// `per_class` images of two classes, 1x1x2 pixels, all different in their first pixel.
+RawImages make_images(int64_t per_class, uint8_t second) {
+  RawImages images;
+  for (int64_t i = 0; i < 2 * per_class; ++i) {
+    images.pixels.push_back(static_cast<uint8_t>(i));
+    images.pixels.push_back(second);
+    images.labels.push_back(i % 2);
+  }
+  return images;
+}
+
+RawDataset make_raw(int64_t per_class = 10, bool with_test = true) {
+  RawDataset raw;
+  raw.name = "toy";
+  raw.reader = "a toy";
+  raw.channels = raw.height = 1;
+  raw.width = 2;
+  raw.class_names = {"even", "odd"};
+  raw.train = make_images(per_class, 255);
+  if (with_test) raw.test = make_images(2, 0);
+  return raw;
+}
+
+std::set<int> first_pixels(const Split& split) {
+  std::set<int> values;
+  for (int64_t n = 0; n < split.size(); ++n) values.insert(split.images[n][0][0][0].item<int>());
+  return values;
+}
+
+TEST(MakeSplit, ListsTheRowsOfEachClassInOrder) {
+  const Split split =
+      make_split(at::zeros({4, 1, 1, 1}, at::kByte), at::tensor({2, 0, 2, 0}, at::kLong), 3);
+  EXPECT_EQ(split.size(), 4);
+  EXPECT_EQ(split.members, (std::vector<std::vector<int64_t>>{{1, 3}, {}, {0, 2}}));
+  EXPECT_THROW(make_split(split.images, split.labels, 2), c10::Error);
+}
+
+TEST(PrepareDataset, KeepsWhatTheReaderFound) {
+  const Dataset set = prepare_dataset(make_raw(), {});
+  EXPECT_EQ(set.name, "toy");
+  EXPECT_EQ(set.reader, "a toy");
+  EXPECT_EQ(set.classes(), 2);
+  EXPECT_EQ(set.train.images.sizes(), at::IntArrayRef({20, 1, 1, 2}));
+  EXPECT_EQ(set.test.size(), 4);
+  EXPECT_EQ(set.validation.size(), 0);
+  EXPECT_EQ(set.train.members[1][2], 5);
+  EXPECT_TRUE(set.notes.empty());
+}
+
+TEST(PrepareDataset, MeasuresMeanAndDeviationPerChannel) {
+  RawDataset raw = make_raw();
+  raw.channels = 2;
+  raw.width = 1;  // channel 0: 0..19; channel 1: 255 throughout
+  const Dataset set = prepare_dataset(std::move(raw), {});
+  const Preprocessing& fitted = set.preprocessing;
+  EXPECT_EQ(fitted.kind(), "mean_std");
+  EXPECT_NEAR(fitted.mean()[0], 9.5 / 255, 1e-12);
+  EXPECT_NEAR(fitted.deviation()[0], std::sqrt(33.25) / 255, 1e-12);  // (20^2 - 1) / 12
+  EXPECT_NEAR(fitted.mean()[1], 1, 1e-12);
+  EXPECT_EQ(fitted.deviation()[1], 1);  // a constant channel is only centred
+}
+
+TEST(PrepareDataset, TakesPublishedValuesUnlessAskedToCompute) {
+  RawDataset raw = make_raw();
+  raw.published = Normalisation{{0.25}, {0.5}};
+  DataOptions options;
+  EXPECT_EQ(prepare_dataset(raw, options).preprocessing.mean()[0], 0.25);
+  options.normalisation = "computed";
+  EXPECT_NE(prepare_dataset(raw, options).preprocessing.mean()[0], 0.25);
+  options.normalisation = "none";
+  EXPECT_EQ(prepare_dataset(raw, options).preprocessing.kind(), "none");
+  options.normalisation = "zca";
+  EXPECT_EQ(prepare_dataset(raw, options).preprocessing.kind(), "zca");
+}
+
+TEST(PrepareDataset, CachesZcaByImagesAndSettings) {
+  const tests::TempFolder cache;
+  DataOptions options;
+  options.normalisation = "zca";
+  const auto files = [&cache] {
+    return std::distance(std::filesystem::directory_iterator(cache.path()), {});
+  };
+  prepare_dataset(make_raw(), options, cache.path());
+  prepare_dataset(make_raw(), options, cache.path());
+  EXPECT_EQ(files(), 1);
+  options.zca_epsilon = 0.2;
+  prepare_dataset(make_raw(), options, cache.path());
+  options.validation_fraction = 0.2;
+  prepare_dataset(make_raw(), options, cache.path());
+  prepare_dataset(make_raw(11), options, cache.path());
+  EXPECT_EQ(files(), 4);
+}
+
+TEST(PrepareDataset, SplitsATestPartOffEveryClass) {
+  DataOptions options;
+  options.test_fraction = 0.3;
+  const Dataset set = prepare_dataset(make_raw(10, false), options);
+  EXPECT_EQ(set.train.size(), 14);
+  EXPECT_EQ(set.test.members[0].size(), 3u);
+  EXPECT_EQ(set.test.members[1].size(), 3u);
+  std::set<int> all = first_pixels(set.train);
+  for (const int value : first_pixels(set.test)) EXPECT_TRUE(all.insert(value).second);
+  EXPECT_EQ(all.size(), 20u);
+  for (int64_t n = 0; n < set.test.size(); ++n)  // labels travel with their images
+    EXPECT_EQ(set.test.images[n][0][0][0].item<int>() % 2, set.test.labels[n].item<int>());
+  ASSERT_EQ(set.notes.size(), 1u);
+  EXPECT_NE(set.notes[0].find("30 %"), std::string::npos);
+}
+
+TEST(PrepareDataset, SplitsBySeed) {
+  DataOptions options;
+  const auto tested = [&] {
+    return first_pixels(prepare_dataset(make_raw(50, false), options).test);
+  };
+  const std::set<int> first = tested();
+  EXPECT_EQ(first, tested());
+  options.split_seed = 1;
+  EXPECT_NE(first, tested());
+}
+
+TEST(PrepareDataset, HoldsAValidationPartBack) {
+  DataOptions options;
+  options.validation_fraction = 0.2;
+  const Dataset set = prepare_dataset(make_raw(), options);
+  EXPECT_EQ(set.train.size(), 16);
+  EXPECT_EQ(set.validation.members[0].size(), 2u);
+  EXPECT_EQ(set.validation.members[1].size(), 2u);
+  EXPECT_EQ(set.test.size(), 4);
+  const std::set<int> trained = first_pixels(set.train);
+  for (const int value : first_pixels(set.validation)) EXPECT_EQ(trained.count(value), 0u);
+}
+
+TEST(PrepareDataset, LeavesTrainingImagesInSmallClasses) {
+  DataOptions options;
+  options.test_fraction = 0.9;
+  const Dataset set = prepare_dataset(make_raw(2, false), options);
+  EXPECT_EQ(set.train.members[0].size(), 1u);
+  EXPECT_EQ(set.test.members[0].size(), 1u);
+}
+
+TEST(PrepareDataset, RefusesToDoWithoutATestPart) {
+  DataOptions options;
+  options.data = "a/folder";
+  tests::expect_error<DataError>([&] { prepare_dataset(make_raw(1, false), options); },
+                                 {"a/folder", "no test part", "two images"});
+  options.test_fraction = 0;
+  tests::expect_error<ConfigError>([&] { prepare_dataset(make_raw(5, false), options); },
+                                   {"a/folder", "no test part", "test_fraction"});
+}
+
+TEST(PrepareDataset, HashesPixelsLabelsAndNames) {
+  const std::string hash = prepare_dataset(make_raw(), {}).hash;
+  EXPECT_EQ(hash.size(), 16u);
+  EXPECT_EQ(hash, prepare_dataset(make_raw(), {}).hash);
+  std::set<std::string> hashes = {hash};
+  RawDataset raw = make_raw();
+  raw.test.pixels.back() ^= 1;
+  hashes.insert(prepare_dataset(raw, {}).hash);
+  raw = make_raw();
+  raw.train.labels[0] = 1;
+  hashes.insert(prepare_dataset(raw, {}).hash);
+  raw = make_raw();
+  raw.class_names[0] = "level";
+  hashes.insert(prepare_dataset(raw, {}).hash);
+  EXPECT_EQ(hashes.size(), 4u);
+}
+
+TEST(DataOptions, DeclareTheirBounds) {
+  DataOptions options;
+  OptionSet set;
+  options.declare(set);
+  Problems problems;
+  set.set("--normalisation", "zcca", "--normalisation", problems);
+  set.set("test_fraction", "1.5", "--test-fraction", problems);
+  set.set("classes", "cat,dog", "--classes", problems);
+  ASSERT_EQ(problems.all().size(), 2u);
+  EXPECT_NE(problems.all()[0].find("zcca"), std::string::npos);
+  EXPECT_EQ(options.classes, (std::vector<std::string>{"cat", "dog"}));
+}
+
+TEST(OpenDataset, DrawsTheBuiltInSetAsAsked) {
+  DataOptions options;
+  options.classes = {"heart", "ring"};
+  options.resolution = 16;
+  options.greyscale = true;
+  const Dataset set = open_dataset(options);
+  EXPECT_EQ(set.name, "shapes");
+  EXPECT_EQ(set.class_names, options.classes);
+  EXPECT_EQ(set.train.images.sizes(), at::IntArrayRef({2000, 1, 16, 16}));
+  EXPECT_EQ(set.test.members[1].size(), 200u);
+}
+
+TEST(OpenDataset, RefusesWhatIsNotThere) {
+  DataOptions options;
+  options.data = "/nowhere/at/all";
+  tests::expect_error<DataError>([&] { open_dataset(options); }, {"/nowhere/at/all"});
+  options.data = "shapes";
+  options.classes = {"hart", "ring"};
+  tests::expect_error<ConfigError>([&] { open_dataset(options); }, {"hart", "heart"});
+}
+
+}  // namespace
+}  // namespace retort::data

@@ -1,0 +1,132 @@
+#include "data/zca.h"
+
+#include <gtest/gtest.h>
+#include <torch/types.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "retort/core/error.h"
+#include "retort/core/random.h"
+#include "support/support.h"
+
+namespace retort::data {
+namespace {
+
+/// 300 images of 2x3x3 pixels that vary together: neighbours share half of their value.
+at::Tensor correlated() {
+  at::Tensor noise = at::empty({300, 18}, at::kFloat);
+  Stream(1, "test").fill_uniform(noise.data_ptr<float>(), noise.numel(), 0, 127);
+  return (noise + noise.roll({1}, {1})).to(at::kByte).view({300, 2, 3, 3});
+}
+
+at::Tensor covariance(const at::Tensor& rows) {
+  const at::Tensor centred = rows - rows.mean(0, true);
+  return at::mm(centred.t(), centred) / static_cast<double>(rows.size(0) - 1);
+}
+
+bool same(const Preprocessing& a, const Preprocessing& b) {
+  return a.zca_mean().equal(b.zca_mean()) && a.zca_matrix().equal(b.zca_matrix()) &&
+         a.zca_inverse().equal(b.zca_inverse());
+}
+
+TEST(Zca, WhitensOnePixelByHand) {
+  // Values 0 and 1: mean 0.5, variance 0.5 with n - 1; 1 / sqrt(0.5 + 0.5) = 1.
+  const at::Tensor images = at::tensor({0, 255}, at::kByte).view({2, 1, 1, 1});
+  const Preprocessing fitted = fit_zca(images, 0.5);
+  EXPECT_EQ(fitted.kind(), "zca");
+  const at::Tensor input = fitted.apply(images, at::kCPU).flatten();
+  EXPECT_TRUE(at::allclose(input, at::tensor({-0.5f, 0.5f}), 1e-6, 1e-6));
+}
+
+TEST(Zca, LeavesVarianceSOverSPlusEpsilon) {
+  const at::Tensor images = correlated();
+  const double epsilon = 0.1;
+  const at::Tensor before = covariance(images.flatten(1).to(at::kDouble) / 255);
+  const at::Tensor input = fit_zca(images, epsilon).apply(images, at::kCPU);
+  const at::Tensor after = covariance(input.flatten(1).to(at::kDouble));
+  const at::Tensor spectrum = std::get<0>(at::linalg_eigh(before, "L"));
+  const at::Tensor expected = spectrum / (spectrum + epsilon);
+  EXPECT_TRUE(at::allclose(std::get<0>(at::linalg_eigh(after, "L")), expected, 1e-4, 1e-5));
+  EXPECT_LT(input.flatten(1).mean(0).abs().max().item<double>(), 1e-5);
+}
+
+TEST(Zca, IsSymmetricAndUndoneByItsInverse) {
+  const at::Tensor images = correlated();
+  const Preprocessing fitted = fit_zca(images, 0.1);
+  EXPECT_TRUE(at::allclose(fitted.zca_matrix(), fitted.zca_matrix().t(), 1e-5, 1e-6));
+  const at::Tensor pixels = fitted.invert(fitted.apply(images, at::kCPU));
+  EXPECT_TRUE(at::allclose(pixels, images.to(at::kFloat) / 255, 1e-5, 1e-5));
+}
+
+TEST(Zca, FitsFewerImagesThanPixels) {
+  const Preprocessing fitted = fit_zca(correlated().narrow(0, 0, 5), 1e-3);
+  EXPECT_TRUE(fitted.zca_matrix().isfinite().all().item<bool>());
+  tests::expect_error<DataError>([] { fit_zca(correlated().narrow(0, 0, 1), 0.1); },
+                                 {"ZCA", "1 training", "at least 2"});
+}
+
+TEST(Zca, IsTheSameForAnyNumberOfRowsAtATime) {
+  // More rows than one chunk holds.
+  const at::Tensor images = correlated().repeat({8, 1, 1, 1});
+  const at::Tensor rows = images.flatten(1).to(at::kDouble) / 255;
+  const auto [spectrum, basis] = at::linalg_eigh(covariance(rows), "L");
+  const at::Tensor whole = at::mm(basis * (spectrum + 0.1).pow(-0.5), basis.t()).to(at::kFloat);
+  EXPECT_TRUE(at::allclose(fit_zca(images, 0.1).zca_matrix(), whole, 1e-5, 1e-6));
+}
+
+/// A cache with one fitted file in it.
+class ZcaCache : public ::testing::Test {
+ protected:
+  Preprocessing fetch(const std::string& key = "k") {
+    return cached_zca(images_, 0.1, key, folder_.path(), notes_);
+  }
+  std::filesystem::path file() const { return folder_ / "zca-k.safetensors"; }
+
+  tests::TempFolder folder_;
+  at::Tensor images_ = correlated();
+  std::vector<std::string> notes_;
+  Preprocessing fitted_ = fit_zca(images_, 0.1);
+};
+
+TEST_F(ZcaCache, WritesOnceAndReadsAfterwards) {
+  EXPECT_TRUE(same(fetch(), fitted_));
+  ASSERT_TRUE(std::filesystem::exists(file()));
+  // Other images under the same key: what comes back was read, not fitted.
+  images_ = at::zeros_like(images_);
+  EXPECT_TRUE(same(fetch(), fitted_));
+  EXPECT_FALSE(same(fetch("other"), fitted_));
+  EXPECT_TRUE(notes_.empty());
+}
+
+TEST_F(ZcaCache, MakesADamagedFileAnew) {
+  fetch();
+  const std::string whole = tests::read_text(file());
+  std::string flipped = whole;
+  flipped.back() ^= 1;
+  for (const std::string& damaged : {whole.substr(0, whole.size() / 2), std::string(), flipped}) {
+    tests::write_text(file(), damaged);
+    EXPECT_TRUE(same(fetch(), fitted_));
+    EXPECT_EQ(tests::read_text(file()), whole);
+  }
+}
+
+TEST_F(ZcaCache, MakesAFileOfAnotherKeyOrSizeAnew) {
+  fetch("other");
+  std::filesystem::rename(folder_ / "zca-other.safetensors", file());
+  EXPECT_TRUE(same(fetch(), fitted_));
+  images_ = images_.narrow(2, 0, 2).contiguous();
+  EXPECT_EQ(fetch().zca_mean().numel(), 12);
+}
+
+TEST_F(ZcaCache, NotesThatItCannotWrite) {
+  tests::write_text(folder_ / "file", "in the way");
+  const Preprocessing got = cached_zca(images_, 0.1, "k", folder_ / "file", notes_);
+  EXPECT_TRUE(same(got, fitted_));
+  ASSERT_EQ(notes_.size(), 1u);
+  EXPECT_NE(notes_[0].find("not cached"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace retort::data
