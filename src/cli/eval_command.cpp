@@ -91,9 +91,10 @@ int run_eval(const Environment& environment, const Arguments& arguments) {
   if (is_run && !std::filesystem::exists(file))
     throw DataError(Report{"reading '" + target + "'", "the folder holds no distilled.safetensors",
                            "a finished run", "finish the run with the command that started it"});
-  const synthetic::Bundle bundle = synthetic::load_bundle(file);
+  synthetic::Bundle bundle = synthetic::load_bundle(file);
   const data::Dataset data =
       data::open_dataset(data_options, is_run ? folder / "cache" : std::filesystem::path());
+  synthetic::fill_preprocessing(bundle, data);
   const eval::Evaluation evaluation =
       eval::evaluate(bundle, data, options, device, environment.progress(), environment.stop);
   if (environment.stop && environment.stop->requested()) {

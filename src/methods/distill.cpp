@@ -56,7 +56,8 @@ at::Tensor rows_as_input(const Run& run, const std::vector<int64_t>& rows) {
 
 at::Tensor images_of_bundle(const Run& run) {
   const std::string& path = run.input.options.init_from;
-  const synthetic::Bundle bundle = synthetic::load_bundle(path);
+  synthetic::Bundle bundle = synthetic::load_bundle(path);
+  synthetic::fill_preprocessing(bundle, run.input.data);
   const std::string doing = "starting from '" + path + "'";
   if (bundle.counts() != run.geometry.counts ||
       bundle.images.sizes().slice(1) !=
