@@ -5,10 +5,11 @@ set -euo pipefail
 build=${1:?usage: scripts/fuzz.sh BUILD [SECONDS]}
 seconds=${2:-60}
 shopt -s nullglob
-targets=("$build"/tests/fuzz/*_fuzz)
+targets=("$build"/tests/fuzz/fuzz_*)
 [[ ${#targets[@]} -gt 0 ]] || { echo "fuzz.sh: no targets in $build/tests/fuzz: build the fuzz preset first" >&2; exit 1; }
 for target in "${targets[@]}"; do
-  name=$(basename "$target" _fuzz)
+  name=$(basename "$target")
+  name=${name#fuzz_}
   found=$build/found/$name
   mkdir -p "$found"
   corpus=tests/fuzz/corpus/$name
