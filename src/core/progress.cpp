@@ -19,7 +19,7 @@ Progress::Progress(ProgressStyle style, std::string label, int64_t total, int64_
       drawn_(begin_) {}
 
 Progress::~Progress() {
-  if (!style_.out || !any_) return;
+  if (!style_.out || done_ == start_) return;
   if (shown_ != done_) draw(std::chrono::steady_clock::now());
   if (style_.terminal) *style_.out << "\n" << std::flush;
 }
