@@ -10,6 +10,7 @@
 
 #include "cli/arguments.h"
 #include "cli/command.h"
+#include "retort/core/device.h"
 #include "retort/core/error.h"
 #include "retort/core/records.h"
 #include "retort/core/registry.h"
@@ -126,6 +127,7 @@ const std::vector<Command>& command_table() {
 
 int run_program(int argc, char** argv) {
   install_handlers();
+  keep_freed_memory();
   const Environment environment{std::cout, std::cerr, isatty(STDERR_FILENO) == 1, terminal_width(),
                                 &stop_flag()};
   const int code = guarded(environment, Arguments(argv + 1, argv + argc));

@@ -3,12 +3,14 @@
 #include <ATen/Parallel.h>
 #include <dlfcn.h>
 #include <fmt/format.h>
+#include <malloc.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <torch/cuda.h>
 
 #include <algorithm>
 #include <charconv>
+#include <climits>
 #include <fstream>
 #include <thread>
 
@@ -78,6 +80,14 @@ int use_threads(int64_t threads) {
   at::set_num_threads(count);
   set_blas_threads(count);
   return count;
+}
+
+void keep_freed_memory() {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_MAX, 0);  // large blocks from the heap too, not mapped anew each time
+  mallopt(M_TRIM_THRESHOLD, INT_MAX);
+  mallopt(M_TOP_PAD, 64 << 20);
+#endif
 }
 
 int64_t peak_memory_bytes() {

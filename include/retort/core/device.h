@@ -18,6 +18,10 @@ int available_threads();
 /// Debian's libtorch would start with one.
 int use_threads(int64_t threads);
 
+/// Keeps freed memory in the process (glibc): libtorch frees and asks for the same large tensors in
+/// every step, and fresh pages from the kernel cost a third of a step. For programs, not libraries.
+void keep_freed_memory();
+
 /// Largest resident memory of this process so far, in bytes.
 int64_t peak_memory_bytes();
 
