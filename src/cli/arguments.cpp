@@ -19,6 +19,8 @@ std::string help_of(const Option& option) {
   std::string text = option.help;
   if (!option.limits.choices.empty()) text += " (" + option.accepted() + ")";
   const std::string value = option.text();
+  if (option.type_name() == "yes|no" && value == "true")
+    text += " [yes; " + option.flag() + "=no turns it off]";
   if (!value.empty() && option.type_name() != "yes|no") text += " [" + value + "]";
   return text;
 }

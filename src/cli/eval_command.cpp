@@ -27,7 +27,8 @@ Json to_json(const eval::Evaluation& evaluation) {
                        {"accuracies", result.accuracies},
                        {"mean", result.mean()},
                        {"deviation", result.deviation()},
-                       {"seconds", result.seconds}});
+                       {"seconds", result.seconds},
+                       {"epochs", result.epochs}});
   return {{"kind", "evaluation"},
           {"protocol", evaluation.protocol},
           {"part", evaluation.part},
