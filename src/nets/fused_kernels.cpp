@@ -3,7 +3,6 @@
 // depend on the processor's instruction set alone, not on threads.
 #include "nets/fused_kernels.h"
 
-#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -97,12 +96,18 @@ RETORT_CLONES void moments(const FusedShape& s, const float* __restrict z, float
   }
 }
 
-// y = scale z + offset is the normalised value.
+// Numbers of every channel: the normalised value is y = scale (z - mean) + shift. It is written in
+// the same way everywhere, so that forward and backward agree where ReLU bends.
+struct Folded {
+  const float *scale, *mean, *shift;
+};
+
 template <bool kRelu, bool kPool>
-RETORT_INLINE void normalise(const FusedShape& s, const float* __restrict z,
-                             const float* __restrict scale, const float* __restrict offset,
+RETORT_INLINE void normalise(const FusedShape& s, const float* __restrict z, Folded folded,
                              float* __restrict out) {
-  const int64_t channels = s.channels;
+  const float* __restrict scale = folded.scale;
+  const float* __restrict mean = folded.mean;
+  const float* __restrict shift = folded.shift;
   const Cells cells = cells_of(s, kPool);
   for (int64_t row = 0; row < cells.rows; ++row) {
     for (int64_t column = 0; column < cells.columns; ++column) {
@@ -111,30 +116,36 @@ RETORT_INLINE void normalise(const FusedShape& s, const float* __restrict z,
       const float* __restrict z2 = z0 + cells.down;
       const float* __restrict z3 = z2 + cells.across;
       RETORT_INDEPENDENT
-      for (int64_t c = 0; c < channels; ++c) {
-        const float a = scale[c], b = offset[c];
-        float y0 = a * z0[c] + b;
+      for (int64_t c = 0; c < s.channels; ++c) {
+        const float a = scale[c], m = mean[c], b = shift[c];
+        float y0 = a * (z0[c] - m) + b;
         if (kRelu) y0 = y0 > 0 ? y0 : 0;
         if (kPool) {
-          float y1 = a * z1[c] + b, y2 = a * z2[c] + b, y3 = a * z3[c] + b;
+          float y1 = a * (z1[c] - m) + b, y2 = a * (z2[c] - m) + b, y3 = a * (z3[c] - m) + b;
           if (kRelu) y1 = y1 > 0 ? y1 : 0, y2 = y2 > 0 ? y2 : 0, y3 = y3 > 0 ? y3 : 0;
           y0 = 0.25f * ((y0 + y1) + (y2 + y3));
         }
         out[c] = y0;
       }
-      out += channels;
+      out += s.channels;
     }
   }
 }
 
 // Per channel, the sums over positions of dy and of dy (z - mean); dy is dl/dy.
+struct Sums {
+  float *row, *row_product;  // of one row of cells
+  double *all, *all_product;
+};
+
 template <bool kRelu, bool kPool>
 RETORT_INLINE void cotangent_sums(const FusedShape& s, const float* __restrict z,
-                                  const float* __restrict dout, const float* __restrict scale,
-                                  const float* __restrict offset, const float* __restrict mean,
-                                  float* __restrict sum, float* __restrict product,
-                                  double* __restrict total_sum, double* __restrict total_product) {
-  const int64_t channels = s.channels;
+                                  const float* __restrict dout, Folded folded, Sums sums) {
+  const float* __restrict scale = folded.scale;
+  const float* __restrict mean = folded.mean;
+  const float* __restrict shift = folded.shift;
+  float* __restrict sum = sums.row;
+  float* __restrict product = sums.row_product;
   const Cells cells = cells_of(s, kPool);
   for (int64_t row = 0; row < cells.rows; ++row) {
     for (int64_t column = 0; column < cells.columns; ++column) {
@@ -143,37 +154,39 @@ RETORT_INLINE void cotangent_sums(const FusedShape& s, const float* __restrict z
       const float* __restrict z2 = z0 + cells.down;
       const float* __restrict z3 = z2 + cells.across;
       RETORT_INDEPENDENT
-      for (int64_t c = 0; c < channels; ++c) {
-        const float a = scale[c], b = offset[c], m = mean[c];
+      for (int64_t c = 0; c < s.channels; ++c) {
+        const float a = scale[c], m = mean[c], b = shift[c];
         const float dy = kPool ? 0.25f * dout[c] : dout[c];
-        const float d0 = !kRelu || a * z0[c] + b > 0 ? dy : 0;
+        const float x0 = z0[c] - m;
+        const float d0 = !kRelu || a * x0 + b > 0 ? dy : 0;
         if (kPool) {
-          const float d1 = !kRelu || a * z1[c] + b > 0 ? dy : 0;
-          const float d2 = !kRelu || a * z2[c] + b > 0 ? dy : 0;
-          const float d3 = !kRelu || a * z3[c] + b > 0 ? dy : 0;
+          const float x1 = z1[c] - m, x2 = z2[c] - m, x3 = z3[c] - m;
+          const float d1 = !kRelu || a * x1 + b > 0 ? dy : 0;
+          const float d2 = !kRelu || a * x2 + b > 0 ? dy : 0;
+          const float d3 = !kRelu || a * x3 + b > 0 ? dy : 0;
           sum[c] += (d0 + d1) + (d2 + d3);
-          product[c] +=
-              (d0 * (z0[c] - m) + d1 * (z1[c] - m)) + (d2 * (z2[c] - m) + d3 * (z3[c] - m));
+          product[c] += (d0 * x0 + d1 * x1) + (d2 * x2 + d3 * x3);
         } else {
           sum[c] += d0;
-          product[c] += d0 * (z0[c] - m);
+          product[c] += d0 * x0;
         }
       }
-      dout += channels;
+      dout += s.channels;
     }
-    add_and_clear(channels, sum, total_sum);
-    add_and_clear(channels, product, total_product);
+    add_and_clear(s.channels, sum, sums.all);
+    add_and_clear(s.channels, product, sums.all_product);
   }
 }
 
 // dz = scale dy - slope (z - mean) - level.
 template <bool kRelu, bool kPool>
 RETORT_INLINE void pull_back(const FusedShape& s, const float* __restrict z,
-                             const float* __restrict dout, const float* __restrict scale,
-                             const float* __restrict offset, const float* __restrict mean,
+                             const float* __restrict dout, Folded folded,
                              const float* __restrict slope, const float* __restrict level,
                              float* __restrict dz) {
-  const int64_t channels = s.channels;
+  const float* __restrict scale = folded.scale;
+  const float* __restrict mean = folded.mean;
+  const float* __restrict shift = folded.shift;
   const Cells cells = cells_of(s, kPool);
   for (int64_t row = 0; row < cells.rows; ++row) {
     for (int64_t column = 0; column < cells.columns; ++column) {
@@ -183,54 +196,50 @@ RETORT_INLINE void pull_back(const FusedShape& s, const float* __restrict z,
       float* __restrict o0 = dz + start, * __restrict o1 = o0 + cells.across;
       float* __restrict o2 = o0 + cells.down, * __restrict o3 = o2 + cells.across;
       RETORT_INDEPENDENT
-      for (int64_t c = 0; c < channels; ++c) {
-        const float a = scale[c], b = offset[c], m = mean[c], k = slope[c], l = level[c];
+      for (int64_t c = 0; c < s.channels; ++c) {
+        const float a = scale[c], m = mean[c], b = shift[c], k = slope[c], l = level[c];
         const float dy = a * (kPool ? 0.25f * dout[c] : dout[c]);
-        o0[c] = (!kRelu || a * z0[c] + b > 0 ? dy : 0) - k * (z0[c] - m) - l;
+        const float x0 = z0[c] - m;
+        const float y0 = (!kRelu || a * x0 + b > 0 ? dy : 0) - k * x0 - l;
         if (kPool) {
-          o1[c] = (!kRelu || a * z1[c] + b > 0 ? dy : 0) - k * (z1[c] - m) - l;
-          o2[c] = (!kRelu || a * z2[c] + b > 0 ? dy : 0) - k * (z2[c] - m) - l;
-          o3[c] = (!kRelu || a * z3[c] + b > 0 ? dy : 0) - k * (z3[c] - m) - l;
+          const float x1 = z1[c] - m, x2 = z2[c] - m, x3 = z3[c] - m;
+          o1[c] = (!kRelu || a * x1 + b > 0 ? dy : 0) - k * x1 - l;
+          o2[c] = (!kRelu || a * x2 + b > 0 ? dy : 0) - k * x2 - l;
+          o3[c] = (!kRelu || a * x3 + b > 0 ? dy : 0) - k * x3 - l;
         }
+        o0[c] = y0;
       }
-      dout += channels;
+      dout += s.channels;
     }
   }
 }
 
-using Normalise = decltype(&normalise<true, true>);
-using Sums = decltype(&cotangent_sums<true, true>);
-using PullBack = decltype(&pull_back<true, true>);
+struct Sweeps {
+  decltype(&normalise<true, true>) normalise;
+  decltype(&cotangent_sums<true, true>) sums;
+  decltype(&pull_back<true, true>) pull_back;
+};
 
-// Cloned functions are no templates: each case is spelled out.
-#define RETORT_CASE(tag, relu, pool)                                                             \
-  RETORT_CLONES void normalise_##tag(const FusedShape& s, const float* z, const float* scale,    \
-                                     const float* offset, float* out) {                          \
-    normalise<relu, pool>(s, z, scale, offset, out);                                             \
-  }                                                                                              \
-  RETORT_CLONES void sums_##tag(const FusedShape& s, const float* z, const float* dout,          \
-                                const float* scale, const float* offset, const float* mean,      \
-                                float* sum, float* product, double* total_sum,                   \
-                                double* total_product) {                                         \
-    cotangent_sums<relu, pool>(s, z, dout, scale, offset, mean, sum, product, total_sum,         \
-                               total_product);                                                   \
-  }                                                                                              \
-  RETORT_CLONES void pull_back_##tag(const FusedShape& s, const float* z, const float* dout,     \
-                                     const float* scale, const float* offset, const float* mean, \
-                                     const float* slope, const float* level, float* dz) {        \
-    pull_back<relu, pool>(s, z, dout, scale, offset, mean, slope, level, dz);                    \
+// Functions with clones cannot be templates: each case is spelled out.
+#define RETORT_CASE(tag, relu, pool)                                                         \
+  RETORT_CLONES void normalise_##tag(const FusedShape& s, const float* z, Folded folded,     \
+                                     float* out) {                                           \
+    normalise<relu, pool>(s, z, folded, out);                                                \
+  }                                                                                          \
+  RETORT_CLONES void sums_##tag(const FusedShape& s, const float* z, const float* dout,      \
+                                Folded folded, Sums sums) {                                  \
+    cotangent_sums<relu, pool>(s, z, dout, folded, sums);                                    \
+  }                                                                                          \
+  RETORT_CLONES void pull_back_##tag(const FusedShape& s, const float* z, const float* dout, \
+                                     Folded folded, const float* slope, const float* level,  \
+                                     float* dz) {                                            \
+    pull_back<relu, pool>(s, z, dout, folded, slope, level, dz);                             \
   }
 RETORT_CASE(relu_pool, true, true)
 RETORT_CASE(relu, true, false)
 RETORT_CASE(pool, false, true)
 RETORT_CASE(plain, false, false)
 #undef RETORT_CASE
-
-struct Sweeps {
-  Normalise normalise;
-  Sums sums;
-  PullBack pull_back;
-};
 
 Sweeps sweeps_of(const FusedShape& s) {
   if (s.relu && s.pool) return {normalise_relu_pool, sums_relu_pool, pull_back_relu_pool};
@@ -239,50 +248,42 @@ Sweeps sweeps_of(const FusedShape& s) {
   return {normalise_plain, sums_plain, pull_back_plain};
 }
 
-// Folds norm and affine map into y = scale z + offset.
-void fold(int64_t channels, const float* gain, const float* shift, const float* mean,
-          const float* rstd, float* scale, float* offset) {
-  for (int64_t c = 0; c < channels; ++c) {
-    scale[c] = gain[c] * rstd[c];
-    offset[c] = shift[c] - mean[c] * scale[c];
-  }
-}
-
 }  // namespace
 
 void fused_forward(const FusedShape& shape, const float* z, const float* gain, const float* shift,
                    float* out, float* mean, float* rstd) {
   const int64_t channels = shape.channels;
-  std::vector<float> floats(static_cast<size_t>(3 * channels));
+  std::vector<float> floats(static_cast<size_t>(4 * channels));
   std::vector<double> doubles(static_cast<size_t>(2 * channels));
   float *first = floats.data(), *sum = first + channels, *square = sum + channels;
+  float* scale = square + channels;
   moments(shape, z, first, sum, square, doubles.data(), doubles.data() + channels, mean, rstd);
-  float *scale = sum, *offset = square;  // their sums are in mean and rstd by now
-  fold(channels, gain, shift, mean, rstd, scale, offset);
-  sweeps_of(shape).normalise(shape, z, scale, offset, out);
+  for (int64_t c = 0; c < channels; ++c) scale[c] = gain[c] * rstd[c];
+  sweeps_of(shape).normalise(shape, z, {scale, mean, shift}, out);
 }
 
 void fused_backward(const FusedShape& shape, const float* z, const float* dout, const float* gain,
                     const float* shift, const float* mean, const float* rstd, float* dz,
                     float* dgain, float* dshift) {
   const int64_t channels = shape.channels;
-  std::vector<float> floats(static_cast<size_t>(6 * channels));
+  std::vector<float> floats(static_cast<size_t>(5 * channels));
   std::vector<double> doubles(static_cast<size_t>(2 * channels));
-  float *scale = floats.data(), *offset = scale + channels, *slope = offset + channels;
-  float *level = slope + channels, *sum = level + channels, *product = sum + channels;
-  double *total_sum = doubles.data(), *total_product = total_sum + channels;
-  fold(channels, gain, shift, mean, rstd, scale, offset);
+  float *scale = floats.data(), *slope = scale + channels, *level = slope + channels;
+  float *row = level + channels, *row_product = row + channels;
+  double *all = doubles.data(), *all_product = all + channels;
+  for (int64_t c = 0; c < channels; ++c) scale[c] = gain[c] * rstd[c];
+  const Folded folded{scale, mean, shift};
   const Sweeps sweeps = sweeps_of(shape);
-  sweeps.sums(shape, z, dout, scale, offset, mean, sum, product, total_sum, total_product);
+  sweeps.sums(shape, z, dout, folded, {row, row_product, all, all_product});
   const double count = static_cast<double>(shape.height * shape.width);
   for (int64_t c = 0; c < channels; ++c) {
-    const double r = static_cast<double>(rstd[c]), s = static_cast<double>(scale[c]);
-    dgain[c] = static_cast<float>(r * total_product[c]);
-    dshift[c] = static_cast<float>(total_sum[c]);
-    slope[c] = static_cast<float>(s * r * r * total_product[c] / count);
-    level[c] = static_cast<float>(s * total_sum[c] / count);
+    const double r = static_cast<double>(rstd[c]), a = static_cast<double>(scale[c]);
+    dgain[c] = static_cast<float>(r * all_product[c]);
+    dshift[c] = static_cast<float>(all[c]);
+    slope[c] = static_cast<float>(a * r * r * all_product[c] / count);
+    level[c] = static_cast<float>(a * all[c] / count);
   }
-  sweeps.pull_back(shape, z, dout, scale, offset, mean, slope, level, dz);
+  sweeps.pull_back(shape, z, dout, folded, slope, level, dz);
 }
 
 }  // namespace retort::nets

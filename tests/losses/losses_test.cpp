@@ -57,7 +57,7 @@ TEST(Losses, MeanIsOverAllRowsWithTheirWeights) {
   Targets targets{at::tensor({1, 1}, at::kLong)};
   targets.weights = at::tensor({2.0, 0.0});
   expect_values(mean_loss(logits(), targets), {-std::log(0.75)});
-  targets.weights = {};
+  targets.weights = at::Tensor();
   expect_values(mean_loss(logits(), targets), {(-std::log(0.75) - std::log(1.0 / 3)) / 2});
 }
 

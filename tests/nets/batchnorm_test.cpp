@@ -73,7 +73,7 @@ TEST(BatchNorm, NetworksSayThatRowsAreCoupled) {
 
 TEST(BatchNorm, NeedsItsStateUnlessOnBatchStatistics) {
   Toy toy("convnet-w5-d2-bn", 6);
-  toy.call.state = {};
+  toy.call.state = at::Tensor();
   EXPECT_EQ(toy.net->gradient(toy.call, toy.hard).theta.numel(), toy.call.theta.numel());
   toy.call.norm = NormMode::kFrozen;
   EXPECT_THROW(toy.net->gradient(toy.call, toy.hard), c10::Error);

@@ -1,6 +1,7 @@
 // The fused block against libtorch's separate operations, in float and in double.
 #include "nets/fused_block.h"
 
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
