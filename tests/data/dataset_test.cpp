@@ -187,7 +187,7 @@ TEST(DataOptions, DeclareTheirBounds) {
   OptionSet set;
   options.declare(set);
   Problems problems;
-  set.set("--normalisation", "zcca", "--normalisation", problems);
+  set.set("normalisation", "zcca", "--normalisation", problems);
   set.set("test_fraction", "1.5", "--test-fraction", problems);
   set.set("classes", "cat,dog", "--classes", problems);
   ASSERT_EQ(problems.all().size(), 2u);
