@@ -69,7 +69,7 @@ std::vector<Json> comparable(const std::filesystem::path& path) {
 TEST(Kill, AtRandomMomentsEndsInTheSameBytes) {
   TempFolder folder;
   write_data(folder / "data");
-  const int iterations = 1500;
+  const int iterations = 300;
   const auto begin = std::chrono::steady_clock::now();
   ASSERT_EQ(tests::wait_for(tests::start(command(folder, "straight", iterations))), 0);
   const double whole =
