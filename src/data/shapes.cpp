@@ -108,8 +108,13 @@ struct Pose {
   double x, y, cosine, sine, size, reach;
 };
 
-/// Rotated by twice the angle of tangent t.
-Pose make_pose(double x, double y, double t, double size) {
+/// A centre within `spread`, a rotation by twice the angle of a tangent within `turn`, and a size.
+/// The draws are statements of their own: compilers evaluate arguments in different orders.
+Pose draw_pose(double spread, double turn, double low, double high, Stream& stream) {
+  const double x = stream.uniform(-spread, spread);
+  const double y = stream.uniform(-spread, spread);
+  const double t = stream.uniform(-turn, turn);
+  const double size = stream.uniform(low, high);
   const double scale = 1 / (1 + t * t);
   return {x, y, (1 - t * t) * scale, 2 * t * scale, size, 1.2};
 }
@@ -208,22 +213,20 @@ void draw(int shape, Stream stream, uint8_t* bytes) {
   canvas.fill(make_colour(ground, v.tint, stream), v.texture, stream);
   for (int64_t n = stream.below(v.distractors + 1); n > 0; --n) {
     const int other = static_cast<int>(stream.below(kClasses));
-    const Pose pose = make_pose(stream.uniform(-1, 1), stream.uniform(-1, 1), stream.uniform(-1, 1),
-                                stream.uniform(0.15, 0.35));
-    canvas.paint(pose, make_colour(stream.uniform(0.1, 0.9), v.tint, stream), v.texture, stream,
+    const Pose pose = draw_pose(1, 1, 0.15, 0.35, stream);
+    const Colour colour = make_colour(stream.uniform(0.1, 0.9), v.tint, stream);
+    canvas.paint(pose, colour, v.texture, stream,
                  [other](double x, double y) { return covers(other, x, y); });
   }
-  const Pose pose =
-      make_pose(stream.uniform(-v.shift, v.shift), stream.uniform(-v.shift, v.shift),
-                stream.uniform(-v.turn, v.turn), stream.uniform(v.size_low, v.size_high));
+  const Pose pose = draw_pose(v.shift, v.turn, v.size_low, v.size_high, stream);
   const double light = ground + v.contrast * stream.uniform(0.6, 1.4);
   canvas.paint(pose, make_colour(light, v.tint, stream), v.texture, stream,
                [shape](double x, double y) { return covers(shape, x, y); });
   for (int64_t n = stream.below(v.covers + 1); n > 0; --n) {
-    Pose bar = make_pose(stream.uniform(-0.9, 0.9), stream.uniform(-0.9, 0.9),
-                         stream.uniform(-1, 1), stream.uniform(0.1, 0.25));
+    Pose bar = draw_pose(0.9, 1, 0.1, 0.25, stream);
     bar.reach = 3.2;
-    canvas.paint(bar, make_colour(stream.uniform(0.1, 0.9), v.tint, stream), v.texture, stream,
+    const Colour colour = make_colour(stream.uniform(0.1, 0.9), v.tint, stream);
+    canvas.paint(bar, colour, v.texture, stream,
                  [](double x, double y) { return std::abs(x) < 1 && std::abs(y) < 3; });
   }
   canvas.develop(v.noise, stream, bytes);

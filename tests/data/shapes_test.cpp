@@ -29,7 +29,7 @@ TEST(Shapes, AreTheSameBytesEveryTime) {
   EXPECT_EQ(set.test.pixels, again.test.pixels);
 #if defined(__x86_64__)  // where products and sums are not contracted
   const std::vector<uint8_t>& bytes = set.train.pixels;
-  EXPECT_EQ(hex(hash_bytes(bytes.data(), bytes.size())), "3a2020482799b290");
+  EXPECT_EQ(hex(hash_bytes(bytes.data(), bytes.size())), "7ef6f660f8d8c13d");
 #endif
 }
 
