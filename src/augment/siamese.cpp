@@ -53,8 +53,8 @@ void draw_crop(Draft& draft, Stream& stream) {
 std::pair<float, float> draw_extent(double side, Stream& stream) {
   const int64_t length = static_cast<int64_t>(std::floor(0.5 * side + 0.5));
   const int64_t centre = stream.below(static_cast<int64_t>(side) + (length % 2 == 0 ? 1 : 0));
-  const float first = static_cast<float>(centre - length / 2);
-  return {first, first + static_cast<float>(length)};
+  const int64_t first = centre - length / 2;
+  return {static_cast<float>(first), static_cast<float>(first + length)};
 }
 
 void draw_cutout(Draft& draft, Stream& stream) {

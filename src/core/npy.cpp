@@ -108,7 +108,7 @@ class HeaderParser {
 Header read_header(std::string_view bytes, const std::string& path) {
   if (bytes.size() < 10 || bytes.substr(0, kMagic.size()) != kMagic)
     throw DataError::damaged(path, "it does not start as a .npy array", "a .npy array");
-  const int version = bytes[6];
+  const int version = static_cast<unsigned char>(bytes[6]);
   if (version < 1 || version > 3)
     throw DataError::damaged(path, ".npy version " + std::to_string(version), "versions 1 to 3");
   const size_t width = version == 1 ? 2 : 4;
