@@ -122,27 +122,27 @@ RawDataset read_raw(const DataOptions& options) {
 
 }  // namespace
 
-void DataOptions::declare(OptionSet& set) {
-  set.group("Data");
-  set.add("data", data, "a data set's folder or .npz file, or shapes, the built-in set");
-  set.add("resolution", resolution, "side to resize and centre-crop to; 0: as the images are",
-          {.min = 0, .max = 1024});
-  set.add("greyscale", greyscale, "one channel instead of three");
-  set.add("classes", classes,
-          "the classes to keep: names, indices, wnids, or one named list such as imagenette");
-  set.add("label_set", label_set, "CIFAR-100: its 100 fine or its 20 coarse classes",
-          {.choices = {"fine", "coarse"}});
-  set.add("normalisation", normalisation,
-          "auto: published mean and deviation, else computed; zca: whitened",
-          {.choices = {"auto", "computed", "none", "zca"}});
-  set.add("zca_epsilon", zca_epsilon, "added to the eigenvalues before whitening",
-          {.min = 1e-12, .max = 1e6});
-  set.add("validation_fraction", validation_fraction,
-          "part of every training class kept aside to choose by", {.min = 0, .max = 0.9});
-  set.add("test_fraction", test_fraction,
-          "part of every class split off as test where the source has none",
-          {.min = 0, .max = 0.9});
-  set.add("split_seed", split_seed, "seed of these splits", {.min = 0});
+void DataOptions::declare(OptionSet& options) {
+  options.group("Data");
+  options.add("data", data, "a data set's folder or .npz file, or shapes, the built-in set");
+  options.add("resolution", resolution, "side to resize and centre-crop to; 0: as the images are",
+              {.min = 0, .max = 1024});
+  options.add("greyscale", greyscale, "one channel instead of three");
+  options.add("classes", classes,
+              "the classes to keep: names, indices, wnids, or one named list such as imagenette");
+  options.add("label_set", label_set, "CIFAR-100: its 100 fine or its 20 coarse classes",
+              {.choices = {"fine", "coarse"}});
+  options.add("normalisation", normalisation,
+              "auto: published mean and deviation, else computed; zca: whitened",
+              {.choices = {"auto", "computed", "none", "zca"}});
+  options.add("zca_epsilon", zca_epsilon, "added to the eigenvalues before whitening",
+              {.min = 1e-12, .max = 1e6});
+  options.add("validation_fraction", validation_fraction,
+              "part of every training class kept aside to choose by", {.min = 0, .max = 0.9});
+  options.add("test_fraction", test_fraction,
+              "part of every class split off as test where the source has none",
+              {.min = 0, .max = 0.9});
+  options.add("split_seed", split_seed, "seed of these splits", {.min = 0});
 }
 
 Dataset open_dataset(const DataOptions& options, const std::filesystem::path& cache) {

@@ -27,24 +27,26 @@ const std::vector<Protocol>& protocols() {
   return table;
 }
 
-void EvalOptions::declare(OptionSet& set) {
-  set.group("Evaluation");
-  set.add("networks", networks, "networks to train, such as convnet,resnet18; empty: the bundle's");
-  set.add("students", students, "freshly initialised networks to train for every figure",
-          {.min = 1, .max = 1000});
-  set.add("protocol", protocol, "how students are trained; empty: as the bundle was made for",
-          {.choices = names_of<Protocol>(protocols())});
-  set.add("evaluation_epochs", evaluation_epochs, "epochs of a student; 0: the protocol's",
-          {.min = 0, .max = 1e6});
-  set.add("random_baseline", random_baseline,
-          "train on random real images of the same number as well");
-  set.add("whole_set", whole_set, "train on all real training images as well (slow)");
-  set.add("whole_set_epochs", whole_set_epochs, "epochs of a student of the whole set",
-          {.min = 1, .max = 1e6});
-  set.add("part", part, "what students are tested on: test, or validation for choosing settings",
-          {.choices = {"test", "validation"}});
-  set.add("seed", seed, "seed of initial parameters, orders, augmentation and random subsets",
-          {.min = 0});
+void EvalOptions::declare(OptionSet& options) {
+  options.group("Evaluation");
+  options.add("networks", networks,
+              "networks to train, such as convnet,resnet18; empty: the bundle's");
+  options.add("students", students, "freshly initialised networks to train for every figure",
+              {.min = 1, .max = 1000});
+  options.add("protocol", protocol, "how students are trained; empty: as the bundle was made for",
+              {.choices = names_of<Protocol>(protocols())});
+  options.add("evaluation_epochs", evaluation_epochs, "epochs of a student; 0: the protocol's",
+              {.min = 0, .max = 1e6});
+  options.add("random_baseline", random_baseline,
+              "train on random real images of the same number as well");
+  options.add("whole_set", whole_set, "train on all real training images as well (slow)");
+  options.add("whole_set_epochs", whole_set_epochs, "epochs of a student of the whole set",
+              {.min = 1, .max = 1e6});
+  options.add("part", part,
+              "what students are tested on: test, or validation for choosing settings",
+              {.choices = {"test", "validation"}});
+  options.add("seed", seed, "seed of initial parameters, orders, augmentation and random subsets",
+              {.min = 0});
 }
 
 }  // namespace retort::eval
