@@ -15,5 +15,5 @@ for target in "${targets[@]}"; do
   corpus=tests/fuzz/corpus/$name
   echo "== $name, $seconds s"
   "$target" -max_total_time="$seconds" -max_len=65536 -rss_limit_mb=2048 -timeout=20 -print_final_stats=1 \
-    -verbosity=0 -artifact_prefix="$found/crash-" "$found" $([[ -d $corpus ]] && echo "$corpus")
+    -verbosity=0 -print_funcs=0 -artifact_prefix="$found/crash-" "$found" $([[ -d $corpus ]] && echo "$corpus")
 done
