@@ -159,8 +159,10 @@ std::vector<Taps> triangle_taps(int64_t in, int64_t out) {
   std::vector<Taps> taps(out);
   for (int64_t i = 0; i < out; ++i) {
     const double centre = (static_cast<double>(i) + 0.5) * scale;
-    const auto first = std::max<int64_t>(0, static_cast<int64_t>(centre - support + 0.5));
-    const auto last = std::min<int64_t>(in, static_cast<int64_t>(centre + support + 0.5));
+    const auto first =
+        std::max<int64_t>(0, static_cast<int64_t>(std::floor(centre - support + 0.5)));
+    const auto last =
+        std::min<int64_t>(in, static_cast<int64_t>(std::floor(centre + support + 0.5)));
     std::vector<double> weights;
     double sum = 0;
     for (int64_t x = first; x < last; ++x) {
