@@ -10,11 +10,38 @@
 namespace retort {
 namespace {
 
+/// As a sentence, where it is not a question.
+std::string closed(const std::string& text) {
+  return text.ends_with('?') ? text : text + ".";
+}
+
 std::string compose(const Report& report) {
   std::string text = report.doing.empty() ? report.found : report.doing + ": " + report.found + ".";
-  if (!report.accepted.empty()) text += "\n  accepted: " + report.accepted + ".";
-  if (!report.advice.empty()) text += "\n  what to do: " + report.advice + ".";
+  if (!report.accepted.empty()) text += "\n  accepted: " + closed(report.accepted);
+  if (!report.advice.empty()) text += "\n  what to do: " + closed(report.advice);
   return text;
+}
+
+/// What to do about a failed file operation, by its errno.
+std::string advice_for(int code) {
+  switch (code) {
+    case ENOSPC:
+    case EDQUOT:
+      return "free some disk space and start the same command again";
+    case EFBIG:
+      return "raise the limit on the size of files (ulimit -f) and start the same command again";
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return "choose a folder that you may write to";
+    case ENOENT:
+    case ENOTDIR:
+    case EEXIST:
+    case ENAMETOOLONG:
+      return "choose a path whose folders exist or can be made";
+    default:
+      return {};
+  }
 }
 
 std::string joined(const std::vector<std::string>& words) {
@@ -59,8 +86,8 @@ DataError DataError::wrong_size(const std::string& path, long long have, long lo
 
 DataError DataError::damaged(const std::string& path, const std::string& found,
                              const std::string& accepted) {
-  return DataError(
-      Report{"reading '" + path + "'", found, accepted, "the file is damaged or of another kind"});
+  return DataError(Report{"reading '" + path + "'", found, accepted,
+                          "fetch the file or make it again: it is damaged or of another kind"});
 }
 
 ResourceError ResourceError::absent(const std::string& doing, const std::string& library,
@@ -71,12 +98,7 @@ ResourceError ResourceError::absent(const std::string& doing, const std::string&
 
 ResourceError ResourceError::io(const std::string& doing) {
   const int code = errno;
-  std::string advice;
-  if (code == ENOSPC || code == EDQUOT)
-    advice = "free some disk space and start the same command again";
-  if (code == EACCES || code == EPERM || code == EROFS)
-    advice = "choose a folder that you may write to";
-  return ResourceError(Report{doing, std::strerror(code), {}, advice});
+  return ResourceError(Report{doing, std::strerror(code), {}, advice_for(code)});
 }
 
 int edit_distance(std::string_view a, std::string_view b) {

@@ -40,10 +40,23 @@ int open_plain(const std::filesystem::path& path, uint64_t& size) {
     throw ResourceError::io("reading '" + path.string() + "'");
   if (!S_ISREG(about.st_mode)) {
     ::close(file);
-    throw DataError::damaged(path.string(), "it is not a plain file", "a file");
+    throw DataError(Report{"reading '" + path.string() + "'",
+                           S_ISDIR(about.st_mode) ? "it is a folder" : "it is not a plain file",
+                           "a file", "check the path"});
   }
   size = static_cast<uint64_t>(about.st_size);
   return file;
+}
+
+/// Renaming over a device, a pipe or a folder would replace or break it.
+void require_replaceable(const std::filesystem::path& path, const std::string& doing) {
+  std::error_code ignored;
+  const std::filesystem::file_status status = std::filesystem::status(path, ignored);
+  if (!std::filesystem::exists(status) || std::filesystem::is_regular_file(status)) return;
+  throw ResourceError(Report{
+      doing,
+      std::filesystem::is_directory(status) ? "it is a folder" : "it is there and not a plain file",
+      "a new name, or a plain file to replace", "choose another name"});
 }
 
 void sync_folder(const std::filesystem::path& folder) {
@@ -57,6 +70,7 @@ void sync_folder(const std::filesystem::path& folder) {
 void write_atomically(const std::filesystem::path& path,
                       const std::function<void(const Sink&)>& fill) {
   const std::string doing = "writing '" + path.string() + "'";
+  require_replaceable(path, doing);
   const std::filesystem::path folder = path.parent_path();
   std::error_code problem;
   if (!folder.empty()) std::filesystem::create_directories(folder, problem);

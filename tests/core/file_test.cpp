@@ -37,7 +37,7 @@ TEST(WriteAtomically, SaysThatTheDiskIsFull) {
 TEST(ReadFile, NamesAMissingFileAndRefusesFolders) {
   TempFolder folder;
   expect_error<DataError>([&] { read_file(folder / "none"); }, {"none", "not there"});
-  expect_error<DataError>([&] { read_file(folder.path()); }, {"not a plain file"});
+  expect_error<DataError>([&] { read_file(folder.path()); }, {"it is a folder"});
   write_atomically(folder / "a", "12345");
   expect_error<DataError>([&] { read_file(folder / "a", 4); }, {"5 bytes", "at most 4"});
 }
