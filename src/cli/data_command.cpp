@@ -176,7 +176,7 @@ int run_data(const Environment& environment, const Arguments& arguments) {
                                             picture.channels));
   }
   if (json) {
-    environment.out << to_json(data).dump(2) << "\n";
+    environment.out << json_text(to_json(data), 2) << "\n";
   } else {
     print_found(environment, data);
     if (!grid.empty()) environment.out << "pictures: " << grid << "\n";

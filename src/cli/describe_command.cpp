@@ -137,7 +137,7 @@ int run_describe(const Environment& environment, const Arguments& arguments) {
   std::string whole = text.str();
   while (whole.ends_with("\n\n")) whole.pop_back();
   if (json) {
-    environment.out << Json{{"name", name}, {"text", whole}}.dump(2) << "\n";
+    environment.out << json_text(Json{{"name", name}, {"text", whole}}, 2) << "\n";
   } else {
     environment.out << whole;
   }

@@ -37,10 +37,10 @@ int run_import(const Environment& environment, const Arguments& arguments) {
       synthetic::import_bundle(file, {data.class_names, data.preprocessing, data.name}, which);
   synthetic::save_bundle(out, bundle);
   if (json) {
-    environment.out << Json{{"out", out},
-                            {"images", bundle.images.size(0)},
-                            {"classes", bundle.classes()}}
-                           .dump(2)
+    environment.out << json_text(Json{{"out", out},
+                                      {"images", bundle.images.size(0)},
+                                      {"classes", bundle.classes()}},
+                                 2)
                     << "\n";
   } else {
     environment.out << fmt::format("{} images of {} classes to {}\n", bundle.images.size(0),

@@ -81,7 +81,7 @@ int run_list(const Environment& environment, const Arguments& arguments) {
       if (!json) environment.out << fmt::format("  {:<18}{}\n", name, summary);
     }
   }
-  if (json) environment.out << document.dump(2) << "\n";
+  if (json) environment.out << json_text(document, 2) << "\n";
   return 0;
 }
 

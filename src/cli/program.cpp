@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <filesystem>
 #include <iostream>
 #include <new>
 
@@ -34,6 +35,7 @@ void install_handlers() {
   action.sa_flags = static_cast<int>(SA_RESETHAND);  // a second signal ends the program at once
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  std::signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes is a failed write like any other
 }
 
 int terminal_width() {
@@ -82,7 +84,7 @@ int report_failure(const Environment& environment, const Arguments& arguments,
                    const std::string& message, int code) {
   environment.err << "retort: " << message << "\n";
   if (std::find(arguments.begin(), arguments.end(), "--json") != arguments.end())
-    environment.out << Json{{"error", message}, {"exit_code", code}}.dump() << "\n";
+    environment.out << json_text(Json{{"error", message}, {"exit_code", code}}) << "\n";
   return code;
 }
 
@@ -97,6 +99,10 @@ int guarded(const Environment& environment, Arguments arguments) {
     return fail(error.what(), error.exit_code());
   } catch (const std::bad_alloc&) {
     return fail("out of memory.\n  what to do: lower --real-batch or --images-per-class", 4);
+  } catch (const std::filesystem::filesystem_error& error) {
+    return fail(fmt::format("reading '{}': {}.\n  what to do: check the path and its permissions",
+                            error.path1().string(), error.code().message()),
+                4);
   } catch (const c10::Error& error) {
     const std::string text = debug ? error.what() : error.what_without_backtrace();
     const bool memory = text.find("out of memory") != std::string::npos ||

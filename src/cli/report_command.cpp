@@ -18,7 +18,7 @@ int run_report(const Environment& environment, const Arguments& arguments) {
     return 0;
   const auto page = write_report(folder);
   if (json) {
-    environment.out << Json{{"report", page.string()}}.dump(2) << "\n";
+    environment.out << json_text(Json{{"report", page.string()}}, 2) << "\n";
   } else {
     environment.out << page.string() << "\n";
   }

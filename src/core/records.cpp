@@ -9,18 +9,35 @@
 #include "retort/core/file.h"
 
 namespace retort {
+namespace {
+
+/// What is wrong with a line, or empty.
+std::string problem_of(const Json& record) {
+  if (!record.is_object()) return "not a JSON object";
+  const auto kind = record.find("kind"), iteration = record.find("iteration");
+  if (kind != record.end() && !kind->is_string()) return "a record whose 'kind' is not a text";
+  if (iteration != record.end() && !iteration->is_number_integer())
+    return "a record whose 'iteration' is not a whole number";
+  return {};
+}
+
+}  // namespace
+
+std::string json_text(const Json& json, int indent) {
+  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
 
 RecordWriter::RecordWriter(std::filesystem::path path, int64_t keep_through)
     : path_(std::move(path)) {
   std::string kept;
   for (const Json& record : read_records(path_))
-    if (record.value("iteration", int64_t{0}) <= keep_through) kept += record.dump() + "\n";
+    if (record.value("iteration", int64_t{0}) <= keep_through) kept += json_text(record) + "\n";
   write_atomically(path_, kept);
 }
 
 void RecordWriter::write(const Json& record) {
   std::ofstream file(path_, std::ios::app | std::ios::binary);
-  file << record.dump() << "\n";
+  file << json_text(record) << "\n";
   file.flush();
   if (!file) throw ResourceError::io("writing '" + path_.string() + "'");
 }
@@ -36,10 +53,13 @@ std::vector<Json> read_records(const std::filesystem::path& path) {
     Json record = Json::parse(text.begin() + static_cast<std::ptrdiff_t>(begin),
                               text.begin() + static_cast<std::ptrdiff_t>(end), nullptr, false);
     begin = end + 1;
-    if (record.is_object()) {
+    const std::string problem = problem_of(record);
+    if (problem.empty()) {
       records.push_back(std::move(record));
     } else if (begin < text.size()) {
-      throw DataError::damaged(path.string(), fmt::format("line {} is not a JSON object", line));
+      throw DataError(
+          Report{"reading '" + path.string() + "'", fmt::format("line {} is {}", line, problem),
+                 "one JSON object a line, as retort writes them", "mend or remove that line"});
     }
   }
   return records;
