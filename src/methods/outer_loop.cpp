@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <cmath>
 
 #include "retort/core/error.h"
@@ -9,6 +10,7 @@
 namespace retort::methods {
 namespace {
 
+constexpr const char* kAnother = "choose another --out, or remove the checkpoint to begin anew";
 constexpr const char* kFormat = "retort-checkpoint-1";
 
 /// Called before anything of the iteration is written.
@@ -81,13 +83,19 @@ int64_t OuterLoop::load(const std::filesystem::path& path, const std::string& da
     return found == file.metadata.end() ? std::string() : found->second;
   };
   if (meta("format") != kFormat)
-    throw StateError(
-        Report{doing, "its format is '" + meta("format") + "'", kFormat, "choose another --out"});
+    throw StateError(Report{doing, "its format is '" + meta("format") + "'", kFormat, kAnother});
   if (meta("data_hash") != data_hash)
     throw StateError(Report{doing,
                             "it was made from other data (their hash differs)",
                             {},
                             "give the same data, or choose another --out"});
+  const std::string count = meta("iteration");
+  int64_t iteration = -1;
+  const auto [stop, problem] =
+      std::from_chars(count.data(), count.data() + count.size(), iteration);
+  if (problem != std::errc() || stop != count.data() + count.size() || iteration < 0)
+    throw StateError(
+        Report{doing, "its iteration is '" + count + "'", "a whole number from 0 on", kAnother});
   const auto groups = parametrisation_->parameters();
   for (size_t i = 0; i < groups.size(); ++i)
     for (auto& [prefix, target] :
@@ -96,16 +104,23 @@ int64_t OuterLoop::load(const std::filesystem::path& path, const std::string& da
       const at::Tensor stored = tensor_of(file, prefix + groups[i].name, path.string());
       if (stored.sizes() != target.sizes())
         throw StateError(Report{doing,
-                                "tensor '" + prefix + groups[i].name + "' has another shape",
-                                {},
-                                "choose another --out"});
+                                fmt::format("tensor '{}{}' has the shape [{}]", prefix,
+                                            groups[i].name, fmt::join(stored.sizes().vec(), ", ")),
+                                fmt::format("[{}]", fmt::join(target.sizes().vec(), ", ")),
+                                kAnother});
+      if (!at::isfinite(stored).all().item<bool>())
+        throw StateError(
+            Report{doing,
+                   "tensor '" + prefix + groups[i].name + "' holds a number that is not finite",
+                   {},
+                   kAnother});
       at::Tensor(target).copy_(stored);
     }
   TensorMap state;
   for (const auto& [name, tensor] : file.tensors)
     if (name.starts_with("objective.")) state[name.substr(10)] = tensor;
   objective_->restore(state);
-  return std::stoll(meta("iteration"));
+  return iteration;
 }
 
 }  // namespace retort::methods
