@@ -125,7 +125,7 @@ void print_result(const Environment& environment, const Settings& settings,
     Json summary = summary_json(outcome, folder, bundle);
     summary["already_finished"] = was_finished;
     summary["report"] = page.string();
-    environment.out << summary.dump(2) << "\n";
+    environment.out << json_text(summary, 2) << "\n";
     return;
   }
   environment.out << fmt::format("{}{} images of {} classes from {} by {}, {}\n",
@@ -148,6 +148,7 @@ int run_distill(const Environment& environment, const Arguments& arguments) {
              {"out", "recipe"}))
     return 0;
   check_combination(settings);
+  const bool started = methods::RunFolder::started(settings.out, settings.options);
   const at::Device device = settings.machine.apply(environment);
   const data::Dataset data =
       data::open_dataset(settings.data, std::filesystem::path(settings.out) / "cache");
@@ -156,17 +157,24 @@ int run_distill(const Environment& environment, const Arguments& arguments) {
         Report{"preparing the validation part", "it is empty", {}, "raise --validation-fraction"});
   const auto network = nets::make_network(settings.loop.network,
                                           {data.channels, data.height, data.width, data.classes()});
+  const methods::DistillInput input{data,
+                                    *network,
+                                    *settings.method,
+                                    settings.loop,
+                                    portable_recipe(settings.options, data.name),
+                                    device,
+                                    settings.machine.threads_used,
+                                    environment.progress(),
+                                    environment.stop,
+                                    validator(settings, data, device)};
+  if (!started) methods::check_new_run(input);
   const methods::RunFolder folder(settings.out, settings.options);
   methods::DistillOutcome outcome;
   outcome.iteration = settings.loop.iterations;
   const bool finished = folder.finished(settings.loop.iterations);
   if (!finished) {
     for (const std::string& note : data.notes) environment.err << "note: " << note << "\n";
-    outcome = methods::distill(
-        {data, *network, *settings.method, settings.loop,
-         portable_recipe(settings.options, data.name), device, settings.machine.threads_used,
-         environment.progress(), environment.stop, validator(settings, data, device)},
-        folder);
+    outcome = methods::distill(input, folder);
   }
   if (outcome.stopped) {
     environment.err << fmt::format(

@@ -54,30 +54,37 @@ at::Tensor rows_as_input(const Run& run, const std::vector<int64_t>& rows) {
       run.input.data.train.images.index_select(0, at::tensor(rows, at::kLong)), run.input.device);
 }
 
-at::Tensor images_of_bundle(const Run& run) {
-  const std::string& path = run.input.options.init_from;
+std::string size_text(int64_t images, size_t classes, at::IntArrayRef shape) {
+  return fmt::format("{} images of {} classes, {}x{}x{} each", images, classes, shape[0], shape[1],
+                     shape[2]);
+}
+
+at::Tensor images_of_bundle(const DistillInput& input, const synthetic::Geometry& wanted) {
+  const std::string& path = input.options.init_from;
   synthetic::Bundle bundle = synthetic::load_bundle(path);
-  synthetic::fill_preprocessing(bundle, run.input.data);
+  synthetic::fill_preprocessing(bundle, input.data);
   const std::string doing = "starting from '" + path + "'";
-  if (bundle.counts() != run.geometry.counts ||
-      bundle.images.sizes().slice(1) !=
-          at::IntArrayRef({run.geometry.channels, run.geometry.height, run.geometry.width}))
-    throw StateError(Report{doing,
-                            "its number or size of images is not the one asked for",
-                            {},
-                            "give the --images-per-class and --data that it was made with"});
-  if (bundle.preprocessing.kind() != run.input.data.preprocessing.kind() ||
-      bundle.preprocessing.mean() != run.input.data.preprocessing.mean())
+  const std::string advice = "give the --images-per-class and --data that it was made with";
+  const std::vector<int64_t> shape{wanted.channels, wanted.height, wanted.width};
+  const at::IntArrayRef held = bundle.images.sizes().slice(1);
+  const std::string ours = size_text(wanted.size(), wanted.counts.size(), shape);
+  const std::string theirs = size_text(bundle.images.size(0), bundle.class_names.size(), held);
+  if (ours != theirs) throw StateError(Report{doing, "it holds " + theirs, ours, advice});
+  if (bundle.counts() != wanted.counts)
+    throw StateError(
+        Report{doing, "its classes have other numbers of images than are asked for", {}, advice});
+  if (bundle.preprocessing.kind() != input.data.preprocessing.kind() ||
+      bundle.preprocessing.mean() != input.data.preprocessing.mean())
     throw StateError(Report{doing,
                             "its images are normalised in another way than the data are",
                             {},
                             "give the same --data and --normalisation that it was made with"});
-  return bundle.images.to(run.input.device);
+  return bundle.images.to(input.device);
 }
 
 at::Tensor initial_images(const Run& run) {
   const DistillOptions& options = run.input.options;
-  if (!options.init_from.empty()) return images_of_bundle(run);
+  if (!options.init_from.empty()) return images_of_bundle(run.input, run.geometry);
   const auto seed = static_cast<uint64_t>(options.seed);
   if (options.initialisation == "noise") {
     at::Tensor noise = at::empty(
@@ -153,6 +160,7 @@ DistillOutcome finish(const Run& run, RecordWriter& records, synthetic::Bundle b
 }
 
 DistillOutcome build(const Run& run, Builder& builder) {
+  run.folder.update_recipe();
   RecordWriter records(run.folder.records(), 0);
   const std::vector<int64_t> rows = builder.build();
   const at::Tensor images = rows_as_input(run, rows);
@@ -166,8 +174,9 @@ double seconds_through(const std::vector<Json>& records, int64_t iteration) {
   double seconds = 0;
   for (const Json& record : records)
     if (record.value("kind", "") == "iteration" &&
-        record.value("iteration", int64_t{0}) <= iteration)
-      seconds = record.value("seconds", seconds);
+        record.value("iteration", int64_t{0}) <= iteration && record.contains("seconds") &&
+        record["seconds"].is_number())
+      seconds = record["seconds"];
   return seconds;
 }
 
@@ -184,7 +193,9 @@ DistillOutcome descend(Run& run, std::unique_ptr<Objective> objective) {
   };
 
   int64_t done = resuming ? loop.load(run.folder.checkpoint(), run.input.data.hash) : 0;
-  RecordWriter records(run.folder.records(), done);
+  run.folder.update_recipe();  // only now: a checkpoint that does not fit changes nothing
+  // Without a checkpoint nothing that an earlier start recorded counts.
+  RecordWriter records(run.folder.records(), resuming ? done : -1);
   run.seconds_before = seconds_through(read_records(run.folder.records()), done);
   if (!resuming) {
     save_preview(run.folder.images() / "initial.png", bundle_now());
@@ -260,6 +271,11 @@ void DistillOptions::declare(OptionSet& options) {
               Role::kExecution);
   options.add("checkpoint_every", checkpoint_every, "iterations between checkpoints", {.min = 1},
               Role::kExecution);
+}
+
+void check_new_run(const DistillInput& input) {
+  const synthetic::Geometry geometry = geometry_of(input.data, input.options);
+  if (!input.options.init_from.empty()) images_of_bundle(input, geometry);
 }
 
 DistillOutcome distill(const DistillInput& input, const RunFolder& folder) {

@@ -200,7 +200,7 @@ TEST(Distill, StartsFromABundle) {
   ToyRun third(dm(), 0);
   third.options.init_from = second.options.init_from;
   third.options.images_per_class = "3";
-  tests::expect_error<StateError>([&] { third.run(folder / "c"); }, {"number or size of images"});
+  tests::expect_error<StateError>([&] { third.run(folder / "c"); }, {"it holds", "3"});
 }
 
 TEST(Distill, DoesNotPutPathsIntoTheResult) {

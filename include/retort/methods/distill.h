@@ -48,6 +48,9 @@ class RunFolder {
   /// be the same as before, but for a larger `iterations`; StateError lists the keys that differ,
   /// or says that the folder holds something else or is in use.
   RunFolder(std::filesystem::path path, const OptionSet& options);
+  /// Refuses what the constructor refuses without making anything; true where there is a run to go
+  /// on with.
+  static bool started(const std::filesystem::path& path, const OptionSet& options);
   RunFolder(const RunFolder&) = delete;
   RunFolder& operator=(const RunFolder&) = delete;
   ~RunFolder();
@@ -61,9 +64,12 @@ class RunFolder {
   std::filesystem::path report() const { return path_ / "report.html"; }
   /// True where the result of `iterations` iterations is there.
   bool finished(int64_t iterations) const;
+  /// Records the options of this start, which may ask for more iterations than the one before.
+  void update_recipe() const;
 
  private:
   std::filesystem::path path_;
+  std::string options_;  // as TOML
   int lock_ = -1;
 };
 
@@ -92,6 +98,10 @@ struct DistillOutcome {
   double loss = 0;
   double seconds = 0;  ///< over all starts
 };
+
+/// Refuses what distill() would refuse of a new run (a number of images that cannot be, a bundle to
+/// start from that does not fit), before a folder is made for it.
+void check_new_run(const DistillInput& input);
 
 /// Runs, or goes on with, a distillation in `folder`: ends with its bundle, previews and records.
 /// StateError when the loss is not finite or the checkpoint does not fit.
