@@ -127,6 +127,15 @@ bool parse(const Environment& environment, const Usage& usage, const Arguments& 
   return true;
 }
 
+std::filesystem::path bundle_of(const std::string& target) {
+  if (!std::filesystem::is_directory(target)) return target;
+  const auto file = std::filesystem::path(target) / "distilled.safetensors";
+  if (!std::filesystem::exists(file))
+    throw DataError(Report{"reading '" + target + "'", "the folder holds no distilled.safetensors",
+                           "a finished run", "finish the run with the command that started it"});
+  return file;
+}
+
 std::string peek(const Arguments& arguments, const std::string& name) {
   std::string value;
   const std::string flag = "--" + name;

@@ -3,6 +3,7 @@
 
 #include <torch/types.h>
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,9 @@ struct Usage {
 bool parse(const Environment& environment, const Usage& usage, const Arguments& arguments,
            OptionSet& options, const std::vector<Positional>& positionals = {},
            const std::string& recipe = {}, const std::vector<std::string>& recipe_ignores = {});
+
+/// The bundle that a run folder holds, or the file itself; DataError where the run has none yet.
+std::filesystem::path bundle_of(const std::string& target);
 
 /// The value of --NAME VALUE or --NAME=VALUE in the arguments (the last one), or empty.
 std::string peek(const Arguments& arguments, const std::string& name);

@@ -57,6 +57,18 @@ void take_run_options(const std::filesystem::path& recipe, OptionSet& options) {
     if (options.find(key)) options.set(key, text, recipe.string(), ignored);
 }
 
+/// Adds the evaluation to a run's records and page; where that fails, its figures still come out.
+std::filesystem::path keep(const Environment& environment, const std::filesystem::path& folder,
+                           const Json& record) {
+  try {
+    RecordWriter(folder / "records.jsonl", std::numeric_limits<int64_t>::max()).write(record);
+    return write_report(folder);
+  } catch (const Error&) {
+    environment.err << "the evaluation could not be kept: " << json_text(record) << "\n";
+    throw;
+  }
+}
+
 /// The first argument that is neither a flag nor a flag's value.
 std::string peek_target(const Arguments& arguments) {
   return !arguments.empty() && !arguments[0].starts_with("-") ? arguments[0] : std::string();
@@ -88,10 +100,8 @@ int run_eval(const Environment& environment, const Arguments& arguments) {
   const at::Device device = machine.apply(environment);
   const bool is_run = std::filesystem::is_directory(target);
   const std::filesystem::path folder = target;
-  const std::filesystem::path file = is_run ? folder / "distilled.safetensors" : folder;
-  if (is_run && !std::filesystem::exists(file))
-    throw DataError(Report{"reading '" + target + "'", "the folder holds no distilled.safetensors",
-                           "a finished run", "finish the run with the command that started it"});
+  const std::filesystem::path file = bundle_of(target);
+  if (is_run) read_records(folder / "records.jsonl");  // a damaged one is refused before the work
   synthetic::Bundle bundle = synthetic::load_bundle(file);
   const data::Dataset data =
       data::open_dataset(data_options, is_run ? folder / "cache" : std::filesystem::path());
@@ -104,12 +114,9 @@ int run_eval(const Environment& environment, const Arguments& arguments) {
   }
   const Json record = to_json(evaluation);
   std::filesystem::path page;
-  if (is_run) {
-    RecordWriter(folder / "records.jsonl", std::numeric_limits<int64_t>::max()).write(record);
-    page = write_report(folder);
-  }
+  if (is_run) page = keep(environment, folder, record);
   if (machine.json) {
-    environment.out << record.dump(2) << "\n";
+    environment.out << json_text(record, 2) << "\n";
     return 0;
   }
   print_table(environment, evaluation);

@@ -25,14 +25,11 @@ int run_export(const Environment& environment, const Arguments& arguments) {
   Problems problems;
   if (out.empty()) problems.add("missing: --out, the file or folder to write");
   problems.raise("reading the options of 'retort export'");
-  const std::filesystem::path file = std::filesystem::is_directory(target)
-                                         ? std::filesystem::path(target) / "distilled.safetensors"
-                                         : std::filesystem::path(target);
-  const synthetic::Bundle bundle = synthetic::load_bundle(file);
+  const synthetic::Bundle bundle = synthetic::load_bundle(bundle_of(target));
   synthetic::export_bundle(bundle, format, out);
   if (json) {
     environment.out
-        << Json{{"out", out}, {"format", format}, {"images", bundle.images.size(0)}}.dump(2)
+        << json_text(Json{{"out", out}, {"format", format}, {"images", bundle.images.size(0)}}, 2)
         << "\n";
   } else {
     environment.out << fmt::format("{} images to {}\n", bundle.images.size(0), out);
