@@ -178,9 +178,8 @@ Strategy parse_strategy(const std::string& text) {
     const std::string name = find_operation(words.substr(first, last - first)).name;
     if (std::count(strategy.operations.begin(), strategy.operations.end(), name))
       throw ConfigError(Report{"reading the augmentation strategy '" + text + "'",
-                               "'" + name + "' stands there twice",
-                               "each operation once",
-                               {}});
+                               "'" + name + "' stands there twice", "each operation once",
+                               "leave it out once"});
     strategy.operations.push_back(name);
     first = last + 1;
   }

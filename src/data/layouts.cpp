@@ -142,7 +142,7 @@ std::vector<int64_t> resolve_list(const ClassList& list, const std::vector<std::
            "class " + wnid + " (" + imagenet_name(index) + ") of the list '" + list.name +
                "' is not in the data",
            "ImageNet folders whose class folders are wnids, and ImageNet's npz batches",
-           {}});
+           "point to such data, or name classes that are there"});
     kept.push_back(found[0]);
   }
   return kept;
@@ -180,8 +180,8 @@ ClassChoice choose_classes(const std::vector<std::string>& names,
   for (size_t i = 0; i < choice.kept.size(); ++i) {
     int64_t& label = choice.new_label[choice.kept[i]];
     if (label >= 0)
-      throw ConfigError(
-          {kChoosing, "class '" + names[choice.kept[i]] + "' is asked for twice", {}, {}});
+      throw ConfigError({kChoosing, "class '" + names[choice.kept[i]] + "' is asked for twice",
+                         "each class once", "leave it out of --classes once"});
     label = static_cast<int64_t>(i);
   }
   return choice;

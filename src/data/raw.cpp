@@ -109,8 +109,7 @@ void check(const RawDataset& raw, const std::string& path) {
     throw DataError({"reading '" + path + "'",
                      std::to_string(raw.class_names.size()) + " class" +
                          (raw.class_names.size() == 1 ? "" : "es"),
-                     "at least two classes",
-                     {}});
+                     "at least two classes", "add a class, or keep more of them with --classes"});
   std::vector<int64_t> counts(raw.class_names.size());
   for (const int64_t label : raw.train.labels) ++counts.at(label);
   for (size_t c = 0; c < counts.size(); ++c)
@@ -127,9 +126,8 @@ void check(const RawDataset& raw, const std::string& path) {
 void finish_reading(RawDataset& raw, const ReadOptions& options, const std::string& origin) {
   if (options.coarse_labels && raw.name != "cifar100")
     throw ConfigError({"reading '" + origin + "' with coarse labels",
-                       raw.reader + " has one set of labels",
-                       "coarse labels for CIFAR-100",
-                       {}});
+                       raw.reader + " has one set of labels", "coarse labels for CIFAR-100",
+                       "leave --label-set out"});
   conform(raw, options);
   drop_unfit_published(raw);
   check(raw, origin);

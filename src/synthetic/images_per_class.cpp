@@ -16,6 +16,7 @@ namespace retort::synthetic {
 namespace {
 
 constexpr std::string_view kProportional = "proportional:";
+constexpr size_t kMostProblems = 20;  // a data set may have a thousand classes
 constexpr uint64_t kLargestFile = uint64_t{1} << 24;
 
 std::string_view trimmed(std::string_view text) {
@@ -129,6 +130,11 @@ std::vector<int64_t> parse_images_per_class(const std::string& text,
     if (counts[c] > sizes[c])
       problems.push_back(fmt::format("class '{}' has {} images, {} are asked", class_names[c],
                                      sizes[c], counts[c]));
+  if (problems.size() > kMostProblems) {
+    const size_t more = problems.size() - kMostProblems;
+    problems.resize(kMostProblems);
+    problems.push_back(fmt::format("and {} more", more));
+  }
   if (!problems.empty()) throw ConfigError::many(doing, problems);
   return counts;
 }

@@ -30,7 +30,7 @@ std::string names_in(const ImportedTable& table) {
   std::vector<std::string> names;
   for (const auto& [name, tensor] : table.tensors)
     names.push_back(fmt::format("{} [{}]", name, fmt::join(tensor.sizes().vec(), ", ")));
-  return names.empty() ? "no tensors" : fmt::format("{}", fmt::join(names, ", "));
+  return names.empty() ? "and no other tensors" : fmt::format("only {}", fmt::join(names, ", "));
 }
 
 std::vector<double> numbers_of(const ImportedTable& table, const std::string& name) {
@@ -97,7 +97,7 @@ void read_labels(Bundle& bundle, const ImportedTable& table, const std::string& 
     bundle.soft_labels = soft.to(at::kFloat).contiguous();
     if (!labels.defined() && soft.numel() > 0) labels = bundle.soft_labels.argmax(1);
   }
-  if (!labels.defined()) refuse_import(path, "it has no labels, only " + names_in(table));
+  if (!labels.defined()) refuse_import(path, "it has no labels, " + names_in(table));
   if (labels.dim() == 2 && labels.size(1) == 1) labels = labels.squeeze(1);
   bundle.labels = labels.to(at::kLong).contiguous();
   if (labels.is_floating_point() && !at::equal(bundle.labels.to(labels.scalar_type()), labels))
@@ -130,7 +130,7 @@ Bundle bundle_of(const ImportedTable& table, const ImportOptions& options,
   Bundle bundle;
   const at::Tensor images =
       first_of(table, {"images_float", "images", "image", "image_syn", "data", "x", "x_train"});
-  if (!images.defined()) refuse_import(path, "it has no images, only " + names_in(table));
+  if (!images.defined()) refuse_import(path, "it has no images, " + names_in(table));
   bundle.preprocessing = preprocessing_of(table, options, path);
   bundle.images = network_input(images, bundle.preprocessing, path);
   read_labels(bundle, table, path);
