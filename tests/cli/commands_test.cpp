@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "cli/invoke.h"
+#include "cli/small_data.h"
 #include "retort/core/records.h"
 #include "support/support.h"
 
@@ -106,6 +107,17 @@ TEST(Commands, ARecipeAndFlagsAreTheSameOptions) {
   ASSERT_EQ(made.code, 0) << made.err;
   EXPECT_EQ(tests::read_text(folder / "flags" / "distilled.safetensors"),
             tests::read_text(folder / "recipe" / "distilled.safetensors"));
+}
+
+TEST(Commands, AWhitenedRunKeepsItsMatricesInItsFolder) {
+  TempFolder folder;
+  tests::write_small_data(folder / "data");
+  const Answer made =
+      call({"distill", "--data", (folder / "data").string(), "--normalisation", "zca",
+            "--resolution", "8", "--images-per-class", "1", "--network", "convnet-w8-d1",
+            "--iterations", "1", "--real-batch", "4", "--out", (folder / "run").string()});
+  EXPECT_EQ(made.code, 0) << made.err;
+  EXPECT_FALSE(std::filesystem::is_empty(folder / "run" / "cache"));
 }
 
 }  // namespace

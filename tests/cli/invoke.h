@@ -29,8 +29,9 @@ inline Answer call(const std::vector<std::string>& arguments) {
   return answer;
 }
 
-/// Starts the built program; its output goes nowhere.
-inline pid_t start(const std::vector<std::string>& arguments) {
+/// Starts the built program; its output goes nowhere, its messages to the file `err`.
+inline pid_t start(const std::vector<std::string>& arguments,
+                   const std::string& err = "/dev/null") {
   std::vector<std::string> words{std::string(RETORT_BUILD_DIR) + "/retort"};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
@@ -39,7 +40,7 @@ inline pid_t start(const std::vector<std::string>& arguments) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+  posix_spawn_file_actions_addopen(&actions, 2, err.c_str(), O_WRONLY | O_CREAT, 0644);
   pid_t child = -1;
   posix_spawn(&child, argv[0], &actions, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "cli/invoke.h"
+#include "cli/small_data.h"
 #include "retort/core/random.h"
 #include "retort/core/records.h"
 #include "support/support.h"
@@ -14,25 +15,6 @@ namespace retort {
 namespace {
 
 using tests::TempFolder;
-
-/// Twelve small images of each of two classes as CIFAR-10-like PNG-free data: an .idx pair.
-void write_data(const std::filesystem::path& folder) {
-  auto big_endian = [](uint32_t value) {
-    return std::string{static_cast<char>(value >> 24), static_cast<char>(value >> 16),
-                       static_cast<char>(value >> 8), static_cast<char>(value)};
-  };
-  Stream draw(0, "kill");
-  for (const auto& [part, count] : {std::pair<std::string, uint32_t>{"train", 100}, {"t10k", 20}}) {
-    std::string images = big_endian(0x803) + big_endian(count) + big_endian(28) + big_endian(28);
-    std::string labels = big_endian(0x801) + big_endian(count);
-    for (uint32_t i = 0; i < count; ++i) {
-      labels += static_cast<char>(i % 10);
-      for (int p = 0; p < 28 * 28; ++p) images += static_cast<char>(draw.below(256));
-    }
-    tests::write_text(folder / (part + "-images-idx3-ubyte"), images);
-    tests::write_text(folder / (part + "-labels-idx1-ubyte"), labels);
-  }
-}
 
 std::vector<std::string> command(const TempFolder& folder, const std::string& out, int iterations) {
   return {"distill",
@@ -68,7 +50,7 @@ std::vector<Json> comparable(const std::filesystem::path& path) {
 
 TEST(Kill, AtRandomMomentsEndsInTheSameBytes) {
   TempFolder folder;
-  write_data(folder / "data");
+  tests::write_small_data(folder / "data");
   const int iterations = 300;
   const auto begin = std::chrono::steady_clock::now();
   ASSERT_EQ(tests::wait_for(tests::start(command(folder, "straight", iterations))), 0);
@@ -104,7 +86,7 @@ TEST(Kill, AtRandomMomentsEndsInTheSameBytes) {
 
 TEST(Interrupt, WritesACheckpointAndSaysHowToGoOn) {
   TempFolder folder;
-  write_data(folder / "data");
+  tests::write_small_data(folder / "data");
   const pid_t child = tests::start(command(folder, "run", 1000000));
   while (!std::filesystem::exists(folder / "run" / "checkpoint.safetensors"))
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
