@@ -30,7 +30,7 @@ mean() {
     sed -E 's/.*"deviation":([0-9.e+-]+).*"mean":([0-9.e+-]+).*/\2 \1/' |
     awk '{printf "%5.1f +- %.1f", 100 * $1, 100 * $2}'
 }
-printf '\n%-28s %-16s %s\n' "accuracy on 2,000 test images" "1 per class" "10 per class"
+printf '\n%-29s %-16s %s\n' "accuracy on 2,000 test images" "1 per class" "10 per class"
 printf '%-29s %-16s %s\n' "dm" "$(mean 1 distilled)" "$(mean 10 distilled)"
 printf '%-29s %-16s %s\n' "random real images" "$(mean 1 random)" "$(mean 10 random)"
 printf '\n%d seconds in all. Report: %s\n' $((SECONDS - begin)) "$folder/ipc10/report.html"
