@@ -1,6 +1,6 @@
 // Lets clang read libtorch's headers as C++20 with libstdc++: libtorch has members of type
-// std::vector<T> with T still incomplete, which clang refuses where vector's members are constexpr. They
-// are needed in no constant expression here, so they are declared inline instead.
+// std::vector<T> with T still incomplete, which clang refuses where vector's members are constexpr.
+// They are needed in no constant expression here, so they are declared inline instead.
 #include <string>
 #undef _GLIBCXX20_CONSTEXPR
 #define _GLIBCXX20_CONSTEXPR inline
