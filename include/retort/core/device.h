@@ -19,7 +19,7 @@ int available_threads();
 int use_threads(int64_t threads);
 
 /// Keeps freed memory in the process (glibc): libtorch frees and asks for the same large tensors in
-/// every step, and fresh pages from the kernel cost a third of a step. For programs, not libraries.
+/// every step, and fresh pages from the kernel cost time. For programs, not libraries.
 void keep_freed_memory();
 
 /// Largest resident memory of this process so far, in bytes.
