@@ -127,7 +127,7 @@ std::vector<int64_t> widened(std::string_view data) {
   for (size_t i = 0; i < values.size(); ++i) {
     T value;
     std::memcpy(&value, data.data() + i * sizeof(T), sizeof(T));
-    values[i] = static_cast<int64_t>(value);
+    values[i] = int64_t{value};  // signed bytes keep their sign
   }
   return values;
 }

@@ -181,7 +181,7 @@ class Canvas {
       const int sum =
           static_cast<int>((bits & 255) + (bits >> 8 & 255) + (bits >> 16 & 255) + (bits >> 24));
       const double value = pixels_[static_cast<size_t>(i)] + noise * (sum - 510) / 147.8;
-      bytes[i] = static_cast<uint8_t>(std::clamp(value, 0.0, 1.0) * 255 + 0.5);
+      bytes[i] = static_cast<uint8_t>(std::lround(std::clamp(value, 0.0, 1.0) * 255));
     }
   }
 
@@ -195,8 +195,9 @@ class Canvas {
     if (away > squared(pose.size * pose.reach + 1.5 / kSide)) return 0;
     int hits = 0;
     for (int s = 0; s < kSamples * kSamples; ++s) {
-      const double y = (row + (s / kSamples + 0.5) / kSamples) * 2 / kSide - 1 - pose.y;
-      const double x = (column + (s % kSamples + 0.5) / kSamples) * 2 / kSide - 1 - pose.x;
+      const int down = s / kSamples, across = s % kSamples;
+      const double y = (row + (down + 0.5) / kSamples) * 2 / kSide - 1 - pose.y;
+      const double x = (column + (across + 0.5) / kSamples) * 2 / kSide - 1 - pose.x;
       hits += inside((pose.cosine * x + pose.sine * y) / pose.size,
                      (pose.cosine * y - pose.sine * x) / pose.size);
     }

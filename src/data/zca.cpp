@@ -77,7 +77,8 @@ Preprocessing fit_zca(const at::Tensor& images, double epsilon) {
   });
   covariance /= static_cast<double>(count - 1);
 
-  const auto [spectrum, basis] = at::linalg_eigh(covariance, "L");
+  const auto eigen = at::linalg_eigh(covariance, "L");
+  const at::Tensor &spectrum = std::get<0>(eigen), &basis = std::get<1>(eigen);
   // Rounding leaves tiny negative eigenvalues where the images span fewer dimensions.
   const at::Tensor lifted = spectrum.clamp_min(0).add(epsilon);
   const auto power = [&](double exponent) {

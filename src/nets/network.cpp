@@ -48,7 +48,7 @@ Network::Network(std::string name, Architecture architecture, Shape shape)
   parameters_ = std::move(declared.parameters);
   state_ = std::move(declared.state);
   taps_ = std::move(declared.taps);
-  taps_.push_back("logits");
+  taps_.emplace_back("logits");
   feature_size_ = declared.feature_size;
 }
 

@@ -368,7 +368,7 @@ void add_merit(Page& page, const Facts& facts, const std::optional<Headline>& be
 
 void add_notes(Page& page, const Facts& facts) {
   if (!facts.run.empty() && !facts.finished)
-    page.notes.push_back("The run has not finished: figures are those of its last record.");
+    page.notes.emplace_back("The run has not finished: figures are those of its last record.");
   for (const std::string& deviation : texts(facts.run, "deviations"))
     page.notes.push_back("Deviation: " + deviation);
   for (const std::string& note : texts(facts.run, "notes")) page.notes.push_back(note);
