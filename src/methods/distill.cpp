@@ -186,10 +186,17 @@ DistillOutcome descend(Run& run, std::unique_ptr<Objective> objective) {
                                     "parametrisation", options.parametrisation)
                              .make(run.geometry, run.input.device);
   const bool resuming = std::filesystem::exists(run.folder.checkpoint());
-  if (!resuming) parametrisation->initialise(initial_images(run));
+  if (!resuming) {
+    const at::Tensor chosen = options.init_from.empty() ? objective->initial_images() : at::Tensor();
+    parametrisation->initialise(chosen.defined() ? chosen : initial_images(run));
+  }
   OuterLoop loop(options, std::move(parametrisation), std::move(objective));
   auto bundle_now = [&] {
-    return make_bundle(run, loop.set().decode(), loop.set().storage_bytes());
+    synthetic::Bundle bundle = make_bundle(run, loop.result(), loop.set().storage_bytes());
+    loop.objective().complete(bundle);
+    if (bundle.soft_labels.defined()) bundle.storage_bytes += bundle.soft_labels.numel() * 4;
+    if (bundle.student_learning_rate) bundle.storage_bytes += 8;
+    return bundle;
   };
 
   int64_t done = resuming ? loop.load(run.folder.checkpoint(), run.input.data.hash) : 0;
@@ -237,6 +244,7 @@ void DistillOptions::take(const LoopDefaults& defaults) {
   image_momentum = defaults.image_momentum;
   initialisation = defaults.initialisation;
   network = defaults.network;
+  protocol = defaults.protocol;
 }
 
 void DistillOptions::declare(OptionSet& options) {

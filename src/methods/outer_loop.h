@@ -24,13 +24,22 @@ class OuterLoop {
   void save(const std::filesystem::path& path, int64_t iteration, const std::string& data_hash);
   /// Restores it and returns the iteration to go on with; StateError where it does not fit.
   int64_t load(const std::filesystem::path& path, const std::string& data_hash);
+  /// The set as the result has it: the parameters, or their moving average where the method asks
+  /// for one.
+  at::Tensor result() const;
   const synthetic::Parametrisation& set() const { return *parametrisation_; }
+  const Objective& objective() const { return *objective_; }
 
  private:
   const DistillOptions& options_;
   std::unique_ptr<synthetic::Parametrisation> parametrisation_;
   std::unique_ptr<Objective> objective_;
-  std::vector<at::Tensor> velocity_;
+  /// Everything that a checkpoint holds of the loop, by name; the tensors themselves.
+  TensorMap tensors() const;
+
+  std::vector<at::Tensor> velocity_, average_;  // one a parameter group; averages may be none
+  std::vector<Learned> learned_;
+  std::vector<at::Tensor> learned_velocity_;
   View view_;
 };
 

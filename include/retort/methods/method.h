@@ -14,6 +14,7 @@
 #include "retort/core/tensor_file.h"
 #include "retort/data/dataset.h"
 #include "retort/nets/network.h"
+#include "retort/synthetic/bundle.h"
 #include "retort/synthetic/parametrisation.h"
 
 namespace retort::methods {
@@ -36,10 +37,20 @@ struct View {
   std::vector<int64_t> offsets;  ///< class c is rows offsets[c]..offsets[c + 1] - 1
 };
 
+/// A tensor beside the images that the outer optimiser moves: label logits, the student's rate.
+struct Learned {
+  std::string name;
+  at::Tensor value;  ///< the objective's own; updated in place by v <- momentum v + g; p -= rate v
+  double learning_rate = 0;
+  double momentum = 0;
+};
+
 /// What an objective gives back.
 struct Cotangents {
-  double loss = 0;    ///< printed and recorded
-  at::Tensor images;  ///< dL/dX, [M, C, H, W]
+  double loss = 0;                       ///< printed and recorded
+  at::Tensor images;                     ///< dL/dX, [M, C, H, W]
+  std::vector<at::Tensor> learned = {};  ///< gradients of learned(), in its order
+  bool skip = false;                     ///< nothing is to be moved by this value (DATM's rule)
 };
 
 /// A scalar to descend, one value an iteration.
@@ -55,6 +66,14 @@ class Objective {
   /// All that it must resume with at the start of an iteration; most have none.
   virtual TensorMap state() const { return {}; }
   virtual void restore(const TensorMap&) {}
+  /// What it learns beside the images; the loop moves it and keeps it in the checkpoint.
+  virtual std::vector<Learned> learned() { return {}; }
+  /// Images [M, C, H, W] that a new run starts from; undefined: what the options ask for.
+  virtual at::Tensor initial_images() { return {}; }
+  /// Adds what belongs to the result beside the images: soft labels, the student's rate.
+  virtual void complete(synthetic::Bundle&) const {}
+  /// Above 0, the result is the moving average of the set with this decay (FTD).
+  virtual double average_decay() const { return 0; }
 };
 
 /// A set made from real images without descent: which training rows, class after class.
@@ -72,6 +91,7 @@ struct LoopDefaults {
   double image_momentum = 0.5;
   std::string initialisation = "real";
   std::string network = "convnet";
+  std::string protocol = "dm";
 };
 
 /// A method: its options, and its objective or builder. Made anew for every run.
