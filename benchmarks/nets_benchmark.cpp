@@ -52,25 +52,33 @@ void gradient(benchmark::State& state) {
   per_image(state);
 }
 
-void directional(benchmark::State& state) {
+void directional_by(benchmark::State& state, nets::Way way) {
   const Problem problem(state.range(0));
   const at::Tensor v = problem.network->initial(Stream(1, "benchmark.theta"));
   for (auto _ : state)
     benchmark::DoNotOptimize(
-        problem.network->directional(problem.call, problem.targets, v, {.images = true}));
+        problem.network->directional(problem.call, problem.targets, v, {.images = true}, way));
   per_image(state);
+}
+void directional_sweep(benchmark::State& state) {
+  directional_by(state, nets::Way::kBest);
+}
+void directional_autograd(benchmark::State& state) {
+  directional_by(state, nets::Way::kAutograd);
 }
 
 #define RETORT_BATCHES Arg(10)->Arg(100)->Arg(256)->Unit(benchmark::kMillisecond)->UseRealTime()
 BENCHMARK(predict)->RETORT_BATCHES;
 BENCHMARK(features_and_pullback)->RETORT_BATCHES;
 BENCHMARK(gradient)->RETORT_BATCHES;
-BENCHMARK(directional)->RETORT_BATCHES;
+BENCHMARK(directional_sweep)->RETORT_BATCHES;
+BENCHMARK(directional_autograd)->RETORT_BATCHES;
 
 }  // namespace
 
 int main(int argc, char** argv) {
   retort::use_threads(0);
+  retort::keep_freed_memory();  // as the program does
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();
 }

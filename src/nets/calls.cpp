@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "nets/pass.h"
+#include "nets/sweep.h"
 #include "retort/nets/forward.h"
 
 namespace retort::nets {
@@ -262,19 +263,26 @@ Directional Network::directional_part(const Part& part, const losses::Targets& t
 }
 
 Directional Network::directional(const Call& call, const losses::Targets& targets,
-                                 const at::Tensor& v, Wanted wanted) const {
+                                 const at::Tensor& v, Wanted wanted, Way way) const {
   const std::vector<Part> parts = parts_of(call);
   TORCH_CHECK(
       v.dim() == 1 ? call.theta.dim() == 1 : v.size(0) == static_cast<int64_t>(parts.size()),
       "v is [P] as theta, or [G, P]");
   std::vector<Directional> answers;
+  std::vector<SweepPart> swept;
+  const bool sweeping = way == Way::kBest && chain_ && targets.kind == losses::Kind::kCrossEntropy;
   int64_t begin = 0;
   for (size_t g = 0; g < parts.size(); ++g) {
     const int64_t rows = parts[g].images.size(0);
     const at::Tensor along = v.dim() == 2 ? v.select(0, static_cast<int64_t>(g)) : v;
-    answers.push_back(directional_part(parts[g], rows_of(targets, begin, rows), along, wanted));
+    const losses::Targets own = rows_of(targets, begin, rows);
+    if (sweeping)
+      swept.push_back({parts[g], own, along});
+    else
+      answers.push_back(directional_part(parts[g], own, along, wanted));
     begin += rows;
   }
+  if (sweeping) answers = sweep({*chain_, parameters_, state_}, swept, wanted);
   if (!grouped(call)) return answers.front();
   return {gather(answers, &Directional::loss, true), gather(answers, &Directional::theta, true),
           gather(answers, &Directional::images, false),

@@ -75,10 +75,18 @@ bool Forward::first_order_cpu(const at::Tensor& x) const {
   return !evaluation_->second_order && x.device().is_cpu() && x.scalar_type() == at::kFloat;
 }
 
+at::Tensor Forward::chained(const at::Tensor& x, const Step& step, const at::Tensor& result) {
+  Declaration& d = *declaration_;
+  d.chain = d.chain && x.is_same(d.last);
+  d.steps.push_back(step);
+  return d.last = blank(result.sizes().vec());  // a tensor of its own: a second use of x is seen
+}
+
 at::Tensor Forward::conv(const std::string& name, at::Tensor x, const Convolution& settings) {
   const auto& [out, kernel, stride, padding, bias] = settings;
   const int64_t in = x.size(1);
   const double bound = 1 / std::sqrt(static_cast<double>(in * kernel * kernel));
+  const size_t slot = slots();
   tap(name + ".input", x);
   const at::Tensor weight =
       parameter(name + ".weight", {out, in, kernel, kernel}, Slot::Start::kUniform, bound);
@@ -90,7 +98,8 @@ at::Tensor Forward::conv(const std::string& name, at::Tensor x, const Convolutio
     if (height < 0 || width < 0)
       refuse(name, fmt::format("gets a map of {}x{}", x.size(2), x.size(3)),
              fmt::format("sides of at least {}", kernel - 2 * padding));
-    return blank({x.size(0), out, height / stride + 1, width / stride + 1});
+    return chained(x, {.kind = Step::Kind::kConv, .conv = settings, .slot = slot},
+                   blank({x.size(0), out, height / stride + 1, width / stride + 1}));
   }
   // oneDNN's channels-last convolutions take half the time for few input channels.
   if (first_order_cpu(x)) x = channels_last(x);
@@ -145,7 +154,7 @@ at::Tensor Forward::fused_tail(const at::Tensor& x, const at::Tensor& gain, cons
 }
 
 at::Tensor Forward::finish(const at::Tensor& x, const Tail& tail) {
-  return pool(activate(x, tail.activation), tail.pool);
+  return pooled(activated(x, tail.activation), tail.pool, 2);
 }
 
 at::Tensor Forward::norm(const std::string& name, const at::Tensor& x, NormKind kind) {
@@ -153,13 +162,31 @@ at::Tensor Forward::norm(const std::string& name, const at::Tensor& x, NormKind 
 }
 
 at::Tensor Forward::tail(const std::string& name, const at::Tensor& x, const Tail& tail) {
-  if (tail.norm == NormKind::kNone) return finish(x, tail);
-  tap(name + ".input", x);
-  if (tail.norm == NormKind::kBatch) return finish(batch_norm(name, x), tail);
-  return affine_norm(name, x, tail);
+  const size_t slot = slots();
+  at::Tensor y;
+  if (tail.norm != NormKind::kNone) tap(name + ".input", x);
+  if (tail.norm == NormKind::kNone)
+    y = finish(x, tail);
+  else if (tail.norm == NormKind::kBatch)
+    y = finish(batch_norm(name, x), tail);
+  else
+    y = affine_norm(name, x, tail);
+  if (!declaring()) return y;
+  return chained(x, {.kind = Step::Kind::kTail, .tail = tail, .slot = slot}, y);
 }
 
 at::Tensor Forward::activate(const at::Tensor& x, Activation activation) {
+  return tail({}, x, {NormKind::kNone, activation, Pool::kNone});
+}
+
+at::Tensor Forward::pool(const at::Tensor& x, Pool pool, int64_t window) {
+  const at::Tensor y = pooled(x, pool, window);
+  if (!declaring()) return y;
+  const Tail tail{NormKind::kNone, Activation::kNone, pool};
+  return chained(x, {.kind = Step::Kind::kPool, .tail = tail, .window = window}, y);
+}
+
+at::Tensor Forward::activated(const at::Tensor& x, Activation activation) const {
   if (declaring()) return x;
   switch (activation) {
     case Activation::kNone:
@@ -180,7 +207,7 @@ at::Tensor Forward::activate(const at::Tensor& x, Activation activation) {
   TORCH_INTERNAL_ASSERT(false, "unknown activation");
 }
 
-at::Tensor Forward::pool(const at::Tensor& x, Pool pool, int64_t window) {
+at::Tensor Forward::pooled(const at::Tensor& x, Pool pool, int64_t window) {
   if (pool == Pool::kNone) return x;
   if (declaring()) {
     if (x.size(2) < window || x.size(3) < window)
@@ -193,22 +220,30 @@ at::Tensor Forward::pool(const at::Tensor& x, Pool pool, int64_t window) {
 }
 
 at::Tensor Forward::global_average(const at::Tensor& x) {
+  if (declaring())
+    return chained(x, {.kind = Step::Kind::kGlobalAverage}, blank({x.size(0), x.size(1), 1, 1}));
   return x.mean({2, 3}, /*keepdim=*/true);
 }
 
 at::Tensor Forward::linear(const std::string& name, const at::Tensor& x, int64_t out) {
-  const int64_t in = x.size(1);
+  const at::Tensor flat = x.dim() > 2 ? x.flatten(1) : x;
+  const int64_t in = flat.size(1);
   const double bound = 1 / std::sqrt(static_cast<double>(in));
-  tap(name + ".input", x);
+  const size_t slot = slots();
+  tap(name + ".input", flat);
   const at::Tensor weight = parameter(name + ".weight", {out, in}, Slot::Start::kUniform, bound);
   const at::Tensor shift = parameter(name + ".bias", {out}, Slot::Start::kUniform, bound);
-  return declaring() ? blank({x.size(0), out}) : at::linear(x, weight, shift);
+  if (!declaring()) return at::linear(flat, weight, shift);
+  return chained(x, {.kind = Step::Kind::kLinear, .slot = slot}, blank({x.size(0), out}));
 }
 
 at::Tensor Forward::features(const at::Tensor& x) {
   const at::Tensor flat = x.flatten(1);
-  if (declaring()) declaration_->feature_size = flat.size(1);
   tap("features", flat);
+  if (declaring()) {
+    declaration_->feature_size = flat.size(1);
+    if (x.is_same(declaration_->last)) declaration_->last = flat;  // flattening is no step
+  }
   return flat;
 }
 

@@ -1,9 +1,9 @@
 // Deals images out to libtorch's threads and ties the sweeps into autograd.
 #include "nets/fused_block.h"
 
-#include <ATen/TensorIterator.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "nets/deal.h"
 #include "nets/fused_kernels.h"
 
 namespace retort::nets {
@@ -11,22 +11,6 @@ namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-// Calls work(i) for 0..count-1 on libtorch's threads. at::parallel_for is serial outside of files
-// compiled for OpenMP, and a second OpenMP runtime beside a pip PyTorch's would fight for the
-// cores; the tensor iterator's own loop is neither.
-template <class Work>
-void for_images(int64_t count, const Work& work) {
-  at::Tensor numbers = at::arange(count, at::kLong);
-  auto iterator = at::TensorIterator::nullary_op(numbers);
-  iterator.for_each(
-      [&](char** data, const int64_t* strides, int64_t inner, int64_t outer) {
-        for (int64_t o = 0; o < outer; ++o)
-          for (int64_t i = 0; i < inner; ++i)
-            work(*reinterpret_cast<const int64_t*>(data[0] + i * strides[0] + o * strides[1]));
-      },
-      /*grain_size=*/1);
-}
 
 FusedShape shape_of(const at::Tensor& z, bool relu, bool pool) {
   return {z.size(2), z.size(3), z.size(1), relu, pool};
@@ -58,7 +42,7 @@ class FusedBlock : public torch::autograd::Function<FusedBlock> {
                 *shift_data = shift.data_ptr<float>();
     float *out_data = out.data_ptr<float>(), *mean_data = mean.data_ptr<float>(),
           *rstd_data = rstd.data_ptr<float>();
-    for_images(images, [&](int64_t i) {
+    deal_out(images, [&](int64_t i) {
       fused_forward(shape, z_data + i * in_size, gain_data, shift_data, out_data + i * out_size,
                     mean_data + i * channels, rstd_data + i * channels);
     });
@@ -85,7 +69,7 @@ class FusedBlock : public torch::autograd::Function<FusedBlock> {
                 *mean_data = saved[3].data_ptr<float>(), *rstd_data = saved[4].data_ptr<float>();
     float *dz_data = dz.data_ptr<float>(), *dgain_data = dgain.data_ptr<float>(),
           *dshift_data = dshift.data_ptr<float>();
-    for_images(images, [&](int64_t i) {
+    deal_out(images, [&](int64_t i) {
       fused_backward(shape, z_data + i * in_size, dout_data + i * out_size, gain_data, shift_data,
                      mean_data + i * channels, rstd_data + i * channels, dz_data + i * in_size,
                      dgain_data + i * channels, dshift_data + i * channels);

@@ -10,7 +10,7 @@ Architecture lenet(Variants&, const Shape& shape) {
   return [shape, tail](Forward& f, at::Tensor x) {
     x = f.tail("tail1", f.conv("conv1", x, {6, 5, 1, shape.channels == 1 ? 2 : 0}), tail);
     x = f.tail("tail2", f.conv("conv2", x, {16, 5, 1, 0}), tail);
-    x = f.activate(f.linear("hidden1", x.flatten(1), 120), Activation::kRelu);
+    x = f.activate(f.linear("hidden1", x, 120), Activation::kRelu);
     x = f.activate(f.linear("hidden2", x, 84), Activation::kRelu);
     return f.linear("classifier", f.features(x), shape.classes);
   };

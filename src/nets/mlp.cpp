@@ -6,7 +6,7 @@ namespace retort::nets {
 
 Architecture mlp(Variants&, const Shape& shape) {
   return [shape](Forward& f, at::Tensor x) {
-    x = f.activate(f.linear("hidden1", x.flatten(1), 128), Activation::kRelu);
+    x = f.activate(f.linear("hidden1", x, 128), Activation::kRelu);
     x = f.activate(f.linear("hidden2", x, 128), Activation::kRelu);
     return f.linear("classifier", f.features(x), shape.classes);
   };

@@ -41,15 +41,17 @@ Network::Network(std::string name, Architecture architecture, Shape shape)
                              "there is nothing to build for",
                              "at least one channel, pixel and class",
                              {}});
+  declared.last = at::zeros({1}).expand({1, channels, height, width});
   Forward forward(declared);
-  const at::Tensor logits =
-      architecture_(forward, at::zeros({1}).expand({1, channels, height, width}));
+  const at::Tensor logits = architecture_(forward, declared.last);
   TORCH_CHECK(logits.dim() == 2 && logits.size(1) == classes, "an architecture returns [N, K]");
   parameters_ = std::move(declared.parameters);
   state_ = std::move(declared.state);
   taps_ = std::move(declared.taps);
   taps_.emplace_back("logits");
   feature_size_ = declared.feature_size;
+  if (declared.chain && logits.is_same(declared.last))
+    chain_ = std::make_shared<std::vector<Step>>(std::move(declared.steps));
 }
 
 at::Tensor Network::initial(Stream stream) const {

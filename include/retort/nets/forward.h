@@ -39,12 +39,24 @@ struct Tail {
   Pool pool = Pool::kNone;
 };
 
+/// One operation of a chain: a network in which every operation takes the one before it.
+struct Step {
+  enum class Kind { kConv, kTail, kPool, kGlobalAverage, kLinear } kind = Kind::kTail;
+  Convolution conv = {};
+  Tail tail = {};      ///< kTail; kPool: its pool
+  int64_t window = 2;  ///< kPool
+  size_t slot = 0;     ///< of its first parameter
+};
+
 /// What a declaring run collects.
 struct Declaration {
   std::string doing;  ///< opens the messages of errors
   Layout parameters, state;
   std::vector<std::string> taps;
   int64_t feature_size = 0;
+  std::vector<Step> steps;  ///< the whole network where it is a chain
+  bool chain = true;
+  at::Tensor last;  ///< what the next operation of a chain takes
 };
 
 /// What an evaluating run is given, and what it leaves.
@@ -75,7 +87,7 @@ class Forward {
   at::Tensor tail(const std::string& name, const at::Tensor& x, const Tail& tail);
   /// Mean over the whole map: [N, C, h, w] to [N, C, 1, 1].
   at::Tensor global_average(const at::Tensor& x);
-  /// x [N, in] to [N, out].
+  /// x [N, in] to [N, out]; a map is flattened first.
   at::Tensor linear(const std::string& name, const at::Tensor& x, int64_t out);
   /// Flattens to [N, F] and marks the result as the tap "features".
   at::Tensor features(const at::Tensor& x);
@@ -90,8 +102,13 @@ class Forward {
   at::Tensor fused_tail(const at::Tensor& x, const at::Tensor& gain, const at::Tensor& shift,
                         const Tail& tail);
   at::Tensor finish(const at::Tensor& x, const Tail& tail);
+  at::Tensor activated(const at::Tensor& x, Activation activation) const;
+  at::Tensor pooled(const at::Tensor& x, Pool pool, int64_t window);
+  size_t slots() const { return declaring() ? declaration_->parameters.slots.size() : 0; }
   bool first_order_cpu(const at::Tensor& x) const;
   void tap(const std::string& name, const at::Tensor& x);
+  /// Declaring: notes an operation from x to the result, which it returns.
+  at::Tensor chained(const at::Tensor& x, const Step& step, const at::Tensor& result);
   void refuse(const std::string& layer, const std::string& found, const std::string& accepted);
 
   Declaration* declaration_ = nullptr;

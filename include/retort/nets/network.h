@@ -101,10 +101,17 @@ struct Shape {
   int64_t channels = 3, height = 32, width = 32, classes = 10;
 };
 
+/// How second-order products are computed.
+enum class Way {
+  kBest,      ///< one forward-over-reverse sweep where the network is a chain, else autograd
+  kAutograd,  ///< autograd through autograd, for any network
+};
+
 struct Part;  // nets/pass.h of the sources: one group's share of a call
 struct Keep;
 struct Pass;
 class Forward;  // nets/forward.h: hands out parameters in order while an architecture runs
+struct Step;    // nets/forward.h: an operation of a network that is a chain
 
 /// An architecture: builds logits from images through `f`. It is run once on one blank image to
 /// learn the layout and then for every call, so it is the whole definition of a network.
@@ -126,6 +133,9 @@ class Network {
   /// every layer "<name>.input".
   const std::vector<std::string>& taps() const { return taps_; }
   int64_t feature_size() const { return feature_size_; }
+  /// True where every operation takes the one before it: `directional` is then one sweep without
+  /// an autograd graph.
+  bool is_chain() const { return chain_ != nullptr; }
 
   /// PyTorch's default initialisation drawn from the stream, float32 [P] on the CPU.
   at::Tensor initial(Stream stream) const;
@@ -138,7 +148,7 @@ class Network {
   Gradient gradient(const Call& call, const losses::Targets& targets, Wanted wanted = {}) const;
   /// Second-order products per group; v is as theta, or [G, P] at a shared theta [P].
   Directional directional(const Call& call, const losses::Targets& targets, const at::Tensor& v,
-                          Wanted wanted = {}) const;
+                          Wanted wanted = {}, Way way = Way::kBest) const;
 
   /// Logits without a graph, kFrozen, in pieces of `chunk` rows.
   at::Tensor predict(const at::Tensor& theta, const at::Tensor& state, const at::Tensor& images,
@@ -159,6 +169,7 @@ class Network {
   Layout parameters_, state_;
   std::vector<std::string> taps_;
   int64_t feature_size_ = 0;
+  std::shared_ptr<const std::vector<Step>> chain_;  // null where the network is none
 };
 
 /// A row of the table of networks.

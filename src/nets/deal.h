@@ -1,0 +1,26 @@
+// Work dealt out to libtorch's threads.
+#pragma once
+
+#include <ATen/TensorIterator.h>
+
+#include <cstdint>
+
+namespace retort::nets {
+
+/// Calls work(i) for 0..count-1 on libtorch's threads. at::parallel_for is serial outside of files
+/// compiled for OpenMP, and a second OpenMP runtime beside a pip PyTorch's would fight for the
+/// cores; the tensor iterator's own loop is neither.
+template <class Work>
+void deal_out(int64_t count, const Work& work) {
+  at::Tensor numbers = at::arange(count, at::kLong);
+  auto iterator = at::TensorIterator::nullary_op(numbers);
+  iterator.for_each(
+      [&](char** data, const int64_t* strides, int64_t inner, int64_t outer) {
+        for (int64_t o = 0; o < outer; ++o)
+          for (int64_t i = 0; i < inner; ++i)
+            work(*reinterpret_cast<const int64_t*>(data[0] + i * strides[0] + o * strides[1]));
+      },
+      /*grain_size=*/1);
+}
+
+}  // namespace retort::nets

@@ -1,0 +1,99 @@
+// The hand-written sweep against autograd through autograd, in double.
+#include <gtest/gtest.h>
+
+#include "nets/toy.h"
+#include "retort/nets/network.h"
+
+namespace retort::nets {
+namespace {
+
+using tests::difference;
+using tests::normals;
+using tests::Toy;
+
+/// The largest relative difference of all that the two ways return.
+double disagreement(const Toy& toy, const Call& call, const losses::Targets& targets,
+                    const at::Tensor& v) {
+  const Wanted wanted{true, targets.values.is_floating_point()};
+  const Directional a = toy.net->directional(call, targets, v, wanted);
+  const Directional b = toy.net->directional(call, targets, v, wanted, Way::kAutograd);
+  double worst = std::max(difference(a.loss, b.loss), difference(a.theta, b.theta));
+  worst = std::max(worst, difference(a.images, b.images));
+  return wanted.targets ? std::max(worst, difference(a.targets, b.targets)) : worst;
+}
+
+class Sweep : public testing::TestWithParam<const char*> {};
+
+TEST_P(Sweep, AgreesWithAutograd) {
+  const std::string name = GetParam();
+  ASSERT_TRUE(nets::make_network(name, {3, 32, 32, 4})->is_chain());
+  const Toy toy(name, 5, name == "lenet" ? 32 : 8);
+  const at::Tensor v = normals(toy.call.theta.sizes().vec(), 6);
+  for (losses::Targets targets : {toy.soft, toy.hard}) {
+    EXPECT_LT(disagreement(toy, toy.call, targets, v), 1e-10);
+    targets.weights = normals({5}, 7).abs();
+    EXPECT_LT(disagreement(toy, toy.call, targets, v), 1e-10);
+  }
+  losses::Targets loose = toy.soft;  // rows that do not sum to one
+  loose.values = loose.values * normals({5, 1}, 8).abs();
+  EXPECT_LT(disagreement(toy, toy.call, loose, v), 1e-10);
+}
+
+INSTANTIATE_TEST_SUITE_P(Chains, Sweep,
+                         testing::Values("convnet-w4-d2", "convnet-w4-d2-sigmoid-maxpool",
+                                         "convnet-w4-d1-leaky-nopool", "convnet-w4-d2-swish-gn",
+                                         "convnet-w3-d2-tanh-ln", "convnet-w3-d2-softplus-nn",
+                                         "convnet-w4-d2-bn", "lenet", "mlp"));
+
+TEST(Sweep, AgreesOverRandomNetworksAndShapes) {
+  const std::vector<std::string> norms{"in", "gn", "ln", "bn", "nn"};
+  const std::vector<std::string> activations{"relu",  "sigmoid", "leaky",
+                                             "swish", "tanh",    "softplus"};
+  const std::vector<std::string> pools{"avgpool", "maxpool", "nopool"};
+  Stream draw(7, "test.sweep");
+  const auto pick = [&](const std::vector<std::string>& words) {
+    return words[static_cast<size_t>(draw.below(static_cast<int64_t>(words.size())))];
+  };
+  for (int i = 0; i < 25; ++i) {
+    const int64_t depth = 1 + draw.below(3), width = 4 * (1 + draw.below(2)),
+                  side = 8 + draw.below(6), channels = 1 + draw.below(3), rows = 1 + draw.below(6);
+    const std::string name = "convnet-d" + std::to_string(depth) + "-w" + std::to_string(width) +
+                             "-" + pick(norms) + "-" + pick(activations) + "-" + pick(pools);
+    const Toy toy(name, rows, side, channels);
+    const at::Tensor v = normals(toy.call.theta.sizes().vec(), 60 + static_cast<uint64_t>(i));
+    EXPECT_LT(disagreement(toy, toy.call, toy.soft, v), 1e-10) << name << ", side " << side;
+  }
+}
+
+TEST(Sweep, UsesFrozenStatistics) {
+  Toy toy("convnet-w4-d2-bn", 5);
+  toy.call.norm = NormMode::kFrozen;
+  toy.call.state = toy.call.state + normals({toy.call.state.numel()}, 21).abs();
+  const at::Tensor v = normals(toy.call.theta.sizes().vec(), 6);
+  EXPECT_LT(disagreement(toy, toy.call, toy.soft, v), 1e-10);
+}
+
+TEST(Sweep, CutsManyRowsIntoPieces) {
+  const Toy toy("convnet-w4-d1", 70);
+  const at::Tensor v = normals(toy.call.theta.sizes().vec(), 6);
+  EXPECT_LT(disagreement(toy, toy.call, toy.hard, v), 1e-10);
+  Call groups = toy.call;
+  groups.offsets = {0, 1, 40, 70};
+  EXPECT_LT(disagreement(toy, groups, toy.hard, normals({3, toy.net->parameters().size}, 9)),
+            1e-10);
+}
+
+TEST(Sweep, LeavesBranchingNetworksToAutograd) {
+  for (const char* name : {"alexnet", "vgg11"})
+    EXPECT_TRUE(make_network(name, {3, 32, 32, 10})->is_chain()) << name;
+  EXPECT_FALSE(make_network("resnet18", {3, 32, 32, 10})->is_chain());
+}
+
+TEST(Sweep, AgreesInFloat) {
+  const Toy toy("convnet-w16", 6, 32, 3, at::kFloat);
+  const at::Tensor v = normals(toy.call.theta.sizes().vec(), 6, at::kFloat);
+  EXPECT_LT(disagreement(toy, toy.call, toy.soft, v), 1e-3);
+}
+
+}  // namespace
+}  // namespace retort::nets
