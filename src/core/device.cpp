@@ -110,4 +110,14 @@ ThreadScope::~ThreadScope() {
   set_blas_threads(before_);
 }
 
+// The setting is the calling thread's own. at::set_num_threads would renew a thread pool each time.
+AloneScope::AloneScope() {
+  if (auto* get = symbol<int (*)()>("omp_get_max_threads")) before_ = get();
+  if (auto* set = symbol<void (*)(int)>("omp_set_num_threads")) set(1);
+}
+
+AloneScope::~AloneScope() {
+  if (auto* set = symbol<void (*)(int)>("omp_set_num_threads"); set && before_ > 0) set(before_);
+}
+
 }  // namespace retort

@@ -4,9 +4,11 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "nets/deal.h"
 #include "nets/dual_layers.h"
+#include "retort/core/device.h"
 
 namespace retort::nets {
 namespace {
@@ -68,6 +70,8 @@ class Sweep {
     for (int64_t first = 0; first < count; first += wave) {
       std::vector<Sum> sums(static_cast<size_t>(std::min(wave, count - first)));
       const auto work = [&](int64_t i) {
+        std::optional<AloneScope> alone;
+        if (count > 1) alone.emplace();
         sums[static_cast<size_t>(i)] = one(pieces[static_cast<size_t>(first + i)]);
       };
       if (count == 1)

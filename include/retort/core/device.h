@@ -40,4 +40,18 @@ class ThreadScope {
   int before_;
 };
 
+/// RAII inside a loop that libtorch runs in parallel: OpenMP is told that this thread works alone.
+/// oneDNN's weight gradients wait for as many threads as OpenMP promises: here, without this, for
+/// ever.
+class AloneScope {
+ public:
+  AloneScope();
+  AloneScope(const AloneScope&) = delete;
+  AloneScope& operator=(const AloneScope&) = delete;
+  ~AloneScope();
+
+ private:
+  int before_ = 0;
+};
+
 }  // namespace retort
