@@ -1,0 +1,86 @@
+// Training unrolled: N steps of SGD on a synthetic set forward, then the adjoint recursion back
+// over the stored parameters, one `directional` a step. The gradient is exact, and no graph of more
+// than one step is ever alive (Maclaurin et al., ICML 2015; spec of MTT section 4.1).
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "retort/losses/losses.h"
+#include "retort/nets/network.h"
+
+namespace retort::train {
+
+/// The rule of the inner training: v <- momentum v + g + decay theta; theta <- theta - rate v.
+struct UnrollOptions {
+  double momentum = 0;
+  double weight_decay = 0;
+  /// False leaves the Hessian out of the recursion: TESLA's approximation (Cui et al., ICML 2023).
+  bool hessian = true;
+  /// Keep about 2 sqrt(N) parameter vectors in place of N, and run the steps once more for it.
+  bool checkpoints = false;
+  nets::NormMode norm = nets::NormMode::kBatch;
+};
+
+/// One step's minibatch: rows of the set, and their augmentation.
+struct UnrollStep {
+  at::Tensor rows;  ///< int64 [n], on the CPU; undefined: the whole set in order
+  at::Tensor
+      augment;  ///< [n, 16] or [1, 16] rows of augment::apply, on the device; undefined: none
+};
+
+/// The set that is trained on; none of it carries a graph.
+struct UnrollSet {
+  at::Tensor images;   ///< [M, C, H, W]
+  at::Tensor targets;  ///< int64 [M], or floating [M, K]: weights of the classes
+  double learning_rate = 0;
+};
+
+/// What comes back from a cotangent of theta_N.
+struct UnrollGradient {
+  at::Tensor images;   ///< [M, C, H, W]
+  at::Tensor targets;  ///< [M, K] where targets are floating
+  double learning_rate = 0;
+  at::Tensor theta;  ///< of theta_0
+};
+
+/// One unrolled training. forward() once, then backward() once.
+class Unroll {
+ public:
+  /// All arguments outlive it. `state` are the running statistics of networks that have them.
+  Unroll(const nets::Network& network, const UnrollSet& set, std::vector<UnrollStep> steps,
+         const UnrollOptions& options = {}, at::Tensor state = at::Tensor());
+
+  /// Trains from theta [P]; returns theta_N. Losses of the steps are kept.
+  at::Tensor forward(const at::Tensor& theta);
+  /// The pullback of a cotangent [P] of theta_N.
+  UnrollGradient backward(const at::Tensor& cotangent);
+  /// The mean loss of every step, [N], after forward().
+  const std::vector<at::Tensor>& losses() const { return losses_; }
+
+ private:
+  struct Point {
+    at::Tensor theta, velocity;  // velocity undefined: none yet
+  };
+  at::Tensor batch(const UnrollStep& step) const;
+  losses::Targets targets(const UnrollStep& step) const;
+  Point advance(const Point& from, size_t step, at::Tensor* loss) const;
+  const at::Tensor& theta_of(size_t step);
+  nets::Call call(const at::Tensor& theta, const at::Tensor& images) const;
+  void scatter(const UnrollStep& step, const at::Tensor& cotangent, UnrollGradient& into) const;
+
+  const nets::Network& network_;
+  const UnrollSet& set_;
+  const std::vector<UnrollStep> steps_;
+  const UnrollOptions options_;
+  const at::Tensor state_;
+  size_t stride_ = 1;                // steps between kept points
+  std::vector<Point> kept_;          // at steps 0, stride, 2 stride...
+  std::vector<at::Tensor> segment_;  // theta of one stretch between kept points
+  size_t segment_begin_ = 0;
+  std::vector<at::Tensor> losses_;
+};
+
+}  // namespace retort::train

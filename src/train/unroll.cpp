@@ -1,0 +1,147 @@
+// Forward: plain steps. Backward, with p and q the cotangents of theta and velocity after a step:
+// u = q - rate p meets the gradient; X gets J^T u, p becomes p + H u + decay u, q becomes
+// momentum u. The rate's cotangent is sum <u, g + decay theta> / rate, which never subtracts
+// parameters from each other; without momentum the sweep runs along p itself, so rate 0 is no
+// special case.
+#include "retort/train/unroll.h"
+
+#include <torch/csrc/autograd/autograd.h>
+
+#include <cmath>
+#include <utility>
+
+#include "retort/augment/siamese.h"
+
+namespace retort::train {
+
+Unroll::Unroll(const nets::Network& network, const UnrollSet& set, std::vector<UnrollStep> steps,
+               const UnrollOptions& options, at::Tensor state)
+    : network_(network),
+      set_(set),
+      steps_(std::move(steps)),
+      options_(options),
+      state_(std::move(state)) {
+  TORCH_CHECK(!steps_.empty(), "an unrolled training has at least one step");
+  TORCH_CHECK(options_.momentum == 0 || set_.learning_rate != 0,
+              "the gradient of a training with momentum needs a rate other than 0");
+  if (options_.checkpoints)
+    stride_ = static_cast<size_t>(std::ceil(std::sqrt(static_cast<double>(steps_.size()))));
+}
+
+at::Tensor Unroll::batch(const UnrollStep& step) const {
+  const at::Tensor images = step.rows.defined()
+                                ? set_.images.index_select(0, step.rows.to(set_.images.device()))
+                                : set_.images;
+  return step.augment.defined() ? augment::apply(images, step.augment) : images;
+}
+
+losses::Targets Unroll::targets(const UnrollStep& step) const {
+  return {step.rows.defined() ? set_.targets.index_select(0, step.rows.to(set_.targets.device()))
+                              : set_.targets};
+}
+
+nets::Call Unroll::call(const at::Tensor& theta, const at::Tensor& images) const {
+  return {theta, state_, images, {}, options_.norm};
+}
+
+Unroll::Point Unroll::advance(const Point& from, size_t step, at::Tensor* loss) const {
+  const at::Tensor images = batch(steps_[step]);
+  const nets::Gradient g = network_.gradient(call(from.theta, images), targets(steps_[step]));
+  if (loss) *loss = g.loss;
+  at::Tensor v = g.theta;
+  if (options_.weight_decay != 0) v = v.add(from.theta, options_.weight_decay);
+  if (options_.momentum == 0) return {from.theta - set_.learning_rate * v, at::Tensor()};
+  if (from.velocity.defined()) v = v.add(from.velocity, options_.momentum);
+  return {from.theta - set_.learning_rate * v, v};
+}
+
+at::Tensor Unroll::forward(const at::Tensor& theta) {
+  const at::NoGradGuard no_graph;
+  kept_.clear();
+  losses_.assign(steps_.size(), at::Tensor());
+  Point point{theta, at::Tensor()};
+  for (size_t k = 0; k < steps_.size(); ++k) {
+    if (k % stride_ == 0)
+      kept_.push_back({point.theta, stride_ > 1 ? point.velocity : at::Tensor()});
+    point = advance(point, k, &losses_[k]);
+  }
+  return point.theta;
+}
+
+// theta before step k; where not every point is kept, its stretch is run once more.
+const at::Tensor& Unroll::theta_of(size_t k) {
+  if (stride_ == 1) return kept_[k].theta;
+  const size_t begin = k / stride_ * stride_;
+  if (segment_.empty() || segment_begin_ != begin) {
+    Point point = kept_[k / stride_];
+    segment_ = {point.theta};
+    segment_begin_ = begin;
+    for (size_t i = begin; i < k; ++i) {
+      point = advance(point, i, nullptr);
+      segment_.push_back(point.theta);
+    }
+  }
+  return segment_[k - begin];
+}
+
+void Unroll::scatter(const UnrollStep& step, const at::Tensor& cotangent,
+                     UnrollGradient& into) const {
+  at::Tensor images = cotangent;
+  if (step.augment.defined()) {
+    const at::AutoGradMode graph(true);
+    const at::Tensor source =
+        (step.rows.defined() ? set_.images.index_select(0, step.rows.to(set_.images.device()))
+                             : set_.images)
+            .detach()
+            .requires_grad_(true);
+    images =
+        torch::autograd::grad({augment::apply(source, step.augment)}, {source}, {cotangent})[0];
+  }
+  if (step.rows.defined())
+    into.images.index_add_(0, step.rows.to(images.device()), images);
+  else
+    into.images.add_(images);
+}
+
+UnrollGradient Unroll::backward(const at::Tensor& cotangent) {
+  const at::NoGradGuard no_graph;
+  TORCH_CHECK(!kept_.empty(), "forward() comes before backward()");
+  const bool soft = set_.targets.is_floating_point();
+  const double rate = set_.learning_rate, momentum = options_.momentum,
+               decay = options_.weight_decay;
+  UnrollGradient answer;
+  answer.images = at::zeros_like(set_.images);
+  if (soft) answer.targets = at::zeros_like(set_.targets);
+  at::Tensor p = cotangent.clone(), q;
+  at::Tensor slopes = at::zeros({}, p.options().dtype(at::kDouble));
+  for (size_t k = steps_.size(); k-- > 0;) {
+    const UnrollStep& step = steps_[k];
+    const at::Tensor theta = theta_of(k);
+    // Along p: u is -rate p, and its products are -rate times those along p.
+    const at::Tensor along = momentum == 0 ? p : (q.defined() ? q - rate * p : -rate * p);
+    const double factor = momentum == 0 ? -rate : 1.0;
+    const nets::Directional d =
+        network_.directional(call(theta, batch(step)), targets(step), along, {true, soft});
+    slopes.add_(d.loss.to(at::kDouble));
+    if (decay != 0) slopes.add_(at::dot(theta, along).to(at::kDouble), decay);
+    scatter(step, d.images * factor, answer);
+    if (soft) {
+      const at::Tensor parts = d.targets * factor;
+      if (step.rows.defined())
+        answer.targets.index_add_(0, step.rows.to(parts.device()), parts);
+      else
+        answer.targets.add_(parts);
+    }
+    if (options_.hessian) p = p.add(d.theta, factor);
+    if (decay != 0) p = p.add(along, factor * decay);
+    if (momentum != 0) q = momentum * along;
+    if (stride_ == 1) kept_[k] = {};
+  }
+  const double slope = slopes.item<double>();
+  answer.learning_rate = momentum == 0 ? -slope : slope / rate;
+  answer.theta = p;
+  kept_.clear();
+  return answer;
+}
+
+}  // namespace retort::train
