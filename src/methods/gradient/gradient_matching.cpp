@@ -40,6 +40,21 @@ at::Tensor labels_of(const std::vector<int64_t>& offsets, int64_t first, at::Dev
 
 }  // namespace
 
+at::Tensor calibrated_state(const nets::Network& network, const Student& student,
+                            const std::vector<at::Tensor>& batches, bool proper) {
+  at::Tensor state = proper ? at::zeros_like(student.state) : student.state, sum;
+  for (const at::Tensor& images : batches) {
+    const at::Tensor after =
+        network.observe({student.theta, state, images, {}, nets::NormMode::kUpdating}, {"logits"})
+            .state;
+    if (!proper) state = after;
+    if (proper) sum = sum.defined() ? sum + after : after;
+  }
+  if (!proper) return state;
+  // From statistics of zero a step leaves just the batch's share.
+  return sum / (kStatisticsShare * static_cast<double>(batches.size()));
+}
+
 void Options::declare(OptionSet& set) {
   set.add("real_batch", real_batch, "real images of each class in one matching step", {.min = 1});
   set.add("outer_loop", outer_loop,
@@ -124,7 +139,7 @@ at::Tensor GradientMatching::match(const View& view, int64_t first, int64_t last
   for (int64_t c = first; c <= last; ++c) offsets.push_back(view.offsets[c] - begin);
   const at::AutoGradMode graph(true);
   const at::Tensor images = view.images.slice(0, begin, end).detach().requires_grad_(true);
-  const at::Tensor seen = matched(images, offsets, first);
+  const at::Tensor seen = augmented(images, offsets, first);
   const nets::Call call{student_.theta, student_.state, seen.detach(), offsets,
                         nets::NormMode::kFrozen};
   const losses::Targets targets{labels_of(offsets, first, context_.device)};
@@ -145,15 +160,13 @@ at::Tensor GradientMatching::real_gradients(int64_t first, int64_t last) const {
   std::vector<int64_t> offsets{0};
   int64_t begin = first;
   for (int64_t c = first; c < last; ++c) {
-    images.push_back(real_images(c, options_.real_batch, "gradient.real"));
+    images.push_back(augmented_real(c));
     offsets.push_back(offsets.back() + images.back().size(0));
     if (c + 1 < last && offsets.back() + options_.real_batch <= bounds_.rows) continue;
-    const at::Tensor seen = matched(at::cat(images), offsets, begin);
-    gradients.push_back(
-        context_.network
-            .gradient({student_.theta, student_.state, seen, offsets, nets::NormMode::kFrozen},
-                      {labels_of(offsets, begin, context_.device)})
-            .theta);
+    const nets::Call call{student_.theta, student_.state, at::cat(images), offsets,
+                          nets::NormMode::kFrozen};
+    const at::Tensor labels = labels_of(offsets, begin, context_.device);
+    gradients.push_back(context_.network.gradient(call, {labels}).theta);
     images.clear();
     offsets = {0};
     begin = c + 1;
@@ -174,39 +187,35 @@ at::Tensor GradientMatching::real_images(int64_t c, int64_t count, const char* p
       .to(student_.theta.scalar_type());
 }
 
-/// The images as both sides of the comparison see them: class `first` + i's augmentation for rows
-/// offsets[i]..offsets[i + 1] - 1.
-at::Tensor GradientMatching::matched(const at::Tensor& images, const std::vector<int64_t>& offsets,
-                                     int64_t first) const {
+/// A real batch of class c under the augmentation that its synthetic images get.
+at::Tensor GradientMatching::augmented_real(int64_t c) const {
+  const at::Tensor images = real_images(c, options_.real_batch, "gradient.real");
+  if (strategy_.operations.empty()) return images;
+  return augment::apply(images, rows_.narrow(0, c, 1).to(images.device()));
+}
+
+/// Synthetic images under class `first` + i's augmentation for rows offsets[i]..offsets[i + 1] - 1.
+at::Tensor GradientMatching::augmented(const at::Tensor& images,
+                                       const std::vector<int64_t>& offsets, int64_t first) const {
   if (strategy_.operations.empty()) return images;
   const at::Tensor owners = labels_of(offsets, first, at::Device(at::kCPU));
   return augment::apply(images, rows_.index_select(0, owners).to(images.device()));
 }
 
-/// New running statistics from a batch of real images of all classes. The published way moves them
-/// a tenth of the way to the batch's; the proper one takes the mean over several batches.
 void GradientMatching::calibrate() {
   const bool proper = options_.batchnorm_calibration == "proper";
-  const int64_t classes = context_.data.classes(), batches = proper ? kCalibrationBatches : 1;
-  std::vector<at::Tensor> images;  // [classes] of [16 batches, C, H, W], fewer in small classes
-  for (int64_t c = 0; c < classes; ++c)
-    images.push_back(real_images(c, kCalibrationImages * batches, "gradient.calibration"));
-  at::Tensor sum = at::zeros_like(student_.state);
-  for (int64_t b = 0; b < batches; ++b) {
-    std::vector<at::Tensor> part;
-    for (const at::Tensor& all : images) {
-      const int64_t size = all.size(0), each = std::min(kCalibrationImages, size);
-      const int64_t begin = std::min(b * kCalibrationImages, size - each);
-      part.push_back(all.slice(0, begin, begin + each));
-    }
-    const at::Tensor before = proper ? at::zeros_like(student_.state) : student_.state;
-    sum += context_.network
-               .observe({student_.theta, before, at::cat(part), {}, nets::NormMode::kUpdating},
-                        {"logits"})
-               .state;
+  const int64_t wanted = proper ? kCalibrationBatches : 1;
+  std::vector<std::vector<at::Tensor>> parts(static_cast<size_t>(wanted));
+  for (int64_t c = 0; c < context_.data.classes(); ++c) {
+    const at::Tensor all = real_images(c, kCalibrationImages * wanted, "gradient.calibration");
+    const int64_t size = all.size(0), each = std::min(kCalibrationImages, size);
+    for (int64_t b = 0; b < wanted; ++b)  // a small class gives the same images again
+      parts[static_cast<size_t>(b)].push_back(
+          all.narrow(0, std::min(b * kCalibrationImages, size - each), each));
   }
-  // From statistics of zero a step leaves just the batch's share.
-  student_.state = proper ? sum / (kStatisticsShare * static_cast<double>(batches)) : sum;
+  std::vector<at::Tensor> batches;
+  for (const auto& part : parts) batches.push_back(at::cat(part));
+  student_.state = calibrated_state(context_.network, student_, batches, proper);
 }
 
 }  // namespace retort::methods::gradient

@@ -54,6 +54,11 @@ struct Place {
 void train_inner(const nets::Network& network, const View& view, const augment::Strategy& strategy,
                  int64_t epochs, double learning_rate, const Place& place, Student& student);
 
+/// New running statistics from batches of real images. The published way moves the student's a
+/// tenth of the way to each batch's; the proper one takes the mean of the batches' own.
+at::Tensor calibrated_state(const nets::Network& network, const Student& student,
+                            const std::vector<at::Tensor>& batches, bool proper);
+
 /// Sum over classes of the distance between the gradients of real and of synthetic images at a
 /// network drawn anew every iteration. Computes in the precision of the images it is given.
 class GradientMatching : public Objective {
@@ -70,8 +75,9 @@ class GradientMatching : public Objective {
   at::Tensor match(const View& view, int64_t first, int64_t last, at::Tensor& cotangents) const;
   at::Tensor real_gradients(int64_t first, int64_t last) const;
   at::Tensor real_images(int64_t c, int64_t count, const char* purpose) const;
-  at::Tensor matched(const at::Tensor& images, const std::vector<int64_t>& offsets,
-                     int64_t first) const;
+  at::Tensor augmented_real(int64_t c) const;
+  at::Tensor augmented(const at::Tensor& images, const std::vector<int64_t>& offsets,
+                       int64_t first) const;
   int64_t end_of_group(int64_t first, const std::vector<int64_t>& offsets) const;
   void calibrate();
 
