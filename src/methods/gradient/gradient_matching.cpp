@@ -120,7 +120,7 @@ Cotangents GradientMatching::cotangents(const View& view) {
   return result;
 }
 
-/// The last class but one that a pass beginning with `first` holds.
+/// One past the last class of the pass that begins with `first`.
 int64_t GradientMatching::end_of_group(int64_t first, const std::vector<int64_t>& offsets) const {
   const int64_t classes = static_cast<int64_t>(offsets.size()) - 1;
   const int64_t most = bounds_.gradient / context_.network.parameters().size;
