@@ -1,4 +1,5 @@
 // The list of methods. A new method is one line here.
+#include "methods/gradient/dc.h"
 #include "methods/matching/dm.h"
 #include "methods/selection/selection.h"
 #include "retort/methods/method.h"
@@ -14,6 +15,10 @@ const std::vector<MethodEntry>& method_table() {
        "Sener and Savarese, ICLR 2018", make_kcenter},
       {"forgetting", "real images that a network in training forgets most often",
        "Toneva et al., ICLR 2019", make_forgetting},
+      {"dc", "gradient matching: every class's gradient at networks trained on the set",
+       "Zhao, Mopuri and Bilen, ICLR 2021", make_dc},
+      {"dsa", "gradient matching with differentiable siamese augmentation",
+       "Zhao and Bilen, ICML 2021", make_dsa},
       {"dm", "distribution matching: class means of random networks' features",
        "Zhao and Bilen, WACV 2023", make_dm},
   };

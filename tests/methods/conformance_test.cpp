@@ -34,8 +34,8 @@ struct ToyRun {
     options.declare(set);
     method->declare(set);
     Problems problems;
-    for (const auto& [name, text] :
-         std::map<std::string, std::string>{{"real_batch", "5"}, {"selection_epochs", "2"}})
+    for (const auto& [name, text] : std::map<std::string, std::string>{
+             {"real_batch", "5"}, {"selection_epochs", "2"}, {"inner_loop", "2"}})
       if (set.find(name)) set.set(name, text, "toy", problems);
     problems.raise("toy");
   }
