@@ -59,13 +59,13 @@ void require_replaceable(const std::filesystem::path& path, const std::string& d
       "a new name, or a plain file to replace", "choose another name"});
 }
 
+}  // namespace
+
 void sync_folder(const std::filesystem::path& folder) {
   const Descriptor handle(
       ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (handle.get() >= 0) ::fsync(handle.get());
 }
-
-}  // namespace
 
 void write_atomically(const std::filesystem::path& path,
                       const std::function<void(const Sink&)>& fill) {

@@ -112,24 +112,31 @@ SafetensorsView parse_safetensors(std::span<const std::byte> bytes, const std::s
   return view;
 }
 
-void write_safetensors(const std::filesystem::path& path,
-                       const std::map<std::string, RawTensor>& tensors,
-                       const std::map<std::string, std::string>& metadata) {
+std::string safetensors_header(const std::map<std::string, RawTensor>& tensors,
+                               const std::map<std::string, std::string>& metadata) {
   nlohmann::json header = nlohmann::json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
   uint64_t at = 0;
   for (const auto& [name, tensor] : tensors) {
+    uint64_t size = dtype_size(tensor.dtype);
+    for (const int64_t side : tensor.shape) size *= static_cast<uint64_t>(side);
     header[name] = {{"dtype", dtype_name(tensor.dtype)},
                     {"shape", tensor.shape},
-                    {"data_offsets", {at, at + tensor.bytes.size()}}};
-    at += tensor.bytes.size();
+                    {"data_offsets", {at, at + size}}};
+    at += size;
   }
   std::string text = header.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   text.resize((text.size() + 7) / 8 * 8, ' ');
   const uint64_t length = text.size();
+  return std::string(reinterpret_cast<const char*>(&length), sizeof length) + text;
+}
+
+void write_safetensors(const std::filesystem::path& path,
+                       const std::map<std::string, RawTensor>& tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  const std::string header = safetensors_header(tensors, metadata);
   write_atomically(path, [&](const Sink& sink) {
-    sink(&length, 8);
-    sink(text.data(), text.size());
+    sink(header.data(), header.size());
     for (const auto& [name, tensor] : tensors) sink(tensor.bytes.data(), tensor.bytes.size());
   });
 }

@@ -18,7 +18,7 @@ class Sgd : public Optimiser {
 
   void step(at::Tensor& theta, const at::Tensor& gradient, double learning_rate) override {
     const at::Tensor decayed = at::add(gradient, theta, decay_);
-    if (velocity_.defined())
+    if (velocity_.defined() && momentum_ > 0)
       velocity_.mul_(momentum_).add_(decayed);
     else
       velocity_ = decayed;

@@ -89,10 +89,8 @@ std::vector<Trained> train_many(const nets::Network& network, const std::vector<
   const auto count = static_cast<int64_t>(students.size());
   std::vector<Trained> trained(students.size());
   const auto train_one = [&](int64_t i, const Watch& its_watch) {
-    const Student& student = students[static_cast<size_t>(i)];
     trained[static_cast<size_t>(i)] =
-        train(network, *student.source, options, {seed.seed, seed.purpose, student.index}, device,
-              its_watch);
+        train(network, students[static_cast<size_t>(i)], options, seed, device, its_watch);
   };
   const int64_t workers =
       device.is_cpu()

@@ -9,6 +9,7 @@
 #include "retort/augment/siamese.h"
 #include "retort/core/error.h"
 #include "retort/core/random.h"
+#include "train/flat_update.h"
 #include "train/optimiser.h"
 
 namespace retort::train {
@@ -17,24 +18,28 @@ namespace {
 /// Everything of one training run that changes from step to step.
 class Run {
  public:
-  Run(const nets::Network& network, const data::BatchSource& source, const TrainOptions& options,
+  Run(const nets::Network& network, const Student& student, const TrainOptions& options,
       const TrainSeed& seed, at::Device device, const Watch& watch)
       : network_(network),
-        source_(source),
+        source_(*student.source),
         options_(options),
-        seed_(seed),
+        seed_{seed.seed, seed.purpose, student.index},
         watch_(watch),
         strategy_(augment::parse_strategy(options.augmentation)),
-        optimiser_(make_optimiser(options)) {
-    TORCH_CHECK(source.size() > 0 && options.batch_size > 0, "training needs rows and batches");
-    trained_.theta = network.initial(Stream(seed.seed, seed.purpose + ".initial", seed.index));
-    trained_.theta = trained_.theta.to(device);
-    if (network.state().size > 0) trained_.state = network.initial_state().to(device);
+        optimiser_(make_optimiser(options)),
+        first_(student.start.epoch) {
+    TORCH_CHECK(source_.size() > 0 && options.batch_size > 0, "training needs rows and batches");
+    TORCH_CHECK(first_ == 0 || (options.optimiser == "sgd" && options.momentum == 0),
+                "a start after some epochs has no moments");
+    const Start start =
+        student.start.theta.defined() ? student.start : initial_start(network, seed_);
+    trained_.theta = start.theta.to(device, start.theta.scalar_type(), false, true);
+    if (start.state.defined()) trained_.state = start.state.to(device);
   }
 
   Trained run() {
     const int64_t total = passes(options_);
-    for (int64_t epoch = 0; epoch < total && !stopped(); ++epoch) {
+    for (int64_t epoch = first_; epoch < total && !stopped(); ++epoch) {
       if (resets_before(options_, epoch)) optimiser_->reset();
       const double rate = learning_rate_at(options_, epoch);
       const double loss = pass(epoch, rate);
@@ -74,7 +79,15 @@ class Run {
     const nets::Gradient gradient = network_.gradient(
         {trained_.theta, trained_.state, images, {}, nets::NormMode::kUpdating}, targets);
     if (watch_.batch) watch_.batch(rows, gradient.logits);
-    optimiser_->step(trained_.theta, gradient.theta, rate);
+    at::Tensor direction = gradient.theta;
+    if (options_.flat.on) {
+      const at::Tensor nearby = sharpest_nearby(trained_.theta, gradient.theta, options_.flat);
+      const at::Tensor second =
+          network_.gradient({nearby, trained_.state, images, {}, nets::NormMode::kBatch}, targets)
+              .theta;
+      direction = flat_direction(gradient.theta, second, options_.flat);
+    }
+    optimiser_->step(trained_.theta, direction, rate);
     if (trained_.state.defined()) trained_.state = gradient.state;
     return gradient.loss;
   }
@@ -100,19 +113,32 @@ class Run {
   const nets::Network& network_;
   const data::BatchSource& source_;
   const TrainOptions& options_;
-  const TrainSeed& seed_;
+  const TrainSeed seed_;
   const Watch& watch_;
   const augment::Strategy strategy_;
   std::unique_ptr<Optimiser> optimiser_;
+  const int64_t first_;
   Trained trained_;
 };
 
 }  // namespace
 
+Start initial_start(const nets::Network& network, const TrainSeed& seed) {
+  Start start;
+  start.theta = network.initial(Stream(seed.seed, seed.purpose + ".initial", seed.index));
+  if (network.state().size > 0) start.state = network.initial_state();
+  return start;
+}
+
+Trained train(const nets::Network& network, const Student& student, const TrainOptions& options,
+              const TrainSeed& seed, at::Device device, const Watch& watch) {
+  return Run(network, student, options, seed, device, watch).run();
+}
+
 Trained train(const nets::Network& network, const data::BatchSource& source,
               const TrainOptions& options, const TrainSeed& seed, at::Device device,
               const Watch& watch) {
-  return Run(network, source, options, seed, device, watch).run();
+  return train(network, Student{&source, seed.index}, options, seed, device, watch);
 }
 
 double accuracy(const nets::Network& network, const Trained& trained, const data::Split& split,

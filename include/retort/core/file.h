@@ -20,6 +20,9 @@ void write_atomically(const std::filesystem::path& path,
                       const std::function<void(const Sink&)>& fill);
 void write_atomically(const std::filesystem::path& path, std::string_view bytes);
 
+/// Makes names that were added to or removed from a folder last through a crash.
+void sync_folder(const std::filesystem::path& folder);
+
 /// The whole file; DataError where it is missing, not a plain file, or larger than `limit` bytes.
 std::string read_file(const std::filesystem::path& path, uint64_t limit = uint64_t{8} << 30);
 

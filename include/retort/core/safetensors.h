@@ -36,6 +36,11 @@ struct SafetensorsView {
 /// Parses and checks; `path` is only for messages. Throws DataError.
 SafetensorsView parse_safetensors(std::span<const std::byte> bytes, const std::string& path);
 
+/// The bytes of a file before its data: tensors in name order, padded to 8 bytes. Of each tensor
+/// only type and shape count.
+std::string safetensors_header(const std::map<std::string, RawTensor>& tensors,
+                               const std::map<std::string, std::string>& metadata);
+
 /// Writes atomically, tensors in name order, header padded to 8 bytes: same content, same bytes.
 void write_safetensors(const std::filesystem::path& path,
                        const std::map<std::string, RawTensor>& tensors,

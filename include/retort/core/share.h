@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace retort {
@@ -24,5 +25,8 @@ struct Share {
     return mine;
   }
 };
+
+/// Reads "INDEX/COUNT", such as 0/4 to 3/4; ConfigError on anything else.
+Share parse_share(const std::string& text);
 
 }  // namespace retort

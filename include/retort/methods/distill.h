@@ -4,12 +4,14 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "retort/core/options.h"
 #include "retort/core/progress.h"
+#include "retort/core/recipe_folder.h"
 #include "retort/core/records.h"
 #include "retort/core/stop.h"
 #include "retort/data/dataset.h"
@@ -51,9 +53,6 @@ class RunFolder {
   /// Refuses what the constructor refuses without making anything; true where there is a run to go
   /// on with.
   static bool started(const std::filesystem::path& path, const OptionSet& options);
-  RunFolder(const RunFolder&) = delete;
-  RunFolder& operator=(const RunFolder&) = delete;
-  ~RunFolder();
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path recipe() const { return path_ / "recipe.toml"; }
@@ -70,7 +69,7 @@ class RunFolder {
  private:
   std::filesystem::path path_;
   std::string options_;  // as TOML
-  int lock_ = -1;
+  std::unique_ptr<FolderLock> lock_;
 };
 
 /// Judges a set on the validation part; its JSON goes into the records.

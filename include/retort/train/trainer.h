@@ -15,6 +15,15 @@
 
 namespace retort::train {
 
+/// The sharpness-aware update of FTD (Du et al., CVPR 2023), GSAM: two gradients a batch, the
+/// second at the point of largest loss nearby.
+struct Flat {
+  bool on = false;
+  double rho = 0.01;     ///< how far the second gradient is taken; 0: the plain update
+  double alpha = 0.3;    ///< weight of going down the part that the two do not share; 0: SAM
+  bool adaptive = true;  ///< the neighbourhood is scaled by the size of each parameter
+};
+
 /// How a network is trained.
 struct TrainOptions {
   std::string optimiser = "sgd";  ///< sgd (PyTorch's rule) | adamw
@@ -29,6 +38,7 @@ struct TrainOptions {
   int64_t batch_size = 256;  ///< shuffled, the last partial batch kept
   std::string augmentation = "none";  ///< a DSA strategy, parameters per image
   losses::Kind loss = losses::Kind::kCrossEntropy;
+  Flat flat = {};
 };
 
 /// The passes over the data that the options ask for.
@@ -47,6 +57,16 @@ struct TrainSeed {
   std::string purpose = "student";
   uint64_t index = 0;
 };
+
+/// Where a training begins: after `epoch` epochs. Undefined tensors: the network's initialisation.
+struct Start {
+  at::Tensor theta = at::Tensor();  ///< [P]
+  at::Tensor state = at::Tensor();  ///< [S]; undefined where the network has none
+  int64_t epoch = 0;                ///< above 0 only without momentum: it is not kept
+};
+
+/// The network's default initialisation for this training.
+Start initial_start(const nets::Network& network, const TrainSeed& seed);
 
 /// What is known after an epoch. The tensors are updated in place by the next one: clone to keep.
 struct Epoch {
@@ -76,7 +96,13 @@ Trained train(const nets::Network& network, const data::BatchSource& source,
 struct Student {
   const data::BatchSource* source;
   uint64_t index;  ///< in place of TrainSeed::index
+  Start start = {};
 };
+
+/// The same as the above, from the student's start on: a training that was cut short ends as one
+/// that was not.
+Trained train(const nets::Network& network, const Student& student, const TrainOptions& options,
+              const TrainSeed& seed, at::Device device, const Watch& watch = {});
 
 /// Trains all students independently: the same as train() for each. On a CPU small batches run one
 /// student a thread, several at once; which way depends on sizes and thread count only, and is the

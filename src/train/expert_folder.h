@@ -1,0 +1,28 @@
+// What training and importing experts share: plans of files, results and their records.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+
+#include "retort/core/recipe_folder.h"
+#include "retort/train/experts.h"
+#include "train/trajectory_file.h"
+
+namespace retort::train {
+
+inline FolderKind expert_folder_kind() {
+  return {"folder of experts", "count"};
+}
+
+/// The plan of any expert of this input, without its number and `extra` metadata.
+TrajectoryPlan plan_of(const ExpertInput& input, const std::filesystem::path& folder);
+
+/// The result in a finished file; StateError where it was made for something else than the plan.
+ExpertResult finished_result(const TrajectoryPlan& plan);
+
+/// Adds records of kind "expert" for those that have none, in their order. `seconds` goes into the
+/// record of the expert `timed`.
+void record_results(const std::filesystem::path& folder, const std::vector<ExpertResult>& results,
+                    std::optional<double> seconds = {});
+
+}  // namespace retort::train

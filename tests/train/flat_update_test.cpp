@@ -1,0 +1,102 @@
+// FTD's update: what it reduces to, and one step against the reference's rule written out.
+#include "train/flat_update.h"
+
+#include <gtest/gtest.h>
+
+#include "retort/core/random.h"
+#include "retort/train/trainer.h"
+#include "support/support.h"
+
+namespace retort::train {
+namespace {
+
+const nets::Shape kShape{1, 8, 8, 3};
+const at::Device kCpu(at::kCPU);
+
+at::Tensor images_for(int64_t rows) {
+  at::Tensor images = at::empty({rows, kShape.channels, kShape.height, kShape.width});
+  Stream(1, "test.images").fill_normal(images.data_ptr<float>(), images.numel());
+  return images.to(at::kDouble);
+}
+
+at::Tensor labels_for(int64_t rows) {
+  return at::arange(rows, at::kLong).remainder(3);
+}
+
+/// One step of plain or flat SGD from the same float64 parameters.
+at::Tensor after_a_step(const nets::Network& network, const Flat& flat, int64_t epochs = 1) {
+  TrainOptions options;
+  options.momentum = 0;
+  options.weight_decay = 0;
+  options.learning_rate = 0.1;
+  options.schedule = "constant";
+  options.epochs = epochs;
+  options.flat = flat;
+  const TrainSeed seed{5, "expert", 0};
+  const auto source = data::tensor_source(images_for(6), labels_for(6));
+  Student student{source.get(), 0, initial_start(network, seed)};
+  student.start.theta = student.start.theta.to(at::kDouble);
+  return train(network, student, options, seed, kCpu).theta;
+}
+
+at::Tensor gradient_at(const nets::Network& network, const at::Tensor& theta) {
+  return network.gradient({theta, {}, images_for(6)}, losses::Targets{labels_for(6)}).theta;
+}
+
+/// The rule of the reference code, with its signs, e added and taken away, and norms as it has
+/// them.
+at::Tensor written_out(const nets::Network& network, at::Tensor theta, const Flat& flat) {
+  const at::Tensor g = gradient_at(network, theta);
+  const double scale = flat.adaptive ? (theta.abs() * g).square().sum().sqrt().item<double>()
+                                     : g.square().sum().sqrt().item<double>();
+  const at::Tensor e = (flat.adaptive ? theta.square() * g : g) * (flat.rho / (scale + 1e-12));
+  theta = theta + e;
+  const at::Tensor h = gradient_at(network, theta);
+  const double size_g = g.square().sum().sqrt().item<double>();
+  const double size_h = h.square().sum().sqrt().item<double>();
+  const double cosine = (g * h).sum().item<double>() / (size_g * size_h + 1e-12);
+  const at::Tensor across = g - cosine * size_g * h / (size_h + 1e-12);
+  return theta - e - 0.1 * (h - flat.alpha * across);
+}
+
+double distance(const at::Tensor& a, const at::Tensor& b) {
+  return (a - b).abs().max().item<double>();
+}
+
+TEST(FlatUpdate, IsTheReferenceRuleInOneStep) {
+  const auto network = nets::make_network("convnet-w8-d1", kShape);
+  const at::Tensor theta = network->initial(Stream(5, "expert.initial", 0)).to(at::kDouble);
+  for (const bool adaptive : {true, false}) {
+    const Flat flat{true, 0.05, 0.3, adaptive};
+    EXPECT_LT(distance(after_a_step(*network, flat), written_out(*network, theta, flat)), 1e-12);
+    EXPECT_GT(distance(after_a_step(*network, flat), after_a_step(*network, {})), 1e-5);
+  }
+}
+
+TEST(FlatUpdate, IsThatOfTwoNumbersByHand) {
+  // theta (1, 2), g (3, 4): |theta| g = (3, 8), its norm 73^1/2, e = rho (3, 16) / 73^1/2.
+  const at::Tensor theta = at::tensor({1.0, 2.0}), g = at::tensor({3.0, 4.0});
+  const at::Tensor nearby = sharpest_nearby(theta, g, {true, std::sqrt(73.0), 0.3, true});
+  EXPECT_LT(distance(nearby, at::tensor({4.0, 18.0})), 1e-10);
+  // Beside g' = (2, 0), g has the part (0, 4) across it.
+  const at::Tensor direction = flat_direction(g, at::tensor({2.0, 0.0}), {true, 1, 0.5, true});
+  EXPECT_LT(distance(direction, at::tensor({2.0, -2.0})), 1e-10);
+}
+
+TEST(FlatUpdate, WithoutRhoIsPlainSgd) {
+  const auto network = nets::make_network("mlp", kShape);
+  EXPECT_LT(
+      distance(after_a_step(*network, {true, 0, 0.3, true}, 3), after_a_step(*network, {}, 3)),
+      1e-11);
+}
+
+TEST(FlatUpdate, WithoutAlphaIsSam) {
+  const auto network = nets::make_network("mlp", kShape);
+  const at::Tensor theta = network->initial(Stream(5, "expert.initial", 0)).to(at::kDouble);
+  const at::Tensor g = gradient_at(*network, theta);
+  const at::Tensor sam = theta - 0.1 * gradient_at(*network, theta + 0.05 * g / g.norm());
+  EXPECT_LT(distance(after_a_step(*network, {true, 0.05, 0, false}), sam), 1e-12);
+}
+
+}  // namespace
+}  // namespace retort::train
