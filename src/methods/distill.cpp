@@ -23,7 +23,6 @@ struct Run {
   const DistillInput& input;
   const RunFolder& folder;
   synthetic::Geometry geometry;
-  std::string augmentation;
   double seconds_before = 0;
   Clock::time_point begin = Clock::now();
 
@@ -40,13 +39,19 @@ synthetic::Geometry geometry_of(const data::Dataset& data, const DistillOptions&
           data.channels, data.height, data.width};
 }
 
-Context context_of(const Run& run) {
-  return {run.input.data,
-          run.input.network,
-          run.geometry,
-          run.augmentation,
-          static_cast<uint64_t>(run.input.options.seed),
-          run.input.device};
+std::string augmentation_of(const DistillInput& input) {
+  const std::string& asked = input.options.augmentation;
+  return asked == "auto" ? augment::default_strategy(input.data.name) : asked;
+}
+
+/// `geometry` must outlive it.
+Context context_of(const DistillInput& input, const synthetic::Geometry& geometry) {
+  return {input.data,
+          input.network,
+          geometry,
+          augmentation_of(input),
+          static_cast<uint64_t>(input.options.seed),
+          input.device};
 }
 
 at::Tensor rows_as_input(const Run& run, const std::vector<int64_t>& rows) {
@@ -117,7 +122,7 @@ synthetic::Bundle make_bundle(const Run& run, at::Tensor images, int64_t storage
   bundle.recipe = run.input.recipe;
   bundle.protocol = options.protocol;
   bundle.network = options.network;
-  bundle.augmentation = run.augmentation;
+  bundle.augmentation = augmentation_of(run.input);
   bundle.storage_bytes = storage_bytes + bundle.labels.numel() * int64_t{8};
   bundle.seed = options.seed;
   bundle.program_version = version();
@@ -186,10 +191,8 @@ DistillOutcome descend(Run& run, std::unique_ptr<Objective> objective) {
                                     "parametrisation", options.parametrisation)
                              .make(run.geometry, run.input.device);
   const bool resuming = std::filesystem::exists(run.folder.checkpoint());
-  if (!resuming) {
-    const at::Tensor chosen = options.init_from.empty() ? objective->initial_images() : at::Tensor();
-    parametrisation->initialise(chosen.defined() ? chosen : initial_images(run));
-  }
+  if (!resuming)
+    parametrisation->initialise(objective->start(initial_images(run), !options.init_from.empty()));
   OuterLoop loop(options, std::move(parametrisation), std::move(objective));
   auto bundle_now = [&] {
     synthetic::Bundle bundle = make_bundle(run, loop.result(), loop.set().storage_bytes());
@@ -284,13 +287,14 @@ void DistillOptions::declare(OptionSet& options) {
 void check_new_run(const DistillInput& input) {
   const synthetic::Geometry geometry = geometry_of(input.data, input.options);
   if (!input.options.init_from.empty()) images_of_bundle(input, geometry);
+  // What the method itself refuses, such as experts that do not fit.
+  const Context context = context_of(input, geometry);
+  if (!input.method.builder(context)) input.method.objective(context);
 }
 
 DistillOutcome distill(const DistillInput& input, const RunFolder& folder) {
-  Run run{input, folder, geometry_of(input.data, input.options),
-          input.options.augmentation == "auto" ? augment::default_strategy(input.data.name)
-                                               : input.options.augmentation};
-  const Context context = context_of(run);
+  Run run{input, folder, geometry_of(input.data, input.options)};
+  const Context context = context_of(input, run.geometry);
   if (auto builder = input.method.builder(context)) return build(run, *builder);
   return descend(run, input.method.objective(context));
 }

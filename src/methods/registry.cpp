@@ -2,6 +2,7 @@
 #include "methods/gradient/dc.h"
 #include "methods/matching/dm.h"
 #include "methods/selection/selection.h"
+#include "methods/trajectory/trajectory.h"
 #include "retort/methods/method.h"
 
 namespace retort::methods {
@@ -21,6 +22,14 @@ const std::vector<MethodEntry>& method_table() {
        "Zhao and Bilen, ICML 2021", make_dsa},
       {"dm", "distribution matching: class means of random networks' features",
        "Zhao and Bilen, WACV 2023", make_dm},
+      {"mtt", "matching training trajectories: N steps on the set land where an expert did",
+       "Cazenavette et al., CVPR 2022", make_mtt},
+      {"ftd", "flat trajectory distillation: mtt with flat experts and a moving average",
+       "Du et al., CVPR 2023", make_ftd},
+      {"tesla", "trajectory matching with large minibatches and teachers' labels",
+       "Cui et al., ICML 2023", make_tesla},
+      {"datm", "difficulty-aligned trajectory matching with learned soft labels",
+       "Guo et al., ICLR 2024", make_datm},
   };
   return kTable;
 }

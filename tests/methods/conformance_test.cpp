@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "methods/toy.h"
+#include "methods/toy_experts.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
 #include "retort/core/registry.h"
@@ -29,13 +30,23 @@ struct ToyRun {
     options.network = "convnet-w4-d2";
     options.images_per_class = "2";
     options.iterations = iterations;
+    options.image_learning_rate = std::min(options.image_learning_rate, 10.0);
     options.record_every = 1;
     options.checkpoint_every = 1;
     options.declare(set);
     method->declare(set);
     Problems problems;
     for (const auto& [name, text] : std::map<std::string, std::string>{
-             {"real_batch", "5"}, {"selection_epochs", "2"}, {"inner_loop", "2"}})
+             {"real_batch", "5"},
+             {"selection_epochs", "2"},
+             {"inner_loop", "2"},
+             {"experts", set.find("experts") ? tests::toy_experts() : ""},
+             {"inner_steps", "3"},
+             {"expert_epochs", "1"},
+             {"max_start_epoch", "2"},
+             {"first_max_start_epoch", "1"},
+             {"synthetic_batch", "4"},
+             {"skip_above", "100"}})
       if (set.find(name)) set.set(name, text, "toy", problems);
     problems.raise("toy");
   }

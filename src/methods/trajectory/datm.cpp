@@ -1,0 +1,197 @@
+// DATM (Guo et al., ICLR 2024): trajectories of a difficulty that fits the set's size, a window of
+// start epochs that widens, soft labels learned from expert logits, and images that an expert
+// classifies rightly to start from.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "methods/trajectory/matching.h"
+#include "methods/trajectory/trajectory.h"
+#include "retort/core/error.h"
+
+namespace retort::methods {
+namespace {
+
+struct Options {
+  int64_t min_start_epoch = 0;
+  int64_t first_max_start_epoch = 0;
+  int64_t widening_iterations = 0;
+  double label_learning_rate = 2;
+  double skip_above = 1.0;
+  bool start_correct = true;
+
+  void declare(OptionSet& set) {
+    set.add("min_start_epoch", min_start_epoch, "iterations start at this epoch or later",
+            {.min = 0});
+    set.add("first_max_start_epoch", first_max_start_epoch,
+            "the first iterations start below this epoch; 0: below --max-start-epoch from the "
+            "beginning",
+            {.min = 0});
+    set.add("widening_iterations", widening_iterations,
+            "iterations until start epochs go up to --max-start-epoch", {.min = 0});
+    set.add("label_learning_rate", label_learning_rate, "rate of the label logits (momentum 0.9)",
+            {.min = 0});
+    set.add("skip_above", skip_above, "an iteration with a larger loss changes nothing",
+            {.min = 0});
+    set.add("start_correct", start_correct,
+            "start from real images that an expert classifies rightly");
+  }
+};
+
+class DatmMatching : public TrajectoryMatching {
+ public:
+  DatmMatching(const Context& context, const TrajectoryOptions& shared, const Options& options)
+      : TrajectoryMatching(context, shared),
+        options_(options),
+        last_(shared.max_start_epoch),
+        logits_(at::zeros({images(), context.geometry.classes()},
+                          at::TensorOptions().device(context.device))) {
+    const int64_t first = options.first_max_start_epoch > 0 ? options.first_max_start_epoch : last_;
+    if (options.min_start_epoch >= first || first > last_)
+      throw ConfigError(
+          Report{"preparing the window of start epochs",
+                 fmt::format("--min-start-epoch {}, --first-max-start-epoch {}, "
+                             "--max-start-epoch {}",
+                             options.min_start_epoch, options.first_max_start_epoch, last_),
+                 "each larger than the one before (the middle one may be 0)",
+                 {}});
+  }
+
+  /// Images that the first expert at its end takes for what they are; where a class has too few,
+  /// those of the next one. Logits of all experts that are right, averaged.
+  at::Tensor start(const at::Tensor& images, bool given) override {
+    at::Tensor chosen = images;
+    if (options_.start_correct && !given) chosen = rightly_classified(images);
+    const at::Tensor labels = context().geometry.labels();
+    at::Tensor sum = at::zeros_like(logits_), right = at::zeros({chosen.size(0), 1});
+    const int64_t judges = options_.start_correct ? experts().count() : 1;
+    for (int64_t e = 0; e < judges; ++e) {
+      const at::Tensor said = final_logits(e, chosen);
+      at::Tensor counts = at::ones({chosen.size(0), 1});
+      if (options_.start_correct)
+        counts = said.argmax(1).cpu().eq(labels).to(at::kFloat).unsqueeze(1);
+      sum.add_(said * counts.to(said.device()));
+      right.add_(counts);
+    }
+    // Where no expert is right: what the first says, with the true class brought to its top.
+    const at::Tensor none = right.eq(0).squeeze(1);
+    if (none.any().item<bool>()) {
+      at::Tensor said = final_logits(0, chosen).cpu();
+      const at::Tensor top = std::get<0>(said.max(1, true));
+      said.scatter_(1, labels.unsqueeze(1), top);
+      sum = at::where(none.unsqueeze(1).to(sum.device()), said.to(sum.device()), sum);
+    }
+    logits_.copy_(sum / right.clamp_min(1).to(sum.device()));
+    return chosen;
+  }
+
+  std::vector<Learned> learned() override {
+    std::vector<Learned> all = TrajectoryMatching::learned();
+    all.push_back({"label_logits", logits_, options_.label_learning_rate, 0.9});
+    return all;
+  }
+  void complete(synthetic::Bundle& bundle) const override {
+    TrajectoryMatching::complete(bundle);
+    bundle.soft_labels = at::softmax(logits_, 1).to(at::kCPU);
+  }
+
+ protected:
+  /// U = min(T+, T + floor((T+ - T) it / E)).
+  std::pair<int64_t, int64_t> window(int64_t iteration) const override {
+    const int64_t first = options_.first_max_start_epoch, over = options_.widening_iterations;
+    if (first == 0 || over == 0) return {options_.min_start_epoch, last_};
+    const int64_t now = first + (last_ - first) * std::min(iteration, over) / over;
+    return {options_.min_start_epoch, now};
+  }
+  at::Tensor targets(const View&) override { return labels_ = at::softmax(logits_, 1); }
+  std::vector<at::Tensor> pull_targets(const at::Tensor& d) override {
+    return {labels_ * (d - (labels_ * d).sum(1, true))};  // through the softmax
+  }
+  bool accepts(double loss) const override { return loss <= options_.skip_above; }
+
+ private:
+  at::Tensor final_logits(int64_t expert, const at::Tensor& images) const {
+    const at::Tensor theta = experts().snapshot(expert, experts().epochs()).to(context().device);
+    return context().network.predict(theta, at::Tensor(), images);
+  }
+
+  at::Tensor rightly_classified(const at::Tensor& fallback) const {
+    const synthetic::Geometry& geometry = context().geometry;
+    const std::vector<int64_t> offsets = geometry.offsets();
+    at::Tensor chosen = fallback.clone();
+    for (size_t c = 0; c < geometry.counts.size(); ++c) {
+      int64_t found = 0;
+      for (int64_t e = 0; e < experts().count() && found < geometry.counts[c]; ++e)
+        found += collect(c, e, found, chosen.slice(0, offsets[c], offsets[c + 1]));
+    }
+    return chosen;  // what is still missing stays as the options asked for
+  }
+
+  /// Fills rows from `at` on with images of class c that expert e has right; how many.
+  int64_t collect(size_t c, int64_t e, int64_t at, at::Tensor rows) const {
+    constexpr size_t kBatch = 256;
+    const auto& members = context().data.train.members[c];
+    const std::vector<int64_t> order =
+        Stream(context().seed, "datm.start", c).permutation(static_cast<int64_t>(members.size()));
+    const int64_t begin = at;
+    for (size_t from = 0; from < order.size() && at < rows.size(0); from += kBatch) {
+      std::vector<int64_t> picked;
+      for (size_t i = from; i < std::min(order.size(), from + kBatch); ++i)
+        picked.push_back(members[static_cast<size_t>(order[i])]);
+      const at::Tensor images = context().data.preprocessing.apply(
+          context().data.train.images.index_select(0, at::tensor(picked, at::kLong)),
+          context().device);
+      const at::Tensor said = final_logits(e, images).argmax(1).cpu();
+      for (int64_t i = 0; i < said.size(0) && at < rows.size(0); ++i)
+        if (said[i].item<int64_t>() == static_cast<int64_t>(c)) rows[at++].copy_(images[i]);
+    }
+    return at - begin;
+  }
+
+  const Options options_;
+  const int64_t last_;
+  at::Tensor logits_;  // [M, K], learned
+  at::Tensor labels_;  // their softmax
+};
+
+class Datm : public Method {
+ public:
+  void declare(OptionSet& set) override {
+    shared_.inner_steps = 80;
+    shared_.max_start_epoch = 20;
+    options_.first_max_start_epoch = 10;
+    options_.widening_iterations = 1000;
+    shared_.declare(set);
+    options_.declare(set);
+  }
+  LoopDefaults defaults() const override {
+    return {.iterations = 10000,
+            .image_learning_rate = 100,
+            .image_momentum = 0.5,
+            .initialisation = "real"};
+  }
+  std::vector<std::string> deviations() const override {
+    return {
+        "An image that no expert classifies rightly gets the first expert's logits with the true "
+        "class at the top; the reference divides by zero.",
+        "The gradient is exact by an adjoint recursion over stored parameters; the reference keeps "
+        "the graph of all steps.",
+        "The student's rate is kept at 1e-6 or above.",
+        "Any number of experts is taken; the reference expects 10 files of 10."};
+  }
+  std::unique_ptr<Objective> objective(const Context& context) override {
+    return std::make_unique<DatmMatching>(context, shared_, options_);
+  }
+
+ private:
+  TrajectoryOptions shared_;
+  Options options_;
+};
+
+}  // namespace
+
+std::unique_ptr<Method> make_datm() {
+  return std::make_unique<Datm>();
+}
+
+}  // namespace retort::methods

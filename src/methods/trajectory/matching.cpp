@@ -1,0 +1,161 @@
+// Matching training trajectories (Cazenavette et al., CVPR 2022, algorithm 1). The gradient is
+// exact: an adjoint recursion over stored parameters in place of one graph over all steps.
+#include "methods/trajectory/matching.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "retort/core/error.h"
+
+namespace retort::methods {
+namespace {
+
+constexpr double kSmallestRate = 1e-6;  // a rate that turned negative would train uphill
+
+void require_stateless(const nets::Network& network) {
+  if (network.state().size == 0) return;
+  throw ConfigError(Report{"preparing to match trajectories",
+                           "network '" + network.name() + "' has running statistics (BatchNorm)",
+                           "a network without, such as convnet", "choose another --network"});
+}
+
+}  // namespace
+
+void TrajectoryOptions::declare(OptionSet& set) {
+  set.add("experts", experts, "folder of expert trajectories; `retort experts` makes one", {},
+          Role::kExecution);
+  set.add("inner_steps", inner_steps, "steps on the synthetic set in one iteration (N)",
+          {.min = 1, .max = 100000});
+  set.add("expert_epochs", expert_epochs, "epochs of the expert that they are to reproduce (M)",
+          {.min = 1});
+  set.add("max_start_epoch", max_start_epoch,
+          "iterations start at an epoch of the expert below this one", {.min = 1});
+  set.add("synthetic_batch", synthetic_batch,
+          "synthetic images in one inner step; 0: the whole set", {.min = 0});
+  set.add("student_learning_rate", student_learning_rate,
+          "rate of the inner steps at the beginning; it is learned", {.min = kSmallestRate});
+  set.add("student_learning_rate_rate", student_learning_rate_rate,
+          "rate at which the student's rate is learned; 0: not at all", {.min = 0});
+  set.add("checkpoint_steps", checkpoint_steps,
+          "keep 2 sqrt(N) parameter vectors in place of N, for a third more time", {},
+          Role::kExecution);
+}
+
+TrajectoryMatching::TrajectoryMatching(const Context& context, const TrajectoryOptions& options)
+    : context_(context),
+      options_(options),
+      experts_((require_stateless(context.network), options.experts), context.data,
+               context.network),
+      strategy_(augment::parse_strategy(context.augmentation)),
+      rate_(at::full({1}, options.student_learning_rate, at::kDouble)) {
+  const int64_t needed = options_.max_start_epoch - 1 + options_.expert_epochs;
+  if (needed > experts_.epochs())
+    throw ConfigError(Report{
+        "preparing to match trajectories",
+        fmt::format("the experts have {} epochs; --max-start-epoch {} and --expert-epochs "
+                    "{} need {}",
+                    experts_.epochs(), options_.max_start_epoch, options_.expert_epochs, needed),
+        {},
+        "lower one of the two, or train the experts for longer"});
+}
+
+std::pair<int64_t, int64_t> TrajectoryMatching::window(int64_t) const {
+  return {0, options_.max_start_epoch};
+}
+
+at::Tensor TrajectoryMatching::targets(const View& view) {
+  return view.labels.to(context_.device);
+}
+
+// Experts in a fresh random order each time all have been used, as the reference visits them.
+void TrajectoryMatching::begin(int64_t iteration) {
+  rate_.clamp_min_(kSmallestRate);
+  const auto index = static_cast<uint64_t>(iteration);
+  const auto count = static_cast<uint64_t>(experts_.count());
+  const int64_t expert = Stream(context_.seed, "trajectory.expert", index / count)
+                             .permutation(experts_.count())[index % count];
+  const auto [first, last] = window(iteration);
+  const int64_t epoch =
+      first + Stream(context_.seed, "trajectory.start", index).below(last - first);
+  start_ = experts_.snapshot(expert, epoch).to(context_.device);
+  end_ = experts_.snapshot(expert, epoch + options_.expert_epochs).to(context_.device);
+  draw_steps(index);
+}
+
+void TrajectoryMatching::draw_steps(uint64_t iteration) {
+  steps_.clear();
+  const bool whole = options_.synthetic_batch == 0 || options_.synthetic_batch >= images();
+  std::vector<int64_t> order;  // consumed from the end: the short remainder comes first
+  for (int64_t k = 0; k < options_.inner_steps; ++k) {
+    const auto step_index = static_cast<uint64_t>(k);
+    train::UnrollStep step;
+    int64_t rows = images();
+    if (!whole) {
+      if (order.empty())
+        order =
+            Stream(context_.seed, "trajectory.order", iteration, step_index).permutation(images());
+      const auto left = static_cast<int64_t>(order.size());
+      rows = left % options_.synthetic_batch == 0 ? options_.synthetic_batch
+                                                  : left % options_.synthetic_batch;
+      step.rows = at::tensor(at::ArrayRef<int64_t>(order).slice(static_cast<size_t>(left - rows),
+                                                                static_cast<size_t>(rows)),
+                             at::kLong);
+      order.resize(static_cast<size_t>(left - rows));
+    }
+    Stream draw(context_.seed, "trajectory.augment", iteration, step_index);
+    if (!strategy_.operations.empty())
+      step.augment =
+          augment::draw_each(strategy_, rows, context_.data.height, context_.data.width, draw)
+              .to(context_.device);
+    steps_.push_back(std::move(step));
+  }
+}
+
+// Loss: |theta_N - theta*|^2 / |theta_0 - theta*|^2, sums in double.
+Cotangents TrajectoryMatching::cotangents(const View& view) {
+  const train::UnrollSet set{view.images, targets(view), rate_.item<double>()};
+  train::UnrollOptions how;
+  how.hessian = with_hessian();
+  how.checkpoints = options_.checkpoint_steps;
+  train::Unroll unroll(context_.network, set, steps_, how);
+  const at::Tensor gap = unroll.forward(start_) - end_;
+  const double scale = (start_ - end_).to(at::kDouble).square().sum().item<double>();
+  Cotangents result;
+  result.loss = gap.to(at::kDouble).square().sum().item<double>() / scale;
+  result.skip = !accepts(result.loss);
+  if (result.skip || !std::isfinite(result.loss)) return result;
+  const train::UnrollGradient pulled = unroll.backward(gap * (2 / scale));
+  result.images = pulled.images;
+  result.learned = {at::full({1}, pulled.learning_rate, at::kDouble)};
+  for (const at::Tensor& gradient : pull_targets(pulled.targets))
+    result.learned.push_back(gradient);
+  return result;
+}
+
+std::vector<Learned> TrajectoryMatching::learned() {
+  return {{"student_learning_rate", rate_, options_.student_learning_rate_rate, 0.5}};
+}
+
+void TrajectoryMatching::complete(synthetic::Bundle& bundle) const {
+  bundle.student_learning_rate = std::max(rate_.item<double>(), kSmallestRate);
+}
+
+// The experts that a run began with are the ones that it goes on with.
+TensorMap TrajectoryMatching::state() const {
+  const std::string& name = experts_.fingerprint();
+  at::Tensor bytes = at::empty({static_cast<int64_t>(name.size())}, at::kByte);
+  std::copy(name.begin(), name.end(), bytes.data_ptr<uint8_t>());
+  return {{"experts", bytes}};
+}
+
+void TrajectoryMatching::restore(const TensorMap& state) {
+  const auto found = state.find("experts");
+  if (found != state.end() && found->second.equal(this->state().at("experts"))) return;
+  throw StateError(Report{"going on with a run that matches trajectories",
+                          "the experts in '" + options_.experts + "' are not those it began with",
+                          {},
+                          "give the same --experts, or choose another --out"});
+}
+
+}  // namespace retort::methods

@@ -1,0 +1,74 @@
+// What MTT, FTD, TESLA and DATM share: a network trained for N steps on the synthetic set from a
+// snapshot of an expert is to land where the expert was M epochs later.
+#pragma once
+
+#include <torch/types.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "retort/augment/siamese.h"
+#include "retort/methods/method.h"
+#include "retort/train/trajectories.h"
+#include "retort/train/unroll.h"
+
+namespace retort::methods {
+
+/// The options of every method that matches trajectories.
+struct TrajectoryOptions {
+  std::string experts;
+  int64_t inner_steps = 30;      ///< N
+  int64_t expert_epochs = 2;     ///< M
+  int64_t max_start_epoch = 15;  ///< start epochs are below it
+  int64_t synthetic_batch = 0;   ///< 0: the whole set in every step
+  double student_learning_rate = 0.01;
+  double student_learning_rate_rate = 1e-5;
+  bool checkpoint_steps = false;
+
+  void declare(OptionSet& set);
+};
+
+/// MTT's objective; the others change what the hooks say.
+class TrajectoryMatching : public Objective {
+ public:
+  /// ConfigError where the network has running statistics, or the experts have too few epochs.
+  TrajectoryMatching(const Context& context, const TrajectoryOptions& options);
+
+  void begin(int64_t iteration) override;
+  Cotangents cotangents(const View& view) override;
+  std::vector<Learned> learned() override;
+  void complete(synthetic::Bundle& bundle) const override;
+  TensorMap state() const override;
+  void restore(const TensorMap& state) override;
+
+ protected:
+  /// Start epochs [first, second) of an iteration.
+  virtual std::pair<int64_t, int64_t> window(int64_t iteration) const;
+  /// What students are trained on: classes [M], or distributions [M, K].
+  virtual at::Tensor targets(const View& view);
+  /// Gradients of what is learned beside the rate, from the cotangent of the targets.
+  virtual std::vector<at::Tensor> pull_targets(const at::Tensor&) { return {}; }
+  /// Whether a value of the loss is to be descended.
+  virtual bool accepts(double) const { return true; }
+  virtual bool with_hessian() const { return true; }
+
+  const Context& context() const { return context_; }
+  const train::Trajectories& experts() const { return experts_; }
+  const at::Tensor& target_theta() const { return end_; }  ///< theta* of the iteration, [P]
+  int64_t images() const { return context_.geometry.size(); }
+
+ private:
+  void draw_steps(uint64_t iteration);
+
+  const Context context_;
+  const TrajectoryOptions options_;
+  const train::Trajectories experts_;
+  const augment::Strategy strategy_;
+  at::Tensor rate_;         // float64 [1], learned
+  at::Tensor start_, end_;  // theta_0 and theta*
+  std::vector<train::UnrollStep> steps_;
+};
+
+}  // namespace retort::methods

@@ -1,0 +1,99 @@
+// TESLA (Cui et al., ICML 2023): large minibatches, and soft labels from the target snapshot. Its
+// approximate gradient leaves the Hessian out; the constant memory that it was made for is every
+// method's here.
+#include "methods/trajectory/matching.h"
+#include "methods/trajectory/trajectory.h"
+
+namespace retort::methods {
+namespace {
+
+struct Options {
+  bool hessian = true;
+  bool teacher_labels = false;
+
+  void declare(OptionSet& set) {
+    set.add("hessian", hessian, "the exact gradient; no: TESLA's, which leaves the Hessian out");
+    set.add(
+        "teacher_labels", teacher_labels,
+        "soft labels: what the snapshot to be reached says of the images, anew every iteration");
+  }
+};
+
+class TeslaMatching : public TrajectoryMatching {
+ public:
+  TeslaMatching(const Context& context, const TrajectoryOptions& shared, const Options& options)
+      : TrajectoryMatching(context, shared), options_(options) {
+    if (options_.teacher_labels) labels_ = at::zeros({images(), context.geometry.classes()});
+  }
+
+  at::Tensor targets(const View& view) override {
+    if (!options_.teacher_labels) return TrajectoryMatching::targets(view);
+    const at::Tensor logits = context().network.predict(target_theta(), at::Tensor(), view.images);
+    labels_ = at::softmax(logits, 1);
+    return labels_;
+  }
+  bool with_hessian() const override { return options_.hessian; }
+
+  void complete(synthetic::Bundle& bundle) const override {
+    TrajectoryMatching::complete(bundle);
+    if (labels_.defined()) bundle.soft_labels = labels_.to(at::kCPU);
+  }
+  TensorMap state() const override {
+    TensorMap all = TrajectoryMatching::state();
+    if (labels_.defined()) all["labels"] = labels_;
+    return all;
+  }
+  void restore(const TensorMap& state) override {
+    TrajectoryMatching::restore(state);
+    if (labels_.defined()) labels_ = state.at("labels").to(context().device);
+  }
+  /// Before the first iteration: the classes themselves.
+  at::Tensor start(const at::Tensor& images, bool) override {
+    if (labels_.defined())
+      labels_ = at::one_hot(context().geometry.labels(), context().geometry.classes())
+                    .to(at::kFloat)
+                    .to(context().device);
+    return images;
+  }
+
+ private:
+  const Options options_;
+  at::Tensor labels_;  // [M, K], where a teacher gives them
+};
+
+class Tesla : public Method {
+ public:
+  void declare(OptionSet& set) override {
+    shared_.declare(set);
+    options_.declare(set);
+  }
+  LoopDefaults defaults() const override {
+    return {.iterations = 10000,
+            .image_learning_rate = 1000,
+            .image_momentum = 0.5,
+            .initialisation = "real"};
+  }
+  std::vector<std::string> deviations() const override {
+    return {
+        "The gradient is exact unless --hessian no asks for TESLA's own.",
+        "With --hessian no, the images' gradient is the paper's; the reference code loses a factor "
+        "of 2, so that its image rates are twice what they say.",
+        "Teachers' labels work for any data set; the reference crashes for all but ImageNet.",
+        "The student's rate is kept at 1e-6 or above."};
+  }
+  std::unique_ptr<Objective> objective(const Context& context) override {
+    return std::make_unique<TeslaMatching>(context, shared_, options_);
+  }
+
+ private:
+  TrajectoryOptions shared_;
+  Options options_;
+};
+
+}  // namespace
+
+std::unique_ptr<Method> make_tesla() {
+  return std::make_unique<Tesla>();
+}
+
+}  // namespace retort::methods

@@ -1,0 +1,30 @@
+// Experts of the toy data set, trained once for a test program.
+#pragma once
+
+#include "methods/toy.h"
+#include "retort/train/experts.h"
+#include "support/support.h"
+
+namespace retort::tests {
+
+/// A folder with two experts of three epochs of a network on toy_dataset().
+inline std::string toy_experts(const std::string& name = "convnet-w4-d2") {
+  static const TempFolder folder;
+  const std::filesystem::path path = folder / name;
+  if (std::filesystem::exists(path)) return path.string();
+  const data::Dataset data = toy_dataset();
+  const auto network = nets::make_network(name, {3, 8, 8, 3});
+  train::ExpertOptions options;
+  options.network = name;
+  options.count = 2;
+  options.epochs = 3;
+  options.batch_size = 6;
+  options.learning_rate = 0.05;
+  OptionSet set;
+  options.declare(set);
+  train::open_experts(path, set);
+  train::train_experts({data, *network, options, at::Device(at::kCPU), {}}, path);
+  return path.string();
+}
+
+}  // namespace retort::tests
