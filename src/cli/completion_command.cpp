@@ -7,6 +7,7 @@
 #include "retort/core/registry.h"
 #include "retort/eval/evaluate.h"
 #include "retort/methods/distill.h"
+#include "retort/train/experts.h"
 
 namespace retort::cli {
 namespace {
@@ -20,7 +21,9 @@ std::string all_flags() {
   data::DataOptions data;
   eval::EvalOptions eval;
   MachineOptions machine;
+  train::ExpertOptions experts;
   loop.declare(set);
+  experts.declare(set);
   data.declare(set);
   eval.declare(set);
   machine.declare(set);

@@ -6,6 +6,7 @@
 #include "retort/core/records.h"
 #include "retort/eval/evaluate.h"
 #include "retort/methods/distill.h"
+#include "retort/train/experts.h"
 
 namespace retort::cli {
 namespace {
@@ -75,6 +76,11 @@ void print_markdown(std::ostream& out) {
   methods::DistillOptions loop;
   loop.declare(options);
   print_options(out, options);
+  out << "\n# Options of experts\n\n";
+  OptionSet expert_set;
+  train::ExpertOptions experts;
+  experts.declare(expert_set);
+  print_options(out, expert_set);
   out << "\n# Options of the data\n\n";
   OptionSet data_set;
   data::DataOptions data;

@@ -120,6 +120,8 @@ const std::vector<Command>& command_table() {
   static const std::vector<Command> kTable{
       {"distill", "make a tiny set from a large one", run_distill},
       {"eval", "train students on a set and test them, beside random images", run_eval},
+      {"experts", "train the experts of trajectory matching, or import published ones",
+       run_experts},
       {"data", "show what is found in a folder of images", run_data},
       {"report", "write the page of a run", run_report},
       {"export", "write a set as PNG folders, .npz or .pt", run_export},

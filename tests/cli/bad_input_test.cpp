@@ -178,6 +178,54 @@ TEST(BadLine, PlacesThatCannotBeWrittenAreRefused) {
   });
 }
 
+TEST(BadLine, ExpertsThatCannotBeAreRefused) {
+  const Place place;
+  tests::write_text(place / "text.pt", "hello world, this is text");
+  tests::write_text(place / "other" / "notes.txt", "precious");
+  const std::string tiny =
+      "experts --data DIR/data --network convnet-w4-d2 --epochs 1 --threads 1 --out DIR/e ";
+  const std::string other = tiny.substr(0, tiny.size() - 2);
+  place.expect_each_refused({
+      {"experts --data DIR/data", {"missing: --out, the folder of the experts"}},
+      {tiny + "--count 0", {"--count: '0'", "an integer from 1"}},
+      {tiny + "--snapshots float8", {"--snapshots: 'float8'", "float32, float16"}},
+      {tiny + "--rho -1", {"--rho: '-1'"}},
+      {tiny + "--share 4/4", {"--share is '4/4'", "INDEX from 0 to COUNT - 1"}},
+      {tiny + "--share one", {"--share is 'one'"}},
+      {tiny + "--augmentation flap", {"there is no augmentation 'flap'", "'flip'?"}},
+      {tiny + "--network convnet-bn", {"'convnet-bn'", "running statistics", "leave the variant"}},
+      {tiny + "--network resnet18-bn", {"running statistics"}},
+      {tiny + "--count 100 --epochs 100000 --network convnet-w1024-d2",
+       {"on disk", "free", "lower --count"},
+       4},
+      {tiny + "--import DIR/none.pt", {"none.pt'", "not there"}, 3},
+      {tiny + "--import DIR/text.pt", {"text.pt'"}, 3},
+      {other + "other", {"other'", "so it is not a folder of experts"}, 5},
+      {other + "text.pt", {"text.pt'", "it is a file"}, 5},
+  });
+}
+
+TEST(BadLine, ExpertsOfAnotherCommandAreRefused) {
+  const Place place;
+  const std::string begun =
+      "experts --data DIR/data --network convnet-w4-d2 --count 1 --epochs 1 --threads 1 --out "
+      "DIR/e";
+  ASSERT_EQ(tests::call(place.expand(begun)).code, 0);
+  place.expect_each_refused({
+      {begun + " --epochs 2 --flat",
+       {"'" + (place / "e").string() + "'", "epochs: was 1, now 2", "flat: was false, now true",
+        "a larger --count"},
+       5},
+      {begun + " --seed 1", {"seed: was 0, now 1", "choose another --out"}, 5},
+      {begun + " --normalisation none", {"normalisation: was auto, now none"}, 5},
+  });
+  tests::write_small_data(place / "data", 1);
+  place.expect_each_refused({{begun, {"expert_0000.safetensors'", "its data, by their hash"}, 5}});
+  const std::string name = (place / "e" / "expert_0000.safetensors").string();
+  tests::write_text(name, tests::read_text(name).substr(0, 3000));
+  place.expect_each_refused({{begun, {"expert_0000.safetensors'", "outside the file"}, 3}});
+}
+
 TEST(BadLine, NamesThatAreNotUtf8AreRefusedWithoutASecondFailure) {
   const TempFolder folder;
   const Json error = Json::parse(

@@ -49,8 +49,8 @@ TEST(Commands, DistilEvaluateReportExportImport) {
 }
 
 TEST(Commands, EveryCommandHasHelpAndRefusesUnknownFlags) {
-  const std::string commands[] = {"distill", "eval", "data",     "report",    "export",
-                                  "import",  "list", "describe", "completion"};
+  const std::string commands[] = {"distill", "experts", "eval", "data",     "report",
+                                  "export",  "import",  "list", "describe", "completion"};
   for (const std::string& name : commands) {
     const Answer help = call({name, "--help"});
     EXPECT_EQ(help.code, 0) << name << help.err;
@@ -71,6 +71,39 @@ TEST(Commands, ListAndDescribeKnowEveryMethod) {
     EXPECT_NE(text.out.find(method.at("summary").get<std::string>()), std::string::npos);
   }
   EXPECT_EQ(list.at("protocols").empty(), false);
+}
+
+TEST(Commands, ExpertsAreTrainedOnceAndShown) {
+  TempFolder folder;
+  tests::write_small_data(folder / "data");
+  const std::vector<std::string> line = {"experts",
+                                         "--data",
+                                         (folder / "data").string(),
+                                         "--network",
+                                         "convnet-w4-d2",
+                                         "--count",
+                                         "2",
+                                         "--epochs",
+                                         "2",
+                                         "--normalisation",
+                                         "zca",
+                                         "--resolution",
+                                         "8",
+                                         "--json",
+                                         "--out",
+                                         (folder / "e").string()};
+  const Answer made = call(line);
+  ASSERT_EQ(made.code, 0) << made.err;
+  EXPECT_NE(made.err.find(" free in "), std::string::npos) << made.err;
+  const Json first = Json::parse(made.out);
+  EXPECT_EQ(first.at("made"), 2);
+  const Json second = Json::parse(call(line).out);
+  EXPECT_EQ(second.at("already_finished"), true);
+  EXPECT_EQ(second.at("experts"), first.at("experts"));
+  const auto records = read_records(folder / "e" / "records.jsonl");
+  ASSERT_EQ(records.size(), 2U);
+  EXPECT_EQ(records[1].at("kind"), "expert");
+  EXPECT_EQ(records[1].at("accuracy"), first.at("experts")[1].at("accuracy"));
 }
 
 TEST(Commands, DocsPageOfMethodsIsWhatTheProgramPrints) {

@@ -84,6 +84,45 @@ TEST(Kill, AtRandomMomentsEndsInTheSameBytes) {
     }
 }
 
+std::vector<std::string> experts_command(const TempFolder& folder, const std::string& out) {
+  return {"experts",     "--data",       (folder / "data").string(),
+          "--network",   "mlp",          "--count",
+          "2",           "--epochs",     "15",
+          "--flat",      "--batch-size", "20",
+          "--snapshots", "float16",      "--threads",
+          "1",           "--out",        (folder / out).string()};
+}
+
+TEST(Kill, OfExpertsAtRandomMomentsEndsInTheSameBytes) {
+  TempFolder folder;
+  tests::write_small_data(folder / "data");
+  const auto begin = std::chrono::steady_clock::now();
+  ASSERT_EQ(tests::wait_for(tests::start(experts_command(folder, "straight"))), 0);
+  const double whole =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  Stream moments(5, "kill.moments");
+  int killed = 0;
+  for (int round = 0; round < 4; ++round) {
+    const pid_t child = tests::start(experts_command(folder, "killed"));
+    std::this_thread::sleep_for(std::chrono::duration<double>(moments.uniform(0.5, 0.9) * whole));
+    kill(child, SIGKILL);
+    if (tests::wait_for(child) == -SIGKILL) ++killed;
+  }
+  EXPECT_GT(killed, 0);
+  ASSERT_EQ(tests::wait_for(tests::start(experts_command(folder, "killed"))), 0);
+  for (const auto& entry : std::filesystem::directory_iterator(folder / "straight")) {
+    const auto name = entry.path().filename();
+    if (name != "records.jsonl" && name != "recipe.toml") {
+      EXPECT_EQ(tests::read_text(entry.path()), tests::read_text(folder / "killed" / name)) << name;
+    }
+  }
+  EXPECT_EQ(comparable(folder / "straight" / "records.jsonl"),
+            comparable(folder / "killed" / "records.jsonl"));
+  for (const auto& entry : std::filesystem::directory_iterator(folder / "killed"))
+    EXPECT_TRUE(std::filesystem::exists(folder / "straight" / entry.path().filename()))
+        << "left behind: " << entry.path();
+}
+
 TEST(Interrupt, WritesACheckpointAndSaysHowToGoOn) {
   TempFolder folder;
   tests::write_small_data(folder / "data");

@@ -1,0 +1,131 @@
+// retort experts: training, or importing, the experts of trajectory matching.
+#include <cmath>
+#include <ostream>
+
+#include "cli/arguments.h"
+#include "retort/core/device.h"
+#include "retort/core/error.h"
+#include "retort/core/records.h"
+#include "retort/train/experts.h"
+
+namespace retort::cli {
+namespace {
+
+constexpr const char* kExamples =
+    "Examples:\n"
+    "  retort experts --data cifar-10-batches-bin --normalisation zca --count 20 --out experts/\n"
+    "  retort experts --data my_images/ --resolution 32 --flat --snapshots float16 --out flat/\n"
+    "  retort experts --data cifar-10-batches-bin --count 100 --share 0/4 --out experts/\n"
+    "  retort experts --import replay_buffer_0.pt,replay_buffer_1.pt --data cifar-10-batches-bin "
+    "--network convnet --out experts/\n\n"
+    "Training that was stopped or killed goes on when the same command is given again, and ends "
+    "in\n"
+    "the same bytes. Several processes may work in one folder, each with its own --share.\n";
+
+/// Everything that one command line of `experts` sets.
+struct Settings {
+  train::ExpertOptions experts;
+  data::DataOptions data;
+  MachineOptions machine;
+  std::string out;
+  OptionSet options;
+
+  Settings() {
+    experts.declare(options);
+    options.group("Data");
+    data.declare(options);
+    machine.declare(options);
+    options.group("Run");
+    options.add("out", out, "the folder of the experts", {}, Role::kExecution);
+  }
+};
+
+Json number_or_null(double value) {
+  return std::isfinite(value) ? Json(value) : Json();
+}
+
+Json to_json(const Settings& settings, const train::ExpertInput& input,
+             const train::ExpertOutcome& outcome) {
+  Json experts = Json::array();
+  for (const train::ExpertResult& result : outcome.experts)
+    experts.push_back({{"expert", result.expert},
+                       {"loss", number_or_null(result.loss)},
+                       {"accuracy", result.accuracy}});
+  return {{"out", settings.out},
+          {"data", input.data.name},
+          {"network", input.network.name()},
+          {"parameters", input.network.parameters().size},
+          {"made", outcome.made},
+          {"already_finished", outcome.made == 0},
+          {"peak_memory_bytes", peak_memory_bytes()},
+          {"experts", experts}};
+}
+
+void print_table(const Environment& environment, const Settings& settings,
+                 const train::ExpertOutcome& outcome) {
+  std::vector<std::vector<std::string>> rows{{"expert", "training loss", "test accuracy %"}};
+  for (const train::ExpertResult& result : outcome.experts)
+    rows.push_back({std::to_string(result.expert),
+                    std::isfinite(result.loss) ? fmt::format("{:.4f}", result.loss) : "-",
+                    fmt::format("{:.1f}", 100 * result.accuracy)});
+  environment.out << (outcome.made == 0 ? "these experts were finished before\n\n" : "")
+                  << aligned(rows) << "\nin " << settings.out << "\n";
+}
+
+void print_need(const Environment& environment, const train::DiskNeed& need,
+                const std::string& folder) {
+  if (need.experts == 0) return;
+  environment.err << fmt::format("disk: {} more for {} expert{}, {} free in {}\n",
+                                 format_bytes(static_cast<double>(need.bytes)), need.experts,
+                                 need.experts == 1 ? "" : "s",
+                                 format_bytes(static_cast<double>(need.free_bytes)), folder);
+}
+
+train::ExpertOutcome make_experts(const Environment& environment, const Settings& settings,
+                                  const train::ExpertInput& input) {
+  if (!settings.experts.imports.empty()) {
+    train::check_import(input);
+    train::open_experts(settings.out, settings.options);
+    return train::import_experts(input, settings.out);
+  }
+  print_need(environment, train::disk_need(input, settings.out), settings.out);
+  train::open_experts(settings.out, settings.options);
+  return train::train_experts(input, settings.out);
+}
+
+}  // namespace
+
+int run_experts(const Environment& environment, const Arguments& arguments) {
+  Settings settings;
+  const Usage usage{"experts", "Trains networks on the whole set and keeps their parameters.",
+                    kExamples};
+  if (!parse(environment, usage, arguments, settings.options)) return 0;
+  if (settings.out.empty())
+    throw ConfigError(Report{"reading the options of 'retort experts'",
+                             "missing: --out, the folder of the experts",
+                             {},
+                             {}});
+  train::experts_started(settings.out, settings.options);
+  const at::Device device = settings.machine.apply(environment);
+  const data::Dataset data =
+      data::open_dataset(settings.data, std::filesystem::path(settings.out) / "cache");
+  const auto network = nets::make_network(settings.experts.network,
+                                          {data.channels, data.height, data.width, data.classes()});
+  const train::ExpertInput input{
+      data, *network, settings.experts, device, environment.progress(), environment.stop};
+  train::check_experts(input);
+  for (const std::string& note : data.notes) environment.err << "note: " << note << "\n";
+  const train::ExpertOutcome outcome = make_experts(environment, settings, input);
+  if (outcome.stopped) {
+    environment.err << "stopped: give the same command to go on\n";
+    return kStopped;
+  }
+  if (settings.machine.json) {
+    environment.out << json_text(to_json(settings, input, outcome), 2) << "\n";
+  } else {
+    print_table(environment, settings, outcome);
+  }
+  return 0;
+}
+
+}  // namespace retort::cli
