@@ -2,6 +2,7 @@
 #include <ostream>
 
 #include "cli/arguments.h"
+#include "cli/claim.h"
 #include "cli/run_report.h"
 #include "retort/augment/siamese.h"
 #include "retort/core/device.h"
@@ -144,8 +145,10 @@ void print_result(const Environment& environment, const Settings& settings,
 int run_distill(const Environment& environment, const Arguments& arguments) {
   Settings settings(method_name(arguments));
   const Usage usage{"distill", "Distils a large labelled image set into a tiny one.", kExamples};
+  std::vector<std::string> ignored = claim_keys();  // what `retort reproduce` reads of a recipe
+  ignored.insert(ignored.end(), {"out", "recipe"});
   if (!parse(environment, usage, arguments, settings.options, {}, peek(arguments, "recipe"),
-             {"out", "recipe"}))
+             ignored))
     return 0;
   check_combination(settings);
   const bool started = methods::RunFolder::started(settings.out, settings.options);

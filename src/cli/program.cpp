@@ -119,6 +119,8 @@ int guarded(const Environment& environment, Arguments arguments) {
 const std::vector<Command>& command_table() {
   static const std::vector<Command> kTable{
       {"distill", "make a tiny set from a large one", run_distill},
+      {"reproduce", "run a recipe whole, and print the result beside the published one",
+       run_reproduce},
       {"eval", "train students on a set and test them, beside random images", run_eval},
       {"experts", "train the experts of trajectory matching, or import published ones",
        run_experts},

@@ -1,8 +1,10 @@
 // Every recipe holds options that the program knows, with values that it accepts.
 #include <gtest/gtest.h>
 
+#include "cli/claim.h"
 #include "retort/core/options.h"
 #include "retort/core/registry.h"
+#include "retort/data/dataset.h"
 #include "retort/methods/distill.h"
 #include "retort/nets/network.h"
 #include "support/support.h"
@@ -33,13 +35,19 @@ TEST(Recipes, AreTakenByTheirMethod) {
     const auto method =
         find_entry(std::span(methods::method_table()), "method", value_of(recipe, "method")).make();
     methods::DistillOptions loop;
+    data::DataOptions data;
+    Claim claim;
     OptionSet options;
     loop.declare(options);
     method->declare(options);
+    data.declare(options);
+    claim.declare(options);
     Problems problems;
     options.read_toml(recipe.string(), problems);
     EXPECT_EQ(problems.all(), std::vector<std::string>());
     nets::make_network(loop.network, {3, 64, 64, 10});
+    EXPECT_EQ(options.find("experts") != nullptr, claim.experts_count > 0);
+    EXPECT_GT(claim.published_accuracy, 0);
   }
 }
 

@@ -1,0 +1,26 @@
+#include "cli/claim.h"
+
+namespace retort::cli {
+
+void Claim::declare(OptionSet& options) {
+  options.add("experts_count", experts_count, "experts to match", {.min = 0});
+  options.add("experts_epochs", experts_epochs, "epochs of an expert", {.min = 1});
+  options.add("experts_flat", experts_flat, "experts by FTD's flat update");
+  options.add("experts_gsam_alpha", experts_gsam_alpha, "weight of the flat update's second aim",
+              {.min = 0});
+  options.add("published_accuracy", published_accuracy, "percent, on the test part",
+              {.min = 0, .max = 100});
+  options.add("published_deviation", published_deviation, "of the published accuracy",
+              {.min = 0, .max = 100});
+  options.add("published_random", published_random, "percent, for random real images",
+              {.min = 0, .max = 100});
+}
+
+std::vector<std::string> claim_keys() {
+  Claim claim;
+  OptionSet options;
+  claim.declare(options);
+  return options.names();
+}
+
+}  // namespace retort::cli

@@ -1,0 +1,28 @@
+// What a recipe says beside the options of its run: the experts that it needs, and what was
+// published of it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "retort/core/options.h"
+
+namespace retort::cli {
+
+struct Claim {
+  int64_t experts_count = 0;  ///< 0: the method takes none
+  int64_t experts_epochs = 50;
+  bool experts_flat = false;
+  double experts_gsam_alpha = 0.3;
+  double published_accuracy = 0;  ///< percent; 0: nothing is published
+  double published_deviation = 0;
+  double published_random = 0;
+
+  void declare(OptionSet& options);
+};
+
+/// The keys of recipes that are no options of `distill`.
+std::vector<std::string> claim_keys();
+
+}  // namespace retort::cli
