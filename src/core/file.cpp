@@ -15,6 +15,8 @@
 namespace retort {
 namespace {
 
+constexpr const char* kAside = ".partial-";
+
 /// An open file descriptor, closed on destruction.
 class Descriptor {
  public:
@@ -78,7 +80,7 @@ void write_atomically(const std::filesystem::path& path,
     errno = problem.value();
     throw ResourceError::io(doing);
   }
-  std::string aside = path.string() + ".partial-XXXXXX";
+  std::string aside = path.string() + kAside + "XXXXXX";
   Descriptor file(::mkstemp(aside.data()));
   if (file.get() < 0) throw ResourceError::io(doing);
   try {
@@ -104,6 +106,15 @@ void write_atomically(const std::filesystem::path& path,
 
 void write_atomically(const std::filesystem::path& path, std::string_view bytes) {
   write_atomically(path, [&](const Sink& sink) { sink(bytes.data(), bytes.size()); });
+}
+
+void remove_leftovers(const std::filesystem::path& path) {
+  const std::string start = path.filename().string() + kAside;
+  std::error_code ignored;
+  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored))
+    if (entry.path().filename().string().starts_with(start))
+      std::filesystem::remove(entry.path(), ignored);
 }
 
 std::string read_file(const std::filesystem::path& path, uint64_t limit) {

@@ -48,6 +48,8 @@ void open_experts(const std::filesystem::path& folder, const OptionSet& options)
   const FolderLock lock(folder, expert_folder_kind(), true);
   experts_started(folder, options);
   const auto recipe = folder / "recipe.toml";
+  remove_leftovers(recipe);
+  remove_leftovers(folder / "records.jsonl");
   if (!std::filesystem::exists(recipe) || read_file(recipe) != options.toml())
     write_atomically(recipe, options.toml());
 }

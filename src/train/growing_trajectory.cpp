@@ -82,8 +82,10 @@ std::unique_ptr<GrowingTrajectory> GrowingTrajectory::claim(const TrajectoryPlan
     // Another process may have finished and renamed the file between opening and locking.
     if (same_file(file, partial)) return claimed;
   }
-  std::error_code ignored;  // left by a kill after the renaming
-  std::filesystem::remove(std::filesystem::path(path).replace_extension(".checkpoint"), ignored);
+  const auto checkpoint = std::filesystem::path(path).replace_extension(".checkpoint");
+  std::error_code ignored;
+  std::filesystem::remove(checkpoint, ignored);
+  remove_leftovers(checkpoint);
   return nullptr;
 }
 
@@ -125,6 +127,7 @@ void GrowingTrajectory::make() {
 }
 
 std::optional<GrowingTrajectory::Reached> GrowingTrajectory::open() {
+  remove_leftovers(checkpoint_);
   if (!std::filesystem::exists(checkpoint_)) {
     make();
     return {};

@@ -66,8 +66,8 @@ int64_t trajectory_bytes(const TrajectoryPlan& plan);
 /// full size from the beginning, rows written in place.
 class GrowingTrajectory {
  public:
-  /// Null where another process is making the expert, or where it is finished: then a checkpoint
-  /// that a kill may have left is removed.
+  /// Null where another process is making the expert, or where it is finished: then what
+  /// a kill may have left of its checkpoint is removed.
   static std::unique_ptr<GrowingTrajectory> claim(const TrajectoryPlan& plan);
   /// The epoch that an earlier start came to, as far as can be seen without the lock.
   static int64_t reached(const TrajectoryPlan& plan);

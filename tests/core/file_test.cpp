@@ -28,6 +28,16 @@ TEST(WriteAtomically, LeavesTheOldFileWhenFillingFails) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
 }
 
+TEST(WriteAtomically, LeavesNothingOfAKillOnceLeftoversAreRemoved) {
+  TempFolder folder;
+  for (const char* name : {"a", "a.partial-x1y2z3", "ab.partial-x1y2z3", "b"})
+    tests::write_text(folder / name, "text");
+  remove_leftovers(folder / "a");
+  EXPECT_FALSE(std::filesystem::exists(folder / "a.partial-x1y2z3"));
+  for (const char* name : {"a", "ab.partial-x1y2z3", "b"})
+    EXPECT_TRUE(std::filesystem::exists(folder / name)) << name;
+}
+
 TEST(WriteAtomically, SaysThatTheDiskIsFull) {
   if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full here";
   expect_error<ResourceError>([] { write_atomically("/proc/retort/a", "x"); },

@@ -20,6 +20,10 @@ void write_atomically(const std::filesystem::path& path,
                       const std::function<void(const Sink&)>& fill);
 void write_atomically(const std::filesystem::path& path, std::string_view bytes);
 
+/// Removes what kills in the middle of writing `path` atomically left. Only for one who may be sure
+/// that no other process is writing it.
+void remove_leftovers(const std::filesystem::path& path);
+
 /// Makes names that were added to or removed from a folder last through a crash.
 void sync_folder(const std::filesystem::path& folder);
 
