@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
+#include <map>
 #include <ostream>
 
 #include "retort/core/device.h"
@@ -83,6 +85,23 @@ void MachineOptions::declare(OptionSet& options) {
   options.add("threads", threads, "processor threads; 0: all", {.min = 0, .max = 4096},
               Role::kExecution);
   options.add("json", json, "print one JSON document on standard output", {}, Role::kExecution);
+}
+
+int64_t parse_bytes(const std::string& text) {
+  if (text.empty()) return 0;
+  double value = 0;
+  const auto [stop, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const std::string unit(stop, text.data() + text.size());
+  static const std::map<std::string, double> kUnits{
+      {"", 1}, {"B", 1}, {"kB", 1e3}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}};
+  const auto factor = kUnits.find(unit);
+  if (problem != std::errc() || factor == kUnits.end() || value <= 0 ||
+      value * factor->second > 1e18)
+    throw ConfigError(Report{"reading --memory-limit",
+                             "'" + text + "' is no amount of memory",
+                             "a number with kB, MB or GB, such as 800MB",
+                             {}});
+  return static_cast<int64_t>(value * factor->second);
 }
 
 at::Device MachineOptions::apply(const Environment& environment) {

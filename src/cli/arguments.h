@@ -17,11 +17,15 @@ struct MachineOptions {
   std::string device = "cpu";
   int64_t threads = 0;
   bool json = false;
+  std::string memory_limit;  ///< of `distill`
   void declare(OptionSet& options);
   /// Sets the threads and opens the device; warns on `err` where BLAS is slow.
   at::Device apply(const Environment& environment);
   int threads_used = 1;
 };
+
+/// Bytes of "800MB", "2.5GB" or "1000000"; 0 for an empty text. ConfigError on anything else.
+int64_t parse_bytes(const std::string& text);
 
 /// A positional argument of a command.
 struct Positional {

@@ -44,6 +44,10 @@ struct Settings {
     options.group("Data");
     data.declare(options);
     machine.declare(options);
+    options.add("memory_limit", machine.memory_limit,
+                "such as 2GB: work in smaller pieces so that the process stays below, or say that "
+                "none is small enough; empty: no limit",
+                {}, Role::kExecution);
     options.group("Run");
     options.add("out", out, "the run's folder", {}, Role::kExecution);
     options.add("recipe", recipe, "a TOML file of these options; flags override it", {},
@@ -98,6 +102,19 @@ void check_combination(const Settings& settings) {
   augment::parse_strategy(settings.loop.augmentation == "auto" ? "none"
                                                                : settings.loop.augmentation);
   problems.raise("reading the options of 'retort distill'");
+}
+
+/// The whole process is to stay below the limit: what the program and the data take is taken.
+void limit_memory(const Environment& environment, const MachineOptions& machine,
+                  nets::Network& network) {
+  const int64_t limit = parse_bytes(machine.memory_limit);
+  if (limit == 0) return;
+  const int64_t used = memory_bytes();
+  network.limit_memory(limit > used ? limit - used : -1);
+  environment.err << fmt::format("memory: {} in use, {} at most: passes of up to {} images\n",
+                                 format_bytes(static_cast<double>(used)),
+                                 format_bytes(static_cast<double>(limit)),
+                                 network.rows_at_once(1024));
 }
 
 Json summary_json(const methods::DistillOutcome& outcome, const methods::RunFolder& folder,
@@ -158,8 +175,9 @@ int run_distill(const Environment& environment, const Arguments& arguments) {
   if (settings.loop.validate_every > 0 && data.validation.size() == 0)
     throw ConfigError(
         Report{"preparing the validation part", "it is empty", {}, "raise --validation-fraction"});
-  const auto network = nets::make_network(settings.loop.network,
-                                          {data.channels, data.height, data.width, data.classes()});
+  auto network = nets::make_network(settings.loop.network,
+                                    {data.channels, data.height, data.width, data.classes()});
+  limit_memory(environment, settings.machine, *network);
   const methods::DistillInput input{data,
                                     *network,
                                     *settings.method,

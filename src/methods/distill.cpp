@@ -26,9 +26,10 @@ struct Run {
   double seconds_before = 0;
   Clock::time_point begin = Clock::now();
 
-  double seconds() const {
-    return seconds_before + std::chrono::duration<double>(Clock::now() - begin).count();
+  double seconds_of_start() const {
+    return std::chrono::duration<double>(Clock::now() - begin).count();
   }
+  double seconds() const { return seconds_before + seconds_of_start(); }
 };
 
 synthetic::Geometry geometry_of(const data::Dataset& data, const DistillOptions& options) {
@@ -151,6 +152,17 @@ Json opening_record(const Run& run, const synthetic::Bundle& bundle) {
           {"notes", notes}};
 }
 
+/// What is to be expected, said once some iterations have been measured: the first are slower.
+void say_estimate(const Run& run, int64_t measured, int64_t left) {
+  const double each = run.seconds_of_start() / static_cast<double>(measured);
+  if (!run.input.progress.out || each * static_cast<double>(left) < 60) return;
+  *run.input.progress.out << fmt::format(
+      "{}expected: {} for {} more iterations of {}, peak memory {} so far\n",
+      run.input.progress.terminal ? "\r\033[K" : "",
+      format_duration(each * static_cast<double>(left)), left, format_duration(each),
+      format_bytes(static_cast<double>(peak_memory_bytes())));
+}
+
 /// Writes the result; the finishing record comes last, so that a kill before it repeats this.
 DistillOutcome finish(const Run& run, RecordWriter& records, synthetic::Bundle bundle,
                       int64_t iteration, double loss) {
@@ -213,10 +225,13 @@ DistillOutcome descend(Run& run, std::unique_ptr<Objective> objective) {
     loop.save(run.folder.checkpoint(), 0, run.input.data.hash);
   }
   Progress progress(run.input.progress, options.method, options.iterations, done);
+  constexpr int64_t kMeasured = 3;
+  int64_t measured = 0;
   double loss = 0;
   while (done < options.iterations) {
     loss = loop.step(done++);
     progress.update(done, loss);
+    if (++measured == kMeasured) say_estimate(run, measured, options.iterations - done);
     const bool last = done == options.iterations,
                stop = run.input.stop && run.input.stop->requested();
     if (done % options.record_every == 0 || last)

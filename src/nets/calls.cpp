@@ -223,13 +223,45 @@ Gradient Network::gradient_part(const Part& part, const losses::Targets& targets
   return answer;
 }
 
+// The mean over all rows is the sum of the pieces' means, each by its share of the rows.
+Gradient Network::gradient_in_pieces(const Part& part, const losses::Targets& targets,
+                                     Wanted wanted) const {
+  const int64_t rows = part.images.size(0);
+  const int64_t most =
+      (state_.size > 0 && part.norm != NormMode::kFrozen) ? rows : rows_at_once(rows);
+  if (most >= rows) return gradient_part(part, targets, wanted);
+  std::vector<Gradient> answers;
+  for (int64_t begin = 0; begin < rows; begin += most) {
+    const int64_t count = std::min(most, rows - begin);
+    Part piece = part;
+    piece.images = part.images.narrow(0, begin, count);
+    Gradient g = gradient_part(piece, rows_of(targets, begin, count), wanted);
+    const double share = static_cast<double>(count) / static_cast<double>(rows);
+    g.loss = g.loss * share;
+    g.theta.mul_(share);
+    if (g.images.defined()) g.images.mul_(share);
+    if (g.targets.defined()) g.targets.mul_(share);
+    if (!answers.empty()) {
+      answers[0].loss.add_(g.loss);
+      answers[0].theta.add_(g.theta);
+      g.loss = g.theta = at::Tensor();
+    }
+    answers.push_back(std::move(g));
+  }
+  Gradient all = answers[0];
+  all.images = gather(answers, &Gradient::images, false);
+  all.targets = gather(answers, &Gradient::targets, false);
+  all.logits = gather(answers, &Gradient::logits, false);
+  return all;
+}
+
 Gradient Network::gradient(const Call& call, const losses::Targets& targets, Wanted wanted) const {
   const std::vector<Part> parts = parts_of(call);
   std::vector<Gradient> answers;
   int64_t begin = 0;
   for (const Part& part : parts) {
     const int64_t rows = part.images.size(0);
-    answers.push_back(gradient_part(part, rows_of(targets, begin, rows), wanted));
+    answers.push_back(gradient_in_pieces(part, rows_of(targets, begin, rows), wanted));
     begin += rows;
   }
   if (!grouped(call)) return answers.front();
@@ -282,7 +314,8 @@ Directional Network::directional(const Call& call, const losses::Targets& target
       answers.push_back(directional_part(parts[g], own, along, wanted));
     begin += rows;
   }
-  if (sweeping) answers = sweep({*chain_, parameters_, state_}, swept, wanted);
+  if (sweeping)
+    answers = sweep({*chain_, parameters_, state_, rows_at_once(kSweepRows)}, swept, wanted);
   if (!grouped(call)) return answers.front();
   return {gather(answers, &Directional::loss, true), gather(answers, &Directional::theta, true),
           gather(answers, &Directional::images, false),

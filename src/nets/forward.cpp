@@ -79,6 +79,7 @@ at::Tensor Forward::chained(const at::Tensor& x, const Step& step, const at::Ten
   Declaration& d = *declaration_;
   d.chain = d.chain && x.is_same(d.last);
   d.steps.push_back(step);
+  d.activations += result.numel();
   return d.last = blank(result.sizes().vec());  // a tensor of its own: a second use of x is seen
 }
 

@@ -92,10 +92,10 @@ class Sweep {
     return network_.state.size > 0 && part.norm != NormMode::kFrozen;
   }
 
-  /// Pieces of at most kRows rows, as many for every thread. The cut depends on sizes and threads
-  /// only.
+  /// Pieces of a bounded number of rows, as many for every thread. The cut depends on sizes,
+  /// threads and the memory limit only.
   std::vector<Piece> cut_rows() const {
-    constexpr int64_t kRows = 16;
+    const int64_t most = network_.rows;
     std::vector<Piece> pieces;
     for (size_t p = 0; p < parts_.size(); ++p) {
       const Part& part = parts_[p].part;
@@ -103,7 +103,7 @@ class Sweep {
       int64_t size = rows;
       if (part.images.device().is_cpu() && !coupled(part)) {
         const int64_t threads = parts_.size() > 1 ? 1 : at::get_num_threads();
-        const int64_t rounds = (rows + threads * kRows - 1) / (threads * kRows);
+        const int64_t rounds = (rows + threads * most - 1) / (threads * most);
         size = (rows + threads * rounds - 1) / (threads * rounds);
       }
       for (int64_t begin = 0; begin < rows; begin += size)

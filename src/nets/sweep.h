@@ -15,7 +15,10 @@ struct ChainNetwork {
   const std::vector<Step>& steps;
   const Layout& parameters;
   const Layout& state;
+  int64_t rows;  ///< of a piece, at most
 };
+
+constexpr int64_t kSweepRows = 16;  ///< as many rows as fit into caches, about
 
 /// One group of rows with its targets (cross-entropy, hard or soft) and direction [P].
 struct SweepPart {

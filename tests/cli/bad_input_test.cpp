@@ -44,7 +44,7 @@ struct Place : TempFolder {
 
 TEST(BadLine, UnknownNamesAreRefusedWithTheNearest) {
   Place().expect_each_refused({
-      {"distil", {"there is no command 'distil'", "accepted: distill, eval", "mean 'distill'?\n"}},
+      {"distil", {"there is no command 'distil'", "accepted: distill, reproduce, eval", "mean 'distill'?\n"}},
       {"distill GOOD --imges-per-class 2",
        {"retort distill", "there is no option --imges-per-class", "mean --images-per-class?"}},
       {"distill GOOD extra", {"there is no place for 'extra'"}},
@@ -141,7 +141,7 @@ TEST(BadLine, BadRecipesAreRefused) {
   file("typo.toml", "method = \"dm\"\niteratons = 5\nseed = \"x\"\n");
   file("broken.toml", "method = \"dm\"\niterations : 5\n");
   file("table.toml", "[data]\npath = \"x\"\n");
-  file("method.toml", "method = \"dn\"\n");
+  file("method.toml", "method = \"dmm\"\n");
   file("twice.toml", "seed = 1\nseed = 2\n");
   place.expect_each_refused({
       {"distill GOOD --recipe DIR/typo.toml",
@@ -152,7 +152,7 @@ TEST(BadLine, BadRecipesAreRefused) {
        3},
       {"distill GOOD --recipe DIR/twice.toml", {"twice.toml'", "line 2:"}, 3},
       {"distill GOOD --recipe DIR/table.toml", {"table.toml'", "key 'data' is a table"}, 3},
-      {"distill GOOD --recipe DIR/method.toml", {"there is no method 'dn'", "mean 'dm'?"}},
+      {"distill GOOD --recipe DIR/method.toml", {"there is no method 'dmm'", "mean 'dm'?"}},
       {"distill GOOD --recipe DIR/none.toml", {"none.toml'", "not there", "check the path"}, 3},
       {"distill GOOD --recipe DIR", {"it is a folder", "check the path"}, 3},
   });
@@ -224,6 +224,47 @@ TEST(BadLine, ExpertsOfAnotherCommandAreRefused) {
   const std::string name = (place / "e" / "expert_0000.safetensors").string();
   tests::write_text(name, tests::read_text(name).substr(0, 3000));
   place.expect_each_refused({{begun, {"expert_0000.safetensors'", "outside the file"}, 3}});
+}
+
+TEST(BadLine, TrajectoriesThatDoNotFitAreRefused) {
+  const Place place;
+  const std::string made =
+      "experts --data DIR/data --network convnet-w4-d2 --count 1 --epochs 2 --threads 1 --out "
+      "DIR/e";
+  ASSERT_EQ(tests::call(place.expand(made)).code, 0);
+  std::filesystem::create_directories(place / "empty");
+  const std::string mtt =
+      "distill --method mtt --data DIR/data --images-per-class 1 --iterations 1 --out DIR/m ";
+  place.expect_each_refused({
+      {mtt + "--network convnet-w4-d2", {"experts", "`retort experts`"}},
+      {mtt + "--network convnet-w4-d2 --experts DIR/empty", {"empty'"}, 3},
+      {mtt + "--network convnet-w8-d2 --experts DIR/e", {"expert_0000.safetensors'"}, 5},
+      {mtt + "--network convnet-w4-d2 --experts DIR/e",
+       {"2 epochs", "--max-start-epoch 15", "need 16"}},
+  });
+}
+
+TEST(BadLine, ReproductionsThatCannotBeAreRefused) {
+  const Place place;
+  tests::write_text(place / "r.toml", "method = \"dm\"\nimages_per_class = \"1\"\n");
+  place.expect_each_refused({
+      {"reproduce --out DIR/r", {"missing: recipe"}},
+      {"reproduce DIR/none.toml --out DIR/r", {"none.toml'"}, 3},
+      {"reproduce DIR/r.toml", {"missing: --out"}},
+      {"reproduce DIR/r.toml --out DIR/r --set iterations", {"--set takes KEY=VALUE"}},
+      {"reproduce DIR/r.toml --out DIR/r --data DIR/data --set iterashuns=1",
+       {"--iterashuns", "did you mean --iterations?"}},
+      {"reproduce DIR/r.toml --out DIR/r --data DIR/data --set experts_count=few",
+       {"experts_count: 'few'"}},
+  });
+}
+
+TEST(BadLine, MemoryLimitsThatCannotBeAreRefused) {
+  const Place place;
+  place.expect_each_refused({
+      {"distill GOOD --memory-limit lots", {"'lots' is no amount of memory", "such as 800MB"}},
+      {"distill GOOD --memory-limit 5kB", {"one image of network", "raise --memory-limit"}, 4},
+  });
 }
 
 TEST(BadLine, NamesThatAreNotUtf8AreRefusedWithoutASecondFailure) {

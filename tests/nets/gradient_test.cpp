@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "nets/toy.h"
+#include "retort/core/error.h"
 #include "retort/nets/network.h"
 
 namespace retort::nets {
@@ -136,6 +137,28 @@ TEST(Gradient, IsTheSameBytesTwice) {
   const Gradient a = toy.net->gradient(toy.call, toy.hard, {true, false});
   const Gradient b = toy.net->gradient(toy.call, toy.hard, {true, false});
   EXPECT_TRUE(a.theta.equal(b.theta) && a.images.equal(b.images) && a.loss.equal(b.loss));
+}
+
+// 20,000 bytes hold a few of these images at once.
+TEST(Gradient, IsTheSameWithinAMemoryLimit) {
+  const Toy toy("convnet-w4-d2-swish", 9);
+  Toy narrow("convnet-w4-d2-swish", 9);
+  narrow.net->limit_memory(20000);
+  const int64_t rows = narrow.net->rows_at_once(100);
+  EXPECT_TRUE(rows >= 1 && rows < 9) << rows;
+  const Wanted all{true, true};
+  const Gradient a = toy.net->gradient(toy.call, toy.soft, all);
+  const Gradient b = narrow.net->gradient(toy.call, toy.soft, all);
+  EXPECT_LT(difference(b.theta, a.theta), 1e-12);
+  EXPECT_LT(difference(b.images, a.images), 1e-12);
+  EXPECT_LT(difference(b.targets, a.targets), 1e-12);
+  EXPECT_LT(difference(b.logits, a.logits), 1e-12);
+  EXPECT_LT(difference(b.loss, a.loss), 1e-12);
+  const at::Tensor v = normals(toy.call.theta.sizes().vec(), 6);
+  EXPECT_LT(difference(narrow.net->directional(toy.call, toy.soft, v).theta,
+                       toy.net->directional(toy.call, toy.soft, v).theta),
+            1e-12);
+  EXPECT_THROW(narrow.net->limit_memory(1000), ResourceError);
 }
 
 TEST(Gradient, RefusesWhatMakesNoSense) {

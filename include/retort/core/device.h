@@ -25,6 +25,9 @@ void keep_freed_memory();
 /// Largest resident memory of this process so far, in bytes.
 int64_t peak_memory_bytes();
 
+/// Resident memory of this process now, in bytes.
+int64_t memory_bytes();
+
 /// True where BLAS is OpenBLAS or MKL; the reference BLAS is 25 to 50 times slower.
 bool fast_blas();
 

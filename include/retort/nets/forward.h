@@ -54,6 +54,7 @@ struct Declaration {
   Layout parameters, state;
   std::vector<std::string> taps;
   int64_t feature_size = 0;
+  int64_t activations = 0;  ///< numbers that the operations make of one image
   std::vector<Step> steps;  ///< the whole network where it is a chain
   bool chain = true;
   at::Tensor last;  ///< what the next operation of a chain takes

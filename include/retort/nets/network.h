@@ -142,6 +142,15 @@ class Network {
   /// Running statistics of a fresh network, float32 [S] on the CPU (means 0, variances 1).
   at::Tensor initial_state() const;
 
+  /// Lets calls take about `bytes` beside what is in memory now, 0: as much as they like. Calls on
+  /// rows that do not influence each other then work on fewer at once, with equal results but for
+  /// rounding. ResourceError where not even one image fits. Not thread-safe: before any call.
+  void limit_memory(int64_t bytes);
+  /// The rows that a pass with a graph may have, at most `wanted`.
+  int64_t rows_at_once(int64_t wanted) const;
+  /// Bytes that a caller may keep for itself beside the passes; a very large number without limit.
+  int64_t spare_bytes() const;
+
   /// Chosen layer values; one pass over all rows where theta is [P].
   Observation observe(const Call& call, const std::vector<std::string>& taps, Back back = {}) const;
   /// Loss and gradient per group.
@@ -157,6 +166,8 @@ class Network {
  private:
   Pass run(const Part& part, const Keep& keep) const;
   Observation observe_part(const Part& part, const std::vector<std::string>& taps, Back back) const;
+  Gradient gradient_in_pieces(const Part& part, const losses::Targets& targets,
+                              Wanted wanted) const;
   Gradient gradient_part(const Part& part, const losses::Targets& targets, Wanted wanted) const;
   Directional directional_part(const Part& part, const losses::Targets& targets,
                                const at::Tensor& v, Wanted wanted) const;
@@ -168,7 +179,8 @@ class Network {
   Shape shape_;
   Layout parameters_, state_;
   std::vector<std::string> taps_;
-  int64_t feature_size_ = 0;
+  int64_t feature_size_ = 0, activations_ = 0;
+  int64_t memory_ = 0;                              // bytes for passes and callers; 0: no limit
   std::shared_ptr<const std::vector<Step>> chain_;  // null where the network is none
 };
 

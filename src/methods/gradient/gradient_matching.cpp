@@ -123,10 +123,11 @@ Cotangents GradientMatching::cotangents(const View& view) {
 /// One past the last class of the pass that begins with `first`.
 int64_t GradientMatching::end_of_group(int64_t first, const std::vector<int64_t>& offsets) const {
   const int64_t classes = static_cast<int64_t>(offsets.size()) - 1;
-  const int64_t most = bounds_.gradient / context_.network.parameters().size;
+  const int64_t numbers = std::min(bounds_.gradient, context_.network.spare_bytes() / 16);
+  const int64_t most = numbers / context_.network.parameters().size;
   int64_t last = first + 1;
   while (last < classes && last - first < most &&
-         offsets[last + 1] - offsets[first] <= bounds_.rows)
+         offsets[last + 1] - offsets[first] <= context_.network.rows_at_once(bounds_.rows))
     ++last;
   return last;
 }
@@ -162,7 +163,9 @@ at::Tensor GradientMatching::real_gradients(int64_t first, int64_t last) const {
   for (int64_t c = first; c < last; ++c) {
     images.push_back(augmented_real(c));
     offsets.push_back(offsets.back() + images.back().size(0));
-    if (c + 1 < last && offsets.back() + options_.real_batch <= bounds_.rows) continue;
+    if (c + 1 < last &&
+        offsets.back() + options_.real_batch <= context_.network.rows_at_once(bounds_.rows))
+      continue;
     const nets::Call call{student_.theta, student_.state, at::cat(images), offsets,
                           nets::NormMode::kFrozen};
     const at::Tensor labels = labels_of(offsets, begin, context_.device);

@@ -57,7 +57,9 @@ class DistributionMatching : public Objective {
     const auto classes = static_cast<int64_t>(view.offsets.size()) - 1;
     Cotangents result{0, at::zeros_like(view.images)};
     // Without BatchNorm the classes are separable: passes of several classes bound the memory.
-    const int64_t limit = context_.network.couples_rows() ? view.images.size(0) : kSyntheticRows;
+    const int64_t limit = context_.network.couples_rows()
+                              ? view.images.size(0)
+                              : context_.network.rows_at_once(kSyntheticRows);
     for (int64_t first = 0; first < classes;) {
       int64_t last = first + 1;
       while (last < classes && view.offsets[last + 1] - view.offsets[first] <= limit) ++last;
@@ -90,7 +92,8 @@ class DistributionMatching : public Objective {
     }
     const at::Tensor index = at::tensor(picked, at::kLong), rows = rows_of(offsets, 0);
     const int64_t total = index.size(0);
-    const int64_t step = context_.network.couples_rows() ? total : kRealRows;
+    const int64_t step =
+        context_.network.couples_rows() ? total : context_.network.rows_at_once(kRealRows);
     std::vector<at::Tensor> features;
     for (int64_t at = 0; at < total; at += step) {
       const int64_t end = std::min(total, at + step);

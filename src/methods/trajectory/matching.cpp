@@ -13,6 +13,12 @@ namespace {
 
 constexpr double kSmallestRate = 1e-6;  // a rate that turned negative would train uphill
 
+const std::string& given(const std::string& experts) {
+  if (!experts.empty()) return experts;
+  throw ConfigError(Report{"preparing to match trajectories", "no experts are given",
+                           "--experts and their folder", "`retort experts` makes one"});
+}
+
 void require_stateless(const nets::Network& network) {
   if (network.state().size == 0) return;
   throw ConfigError(Report{"preparing to match trajectories",
@@ -45,7 +51,7 @@ void TrajectoryOptions::declare(OptionSet& set) {
 TrajectoryMatching::TrajectoryMatching(const Context& context, const TrajectoryOptions& options)
     : context_(context),
       options_(options),
-      experts_((require_stateless(context.network), options.experts), context.data,
+      experts_((require_stateless(context.network), given(options.experts)), context.data,
                context.network),
       strategy_(augment::parse_strategy(context.augmentation)),
       rate_(at::full({1}, options.student_learning_rate, at::kDouble)) {
@@ -117,7 +123,8 @@ Cotangents TrajectoryMatching::cotangents(const View& view) {
   const train::UnrollSet set{view.images, targets(view), rate_.item<double>()};
   train::UnrollOptions how;
   how.hessian = with_hessian();
-  how.checkpoints = options_.checkpoint_steps;
+  const int64_t kept = options_.inner_steps * context_.network.parameters().size * int64_t{4};
+  how.checkpoints = options_.checkpoint_steps || kept > context_.network.spare_bytes();
   train::Unroll unroll(context_.network, set, steps_, how);
   const at::Tensor gap = unroll.forward(start_) - end_;
   const double scale = (start_ - end_).to(at::kDouble).square().sum().item<double>();
