@@ -124,6 +124,7 @@ const std::vector<Command>& command_table() {
       {"eval", "train students on a set and test them, beside random images", run_eval},
       {"experts", "train the experts of trajectory matching, or import published ones",
        run_experts},
+      {"study", "measure experts' sharpness, and how far sets stray from them", run_study},
       {"data", "show what is found in a folder of images", run_data},
       {"report", "write the page of a run", run_report},
       {"export", "write a set as PNG folders, .npz or .pt", run_export},

@@ -1,0 +1,184 @@
+// retort study: the sharpness along experts, and how far training on sets strays from them; one
+// page with both figures.
+#include <fmt/format.h>
+
+#include <map>
+#include <ostream>
+
+#include "cli/arguments.h"
+#include "retort/core/error.h"
+#include "retort/core/file.h"
+#include "retort/core/records.h"
+#include "retort/eval/trajectory_study.h"
+#include "retort/report/page.h"
+
+namespace retort::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kExamples =
+    "Examples:\n"
+    "  retort study --data cifar-10-batches-bin --experts plain,flat "
+    "--sets runs/mtt=plain,runs/ftd=flat --out study.html\n";
+
+struct Study {
+  std::vector<std::string> experts, sets;
+  std::string network = "convnet", out = "study.html";
+  int64_t count = 2, images = 256, rounds = 12;
+  eval::FollowOptions follow;
+  data::DataOptions data;
+  MachineOptions machine;
+
+  void declare(OptionSet& set) {
+    set.group("Study");
+    set.add("experts", experts, "folders of experts whose sharpness is measured");
+    set.add("sets", sets, "SET=EXPERTS,...: runs or bundles, and the experts that each follows");
+    set.add("network", network, "the experts' network");
+    set.add("count", count, "experts of each folder to average over", {.min = 1});
+    set.add("images", images, "real images of the Hessian", {.min = 1});
+    set.add("rounds", rounds, "of power iteration", {.min = 1});
+    set.add("inner_steps", follow.inner_steps, "steps on a set for --expert-epochs", {.min = 1});
+    set.add("expert_epochs", follow.expert_epochs, "epochs of the expert", {.min = 1});
+    set.add("out", out, "the page, and its figures as .json beside it");
+    set.group("Data");
+    data.declare(set);
+    machine.declare(set);
+  }
+};
+
+class Worker {
+ public:
+  Worker(const Study& study, const data::Dataset& data, const nets::Network& network,
+         at::Device device, const Environment& environment)
+      : study_(study), data_(data), network_(network), device_(device), environment_(environment) {}
+
+  /// Mean top eigenvalue after every epoch.
+  report::Series sharpness(const std::string& folder) const {
+    const train::Trajectories experts(folder, data_, network_);
+    std::vector<int64_t> rows = Stream(0, "study.images").sample(data_.train.size(), study_.images);
+    const at::Tensor index = at::tensor(rows, at::kLong);
+    const at::Tensor images =
+        data_.preprocessing.apply(data_.train.images.index_select(0, index), device_);
+    const at::Tensor labels = data_.train.labels.index_select(0, index).to(device_);
+    const int64_t count = std::min(study_.count, experts.count());
+    report::Series series{name_of(folder), {}};
+    Progress progress(environment_.progress(), "sharpness of " + name_of(folder),
+                      count * (experts.epochs() + 1));
+    for (int64_t epoch = 0; epoch <= experts.epochs(); ++epoch) {
+      double sum = 0;
+      for (int64_t e = 0; e < count; ++e) {
+        sum +=
+            eval::top_eigenvalue(network_, experts.snapshot(e, epoch).to(device_), images, labels,
+                                 study_.rounds, Stream(0, "study.start", static_cast<uint64_t>(e)));
+        progress.update(epoch * count + e + 1);
+      }
+      series.points.emplace_back(epoch, sum / static_cast<double>(count));
+    }
+    return series;
+  }
+
+  /// Mean distance to the expert after every stretch of steps.
+  report::Series strayed(const std::string& pair) const {
+    const size_t at = pair.find('=');
+    if (at == std::string::npos)
+      throw ConfigError(Report{
+          "reading --sets", "'" + pair + "' names no experts", "SET=EXPERTS,SET=EXPERTS", {}});
+    const std::string set = pair.substr(0, at), folder = pair.substr(at + 1);
+    synthetic::Bundle bundle = synthetic::load_bundle(bundle_of(set));
+    synthetic::fill_preprocessing(bundle, data_);
+    const train::Trajectories experts(folder, data_, network_);
+    const int64_t count = std::min(study_.count, experts.count());
+    std::map<int64_t, double> sums;
+    for (int64_t e = 0; e < count; ++e)
+      for (const eval::Strayed& point :
+           eval::follow(network_, bundle, experts, e, study_.follow, device_))
+        sums[point.steps] += point.distance / static_cast<double>(count);
+    return {bundle.method + " (" + name_of(folder) + ")", {sums.begin(), sums.end()}};
+  }
+
+ private:
+  static std::string name_of(const fs::path& folder) {
+    return folder.has_filename() ? folder.filename().string()
+                                 : folder.parent_path().filename().string();
+  }
+
+  const Study& study_;
+  const data::Dataset& data_;
+  const nets::Network& network_;
+  const at::Device device_;
+  const Environment& environment_;
+};
+
+Json to_json(const report::Chart& chart) {
+  Json series = Json::array();
+  for (const report::Series& one : chart.series)
+    series.push_back({{"name", one.name}, {"points", one.points}});
+  return {{"title", chart.title}, {"x", chart.x_label}, {"y", chart.y_label}, {"series", series}};
+}
+
+void print(const Environment& environment, const report::Chart& chart) {
+  std::vector<std::vector<std::string>> rows{{chart.x_label}};
+  for (const report::Series& one : chart.series) {
+    rows[0].push_back(one.name);
+    for (size_t i = 0; i < one.points.size(); ++i) {
+      if (rows.size() == i + 1) rows.push_back({fmt::format("{}", one.points[i].first)});
+      rows[i + 1].push_back(fmt::format("{:.4g}", one.points[i].second));
+    }
+  }
+  if (rows.size() > 1) environment.out << chart.title << "\n" << aligned(rows) << "\n";
+}
+
+}  // namespace
+
+int run_study(const Environment& environment, const Arguments& arguments) {
+  Study study;
+  OptionSet set;
+  study.declare(set);
+  const Usage usage{"study",
+                    "Measures the sharpness along experts, and how far training on sets strays "
+                    "from them.",
+                    kExamples};
+  if (!parse(environment, usage, arguments, set)) return 0;
+  if (study.experts.empty() && study.sets.empty())
+    throw ConfigError(Report{"reading the command line of 'retort study'",
+                             "there is nothing to do",
+                             "--experts, --sets or both",
+                             {}});
+  const at::Device device = study.machine.apply(environment);
+  const data::Dataset data = data::open_dataset(study.data);
+  const auto network =
+      nets::make_network(study.network, {data.channels, data.height, data.width, data.classes()});
+  const Worker worker(study, data, *network, device, environment);
+  report::Page page;
+  page.title = "Experts and the sets that follow them";
+  page.summary =
+      fmt::format("{} on {}: means over {} experts", study.network, data.name, study.count);
+  report::Chart sharp{"Top eigenvalue of the Hessian along experts", "epoch", "eigenvalue", {}};
+  for (const std::string& folder : study.experts) sharp.series.push_back(worker.sharpness(folder));
+  report::Chart far{"Accumulated trajectory error",
+                    "steps on the set",
+                    "distance to the expert, of its own way",
+                    {}};
+  for (const std::string& pair : study.sets) far.series.push_back(worker.strayed(pair));
+  for (const report::Chart& chart : {sharp, far})
+    if (!chart.series.empty()) page.charts.push_back(chart);
+  page.notes = {fmt::format("Eigenvalues: {} rounds of power iteration on {} real images.",
+                            study.rounds, study.images),
+                fmt::format("Errors: plain SGD from the expert's start, {} steps for {} epochs, "
+                            "never put back on the expert's way.",
+                            study.follow.inner_steps, study.follow.expert_epochs)};
+  const Json figures{{"sharpness", to_json(sharp)}, {"error", to_json(far)}};
+  write_atomically(study.out, report::render(page));
+  write_atomically(fs::path(study.out).replace_extension(".json"), json_text(figures, 1) + "\n");
+  if (study.machine.json) {
+    environment.out << json_text(figures, 2) << "\n";
+    return 0;
+  }
+  print(environment, sharp);
+  print(environment, far);
+  environment.out << "page: " << study.out << "\n";
+  return 0;
+}
+
+}  // namespace retort::cli

@@ -1,0 +1,47 @@
+#include "retort/eval/trajectory_study.h"
+
+#include <gtest/gtest.h>
+
+#include "methods/toy_experts.h"
+#include "nets/toy.h"
+
+namespace retort::eval {
+namespace {
+
+TEST(TopEigenvalue, IsThatOfTheWholeHessian) {
+  const tests::Toy toy("convnet-w2-d1-tanh", 6, 4, 1);
+  const int64_t size = toy.net->parameters().size;
+  at::Tensor hessian = at::empty({size, size}, at::kDouble);
+  const at::Tensor units = at::eye(size, at::kDouble);
+  for (int64_t i = 0; i < size; ++i)
+    hessian[i].copy_(toy.net->directional(toy.call, toy.hard, units[i]).theta);
+  const at::Tensor all = at::linalg_eigvalsh(hessian, "L");
+  const double wanted = all[all.abs().argmax().item<int64_t>()].item<double>();
+  const double found = top_eigenvalue(*toy.net, toy.call.theta, toy.call.images, toy.hard.values,
+                                      400, Stream(0, "test.start"));
+  EXPECT_NEAR(found / wanted, 1, 1e-3);
+}
+
+TEST(Follow, MeasuresTheDistanceAsAPartOfTheExpertsWay) {
+  const data::Dataset data = tests::toy_dataset();
+  const auto network = nets::make_network("convnet-w4-d2", {3, 8, 8, 3});
+  const train::Trajectories experts(tests::toy_experts(), data, *network);
+  synthetic::Bundle bundle;
+  bundle.images = tests::normals({3, 3, 8, 8}, 1, at::kFloat);
+  bundle.labels = at::arange(3);
+  FollowOptions options;
+  options.inner_steps = 2;
+  options.expert_epochs = 1;
+  options.learning_rate = 0;  // stays at the start: the whole way is missing
+  for (const Strayed& point : follow(*network, bundle, experts, 0, options, at::Device(at::kCPU)))
+    EXPECT_NEAR(point.distance, 1, 1e-5);
+  options.learning_rate = 0.01;
+  const auto path = follow(*network, bundle, experts, 1, options, at::Device(at::kCPU));
+  ASSERT_EQ(path.size(), 3U);
+  EXPECT_EQ(path[2].steps, 6);
+  EXPECT_EQ(path[2].epochs, 3);
+  EXPECT_NE(path[0].distance, 1);
+}
+
+}  // namespace
+}  // namespace retort::eval
