@@ -44,7 +44,8 @@ struct Place : TempFolder {
 
 TEST(BadLine, UnknownNamesAreRefusedWithTheNearest) {
   Place().expect_each_refused({
-      {"distil", {"there is no command 'distil'", "accepted: distill, reproduce, eval", "mean 'distill'?\n"}},
+      {"distil",
+       {"there is no command 'distil'", "accepted: distill, reproduce, eval", "mean 'distill'?\n"}},
       {"distill GOOD --imges-per-class 2",
        {"retort distill", "there is no option --imges-per-class", "mean --images-per-class?"}},
       {"distill GOOD extra", {"there is no place for 'extra'"}},

@@ -123,6 +123,45 @@ TEST(Kill, OfExpertsAtRandomMomentsEndsInTheSameBytes) {
         << "left behind: " << entry.path();
 }
 
+TEST(Kill, OfAReproductionAtRandomMomentsEndsInTheSameBytes) {
+  TempFolder folder;
+  tests::write_small_data(folder / "data");
+  tests::write_text(folder / "recipe.toml",
+                    "method = \"ftd\"\nimages_per_class = \"1\"\nnetwork = \"convnet-w4-d2\"\n"
+                    "iterations = 60\ninner_steps = 3\nexpert_epochs = 1\nmax_start_epoch = 2\n"
+                    "image_learning_rate = 10\naverage_decay = 0.9\nprotocol = \"demo\"\n"
+                    "experts_count = 2\nexperts_epochs = 3\nexperts_flat = true\n"
+                    "published_accuracy = 99.9\n");
+  const auto reproduce = [&](const std::string& out) {
+    return std::vector<std::string>{"reproduce",  (folder / "recipe.toml").string(),
+                                    "--data",     (folder / "data").string(),
+                                    "--students", "1",
+                                    "--threads",  "1",
+                                    "--out",      (folder / out).string()};
+  };
+  const auto begin = std::chrono::steady_clock::now();
+  const tests::Answer straight = tests::call(reproduce("straight"));
+  const double whole =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() + 0.7;
+  ASSERT_EQ(straight.code, 0) << straight.err;
+  EXPECT_NE(straight.out.find("not reached"), std::string::npos) << straight.out;
+  Stream moments(6, "kill.moments");
+  int killed = 0;
+  for (int round = 0; round < 4; ++round) {
+    const pid_t child = tests::start(reproduce("killed"));
+    std::this_thread::sleep_for(std::chrono::duration<double>(moments.uniform(0.3, 0.7) * whole));
+    kill(child, SIGKILL);
+    if (tests::wait_for(child) == -SIGKILL) ++killed;
+  }
+  EXPECT_GT(killed, 0);
+  ASSERT_EQ(tests::wait_for(tests::start(reproduce("killed"))), 0);
+  for (const char* name : {"experts/expert_0000.safetensors", "experts/expert_0001.safetensors",
+                           "run/checkpoint.safetensors", "run/distilled.safetensors"})
+    EXPECT_EQ(tests::read_text(folder / "straight" / name),
+              tests::read_text(folder / "killed" / name))
+        << name;
+}
+
 TEST(Interrupt, WritesACheckpointAndSaysHowToGoOn) {
   TempFolder folder;
   tests::write_small_data(folder / "data");
