@@ -7,6 +7,7 @@ build=${1:?usage: scripts/bench.sh BUILD}
 for program in "$build"/benchmarks/*_benchmark; do
   "$program" --benchmark_min_time=1
 done
+benchmarks/trajectory_memory.sh "$build" 10
 for python in "${RETORT_PYTHON:-/usr/bin/python3}" python3; do
   if "$python" -c 'import torch' 2>/dev/null; then
     for work in dm train; do
