@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <optional>
 #include <ostream>
 
 #include "cli/arguments.h"
@@ -23,7 +24,7 @@ constexpr const char* kExamples =
     "--sets runs/mtt=plain,runs/ftd=flat --out study.html\n";
 
 struct Study {
-  std::vector<std::string> experts, sets;
+  std::vector<std::string> experts, sets, runs;
   std::string network = "convnet", out = "study.html";
   int64_t count = 2, images = 256, rounds = 12;
   eval::FollowOptions follow;
@@ -34,6 +35,8 @@ struct Study {
     set.group("Study");
     set.add("experts", experts, "folders of experts whose sharpness is measured");
     set.add("sets", sets, "SET=EXPERTS,...: runs or bundles, and the experts that each follows");
+    set.add("runs", runs,
+            "evaluated runs of different --inner-steps and --expert-epochs: their accuracies");
     set.add("network", network, "the experts' network");
     set.add("count", count, "experts of each folder to average over", {.min = 1});
     set.add("images", images, "real images of the Hessian", {.min = 1});
@@ -110,6 +113,35 @@ class Worker {
   const Environment& environment_;
 };
 
+/// Accuracy of evaluated runs over their inner steps, a line for each number of expert epochs.
+report::Chart horizon(const std::vector<std::string>& runs) {
+  std::map<int64_t, std::map<int64_t, Json>> found;  // by epochs, by steps
+  for (const fs::path run : runs) {
+    std::map<std::string, std::string> recipe;
+    for (const auto& [key, text] : read_flat_toml((run / "recipe.toml").string()))
+      recipe[key] = text;
+    std::optional<Json> judged;
+    for (const Json& record : read_records(run / "records.jsonl"))
+      if (record.value("kind", "") == "evaluation") judged = record.at("results").at(0);
+    if (!judged || !recipe.contains("inner_steps") || !recipe.contains("expert_epochs"))
+      throw DataError(Report{"reading '" + run.string() + "'",
+                             judged ? "it matches no trajectories" : "it has no evaluation",
+                             "a run of mtt, ftd, tesla or datm after `retort eval`",
+                             {}});
+    found[std::stoll(recipe["expert_epochs"])][std::stoll(recipe["inner_steps"])] = *judged;
+  }
+  report::Chart chart{"Accuracy of students", "inner steps", "accuracy, %", {}};
+  for (const auto& [epochs, by_steps] : found) {
+    report::Series series{fmt::format("{} expert epoch{}", epochs, epochs == 1 ? "" : "s"), {}};
+    for (const auto& [steps, result] : by_steps) {
+      series.points.emplace_back(steps, 100 * result.value("mean", 0.0));
+      series.deviations.push_back(100 * result.value("deviation", 0.0));
+    }
+    chart.series.push_back(series);
+  }
+  return chart;
+}
+
 Json to_json(const report::Chart& chart) {
   Json series = Json::array();
   for (const report::Series& one : chart.series)
@@ -140,10 +172,10 @@ int run_study(const Environment& environment, const Arguments& arguments) {
                     "from them.",
                     kExamples};
   if (!parse(environment, usage, arguments, set)) return 0;
-  if (study.experts.empty() && study.sets.empty())
+  if (study.experts.empty() && study.sets.empty() && study.runs.empty())
     throw ConfigError(Report{"reading the command line of 'retort study'",
                              "there is nothing to do",
-                             "--experts, --sets or both",
+                             "--experts, --sets, --runs or several of them",
                              {}});
   const at::Device device = study.machine.apply(environment);
   const data::Dataset data = data::open_dataset(study.data);
@@ -161,14 +193,16 @@ int run_study(const Environment& environment, const Arguments& arguments) {
                     "distance to the expert, of its own way",
                     {}};
   for (const std::string& pair : study.sets) far.series.push_back(worker.strayed(pair));
-  for (const report::Chart& chart : {sharp, far})
+  const report::Chart long_run = horizon(study.runs);
+  for (const report::Chart& chart : {sharp, far, long_run})
     if (!chart.series.empty()) page.charts.push_back(chart);
   page.notes = {fmt::format("Eigenvalues: {} rounds of power iteration on {} real images.",
                             study.rounds, study.images),
                 fmt::format("Errors: plain SGD from the expert's start, {} steps for {} epochs, "
                             "never put back on the expert's way.",
                             study.follow.inner_steps, study.follow.expert_epochs)};
-  const Json figures{{"sharpness", to_json(sharp)}, {"error", to_json(far)}};
+  const Json figures{
+      {"sharpness", to_json(sharp)}, {"error", to_json(far)}, {"accuracy", to_json(long_run)}};
   write_atomically(study.out, report::render(page));
   write_atomically(fs::path(study.out).replace_extension(".json"), json_text(figures, 1) + "\n");
   if (study.machine.json) {
@@ -177,6 +211,7 @@ int run_study(const Environment& environment, const Arguments& arguments) {
   }
   print(environment, sharp);
   print(environment, far);
+  print(environment, long_run);
   environment.out << "page: " << study.out << "\n";
   return 0;
 }

@@ -1,7 +1,7 @@
 // The everyday calls, from data to page, on the built-in set.
 #include <gtest/gtest.h>
 
-#include "cli/invoke.h"
+#include "cli/refusal.h"
 #include "cli/small_data.h"
 #include "retort/core/records.h"
 #include "support/support.h"
@@ -105,6 +105,37 @@ TEST(Commands, ExpertsAreTrainedOnceAndShown) {
   ASSERT_EQ(records.size(), 2U);
   EXPECT_EQ(records[1].at("kind"), "expert");
   EXPECT_EQ(records[1].at("accuracy"), first.at("experts")[1].at("accuracy"));
+}
+
+TEST(Commands, StudyDrawsSharpnessErrorsAndAccuracies) {
+  TempFolder folder;
+  tests::write_small_data(folder / "data");
+  const std::string data = (folder / "data").string(), experts = (folder / "e").string(),
+                    run = (folder / "run").string(), page = (folder / "study.html").string();
+  const auto ok = [](const std::string& line) {
+    const Answer answer = call(tests::words(line));
+    EXPECT_EQ(answer.code, 0) << line << "\n" << answer.err;
+    return answer;
+  };
+  const std::string common = " --data " + data + " --network convnet-w4-d2 ";
+  ok("experts --count 1 --epochs 2 --out " + experts + common);
+  const Answer limited =
+      ok("distill --method mtt --images-per-class 1 --iterations 2 --inner-steps 2 "
+         "--expert-epochs 1 --max-start-epoch 1 --image-learning-rate 1 --protocol demo "
+         "--memory-limit 4GB --experts " +
+         experts + " --out " + run + common);
+  EXPECT_NE(limited.err.find("4 GB at most"), std::string::npos) << limited.err;
+  ok("eval " + run + " --students 1 --data " + data);
+  const Answer study =
+      ok("study --count 1 --images 8 --rounds 3 --inner-steps 2 --expert-epochs 1 "
+         "--json --experts " +
+         experts + " --sets " + run + "=" + experts + " --runs " + run + " --out " + page + common);
+  const Json figures = Json::parse(study.out);
+  EXPECT_EQ(figures.at("sharpness").at("series")[0].at("points").size(), 3U);
+  EXPECT_EQ(figures.at("error").at("series")[0].at("points").size(), 2U);
+  EXPECT_EQ(figures.at("accuracy").at("series")[0].at("name"), "1 expert epoch");
+  EXPECT_NE(tests::read_text(page).find("Accumulated trajectory error"), std::string::npos);
+  EXPECT_EQ(call({"study", "--data", data, "--out", page}).code, 2);
 }
 
 TEST(Commands, DocsPageOfMethodsIsWhatTheProgramPrints) {
