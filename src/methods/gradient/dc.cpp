@@ -19,10 +19,9 @@ class Dc : public Method {
   }
   std::vector<std::string> deviations() const override {
     std::vector<std::string> all{
-        "Any number of images per class is taken, and classes may have unequal numbers: the "
-        "largest "
-        "decides the loop sizes, interpolated between the published ones and from 50 on as for 50; "
-        "the reference takes 1, 10, 20, 30, 40 and 50 only.",
+        "Any number of images per class is taken, interpolated between the published loop sizes, "
+        "from 50 on as for 50, classes of unequal size as the largest; the reference takes six "
+        "numbers only.",
         "Classes are differentiated in groups that bound the memory, which gives the same sum; the "
         "reference keeps the second-order graphs of all classes until one backward pass.",
         "Batches, orders and networks are drawn from named streams; the reference seeds from the "
@@ -35,8 +34,7 @@ class Dc : public Method {
     if (augmented_)
       all.emplace_back(
           "Every class and matching step has its own augmentation; in the reference, classes of "
-          "one "
-          "millisecond share one.");
+          "one millisecond share one.");
     else
       all.emplace_back(
           "Students are trained without augmentation for MNIST and ConvNetBN too, where the "
