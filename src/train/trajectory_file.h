@@ -36,7 +36,7 @@ std::vector<std::filesystem::path> finished_trajectories(const std::filesystem::
 /// A finished file, mapped.
 struct TrajectoryFile {
   /// DataError where it is damaged, or no trajectory; StateError where its format is newer.
-  explicit TrajectoryFile(std::filesystem::path path);
+  explicit TrajectoryFile(std::filesystem::path from);
   at::Tensor row(int64_t epoch) const;  ///< float32 [P], a copy
 
   std::filesystem::path path;

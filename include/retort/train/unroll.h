@@ -67,7 +67,7 @@ class Unroll {
   at::Tensor batch(const UnrollStep& step) const;
   losses::Targets targets(const UnrollStep& step) const;
   Point advance(const Point& from, size_t step, at::Tensor* loss) const;
-  const at::Tensor& theta_of(size_t step);
+  const at::Tensor& theta_of(size_t k);
   nets::Call call(const at::Tensor& theta, const at::Tensor& images) const;
   void scatter(const UnrollStep& step, const at::Tensor& cotangent, UnrollGradient& into) const;
 
