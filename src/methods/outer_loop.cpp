@@ -148,10 +148,8 @@ int64_t OuterLoop::load(const std::filesystem::path& path, const std::string& da
                               fmt::format("[{}]", fmt::join(target.sizes().vec(), ", ")),
                               kAnother});
     if (!at::isfinite(stored).all().item<bool>())
-      throw StateError(Report{doing,
-                              "tensor '" + name + "' holds a number that is not finite",
-                              {},
-                              kAnother});
+      throw StateError(
+          Report{doing, "tensor '" + name + "' holds a number that is not finite", {}, kAnother});
     at::Tensor(target).copy_(stored);
   }
   TensorMap state;

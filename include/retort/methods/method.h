@@ -68,8 +68,8 @@ class Objective {
   virtual void restore(const TensorMap&) {}
   /// What it learns beside the images; the loop moves it and keeps it in the checkpoint.
   virtual std::vector<Learned> learned() { return {}; }
-  /// A new run starts: `images` [M, C, H, W] are what the options ask for, or those of a bundle that
-  /// was `given`. Returns the images to start from.
+  /// A new run starts: `images` [M, C, H, W] are what the options ask for, or those of a bundle
+  /// that was `given`. Returns the images to start from.
   virtual at::Tensor start(const at::Tensor& images, [[maybe_unused]] bool given) { return images; }
   /// Adds what belongs to the result beside the images: soft labels, the student's rate.
   virtual void complete(synthetic::Bundle&) const {}
