@@ -119,8 +119,8 @@ ThreadScope::~ThreadScope() {
 }
 
 // The setting is the calling thread's own. at::set_num_threads would renew a thread pool each time.
-AloneScope::AloneScope() {
-  if (auto* get = symbol<int (*)()>("omp_get_max_threads")) before_ = get();
+// libtorch sets it by itself when a thread first asks: that has to be behind us.
+AloneScope::AloneScope() : before_(at::get_num_threads()) {
   if (auto* set = symbol<void (*)(int)>("omp_set_num_threads")) set(1);
 }
 
