@@ -17,7 +17,6 @@ struct MachineOptions {
   std::string device = "cpu";
   int64_t threads = 0;
   bool json = false;
-  std::string memory_limit;  ///< of `distill`
   void declare(OptionSet& options);
   /// Sets the threads and opens the device; warns on `err` where BLAS is slow.
   at::Device apply(const Environment& environment);

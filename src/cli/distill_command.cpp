@@ -30,7 +30,7 @@ struct Settings {
   methods::DistillOptions loop;
   data::DataOptions data;
   MachineOptions machine;
-  std::string out, recipe;
+  std::string out, recipe, memory_limit;
   std::unique_ptr<methods::Method> method;
   OptionSet options;
 
@@ -44,7 +44,7 @@ struct Settings {
     options.group("Data");
     data.declare(options);
     machine.declare(options);
-    options.add("memory_limit", machine.memory_limit,
+    options.add("memory_limit", memory_limit,
                 "such as 2GB: work in smaller pieces so that the process stays below, or say that "
                 "none is small enough; empty: no limit",
                 {}, Role::kExecution);
@@ -98,6 +98,7 @@ void check_combination(const Settings& settings) {
   if (settings.loop.validate_every > 0 && settings.data.validation_fraction <= 0)
     problems.add(
         "--validate-every needs a validation part: give --validation-fraction, such as 0.1");
+  parse_bytes(settings.memory_limit);
   find_entry(std::span(eval::protocols()), "protocol", settings.loop.protocol);
   augment::parse_strategy(settings.loop.augmentation == "auto" ? "none"
                                                                : settings.loop.augmentation);
@@ -105,9 +106,9 @@ void check_combination(const Settings& settings) {
 }
 
 /// The whole process is to stay below the limit: what the program and the data take is taken.
-void limit_memory(const Environment& environment, const MachineOptions& machine,
+void limit_memory(const Environment& environment, const std::string& given,
                   nets::Network& network) {
-  const int64_t limit = parse_bytes(machine.memory_limit);
+  const int64_t limit = parse_bytes(given);
   if (limit == 0) return;
   const int64_t used = memory_bytes();
   network.limit_memory(limit > used ? limit - used : -1);
@@ -177,7 +178,7 @@ int run_distill(const Environment& environment, const Arguments& arguments) {
         Report{"preparing the validation part", "it is empty", {}, "raise --validation-fraction"});
   auto network = nets::make_network(settings.loop.network,
                                     {data.channels, data.height, data.width, data.classes()});
-  limit_memory(environment, settings.machine, *network);
+  limit_memory(environment, settings.memory_limit, *network);
   const methods::DistillInput input{data,
                                     *network,
                                     *settings.method,

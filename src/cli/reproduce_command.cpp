@@ -2,7 +2,9 @@
 // beside the published one. Every part goes on where it was; so does the whole.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <optional>
 #include <ostream>
 
 #include "cli/arguments.h"
@@ -113,12 +115,15 @@ int distil(const Environment& environment, const Job& job) {
   return run_distill(environment, job.with_machine(arguments));
 }
 
-/// The evaluation on the test part with as many students, where the run's records have it.
+/// The evaluation on the test part with as many students, where the run's records have it after
+/// the end of the run: one from before more iterations judged another set.
 std::optional<Json> evaluation_of(const Job& job) {
   std::optional<Json> found;
   for (const Json& record : read_records(job.run() / "records.jsonl"))
-    if (record.value("kind", "") == "evaluation" && record.value("part", "") == "test" &&
-        record.value("students", int64_t{0}) == job.students)
+    if (record.value("kind", "") == "finish")
+      found.reset();
+    else if (record.value("kind", "") == "evaluation" && record.value("part", "") == "test" &&
+             record.value("students", int64_t{0}) == job.students)
       found = record;
   return found;
 }

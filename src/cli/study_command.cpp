@@ -10,6 +10,7 @@
 #include "retort/core/error.h"
 #include "retort/core/file.h"
 #include "retort/core/records.h"
+#include "retort/eval/evaluate.h"
 #include "retort/eval/trajectory_study.h"
 #include "retort/report/page.h"
 
@@ -89,6 +90,7 @@ class Worker {
           "reading --sets", "'" + pair + "' names no experts", "SET=EXPERTS,SET=EXPERTS", {}});
     const std::string set = pair.substr(0, at), folder = pair.substr(at + 1);
     synthetic::Bundle bundle = synthetic::load_bundle(bundle_of(set));
+    eval::check_fit(bundle, data_);
     synthetic::fill_preprocessing(bundle, data_);
     const train::Trajectories experts(folder, data_, network_);
     const int64_t count = std::min(study_.count, experts.count());
@@ -113,29 +115,53 @@ class Worker {
   const Environment& environment_;
 };
 
+/// An evaluated run of trajectory matching.
+struct Evaluated {
+  int64_t steps = 0, epochs = 0;
+  double mean = 0, deviation = 0;
+};
+
+Evaluated evaluated(const fs::path& run) {
+  Evaluated one;
+  OptionSet known;
+  known.add("inner_steps", one.steps, "", {.min = 1});
+  known.add("expert_epochs", one.epochs, "", {.min = 1});
+  Problems problems;
+  int64_t found = 0;
+  for (const auto& [key, text] : read_flat_toml((run / "recipe.toml").string()))
+    if (known.find(key)) {
+      known.set(key, text, (run / "recipe.toml").string() + ": " + key, problems);
+      ++found;
+    }
+  problems.raise("reading '" + run.string() + "'");
+  std::optional<Json> judged;
+  for (const Json& record : read_records(run / "records.jsonl"))
+    if (record.value("kind", "") == "evaluation" && record.contains("results") &&
+        record["results"].is_array() && !record["results"].empty())
+      judged = record["results"][0];
+  if (!judged || found < 2)
+    throw DataError(Report{"reading '" + run.string() + "'",
+                           judged ? "it matches no trajectories" : "it has no evaluation",
+                           "a run of mtt, ftd, tesla or datm after `retort eval`",
+                           {}});
+  one.mean = judged->value("mean", 0.0);
+  one.deviation = judged->value("deviation", 0.0);
+  return one;
+}
+
 /// Accuracy of evaluated runs over their inner steps, a line for each number of expert epochs.
 report::Chart horizon(const std::vector<std::string>& runs) {
-  std::map<int64_t, std::map<int64_t, Json>> found;  // by epochs, by steps
+  std::map<int64_t, std::map<int64_t, Evaluated>> found;  // by epochs, by steps
   for (const fs::path run : runs) {
-    std::map<std::string, std::string> recipe;
-    for (const auto& [key, text] : read_flat_toml((run / "recipe.toml").string()))
-      recipe[key] = text;
-    std::optional<Json> judged;
-    for (const Json& record : read_records(run / "records.jsonl"))
-      if (record.value("kind", "") == "evaluation") judged = record.at("results").at(0);
-    if (!judged || !recipe.contains("inner_steps") || !recipe.contains("expert_epochs"))
-      throw DataError(Report{"reading '" + run.string() + "'",
-                             judged ? "it matches no trajectories" : "it has no evaluation",
-                             "a run of mtt, ftd, tesla or datm after `retort eval`",
-                             {}});
-    found[std::stoll(recipe["expert_epochs"])][std::stoll(recipe["inner_steps"])] = *judged;
+    const Evaluated one = evaluated(run);
+    found[one.epochs][one.steps] = one;
   }
   report::Chart chart{"Accuracy of students", "inner steps", "accuracy, %", {}};
   for (const auto& [epochs, by_steps] : found) {
     report::Series series{fmt::format("{} expert epoch{}", epochs, epochs == 1 ? "" : "s"), {}};
-    for (const auto& [steps, result] : by_steps) {
-      series.points.emplace_back(steps, 100 * result.value("mean", 0.0));
-      series.deviations.push_back(100 * result.value("deviation", 0.0));
+    for (const auto& [steps, one] : by_steps) {
+      series.points.emplace_back(steps, 100 * one.mean);
+      series.deviations.push_back(100 * one.deviation);
     }
     chart.series.push_back(series);
   }

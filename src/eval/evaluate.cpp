@@ -54,18 +54,6 @@ std::pair<std::string, std::string> misfit(const synthetic::Bundle& bundle,
   return {};
 }
 
-void check_fit(const synthetic::Bundle& bundle, const data::Dataset& data) {
-  const auto [ours, theirs] = misfit(bundle, data);
-  if (ours.empty()) return;
-  throw StateError(
-      {"evaluating the bundle",
-       fmt::format("the bundle (method {}, made from '{}') has {}; the data set '{}' has {}",
-                   bundle.method, bundle.data_name, ours, data.name, theirs),
-       "data with the bundle's classes, in its order, and its image shape",
-       "give the data set, --classes and --resolution that the bundle was made with; an imported "
-       "bundle takes its class names on import"});
-}
-
 const data::Split& part_of(const data::Dataset& data, const std::string& part) {
   if (part != "test" && part != "validation")
     throw ConfigError::unknown("choosing what to test on", "part", part, {"test", "validation"});
@@ -199,6 +187,18 @@ double Result::deviation() const {
   double sum = 0;
   for (const double accuracy : accuracies) sum += (accuracy - centre) * (accuracy - centre);
   return std::sqrt(sum / static_cast<double>(accuracies.size()));
+}
+
+void check_fit(const synthetic::Bundle& bundle, const data::Dataset& data) {
+  const auto [ours, theirs] = misfit(bundle, data);
+  if (ours.empty()) return;
+  throw StateError(
+      {"evaluating the bundle",
+       fmt::format("the bundle (method {}, made from '{}') has {}; the data set '{}' has {}",
+                   bundle.method, bundle.data_name, ours, data.name, theirs),
+       "data with the bundle's classes, in its order, and its image shape",
+       "give the data set, --classes and --resolution that the bundle was made with; an imported "
+       "bundle takes its class names on import"});
 }
 
 Evaluation evaluate(const synthetic::Bundle& bundle, const data::Dataset& data,

@@ -109,7 +109,7 @@ at::Tensor initial_images(const Run& run) {
   return rows_as_input(run, rows);
 }
 
-synthetic::Bundle make_bundle(const Run& run, at::Tensor images, int64_t storage_bytes) {
+synthetic::Bundle make_bundle(const Run& run, at::Tensor images) {
   const DistillOptions& options = run.input.options;
   synthetic::Bundle bundle;
   bundle.images = images.detach().to(at::kCPU, at::kFloat).contiguous();
@@ -124,9 +124,9 @@ synthetic::Bundle make_bundle(const Run& run, at::Tensor images, int64_t storage
   bundle.protocol = options.protocol;
   bundle.network = options.network;
   bundle.augmentation = augmentation_of(run.input);
-  bundle.storage_bytes = storage_bytes + bundle.labels.numel() * int64_t{8};
   bundle.seed = options.seed;
   bundle.program_version = version();
+  bundle.storage_bytes = bundle.stored_bytes();
   return bundle;
 }
 
@@ -181,7 +181,7 @@ DistillOutcome build(const Run& run, Builder& builder) {
   RecordWriter records(run.folder.records(), 0);
   const std::vector<int64_t> rows = builder.build();
   const at::Tensor images = rows_as_input(run, rows);
-  synthetic::Bundle bundle = make_bundle(run, images, images.numel() * int64_t{4});
+  synthetic::Bundle bundle = make_bundle(run, images);
   if (read_records(run.folder.records()).empty()) records.write(opening_record(run, bundle));
   return finish(run, records, std::move(bundle), run.input.options.iterations, 0);
 }
@@ -207,10 +207,9 @@ DistillOutcome descend(Run& run, std::unique_ptr<Objective> objective) {
     parametrisation->initialise(objective->start(initial_images(run), !options.init_from.empty()));
   OuterLoop loop(options, std::move(parametrisation), std::move(objective));
   auto bundle_now = [&] {
-    synthetic::Bundle bundle = make_bundle(run, loop.result(), loop.set().storage_bytes());
+    synthetic::Bundle bundle = make_bundle(run, loop.result());
     loop.objective().complete(bundle);
-    if (bundle.soft_labels.defined()) bundle.storage_bytes += bundle.soft_labels.numel() * 4;
-    if (bundle.student_learning_rate) bundle.storage_bytes += 8;
+    bundle.storage_bytes = bundle.stored_bytes();
     return bundle;
   };
 

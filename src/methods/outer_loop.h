@@ -31,12 +31,12 @@ class OuterLoop {
   const Objective& objective() const { return *objective_; }
 
  private:
-  const DistillOptions& options_;
-  std::unique_ptr<synthetic::Parametrisation> parametrisation_;
-  std::unique_ptr<Objective> objective_;
   /// Everything that a checkpoint holds of the loop, by name; the tensors themselves.
   TensorMap tensors() const;
 
+  const DistillOptions& options_;
+  std::unique_ptr<synthetic::Parametrisation> parametrisation_;
+  std::unique_ptr<Objective> objective_;
   std::vector<at::Tensor> velocity_, average_;  // one a parameter group; averages may be none
   std::vector<Learned> learned_;
   std::vector<at::Tensor> learned_velocity_;

@@ -227,8 +227,7 @@ Gradient Network::gradient_part(const Part& part, const losses::Targets& targets
 Gradient Network::gradient_in_pieces(const Part& part, const losses::Targets& targets,
                                      Wanted wanted) const {
   const int64_t rows = part.images.size(0);
-  const int64_t most =
-      (state_.size > 0 && part.norm != NormMode::kFrozen) ? rows : rows_at_once(rows);
+  const int64_t most = couples(state_, part) ? rows : rows_at_once(rows);
   if (most >= rows) return gradient_part(part, targets, wanted);
   std::vector<Gradient> answers;
   for (int64_t begin = 0; begin < rows; begin += most) {

@@ -17,6 +17,11 @@ struct Part {
   NormMode norm = NormMode::kBatch;
 };
 
+/// True where the rows of a part influence each other: batch statistics.
+inline bool couples(const Layout& state, const Part& part) {
+  return state.size > 0 && part.norm != NormMode::kFrozen;
+}
+
 /// What a pass should keep.
 struct Keep {
   bool theta = false;   ///< a graph to theta

@@ -88,10 +88,6 @@ class Sweep {
   }
 
  private:
-  bool coupled(const Part& part) const {
-    return network_.state.size > 0 && part.norm != NormMode::kFrozen;
-  }
-
   /// Pieces of a bounded number of rows, as many for every thread. The cut depends on sizes,
   /// threads and the memory limit only.
   std::vector<Piece> cut_rows() const {
@@ -101,7 +97,7 @@ class Sweep {
       const Part& part = parts_[p].part;
       const int64_t rows = part.images.size(0);
       int64_t size = rows;
-      if (part.images.device().is_cpu() && !coupled(part)) {
+      if (part.images.device().is_cpu() && !couples(network_.state, part)) {
         const int64_t threads = parts_.size() > 1 ? 1 : at::get_num_threads();
         const int64_t rounds = (rows + threads * most - 1) / (threads * most);
         size = (rows + threads * rounds - 1) / (threads * rounds);

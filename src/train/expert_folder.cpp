@@ -61,7 +61,6 @@ TrajectoryPlan plan_of(const ExpertInput& input, const std::filesystem::path& fo
   plan.parameters = input.network.parameters().size;
   plan.dtype = input.options.snapshots == "float16" ? DType::kF16 : DType::kF32;
   plan.metadata = fit_of(input.data, input.network);
-  plan.metadata["data_name"] = input.data.name;
   return plan;
 }
 

@@ -28,11 +28,15 @@ Unroll::Unroll(const nets::Network& network, const UnrollSet& set, std::vector<U
     stride_ = static_cast<size_t>(std::ceil(std::sqrt(static_cast<double>(steps_.size()))));
 }
 
-at::Tensor Unroll::batch(const UnrollStep& step) const {
-  const at::Tensor images = step.rows.defined()
-                                ? set_.images.index_select(0, step.rows.to(set_.images.device()))
-                                : set_.images;
-  return step.augment.defined() ? augment::apply(images, step.augment) : images;
+Unroll::Batch Unroll::batch(const UnrollStep& step, bool graph) const {
+  const at::AutoGradMode recording(graph);
+  Batch batch;
+  batch.source = set_.images.detach();
+  if (step.rows.defined())
+    batch.source = batch.source.index_select(0, step.rows.to(set_.images.device()));
+  batch.source.set_requires_grad(graph && step.augment.defined());
+  batch.seen = step.augment.defined() ? augment::apply(batch.source, step.augment) : batch.source;
+  return batch;
 }
 
 losses::Targets Unroll::targets(const UnrollStep& step) const {
@@ -45,7 +49,7 @@ nets::Call Unroll::call(const at::Tensor& theta, const at::Tensor& images) const
 }
 
 Unroll::Point Unroll::advance(const Point& from, size_t step, at::Tensor* loss) const {
-  const at::Tensor images = batch(steps_[step]);
+  const at::Tensor images = batch(steps_[step], false).seen;
   const nets::Gradient g = network_.gradient(call(from.theta, images), targets(steps_[step]));
   if (loss) *loss = g.loss;
   at::Tensor v = g.theta;
@@ -84,19 +88,11 @@ const at::Tensor& Unroll::theta_of(size_t k) {
   return segment_[k - begin];
 }
 
-void Unroll::scatter(const UnrollStep& step, const at::Tensor& cotangent,
+void Unroll::scatter(const UnrollStep& step, const Batch& batch, const at::Tensor& cotangent,
                      UnrollGradient& into) const {
   at::Tensor images = cotangent;
-  if (step.augment.defined()) {
-    const at::AutoGradMode graph(true);
-    const at::Tensor source =
-        (step.rows.defined() ? set_.images.index_select(0, step.rows.to(set_.images.device()))
-                             : set_.images)
-            .detach()
-            .requires_grad_(true);
-    images =
-        torch::autograd::grad({augment::apply(source, step.augment)}, {source}, {cotangent})[0];
-  }
+  if (step.augment.defined())
+    images = torch::autograd::grad({batch.seen}, {batch.source}, {cotangent})[0];
   if (step.rows.defined())
     into.images.index_add_(0, step.rows.to(images.device()), images);
   else
@@ -120,11 +116,12 @@ UnrollGradient Unroll::backward(const at::Tensor& cotangent) {
     // Along p: u is -rate p, and its products are -rate times those along p.
     const at::Tensor along = momentum == 0 ? p : (q.defined() ? q - rate * p : -rate * p);
     const double factor = momentum == 0 ? -rate : 1.0;
+    const Batch made = batch(step, true);
     const nets::Directional d =
-        network_.directional(call(theta, batch(step)), targets(step), along, {true, soft});
+        network_.directional(call(theta, made.seen.detach()), targets(step), along, {true, soft});
     slopes.add_(d.loss.to(at::kDouble));
     if (decay != 0) slopes.add_(at::dot(theta, along).to(at::kDouble), decay);
-    scatter(step, d.images * factor, answer);
+    scatter(step, made, d.images * factor, answer);
     if (soft) {
       const at::Tensor parts = d.targets * factor;
       if (step.rows.defined())

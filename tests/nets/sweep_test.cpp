@@ -1,7 +1,9 @@
 // The hand-written sweep against autograd through autograd, in double.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "nets/toy.h"
+#include "retort/core/device.h"
 #include "retort/nets/network.h"
 
 namespace retort::nets {
@@ -87,6 +89,22 @@ TEST(Sweep, LeavesBranchingNetworksToAutograd) {
   for (const char* name : {"alexnet", "vgg11"})
     EXPECT_TRUE(make_network(name, {3, 32, 32, 10})->is_chain()) << name;
   EXPECT_FALSE(make_network("resnet18", {3, 32, 32, 10})->is_chain());
+}
+
+// oneDNN's weight gradients wait for as many threads as OpenMP promises, and libtorch sets that
+// number when a thread first asks: only a sweep that is the first work of its threads shows a wait
+// for ever. The alarm ends it.
+TEST(SweepDeathTest, IsDoneAsTheFirstWorkOfAProcess) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";  // a process of its own
+  EXPECT_EXIT(
+      {
+        alarm(60);
+        use_threads(2);
+        const Toy toy("convnet", 26, 32, 3, at::kFloat);
+        toy.net->directional(toy.call, toy.hard, toy.call.theta, {true, false});
+        _exit(0);
+      },
+      testing::ExitedWithCode(0), "");
 }
 
 TEST(Sweep, AgreesInFloat) {

@@ -57,6 +57,9 @@ struct Evaluation {
   std::vector<Result> results;
 };
 
+/// StateError where the bundle and the data do not fit: classes, their order, image shape.
+void check_fit(const synthetic::Bundle& bundle, const data::Dataset& data);
+
 /// Trains and tests. Student i of a network has the same initial parameters for every subject, so
 /// subjects are compared on equal starts. Random subsets differ between students and have the
 /// bundle's number of images of each class. Real images go through the bundle's preprocessing. A

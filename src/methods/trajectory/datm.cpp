@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "methods/trajectory/matching.h"
 #include "methods/trajectory/trajectory.h"
@@ -120,32 +121,34 @@ class DatmMatching : public TrajectoryMatching {
     const std::vector<int64_t> offsets = geometry.offsets();
     at::Tensor chosen = fallback.clone();
     for (size_t c = 0; c < geometry.counts.size(); ++c) {
-      int64_t found = 0;
-      for (int64_t e = 0; e < experts().count() && found < geometry.counts[c]; ++e)
-        found += collect(c, e, found, chosen.slice(0, offsets[c], offsets[c + 1]));
+      std::set<int64_t> taken;  // training rows
+      for (int64_t e = 0; e < experts().count(); ++e)
+        collect(c, e, taken, chosen.slice(0, offsets[c], offsets[c + 1]));
     }
     return chosen;  // what is still missing stays as the options asked for
   }
 
-  /// Fills rows from `at` on with images of class c that expert e has right; how many.
-  int64_t collect(size_t c, int64_t e, int64_t at, at::Tensor rows) const {
+  /// Fills the rows that are left with images of class c that expert e has right.
+  void collect(size_t c, int64_t e, std::set<int64_t>& taken, at::Tensor rows) const {
     constexpr size_t kBatch = 256;
     const auto& members = context().data.train.members[c];
     const std::vector<int64_t> order =
         Stream(context().seed, "datm.start", c).permutation(static_cast<int64_t>(members.size()));
-    const int64_t begin = at;
-    for (size_t from = 0; from < order.size() && at < rows.size(0); from += kBatch) {
+    const auto full = [&] { return static_cast<int64_t>(taken.size()) == rows.size(0); };
+    for (size_t from = 0; from < order.size() && !full(); from += kBatch) {
       std::vector<int64_t> picked;
       for (size_t i = from; i < std::min(order.size(), from + kBatch); ++i)
         picked.push_back(members[static_cast<size_t>(order[i])]);
       const at::Tensor images = context().data.preprocessing.apply(
           context().data.train.images.index_select(0, at::tensor(picked, at::kLong)),
           context().device);
-      const at::Tensor said = final_logits(e, images).argmax(1).cpu();
-      for (int64_t i = 0; i < said.size(0) && at < rows.size(0); ++i)
-        if (said[i].item<int64_t>() == static_cast<int64_t>(c)) rows[at++].copy_(images[i]);
+      const at::Tensor right = final_logits(e, images).argmax(1).cpu().eq(static_cast<int64_t>(c));
+      for (size_t i = 0; i < picked.size() && !full(); ++i) {
+        const auto place = static_cast<int64_t>(taken.size());
+        if (right[static_cast<int64_t>(i)].item<bool>() && taken.insert(picked[i]).second)
+          rows[place].copy_(images[static_cast<int64_t>(i)]);
+      }
     }
-    return at - begin;
   }
 
   const Options options_;
@@ -171,13 +174,12 @@ class Datm : public Method {
             .initialisation = "real"};
   }
   std::vector<std::string> deviations() const override {
-    return {
-        "An image that no expert classifies rightly gets the first expert's logits with the true "
-        "class at the top; the reference divides by zero.",
-        "The gradient is exact by an adjoint recursion over stored parameters; the reference keeps "
-        "the graph of all steps.",
-        "The student's rate is kept at 1e-6 or above.",
-        "Any number of experts is taken; the reference expects 10 files of 10."};
+    return trajectory_deviations(
+        {"An image that no expert classifies rightly gets the first expert's logits with the true "
+         "class at the top; the reference divides by zero.",
+         "Images to start from are all different; the reference may take one again from the next "
+         "expert.",
+         "Any number of experts is taken; the reference expects 10 files of 10."});
   }
   std::unique_ptr<Objective> objective(const Context& context) override {
     return std::make_unique<DatmMatching>(context, shared_, options_);

@@ -165,4 +165,16 @@ void TrajectoryMatching::restore(const TensorMap& state) {
                           "give the same --experts, or choose another --out"});
 }
 
+std::vector<std::string> trajectory_deviations(std::vector<std::string> own) {
+  std::vector<std::string> all{
+      "The gradient is exact by an adjoint recursion over stored parameters; the references keep "
+      "the graph of all steps, or approximate.",
+      "The student's rate is kept at 1e-6 or above; the references let it turn negative.",
+      "Minibatches and augmentations come from named streams; the references seed from the clock.",
+      "The last set is the result; published figures are the best over evaluations on the test "
+      "set."};
+  all.insert(all.end(), own.begin(), own.end());
+  return all;
+}
+
 }  // namespace retort::methods

@@ -71,4 +71,7 @@ class TrajectoryMatching : public Objective {
   std::vector<train::UnrollStep> steps_;
 };
 
+/// What all of them do differently from the reference codes; a method adds its own.
+std::vector<std::string> trajectory_deviations(std::vector<std::string> own = {});
+
 }  // namespace retort::methods

@@ -15,21 +15,12 @@ class Mtt : public Method {
             .image_momentum = 0.5,
             .initialisation = "real"};
   }
-  std::vector<std::string> deviations() const override {
-    return {
-        "The gradient is exact by an adjoint recursion over stored parameters; the reference keeps "
-        "the graph of all steps.",
-        "The student's rate is kept at 1e-6 or above; the reference lets it turn negative.",
-        "Minibatches and augmentations come from named streams; the reference seeds from the "
-        "clock.",
-        "The last set is the result; published figures are the best over evaluations on the test "
-        "set."};
-  }
+  std::vector<std::string> deviations() const override { return trajectory_deviations(); }
   std::unique_ptr<Objective> objective(const Context& context) override {
     return std::make_unique<TrajectoryMatching>(context, options_);
   }
 
- private:
+ protected:
   TrajectoryOptions options_;
 };
 
@@ -46,23 +37,20 @@ class AveragedMatching : public TrajectoryMatching {
 class Ftd : public Mtt {
  public:
   void declare(OptionSet& set) override {
-    options_.declare(set);
+    Mtt::declare(set);
     set.add("average_decay", average_decay_, "decay of the images' moving average; 0: none",
             {.min = 0, .max = 0.999999});
   }
   std::vector<std::string> deviations() const override {
-    std::vector<std::string> all = Mtt::deviations();
-    all.emplace_back(
-        "Students on the averaged images start anew; the reference goes on from students trained "
-        "on the images themselves.");
-    return all;
+    return trajectory_deviations(
+        {"Students on the averaged images start anew; the reference goes on from students trained "
+         "on the images themselves."});
   }
   std::unique_ptr<Objective> objective(const Context& context) override {
     return std::make_unique<AveragedMatching>(context, options_, average_decay_);
   }
 
  private:
-  TrajectoryOptions options_;
   double average_decay_ = 0.9995;
 };
 

@@ -74,12 +74,10 @@ class Tesla : public Method {
             .initialisation = "real"};
   }
   std::vector<std::string> deviations() const override {
-    return {
-        "The gradient is exact unless --hessian no asks for TESLA's own.",
-        "With --hessian no, the images' gradient is the paper's; the reference code loses a factor "
-        "of 2, so that its image rates are twice what they say.",
-        "Teachers' labels work for any data set; the reference crashes for all but ImageNet.",
-        "The student's rate is kept at 1e-6 or above."};
+    return trajectory_deviations(
+        {"With --hessian no, the gradient is the paper's approximation; the reference code loses a "
+         "factor of 2 of it, so that its image rates are twice what they say.",
+         "Teachers' labels work for any data set; the reference crashes for all but ImageNet."});
   }
   std::unique_ptr<Objective> objective(const Context& context) override {
     return std::make_unique<TeslaMatching>(context, shared_, options_);
