@@ -128,6 +128,7 @@ void read_tensors(Bundle& bundle, const TensorFile& file, const MetadataReader& 
   bundle.labels = tensor_of(file, "labels", path);
   for (const auto& [name, tensor] : file.tensors) {
     if (name == "soft_labels") bundle.soft_labels = tensor;
+    if (name == "step_learning_rates") bundle.step_learning_rates = tensor;
     if (name.rfind(kCompactPrefix, 0) == 0)
       bundle.compact[name.substr(kCompactPrefix.size())] = tensor;
     if (name != "student_learning_rate") continue;
@@ -143,6 +144,7 @@ int64_t Bundle::stored_bytes() const {
   TensorMap stored = compact;
   if (stored.empty()) stored["images"] = images;
   if (soft_labels.defined()) stored["soft_labels"] = soft_labels;
+  if (step_learning_rates.defined()) stored["step_learning_rates"] = step_learning_rates;
   // Sets are class after class: hard labels are one number a class.
   int64_t bytes = classes() * static_cast<int64_t>(sizeof(int64_t));
   if (student_learning_rate) bytes += static_cast<int64_t>(sizeof(double));
@@ -171,6 +173,8 @@ void save_bundle(const std::filesystem::path& path, const Bundle& bundle) {
                       "nothing was written; a lower image learning rate may keep the run finite"});
   TensorMap tensors = {{"images", bundle.images}, {"labels", bundle.labels}};
   if (bundle.soft_labels.defined()) tensors["soft_labels"] = bundle.soft_labels;
+  if (bundle.step_learning_rates.defined())
+    tensors["step_learning_rates"] = bundle.step_learning_rates;
   if (bundle.student_learning_rate)
     tensors["student_learning_rate"] =
         at::scalar_tensor(*bundle.student_learning_rate, at::kDouble);

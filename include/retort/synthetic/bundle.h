@@ -23,7 +23,9 @@ struct Bundle {
   at::Tensor labels;       ///< int64 [M]
   at::Tensor soft_labels;  ///< float32 [M, K] or undefined: targets for training instead of labels
   std::optional<double> student_learning_rate;
-  TensorMap compact;  ///< the parametrisation's own tensors where it is not pixels
+  at::Tensor
+      step_learning_rates;  ///< float64 [T] or undefined: of every step of an ordered training
+  TensorMap compact;        ///< the parametrisation's own tensors where it is not pixels
   std::vector<std::string> class_names;
   data::Preprocessing preprocessing;
   /// ZCA matrices from 64 pixels on are not in the file: `preprocessing` is to be filled from the
