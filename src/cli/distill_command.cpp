@@ -114,14 +114,17 @@ void check_combination(const Settings& settings) {
   problems.raise("reading the options of 'retort distill'");
 }
 
+/// Measured: what a first step adds beside its passes, most of it libtorch's own code read in.
+constexpr int64_t kFirstStepBytes = int64_t{160} << 20;
+
 /// The whole process is to stay below the limit: what the program and the data take is taken.
 void limit_memory(const Environment& environment, const std::string& given,
                   nets::Network& network) {
   const int64_t limit = parse_bytes(given);
   if (limit == 0) return;
-  const int64_t used = memory_bytes();
+  const int64_t used = memory_bytes() + kFirstStepBytes;
   network.limit_memory(limit > used ? limit - used : -1);
-  environment.err << fmt::format("memory: {} in use, {} at most: passes of up to {} images\n",
+  environment.err << fmt::format("memory: {} taken, {} at most: passes of up to {} images\n",
                                  format_bytes(static_cast<double>(used)),
                                  format_bytes(static_cast<double>(limit)),
                                  network.rows_at_once(1024));
