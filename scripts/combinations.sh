@@ -21,11 +21,12 @@ settings() {
   esac
 }
 
-# What a parametrisation adds. Memories begin at principal components, of the size of images;
-# their rates and the clipping are those of scripts/combinations.sh alone, published nowhere.
+# What a parametrisation adds. Memories are a product of two tables, for which the rates of pixels
+# mean nothing: Adam with one rate for all objectives, a choice of this script.
 extras() {
   case $1 in
-  memories) echo "--bases 16 --downsample 2 --memory-start images --clip-norm 2" ;;
+  memories) echo "--bases 16 --downsample 2 --memory-start images --image-optimiser adam \
+    --image-learning-rate 0.01 --image-momentum 0.9" ;;
   multiformation) echo "--factor 2" ;;
   frequency) echo "--frequencies 64" ;;
   esac

@@ -104,7 +104,8 @@ class Memories : public Parametrisation {
     const at::Tensor small = at::avg_pool2d(images.detach(), {d, d}).flatten(1);
     const auto [left, values, right] =
         at::linalg_svd(small.to(at::kCPU, at::kDouble), /*full_matrices=*/false);
-    const int64_t rank = std::min(options_.bases, values.size(0));
+    const int64_t rank =
+        std::min(options_.bases, (values > 1e-6 * values[0]).sum().item<int64_t>());
     const at::Tensor root = values.narrow(0, 0, rank).sqrt();
     bases_.narrow(0, 0, rank)
         .copy_((root.unsqueeze(1) * right.narrow(0, 0, rank)).view_as(bases_.narrow(0, 0, rank)));

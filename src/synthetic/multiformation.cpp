@@ -11,7 +11,7 @@ namespace {
 class Multiformation : public Parametrisation {
  public:
   Multiformation(const ParametrisationInput& input, int64_t factor)
-      : factor_(factor), geometry_(input.budget), lowest_(input.lowest), highest_(input.highest) {
+      : factor_(factor), geometry_(input.budget) {
     const int64_t height = geometry_.height, width = geometry_.width;
     const auto kind = at::TensorOptions().dtype(input.type).device(input.device);
     mosaics_ = at::zeros({geometry_.size(), geometry_.channels, height, width}, kind);
@@ -19,9 +19,11 @@ class Multiformation : public Parametrisation {
     cell_ = {(height + factor - 1) / factor, (width + factor - 1) / factor};
     enlarging_ = interpolation(cell_, {height, width}, kind);
     shrinking_ = interpolation({height, width}, cell_, kind);
-    // Pixels of 0.5 fill up what the sides lack.
-    filling_ = lowest_.defined() ? (lowest_ + highest_).to(kind) / 2
-                                 : at::zeros({1, geometry_.channels, 1, 1}, kind);
+    filling_ = at::zeros({1, geometry_.channels, 1, 1}, kind);
+    if (!input.lowest.defined()) return;
+    lowest_ = input.lowest.to(kind);
+    highest_ = input.highest.to(kind);
+    filling_ = (lowest_ + highest_) / 2;  // pixels of 0.5
   }
 
   const Geometry& geometry() const override { return geometry_; }
@@ -72,7 +74,7 @@ class Multiformation : public Parametrisation {
   const int64_t factor_;
   Geometry geometry_;
   at::Tensor lowest_, highest_;  // [1, C, 1, 1], or undefined
-  at::Tensor filling_;           // [1, C, 1, 1]
+  at::Tensor filling_;           // of what the sides lack, [1, C, 1, 1]
   at::Tensor mosaics_;           // [M, C, H, W]
   std::vector<int64_t> cell_;    // height and width of a cell
   Separable enlarging_, shrinking_;

@@ -131,7 +131,7 @@ TEST(Memories, StartFromRandomNumbersOrPrincipalComponents) {
       at::matmul(numbers({6, 2}), numbers({2, 3 * 64}, 0.3)).view({6, 3, 8, 8});
   exact->initialise(images);
   EXPECT_LT((exact->decode() - images).abs().max().item<double>(), 1e-12);
-  EXPECT_GT(exact->stored().at("bases")[5].abs().max().item<double>(), 1e-9);
+  EXPECT_GT(exact->stored().at("bases")[5].abs().max().item<double>(), 0.01);
 }
 
 }  // namespace
