@@ -132,6 +132,8 @@ void limit_memory(const Environment& environment, const std::string& given,
 
 Json summary_json(const methods::DistillOutcome& outcome, const methods::RunFolder& folder,
                   const synthetic::Bundle& bundle) {
+  Json storage = Json::object();
+  for (const auto& [name, bytes] : bundle.storage()) storage[name] = bytes;
   return {{"out", folder.path().string()},
           {"bundle", folder.bundle().string()},
           {"method", bundle.method},
@@ -144,7 +146,21 @@ Json summary_json(const methods::DistillOutcome& outcome, const methods::RunFold
           {"loss", outcome.loss},
           {"storage_bytes", bundle.storage_bytes},
           {"images_per_class_equivalents", bundle.images_per_class_equivalents()},
+          {"storage", storage},
           {"peak_memory_bytes", peak_memory_bytes()}};
+}
+
+/// What a set that is not pixels stores, a line for each component.
+std::string storage_text(const synthetic::Bundle& bundle) {
+  if (bundle.compact.empty()) return {};
+  std::string text;
+  const double whole = bundle.images_per_class_equivalents();
+  for (const auto& [name, bytes] : bundle.storage())
+    text +=
+        fmt::format("  stored   {}: {}, as {:.3g} images per class\n", name,
+                    format_bytes(static_cast<double>(bytes)),
+                    whole * static_cast<double>(bytes) / static_cast<double>(bundle.storage_bytes));
+  return text + fmt::format("  in all   as {:.4g} images per class\n", whole);
 }
 
 void print_result(const Environment& environment, const Settings& settings,
@@ -164,7 +180,7 @@ void print_result(const Environment& environment, const Settings& settings,
                                  bundle.images.size(0), bundle.classes(), bundle.data_name,
                                  bundle.method,
                                  format_bytes(static_cast<double>(bundle.storage_bytes)))
-                  << "  set      " << folder.bundle().string() << "\n"
+                  << storage_text(bundle) << "  set      " << folder.bundle().string() << "\n"
                   << "  report   " << page.string() << "\n"
                   << "  next     retort eval " << folder.path().string() << " --data "
                   << settings.data.data << "\n";

@@ -140,15 +140,24 @@ void read_tensors(Bundle& bundle, const TensorFile& file, const MetadataReader& 
 
 }  // namespace
 
-int64_t Bundle::stored_bytes() const {
+std::vector<std::pair<std::string, int64_t>> Bundle::storage() const {
   TensorMap stored = compact;
   if (stored.empty()) stored["images"] = images;
   if (soft_labels.defined()) stored["soft_labels"] = soft_labels;
   if (step_learning_rates.defined()) stored["step_learning_rates"] = step_learning_rates;
+  std::vector<std::pair<std::string, int64_t>> all;
+  for (const auto& [name, tensor] : stored)
+    all.emplace_back(name, static_cast<int64_t>(tensor.nbytes()));
   // Sets are class after class: hard labels are one number a class.
-  int64_t bytes = classes() * static_cast<int64_t>(sizeof(int64_t));
-  if (student_learning_rate) bytes += static_cast<int64_t>(sizeof(double));
-  for (const auto& [name, tensor] : stored) bytes += static_cast<int64_t>(tensor.nbytes());
+  all.emplace_back("labels", classes() * static_cast<int64_t>(sizeof(int64_t)));
+  if (student_learning_rate)
+    all.emplace_back("student_learning_rate", static_cast<int64_t>(sizeof(double)));
+  return all;
+}
+
+int64_t Bundle::stored_bytes() const {
+  int64_t bytes = 0;
+  for (const auto& [name, size] : storage()) bytes += size;
   return bytes;
 }
 
