@@ -1,5 +1,6 @@
 // The list of methods. A new method is one line here.
 #include "methods/gradient/dc.h"
+#include "methods/kernel/kernel.h"
 #include "methods/matching/dm.h"
 #include "methods/selection/selection.h"
 #include "methods/trajectory/trajectory.h"
@@ -30,6 +31,10 @@ const std::vector<MethodEntry>& method_table() {
        "Cui et al., ICML 2023", make_tesla},
       {"datm", "difficulty-aligned trajectory matching with learned soft labels",
        "Guo et al., ICLR 2024", make_datm},
+      {"frepo", "regression on the features of a pool of networks, with learned labels",
+       "Zhou, Nezhadarya and Ba, NeurIPS 2022", make_frepo},
+      {"kip", "regression with the tangent kernel of an infinitely wide network",
+       "Nguyen, Chen and Lee, ICLR 2021", make_kip},
   };
   return kTable;
 }
