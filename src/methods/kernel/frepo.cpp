@@ -257,7 +257,9 @@ class Frepo : public Method {
             .image_momentum = 0.9,
             .initialisation = "real",
             .network = "wideconv-bn",
-            .protocol = "frepo"};
+            .protocol = "frepo",
+            .image_optimiser = "lamb",
+            .image_schedule = "cosine"};
   }
   std::vector<std::string> deviations() const override {
     return {

@@ -124,7 +124,8 @@ class Kip : public Method {
             .image_learning_rate = 4e-2,
             .image_momentum = 0.9,
             .initialisation = "real",
-            .protocol = "frepo"};
+            .protocol = "frepo",
+            .image_optimiser = "adam"};
   }
   std::vector<std::string> deviations() const override {
     return {

@@ -40,8 +40,7 @@ RidgeCotangents KernelRidge::pull(const at::Tensor& labels, const at::Tensor& pr
 at::Tensor KernelRidge::solve_labels(const at::Tensor& targets) const {
   // On the CPU: libtorch has no solver for rank-deficient systems on other devices.
   const at::Tensor system = solve(k_ts_.t()).t().cpu();
-  return std::get<0>(at::linalg_lstsq(system, targets.cpu(), {}, "gelsd"))
-      .to(targets.device());
+  return std::get<0>(at::linalg_lstsq(system, targets.cpu(), {}, "gelsd")).to(targets.device());
 }
 
 }  // namespace retort::methods
