@@ -1,8 +1,6 @@
 // FRePo (Zhou, Nezhadarya and Ba, NeurIPS 2022): only the last layer of a student is trained, by
 // regression on the features of a network from a pool; the networks of the pool are trained on the
 // set meanwhile, a step whenever they were used, and are of different ages.
-#include <torch/csrc/autograd/autograd.h>
-
 #include <algorithm>
 #include <cmath>
 

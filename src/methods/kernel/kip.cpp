@@ -49,8 +49,7 @@ class KernelInducingPoints : public Objective {
 
   Cotangents cotangents(const View& view) override {
     const at::AutoGradMode graph(true);
-    const at::Tensor images = view.images.to(at::kDouble).flatten(1).detach();
-    const at::Tensor points = images.requires_grad_(true);
+    const at::Tensor points = view.images.to(at::kDouble).flatten(1).detach().requires_grad_(true);
     const at::Tensor k_ss = tangent_kernel(points, points, options_.hidden_layers);
     const at::Tensor k_ts = tangent_kernel(flat(real_), points, options_.hidden_layers);
     const KernelRidge ridge(k_ss.detach(), k_ts.detach(), options_.regularisation);
