@@ -26,6 +26,9 @@ struct Protocol {
   int64_t (*steps)(int64_t images) = nullptr;
   /// The bundle's network is trained without its BatchNorm.
   bool without_batchnorm = false;
+  /// Minibatches come in order, one image of each class in turn, at the bundle's rates of steps
+  /// (else `training`'s), without augmentation.
+  bool ordered = false;
 };
 const std::vector<Protocol>& protocols();
 
