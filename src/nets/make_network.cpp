@@ -22,6 +22,8 @@ const std::vector<Family>& families() {
        "d1-d6 (depth, 3), w1-w1024 (width, 128), in|bn|ln|gn|nn (norm, in), "
        "relu|sigmoid|leaky|swish|tanh|softplus (relu), avgpool|maxpool|nopool (avgpool)",
        convnet},
+      {"wideconv", "convolutions of doubling width, norm before all but the first; FRePo's network",
+       "d1-d6 (depth, 3), w1-w1024 (width of the first, 128), bn|in|ln|gn|nn (norm, bn)", wideconv},
       {"mlp", "two hidden layers of 128", "none", mlp},
       {"lenet", "LeNet-5 with ReLU and max pooling", "none", lenet},
       {"alexnet", "a small AlexNet of five convolutions", "nn|in|bn (norm, nn)", alexnet},
