@@ -125,6 +125,8 @@ const std::vector<Command>& command_table() {
       {"experts", "train the experts of trajectory matching, or import published ones",
        run_experts},
       {"study", "measure experts' sharpness, and how far sets stray from them", run_study},
+      {"continual", "learn tasks that come one after another, with stored sets as the memory",
+       run_continual},
       {"data", "show what is found in a folder of images", run_data},
       {"report", "write the page of a run", run_report},
       {"export", "write a set as PNG folders, .npz or .pt", run_export},

@@ -22,7 +22,9 @@ const std::vector<Family>& families() {
        "d1-d6 (depth, 3), w1-w1024 (width, 128), in|bn|ln|gn|nn (norm, in), "
        "relu|sigmoid|leaky|swish|tanh|softplus (relu), avgpool|maxpool|nopool (avgpool)",
        convnet},
-      {"mlp", "two hidden layers of 128", "none", mlp},
+      {"mlp", "two hidden layers", "w1-w1024 (width, 128)", mlp},
+      {"strided", "three convolutions of stride 2 and two hidden layers; for streams of tasks",
+       "w1-w1024 (width, 160; hidden layers of twice as many)", strided},
       {"lenet", "LeNet-5 with ReLU and max pooling", "none", lenet},
       {"alexnet", "a small AlexNet of five convolutions", "nn|in|bn (norm, nn)", alexnet},
       {"vgg11", "VGG11 with a norm after each convolution", "in|bn (norm, in)", vgg11},

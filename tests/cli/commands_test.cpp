@@ -51,7 +51,8 @@ TEST(Commands, DistilEvaluateReportExportImport) {
 TEST(Commands, EveryCommandHasHelpAndRefusesUnknownFlags) {
   const std::string commands[] = {"distill", "reproduce", "study",    "experts",
                                   "eval",    "data",      "report",   "export",
-                                  "import",  "list",      "describe", "completion"};
+                                  "import",  "list",      "describe", "completion",
+                                  "continual"};
   for (const std::string& name : commands) {
     const Answer help = call({name, "--help"});
     EXPECT_EQ(help.code, 0) << name << help.err;
