@@ -38,6 +38,11 @@ std::string all_flags() {
     kept.push_back(entry.make());
     kept.back()->declare(set);
   }
+  std::vector<std::unique_ptr<synthetic::ParametrisationKind>> kinds;
+  for (const auto& entry : synthetic::parametrisation_table()) {
+    kinds.push_back(entry.make());
+    kinds.back()->declare(set);
+  }
   for (const Option& option : set.all()) flags.insert(option.flag());
   return fmt::format("{}", fmt::join(flags, " "));
 }

@@ -51,6 +51,19 @@ void describe_method(std::ostream& out, const methods::MethodEntry& entry) {
   out << "\n";
 }
 
+void describe_parametrisation(std::ostream& out, const synthetic::ParametrisationEntry& entry) {
+  out << "## parametrisation " << entry.name << "\n\n" << entry.summary << ".\n\n";
+  const auto kind = entry.make();
+  OptionSet options;
+  kind->declare(options);
+  if (options.all().empty()) {
+    out << "It has no options of its own.\n";
+  } else {
+    print_options(out, options);
+  }
+  out << "\n";
+}
+
 void describe_protocol(std::ostream& out, const eval::Protocol& protocol) {
   const train::TrainOptions& t = protocol.training;
   out << fmt::format(
@@ -76,7 +89,9 @@ void print_markdown(std::ostream& out) {
   methods::DistillOptions loop;
   loop.declare(options);
   print_options(out, options);
-  out << "\n# Options of experts\n\n";
+  out << "\n# Parametrisations\n\n";
+  for (const auto& entry : synthetic::parametrisation_table()) describe_parametrisation(out, entry);
+  out << "# Options of experts\n\n";
   OptionSet expert_set;
   train::ExpertOptions experts;
   experts.declare(expert_set);
@@ -111,11 +126,12 @@ void describe(std::ostream& out, const std::string& name) {
     }
   };
   look(methods::method_table(), describe_method);
+  look(synthetic::parametrisation_table(), describe_parametrisation);
   look(nets::network_table(), describe_network);
   look(eval::protocols(), describe_protocol);
   if (!found)
-    throw ConfigError::unknown("describing '" + name + "'", "method, network or protocol", name,
-                               known);
+    throw ConfigError::unknown("describing '" + name + "'",
+                               "method, parametrisation, network or protocol", name, known);
 }
 
 }  // namespace
@@ -126,10 +142,11 @@ int run_describe(const Environment& environment, const Arguments& arguments) {
   OptionSet set;
   set.add("markdown", markdown, "print everything, as in docs/methods.md");
   set.add("json", json, "print one JSON document on standard output");
-  const Usage usage{"describe", "Says what a method, network or protocol does and takes.",
+  const Usage usage{"describe",
+                    "Says what a method, parametrisation, network or protocol does and takes.",
                     "Examples:\n  retort describe dm\n  retort describe convnet\n"};
   if (!parse(environment, usage, arguments, set,
-             {{"name", "a method, network or protocol", &name, false}}))
+             {{"name", "a method, parametrisation, network or protocol", &name, false}}))
     return 0;
   if (!markdown && name.empty())
     throw ConfigError(Report{"reading the command line of 'retort describe'", "nothing to describe",

@@ -32,15 +32,22 @@ struct Settings {
   MachineOptions machine;
   std::string out, recipe, memory_limit;
   std::unique_ptr<methods::Method> method;
+  std::unique_ptr<synthetic::ParametrisationKind> parametrisation;
   OptionSet options;
 
-  explicit Settings(const std::string& method_name) {
+  Settings(const std::string& method_name, const std::string& parametrisation_name) {
     loop.method = method_name;
+    loop.parametrisation = parametrisation_name;
+    parametrisation = find_entry(std::span(synthetic::parametrisation_table()), "parametrisation",
+                                 parametrisation_name)
+                          .make();
     method = find_entry(std::span(methods::method_table()), "method", method_name).make();
     loop.take(method->defaults());
     loop.declare(options);
     options.group("Method " + method_name);
     method->declare(options);
+    options.group("Parametrisation " + parametrisation_name);
+    parametrisation->declare(options);
     options.group("Data");
     data.declare(options);
     machine.declare(options);
@@ -55,13 +62,15 @@ struct Settings {
   }
 };
 
-std::string method_name(const Arguments& arguments) {
-  const std::string given = peek(arguments, "method"), recipe = peek(arguments, "recipe");
+/// What the flags, else the recipe, give for an option that decides which others there are.
+std::string deciding(const Arguments& arguments, const std::string& name,
+                     const std::string& otherwise) {
+  const std::string given = peek(arguments, name), recipe = peek(arguments, "recipe");
   if (!given.empty()) return given;
   if (!recipe.empty())
     for (const auto& [key, text] : read_flat_toml(recipe))
-      if (key == "method") return text;
-  return "dm";
+      if (key == name) return text;
+  return otherwise;
 }
 
 methods::Validate validator(const Settings& settings, const data::Dataset& data,
@@ -150,7 +159,8 @@ void print_result(const Environment& environment, const Settings& settings,
 }  // namespace
 
 int run_distill(const Environment& environment, const Arguments& arguments) {
-  Settings settings(method_name(arguments));
+  Settings settings(deciding(arguments, "method", "dm"),
+                    deciding(arguments, "parametrisation", "pixels"));
   const Usage usage{"distill", "Distils a large labelled image set into a tiny one.", kExamples};
   std::vector<std::string> ignored = claim_keys();  // what `retort reproduce` reads of a recipe
   ignored.insert(ignored.end(), {"out", "recipe"});
@@ -171,6 +181,7 @@ int run_distill(const Environment& environment, const Arguments& arguments) {
   const methods::DistillInput input{data,
                                     *network,
                                     *settings.method,
+                                    *settings.parametrisation,
                                     settings.loop,
                                     portable_recipe(settings.options, data.name),
                                     device,

@@ -28,7 +28,9 @@ Json to_json(const eval::Evaluation& evaluation) {
                        {"mean", result.mean()},
                        {"deviation", result.deviation()},
                        {"seconds", result.seconds},
-                       {"epochs", result.epochs}});
+                       {"epochs", result.epochs},
+                       {"images", result.images},
+                       {"steps", result.steps}});
   return {{"kind", "evaluation"},
           {"protocol", evaluation.protocol},
           {"part", evaluation.part},
@@ -39,9 +41,11 @@ Json to_json(const eval::Evaluation& evaluation) {
 }
 
 void print_table(const Environment& environment, const eval::Evaluation& evaluation) {
-  std::vector<std::vector<std::string>> rows{{"network", "trained on", "accuracy %", "students"}};
+  std::vector<std::vector<std::string>> rows{
+      {"network", "trained on", "images", "steps", "accuracy %", "students"}};
   for (const eval::Result& result : evaluation.results)
-    rows.push_back({result.network, result.subject, percent(result.mean(), result.deviation()),
+    rows.push_back({result.network, result.subject, std::to_string(result.images),
+                    std::to_string(result.steps), percent(result.mean(), result.deviation()),
                     std::to_string(result.accuracies.size())});
   environment.out << fmt::format("{} images, protocol {}, {} labels, tested on the {} part\n\n",
                                  evaluation.training_images, evaluation.protocol,

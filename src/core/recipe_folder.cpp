@@ -75,10 +75,10 @@ bool folder_started(const std::filesystem::path& path, const OptionSet& options,
   const auto pairs = read_flat_toml((path / "recipe.toml").string());
   const auto lines = differences(options, {pairs.begin(), pairs.end()}, kind.growing);
   if (lines.empty()) return true;
-  throw StateError(
-      Report{opening, fmt::format("it was started with other options: {}", fmt::join(lines, "; ")),
-             "the same options, or a larger --" + kind.growing,
-             "repeat the first command, or choose another --out"});
+  throw StateError(Report{
+      opening, fmt::format("it was started with other options: {}", fmt::join(lines, "; ")),
+      kind.growing.empty() ? "the same options" : "the same options, or a larger --" + kind.growing,
+      "repeat the first command, or choose another --out"});
 }
 
 FolderLock::FolderLock(const std::filesystem::path& path, const FolderKind& kind, bool wait) {

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <memory>
@@ -88,12 +89,22 @@ train::TrainOptions training_of(const Protocol& protocol, const synthetic::Bundl
   return training;
 }
 
-/// `counts[c]` random training images of every class, fresh for every student. They are few: they
-/// are preprocessed once.
+/// As many images of each class as take the bytes of the set.
+std::vector<int64_t> random_counts(const synthetic::Bundle& bundle, const data::Dataset& data) {
+  std::vector<int64_t> counts = bundle.counts();
+  if (bundle.compact.empty()) return counts;
+  const int64_t each = std::lround(bundle.images_per_class_equivalents());
+  for (size_t c = 0; c < counts.size(); ++c)
+    counts[c] = std::clamp<int64_t>(each, 1, static_cast<int64_t>(data.train.members[c].size()));
+  return counts;
+}
+
+/// Random training images of every class, fresh for every student. They are few: they are
+/// preprocessed once.
 std::unique_ptr<data::BatchSource> random_subset(const synthetic::Bundle& bundle,
                                                  const data::Dataset& data, uint64_t seed,
                                                  uint64_t student, at::Device device) {
-  const std::vector<int64_t> counts = bundle.counts();
+  const std::vector<int64_t> counts = random_counts(bundle, data);
   std::vector<int64_t> rows;
   for (size_t c = 0; c < counts.size(); ++c) {
     const std::vector<int64_t>& members = data.train.members[c];
@@ -108,10 +119,16 @@ std::unique_ptr<data::BatchSource> random_subset(const synthetic::Bundle& bundle
   return data::tensor_source(batch.images, batch.targets);
 }
 
+int64_t steps_an_epoch(const Subject& subject) {
+  const int64_t batch = subject.training.batch_size;
+  return (subject.sources.front()->size() + batch - 1) / batch;
+}
+
 std::vector<Subject> make_subjects(const synthetic::Bundle& bundle, const data::Dataset& data,
                                    const EvalOptions& options, const train::TrainOptions& training,
                                    at::Device device) {
   std::vector<Subject> subjects;
+  subjects.reserve(3);  // references stay good
   Subject& distilled = subjects.emplace_back(Subject{"distilled", training, {}});
   if (bundle.student_learning_rate)
     distilled.training.learning_rate = *bundle.student_learning_rate;
@@ -121,6 +138,9 @@ std::vector<Subject> make_subjects(const synthetic::Bundle& bundle, const data::
     for (int64_t i = 0; i < options.students; ++i)
       random.sources.push_back(random_subset(bundle, data, static_cast<uint64_t>(options.seed),
                                              static_cast<uint64_t>(i), device));
+    // Fewer images make fewer steps of an epoch: the same number of steps in all.
+    const int64_t ours = steps_an_epoch(distilled), theirs = steps_an_epoch(random);
+    random.training.epochs = (random.training.epochs * ours + theirs - 1) / theirs;
   }
   if (options.whole_set) {
     Subject& whole = subjects.emplace_back(Subject{"whole set", training, {}});
@@ -149,6 +169,8 @@ struct Judge {
     result.subject = subject.name;
     result.network = network.name();
     result.epochs = subject.training.epochs;
+    result.images = subject.sources.front()->size();
+    result.steps = train::passes(subject.training) * steps_an_epoch(subject);
     const std::vector<train::Trained> students = train_students(network, subject);
     if (stopped()) return result;
     for (const train::Trained& student : students)

@@ -5,12 +5,12 @@
 
 #include <chrono>
 
+#include "methods/descent.h"
 #include "methods/outer_loop.h"
 #include "methods/previews.h"
 #include "retort/augment/siamese.h"
 #include "retort/core/device.h"
 #include "retort/core/error.h"
-#include "retort/core/registry.h"
 #include "retort/core/version.h"
 
 namespace retort::methods {
@@ -22,7 +22,7 @@ using Clock = std::chrono::steady_clock;
 struct Run {
   const DistillInput& input;
   const RunFolder& folder;
-  synthetic::Geometry geometry;
+  synthetic::Geometry geometry;  // of the images that are trained on
   double seconds_before = 0;
   Clock::time_point begin = Clock::now();
 
@@ -32,12 +32,32 @@ struct Run {
   double seconds() const { return seconds_before + seconds_of_start(); }
 };
 
-synthetic::Geometry geometry_of(const data::Dataset& data, const DistillOptions& options) {
+/// The images of each class whose bytes the options allow.
+synthetic::Geometry budget_of(const data::Dataset& data, const DistillOptions& options) {
   std::vector<int64_t> sizes;
   for (const auto& members : data.train.members)
     sizes.push_back(static_cast<int64_t>(members.size()));
   return {synthetic::parse_images_per_class(options.images_per_class, data.class_names, sizes),
           data.channels, data.height, data.width};
+}
+
+std::unique_ptr<synthetic::Parametrisation> parametrise(const DistillInput& input) {
+  synthetic::ParametrisationInput wanted{budget_of(input.data, input.options), input.device,
+                                         static_cast<uint64_t>(input.options.seed)};
+  if (input.data.preprocessing.kind() != "zca") {
+    const at::Tensor pixel = at::zeros({1, input.data.channels, 1, 1}, at::kByte);
+    wanted.lowest = input.data.preprocessing.apply(pixel, input.device);
+    wanted.highest = input.data.preprocessing.apply(pixel + 255, input.device);
+  }
+  return input.parametrisation.make(wanted);
+}
+
+void require_pixels(const DistillOptions& options) {
+  if (options.parametrisation == "pixels") return;
+  throw ConfigError(
+      Report{"preparing '" + options.method + "'",
+             "it chooses real images, which '" + options.parametrisation + "' does not hold",
+             "--parametrisation pixels", "or choose a method that learns images"});
 }
 
 std::string augmentation_of(const DistillInput& input) {
@@ -101,10 +121,12 @@ at::Tensor initial_images(const Run& run) {
   std::vector<int64_t> rows;
   for (size_t c = 0; c < run.geometry.counts.size(); ++c) {
     const auto& members = run.input.data.train.members[c];
+    const auto all = static_cast<int64_t>(members.size());
     Stream draw(seed, "initialisation.real", c);
-    for (const int64_t i :
-         draw.sample(static_cast<int64_t>(members.size()), run.geometry.counts[c]))
-      rows.push_back(members[static_cast<size_t>(i)]);
+    // A parametrisation may decode to more images than there are: all of them, then again.
+    for (int64_t left = run.geometry.counts[c]; left > 0; left -= all)
+      for (const int64_t i : draw.sample(all, std::min(all, left)))
+        rows.push_back(members[static_cast<size_t>(i)]);
   }
   return rows_as_input(run, rows);
 }
@@ -197,17 +219,17 @@ double seconds_through(const std::vector<Json>& records, int64_t iteration) {
   return seconds;
 }
 
-DistillOutcome descend(Run& run, std::unique_ptr<Objective> objective) {
+DistillOutcome descend(Run& run, std::unique_ptr<synthetic::Parametrisation> parametrisation,
+                       std::unique_ptr<Objective> objective) {
   const DistillOptions& options = run.input.options;
-  auto parametrisation = find_entry(std::span(synthetic::parametrisation_table()),
-                                    "parametrisation", options.parametrisation)
-                             .make(run.geometry, run.input.device);
   const bool resuming = std::filesystem::exists(run.folder.checkpoint());
   if (!resuming)
     parametrisation->initialise(objective->start(initial_images(run), !options.init_from.empty()));
   OuterLoop loop(options, std::move(parametrisation), std::move(objective));
   auto bundle_now = [&] {
-    synthetic::Bundle bundle = make_bundle(run, loop.result());
+    Decoded now = loop.result();
+    synthetic::Bundle bundle = make_bundle(run, now.images);
+    if (bundle.parametrisation != "pixels") bundle.compact = std::move(now.stored);
     loop.objective().complete(bundle);
     bundle.storage_bytes = bundle.stored_bytes();
     return bundle;
@@ -262,6 +284,10 @@ void DistillOptions::take(const LoopDefaults& defaults) {
   initialisation = defaults.initialisation;
   network = defaults.network;
   protocol = defaults.protocol;
+  augmentation = defaults.augmentation;
+  image_optimiser = defaults.image_optimiser;
+  image_schedule = defaults.image_schedule;
+  clip_norm = defaults.clip_norm;
 }
 
 void DistillOptions::declare(OptionSet& options) {
@@ -285,8 +311,14 @@ void DistillOptions::declare(OptionSet& options) {
   options.add("iterations", iterations, "outer iterations", {.min = 0, .max = 1e9});
   options.add("image_learning_rate", image_learning_rate, "rate of the outer optimiser",
               {.min = 0});
-  options.add("image_momentum", image_momentum, "momentum of the outer optimiser",
-              {.min = 0, .max = 0.9999});
+  options.add("image_momentum", image_momentum,
+              "momentum of the outer optimiser; beta1 of adam and lamb", {.min = 0, .max = 0.9999});
+  options.add("image_optimiser", image_optimiser, "the outer optimiser", {.choices = optimisers()});
+  options.add("image_schedule", image_schedule,
+              "of its rate: cosine ends at a tenth, halving halves after every tenth of the run",
+              {.choices = schedules()});
+  options.add("clip_norm", clip_norm,
+              "largest joint norm of all gradients of an outer step; 0: none", {.min = 0});
   options.add("seed", seed, "seed of all random draws", {.min = 0});
   options.add("validate_every", validate_every,
               "iterations between validations on the validation part (needs "
@@ -299,18 +331,25 @@ void DistillOptions::declare(OptionSet& options) {
 }
 
 void check_new_run(const DistillInput& input) {
-  const synthetic::Geometry geometry = geometry_of(input.data, input.options);
+  const synthetic::Geometry geometry = parametrise(input)->geometry();
   if (!input.options.init_from.empty()) images_of_bundle(input, geometry);
   // What the method itself refuses, such as experts that do not fit.
   const Context context = context_of(input, geometry);
-  if (!input.method.builder(context)) input.method.objective(context);
+  if (input.method.builder(context))
+    require_pixels(input.options);
+  else
+    input.method.objective(context);
 }
 
 DistillOutcome distill(const DistillInput& input, const RunFolder& folder) {
-  Run run{input, folder, geometry_of(input.data, input.options)};
+  auto parametrisation = parametrise(input);
+  Run run{input, folder, parametrisation->geometry()};
   const Context context = context_of(input, run.geometry);
-  if (auto builder = input.method.builder(context)) return build(run, *builder);
-  return descend(run, input.method.objective(context));
+  if (auto builder = input.method.builder(context)) {
+    require_pixels(input.options);
+    return build(run, *builder);
+  }
+  return descend(run, std::move(parametrisation), input.method.objective(context));
 }
 
 }  // namespace retort::methods

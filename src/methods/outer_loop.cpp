@@ -24,11 +24,12 @@ void require_finite(bool finite, const std::string& what, int64_t iteration) {
              "iterations before is kept"});
 }
 
-/// v <- momentum v + g; p <- p - rate v.
-void descend(at::Tensor value, at::Tensor& velocity, const at::Tensor& gradient, double momentum,
-             double rate) {
-  velocity.mul_(momentum).add_(gradient);
-  value.sub_(velocity, rate);
+/// Scales all gradients so that their joint norm is at most `most`.
+void clip(std::vector<at::Tensor>& gradients, double most) {
+  double sum = 0;
+  for (const at::Tensor& one : gradients) sum += one.to(at::kDouble).square().sum().item<double>();
+  if (!(std::sqrt(sum) > most)) return;
+  for (at::Tensor& one : gradients) one = one * (most / std::sqrt(sum));
 }
 
 }  // namespace
@@ -39,12 +40,13 @@ OuterLoop::OuterLoop(const DistillOptions& options,
     : options_(options),
       parametrisation_(std::move(parametrisation)),
       objective_(std::move(objective)) {
-  for (const auto& group : parametrisation_->parameters()) {
-    velocity_.push_back(at::zeros_like(group.value));
+  groups_ = parametrisation_->parameters();
+  learned_ = objective_->learned();
+  for (const auto& group : groups_) {
+    descents_.emplace_back(options.image_optimiser, group.value);
     if (objective_->average_decay() > 0) average_.push_back(group.value.clone());
   }
-  learned_ = objective_->learned();
-  for (const Learned& one : learned_) learned_velocity_.push_back(at::zeros_like(one.value));
+  for (const Learned& one : learned_) descents_.emplace_back(options.image_optimiser, one.value);
   view_.offsets = parametrisation_->geometry().offsets();
   view_.labels = parametrisation_->geometry().labels();
 }
@@ -59,52 +61,66 @@ double OuterLoop::step(int64_t iteration) {
     loss = found.loss;
     require_finite(std::isfinite(loss), fmt::format("the loss became {}", loss), iteration);
     if (found.skip) continue;
-    const std::vector<at::Tensor> gradients = parametrisation_->pullback(found.images);
-    const auto groups = parametrisation_->parameters();
-    for (size_t i = 0; i < groups.size(); ++i)
-      descend(groups[i].value, velocity_[i], gradients[i], options_.image_momentum,
-              options_.image_learning_rate * groups[i].rate_factor);
-    for (size_t i = 0; i < learned_.size(); ++i)
-      descend(learned_[i].value, learned_velocity_[i], found.learned[i], learned_[i].momentum,
-              learned_[i].learning_rate);
-    for (const auto& group : groups)
-      require_finite(at::isfinite(group.value).all().item<bool>(), "the images became infinite",
-                     iteration);
-    for (const Learned& one : learned_)
-      require_finite(at::isfinite(one.value).all().item<bool>(), one.name + " became infinite",
-                     iteration);
-    parametrisation_->project();
-    const double decay = objective_->average_decay();
-    for (size_t i = 0; i < average_.size(); ++i)
-      average_[i].mul_(decay).add_(groups[i].value, 1 - decay);
+    std::vector<at::Tensor> gradients = parametrisation_->pullback(found.images);
+    gradients.insert(gradients.end(), found.learned.begin(), found.learned.end());
+    move(std::move(gradients), iteration);
   }
   return loss;
 }
 
-at::Tensor OuterLoop::result() const {
-  if (average_.empty()) return parametrisation_->decode();
-  const auto groups = parametrisation_->parameters();
-  std::vector<at::Tensor> now;
-  for (size_t i = 0; i < groups.size(); ++i) {
-    now.push_back(groups[i].value.clone());
-    at::Tensor(groups[i].value).copy_(average_[i]);
+/// `gradients` of the groups, then of what is learned.
+void OuterLoop::move(std::vector<at::Tensor> gradients, int64_t iteration) {
+  if (options_.clip_norm > 0) clip(gradients, options_.clip_norm);
+  const double factor = schedule_factor(options_.image_schedule, iteration, options_.iterations);
+  size_t next = 0;
+  for (const auto& group : groups_) {
+    descents_[next].step(gradients[next], options_.image_learning_rate * factor * group.rate_factor,
+                         options_.image_momentum);
+    ++next;
   }
-  at::Tensor images = parametrisation_->decode().clone();
-  for (size_t i = 0; i < groups.size(); ++i) at::Tensor(groups[i].value).copy_(now[i]);
-  return images;
+  for (const Learned& one : learned_) {
+    descents_[next].step(gradients[next], one.learning_rate * factor, one.momentum);
+    ++next;
+  }
+  require_all_finite(iteration);
+  parametrisation_->project();
+  const double decay = objective_->average_decay();
+  for (size_t i = 0; i < average_.size(); ++i)
+    average_[i].mul_(decay).add_(groups_[i].value, 1 - decay);
+}
+
+void OuterLoop::require_all_finite(int64_t iteration) const {
+  for (const auto& group : groups_)
+    require_finite(at::isfinite(group.value).all().item<bool>(), "the images became infinite",
+                   iteration);
+  for (const Learned& one : learned_)
+    require_finite(at::isfinite(one.value).all().item<bool>(), one.name + " became infinite",
+                   iteration);
+}
+
+Decoded OuterLoop::result() const {
+  std::vector<at::Tensor> now;
+  for (size_t i = 0; i < average_.size(); ++i) {
+    now.push_back(groups_[i].value.clone());
+    at::Tensor(groups_[i].value).copy_(average_[i]);
+  }
+  Decoded result{parametrisation_->decode(), {}};
+  for (const auto& [name, tensor] : parametrisation_->stored())
+    result.stored[name] = tensor.detach().to(at::kCPU).clone();
+  for (size_t i = 0; i < now.size(); ++i) at::Tensor(groups_[i].value).copy_(now[i]);
+  return result;
 }
 
 TensorMap OuterLoop::tensors() const {
   TensorMap all;
-  const auto groups = parametrisation_->parameters();
-  for (size_t i = 0; i < groups.size(); ++i) {
-    all["parameter." + groups[i].name] = groups[i].value;
-    all["velocity." + groups[i].name] = velocity_[i];
-    if (!average_.empty()) all["average." + groups[i].name] = average_[i];
-  }
-  for (size_t i = 0; i < learned_.size(); ++i) {
-    all["learned." + learned_[i].name] = learned_[i].value;
-    all["learned_velocity." + learned_[i].name] = learned_velocity_[i];
+  for (const auto& [name, tensor] : parametrisation_->stored()) all["parameter." + name] = tensor;
+  for (size_t i = 0; i < average_.size(); ++i) all["average." + groups_[i].name] = average_[i];
+  for (const Learned& one : learned_) all["learned." + one.name] = one.value;
+  for (size_t i = 0; i < descents_.size(); ++i) {
+    const bool group = i < groups_.size();
+    const std::string name = group ? groups_[i].name : learned_[i - groups_.size()].name;
+    for (const auto& [kind, tensor] : descents_[i].state())
+      all[(group ? "" : "learned_") + kind + "." + name] = tensor;
   }
   return all;
 }

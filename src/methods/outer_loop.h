@@ -7,11 +7,18 @@
 #include <string>
 #include <vector>
 
+#include "methods/descent.h"
 #include "retort/methods/distill.h"
 
 namespace retort::methods {
 
-/// Stochastic gradient descent on the synthetic set: v <- momentum v + g; p <- p - rate v.
+/// The set as a result has it.
+struct Decoded {
+  at::Tensor images;  ///< [M, C, H, W]
+  TensorMap stored;   ///< what they were decoded from
+};
+
+/// Descent on the synthetic set and on what the objective learns beside it.
 class OuterLoop {
  public:
   OuterLoop(const DistillOptions& options,
@@ -26,20 +33,22 @@ class OuterLoop {
   int64_t load(const std::filesystem::path& path, const std::string& data_hash);
   /// The set as the result has it: the parameters, or their moving average where the method asks
   /// for one.
-  at::Tensor result() const;
-  const synthetic::Parametrisation& set() const { return *parametrisation_; }
+  Decoded result() const;
   const Objective& objective() const { return *objective_; }
 
  private:
+  void move(std::vector<at::Tensor> gradients, int64_t iteration);
+  void require_all_finite(int64_t iteration) const;
   /// Everything that a checkpoint holds of the loop, by name; the tensors themselves.
   TensorMap tensors() const;
 
   const DistillOptions& options_;
   std::unique_ptr<synthetic::Parametrisation> parametrisation_;
   std::unique_ptr<Objective> objective_;
-  std::vector<at::Tensor> velocity_, average_;  // one a parameter group; averages may be none
+  std::vector<synthetic::ParameterGroup> groups_;
   std::vector<Learned> learned_;
-  std::vector<at::Tensor> learned_velocity_;
+  std::vector<Descent> descents_;    // of the groups, then of what is learned
+  std::vector<at::Tensor> average_;  // of the groups; may be none
   View view_;
 };
 

@@ -5,18 +5,23 @@
 namespace retort::methods {
 namespace {
 
-const FolderKind kKind{"run folder", "iterations"};
+/// More iterations go on with a run, but where its schedule has reached the end.
+FolderKind kind_of(const OptionSet& options) {
+  const Option* schedule = options.find("image_schedule");
+  const bool open = !schedule || schedule->text() == "constant";
+  return {"run folder", open ? "iterations" : ""};
+}
 
 }  // namespace
 
 bool RunFolder::started(const std::filesystem::path& path, const OptionSet& options) {
-  return folder_started(path, options, kKind);
+  return folder_started(path, options, kind_of(options));
 }
 
 RunFolder::RunFolder(std::filesystem::path path, const OptionSet& options)
     : path_(std::move(path)), options_(options.toml()) {
   started(path_, options);  // before even a lock is left in a folder of something else
-  lock_ = std::make_unique<FolderLock>(path_, kKind, false);
+  lock_ = std::make_unique<FolderLock>(path_, kind_of(options), false);
   started(path_, options);  // again: another process may have begun here before the lock
   if (!std::filesystem::exists(recipe())) write_atomically(recipe(), options_);
 }

@@ -142,9 +142,10 @@ void read_tensors(Bundle& bundle, const TensorFile& file, const MetadataReader& 
 int64_t Bundle::stored_bytes() const {
   TensorMap stored = compact;
   if (stored.empty()) stored["images"] = images;
-  stored["labels"] = labels;
   if (soft_labels.defined()) stored["soft_labels"] = soft_labels;
-  int64_t bytes = student_learning_rate ? static_cast<int64_t>(sizeof(double)) : 0;
+  // Sets are class after class: hard labels are one number a class.
+  int64_t bytes = classes() * static_cast<int64_t>(sizeof(int64_t));
+  if (student_learning_rate) bytes += static_cast<int64_t>(sizeof(double));
   for (const auto& [name, tensor] : stored) bytes += static_cast<int64_t>(tensor.nbytes());
   return bytes;
 }

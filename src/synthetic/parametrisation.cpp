@@ -6,15 +6,6 @@
 #include "synthetic/pixels.h"
 
 namespace retort::synthetic {
-namespace {
-
-template <class P>
-std::unique_ptr<Parametrisation> make(const Geometry& geometry, at::Device device) {
-  return std::make_unique<P>(geometry, device);
-}
-
-}  // namespace
-
 int64_t Geometry::size() const {
   return std::accumulate(counts.begin(), counts.end(), int64_t{0});
 }
@@ -34,7 +25,7 @@ at::Tensor Geometry::labels() const {
 
 const std::vector<ParametrisationEntry>& parametrisation_table() {
   static const std::vector<ParametrisationEntry> table = {
-      {"pixels", "every pixel of every image is a parameter", &make<Pixels>},
+      {"pixels", "every pixel of every image is a parameter", &make_pixels},
   };
   return table;
 }

@@ -1,22 +1,46 @@
 #include "synthetic/pixels.h"
 
 namespace retort::synthetic {
+namespace {
 
-Pixels::Pixels(const Geometry& geometry, at::Device device)
-    : geometry_(geometry),
-      images_(at::zeros({geometry.size(), geometry.channels, geometry.height, geometry.width},
-                        at::TensorOptions().dtype(at::kFloat).device(device))) {}
+class Pixels : public Parametrisation {
+ public:
+  explicit Pixels(const ParametrisationInput& input)
+      : geometry_(input.budget),
+        images_(at::zeros({geometry_.size(), geometry_.channels, geometry_.height, geometry_.width},
+                          at::TensorOptions().dtype(at::kFloat).device(input.device))) {}
 
-void Pixels::initialise(const at::Tensor& images) {
-  TORCH_CHECK(images.sizes() == images_.sizes(), "images of shape ", images.sizes(),
-              " cannot initialise pixels of shape ", images_.sizes());
-  images_.copy_(images.detach());
-}
+  const Geometry& geometry() const override { return geometry_; }
+  void initialise(const at::Tensor& images) override {
+    TORCH_CHECK(images.sizes() == images_.sizes(), "images of shape ", images.sizes(),
+                " cannot initialise pixels of shape ", images_.sizes());
+    images_.copy_(images.detach());
+  }
+  at::Tensor decode() const override { return images_.detach().clone(); }
+  std::vector<at::Tensor> pullback(const at::Tensor& cotangents) const override {
+    TORCH_CHECK(cotangents.sizes() == images_.sizes(), "cotangents of shape ", cotangents.sizes(),
+                " for images of shape ", images_.sizes());
+    return {cotangents};
+  }
+  std::vector<ParameterGroup> parameters() override { return {{"images", images_, 1.0}}; }
+  TensorMap stored() const override { return {{"images", images_}}; }
 
-std::vector<at::Tensor> Pixels::pullback(const at::Tensor& cotangents) const {
-  TORCH_CHECK(cotangents.sizes() == images_.sizes(), "cotangents of shape ", cotangents.sizes(),
-              " for images of shape ", images_.sizes());
-  return {cotangents};
+ private:
+  Geometry geometry_;
+  at::Tensor images_;  // [M, C, H, W]
+};
+
+class Kind : public ParametrisationKind {
+ public:
+  std::unique_ptr<Parametrisation> make(const ParametrisationInput& input) const override {
+    return std::make_unique<Pixels>(input);
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<ParametrisationKind> make_pixels() {
+  return std::make_unique<Kind>();
 }
 
 }  // namespace retort::synthetic

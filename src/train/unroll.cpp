@@ -1,8 +1,8 @@
 // Forward: plain steps. Backward, with p and q the cotangents of theta and velocity after a step:
 // u = q - rate p meets the gradient; X gets J^T u, p becomes p + H u + decay u, q becomes
 // momentum u. The rate's cotangent is sum <u, g + decay theta> / rate, which never subtracts
-// parameters from each other; without momentum the sweep runs along p itself, so rate 0 is no
-// special case.
+// parameters from each other (a window's adds <q, velocity> of its beginning to the sum); without
+// momentum the sweep runs along p itself, so rate 0 is no special case.
 #include "retort/train/unroll.h"
 
 #include <torch/csrc/autograd/autograd.h>
@@ -22,10 +22,19 @@ Unroll::Unroll(const nets::Network& network, const UnrollSet& set, std::vector<U
       options_(options),
       state_(std::move(state)) {
   TORCH_CHECK(!steps_.empty(), "an unrolled training has at least one step");
-  TORCH_CHECK(options_.momentum == 0 || set_.learning_rate != 0,
-              "the gradient of a training with momentum needs a rate other than 0");
+  TORCH_CHECK(options_.momentum == 0 || (set_.learning_rate != 0 && set_.step_rates.empty()),
+              "the gradient of a training with momentum needs one rate other than 0");
+  TORCH_CHECK(set_.step_rates.empty() || set_.step_rates.size() == steps_.size(),
+              "there are not as many rates as steps");
+  const auto window = static_cast<size_t>(options_.window);
+  if (window > 0 && window < steps_.size()) first_ = steps_.size() - window;
   if (options_.checkpoints)
-    stride_ = static_cast<size_t>(std::ceil(std::sqrt(static_cast<double>(steps_.size()))));
+    stride_ =
+        static_cast<size_t>(std::ceil(std::sqrt(static_cast<double>(steps_.size() - first_))));
+}
+
+double Unroll::rate(size_t step) const {
+  return set_.step_rates.empty() ? set_.learning_rate : set_.step_rates[step];
 }
 
 Unroll::Batch Unroll::batch(const UnrollStep& step, bool graph) const {
@@ -54,9 +63,9 @@ Unroll::Point Unroll::advance(const Point& from, size_t step, at::Tensor* loss) 
   if (loss) *loss = g.loss;
   at::Tensor v = g.theta;
   if (options_.weight_decay != 0) v = v.add(from.theta, options_.weight_decay);
-  if (options_.momentum == 0) return {from.theta - set_.learning_rate * v, at::Tensor()};
+  if (options_.momentum == 0) return {from.theta - rate(step) * v, at::Tensor()};
   if (from.velocity.defined()) v = v.add(from.velocity, options_.momentum);
-  return {from.theta - set_.learning_rate * v, v};
+  return {from.theta - rate(step) * v, v};
 }
 
 at::Tensor Unroll::forward(const at::Tensor& theta) {
@@ -65,7 +74,8 @@ at::Tensor Unroll::forward(const at::Tensor& theta) {
   losses_.assign(steps_.size(), at::Tensor());
   Point point{theta, at::Tensor()};
   for (size_t k = 0; k < steps_.size(); ++k) {
-    if (k % stride_ == 0)
+    if (k == first_) first_velocity_ = point.velocity;
+    if (k >= first_ && (k - first_) % stride_ == 0)
       kept_.push_back({point.theta, stride_ > 1 ? point.velocity : at::Tensor()});
     point = advance(point, k, &losses_[k]);
   }
@@ -74,10 +84,10 @@ at::Tensor Unroll::forward(const at::Tensor& theta) {
 
 // theta before step k; where not every point is kept, its stretch is run once more.
 const at::Tensor& Unroll::theta_of(size_t k) {
-  if (stride_ == 1) return kept_[k].theta;
-  const size_t begin = k / stride_ * stride_;
+  if (stride_ == 1) return kept_[k - first_].theta;
+  const size_t stretch = (k - first_) / stride_, begin = first_ + stretch * stride_;
   if (segment_.empty() || segment_begin_ != begin) {
-    Point point = kept_[k / stride_];
+    Point point = kept_[stretch];
     segment_ = {point.theta};
     segment_begin_ = begin;
     for (size_t i = begin; i < k; ++i) {
@@ -99,43 +109,50 @@ void Unroll::scatter(const UnrollStep& step, const Batch& batch, const at::Tenso
     into.images.add_(images);
 }
 
+void Unroll::scatter_targets(const UnrollStep& step, const at::Tensor& cotangent,
+                             UnrollGradient& into) const {
+  if (step.rows.defined())
+    into.targets.index_add_(0, step.rows.to(cotangent.device()), cotangent);
+  else
+    into.targets.add_(cotangent);
+}
+
 UnrollGradient Unroll::backward(const at::Tensor& cotangent) {
   const at::NoGradGuard no_graph;
   TORCH_CHECK(!kept_.empty(), "forward() comes before backward()");
   const bool soft = set_.targets.is_floating_point();
-  const double rate = set_.learning_rate, momentum = options_.momentum,
-               decay = options_.weight_decay;
+  const double momentum = options_.momentum, decay = options_.weight_decay;
   UnrollGradient answer;
   answer.images = at::zeros_like(set_.images);
   if (soft) answer.targets = at::zeros_like(set_.targets);
   at::Tensor p = cotangent.clone(), q;
-  at::Tensor slopes = at::zeros({}, p.options().dtype(at::kDouble));
-  for (size_t k = steps_.size(); k-- > 0;) {
+  std::vector<at::Tensor> slopes(steps_.size());  // float64; read once, at the end
+  for (size_t k = steps_.size(); k-- > first_;) {
     const UnrollStep& step = steps_[k];
     const at::Tensor theta = theta_of(k);
     // Along p: u is -rate p, and its products are -rate times those along p.
-    const at::Tensor along = momentum == 0 ? p : (q.defined() ? q - rate * p : -rate * p);
-    const double factor = momentum == 0 ? -rate : 1.0;
+    const at::Tensor along = momentum == 0 ? p : (q.defined() ? q - rate(k) * p : -rate(k) * p);
+    const double factor = momentum == 0 ? -rate(k) : 1.0;
     const Batch made = batch(step, true);
     const nets::Directional d =
         network_.directional(call(theta, made.seen.detach()), targets(step), along, {true, soft});
-    slopes.add_(d.loss.to(at::kDouble));
-    if (decay != 0) slopes.add_(at::dot(theta, along).to(at::kDouble), decay);
+    slopes[k] = d.loss.to(at::kDouble);
+    if (decay != 0) slopes[k] = slopes[k].add(at::dot(theta, along).to(at::kDouble), decay);
     scatter(step, made, d.images * factor, answer);
-    if (soft) {
-      const at::Tensor parts = d.targets * factor;
-      if (step.rows.defined())
-        answer.targets.index_add_(0, step.rows.to(parts.device()), parts);
-      else
-        answer.targets.add_(parts);
-    }
+    if (soft) scatter_targets(step, d.targets * factor, answer);
     if (options_.hessian) p = p.add(d.theta, factor);
     if (decay != 0) p = p.add(along, factor * decay);
     if (momentum != 0) q = momentum * along;
-    if (stride_ == 1) kept_[k] = {};
+    if (stride_ == 1) kept_[k - first_] = {};
   }
-  const double slope = slopes.item<double>();
-  answer.learning_rate = momentum == 0 ? -slope : slope / rate;
+  double sum = 0;
+  if (momentum != 0 && first_velocity_.defined())
+    sum = at::dot(q, first_velocity_).to(at::kDouble).item<double>();
+  for (size_t k = first_; k < slopes.size(); ++k) sum += slopes[k].item<double>();
+  answer.learning_rate = momentum == 0 ? -sum : sum / set_.learning_rate;
+  if (!set_.step_rates.empty())
+    for (const at::Tensor& slope : slopes)
+      answer.step_rates.push_back(slope.defined() ? -slope.item<double>() : 0);
   answer.theta = p;
   kept_.clear();
   return answer;

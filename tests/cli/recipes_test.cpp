@@ -34,12 +34,17 @@ TEST(Recipes, AreTakenByTheirMethod) {
     SCOPED_TRACE(recipe.string());
     const auto method =
         find_entry(std::span(methods::method_table()), "method", value_of(recipe, "method")).make();
+    const std::string named = value_of(recipe, "parametrisation");
+    const auto kind = find_entry(std::span(synthetic::parametrisation_table()), "parametrisation",
+                                 named.empty() ? "pixels" : named)
+                          .make();
     methods::DistillOptions loop;
     data::DataOptions data;
     Claim claim;
     OptionSet options;
     loop.declare(options);
     method->declare(options);
+    kind->declare(options);
     data.declare(options);
     claim.declare(options);
     Problems problems;

@@ -19,6 +19,8 @@ struct ToyRun {
   data::Dataset data = tests::toy_dataset();
   std::unique_ptr<nets::Network> network = nets::make_network("convnet-w4-d2", {3, 8, 8, 3});
   std::unique_ptr<Method> method;
+  std::unique_ptr<synthetic::ParametrisationKind> kind =
+      synthetic::parametrisation_table().front().make();
   DistillOptions options;
   OptionSet set;
   StopFlag stop;
@@ -52,9 +54,18 @@ struct ToyRun {
   }
   DistillOutcome run(const std::filesystem::path& path) {
     const RunFolder folder(path, set);
-    return distill(
-        {data, *network, *method, options, set.toml(), at::Device(at::kCPU), 1, {}, &stop, {}},
-        folder);
+    return distill({data,
+                    *network,
+                    *method,
+                    *kind,
+                    options,
+                    set.toml(),
+                    at::Device(at::kCPU),
+                    1,
+                    {},
+                    &stop,
+                    {}},
+                   folder);
   }
 };
 
@@ -165,6 +176,15 @@ TEST(RunFolder, MoreIterationsContinueToTheSameBytes) {
     EXPECT_EQ(read_file(folder / "run" / name), read_file(folder / "straight" / name)) << name;
   tests::expect_error<StateError>([&] { ToyRun(dm(), 2).run(folder / "run"); },
                                   {"iterations: was 5, now 2"});
+}
+
+TEST(RunFolder, ASchedulesIterationsStayAsTheyAre) {
+  TempFolder folder;
+  ToyRun first(dm(), 3), second(dm(), 5);
+  first.options.image_schedule = second.options.image_schedule = "cosine";
+  first.run(folder / "run");
+  tests::expect_error<StateError>([&] { second.run(folder / "run"); },
+                                  {"iterations: was 3, now 5", "the same options."});
 }
 
 TEST(RunFolder, RefusesAFolderOfOtherThings) {

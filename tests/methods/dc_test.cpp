@@ -137,7 +137,7 @@ TEST(Dc, AnIterationTakesAsManyImageSteps) {
   DistillOptions loop;
   loop.image_learning_rate = 0.1;
   loop.image_momentum = 0;
-  auto set = synthetic::parametrisation_table().front().make(f.geometry, at::kCPU);
+  auto set = synthetic::parametrisation_table().front().make()->make({f.geometry});
   set->initialise(f.view.images.clone());
   OuterLoop outer(loop, std::move(set), f.objective());
   outer.step(4);
@@ -147,7 +147,7 @@ TEST(Dc, AnIterationTakesAsManyImageSteps) {
   view.images = view.images.clone();
   for (int t = 0; t < 3; ++t)
     view.images.sub_(objective->cotangents(view).images, loop.image_learning_rate);
-  EXPECT_TRUE(outer.result().equal(view.images));
+  EXPECT_TRUE(outer.result().images.equal(view.images));
 }
 
 TEST(Dc, LaterStepsMatchATrainedNetwork) {

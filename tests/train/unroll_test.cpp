@@ -35,6 +35,7 @@ struct Case {
   int64_t steps;
   double momentum, decay;
   bool augmented, soft, checkpoints;
+  int64_t window = 0;
 };
 
 struct Problem {
@@ -63,6 +64,7 @@ struct Problem {
     o.momentum = with.momentum;
     o.weight_decay = with.decay;
     o.checkpoints = with.checkpoints;
+    o.window = with.window;
     return o;
   }
 
@@ -75,8 +77,14 @@ struct Problem {
     const at::Tensor start = toy.call.theta.clone().requires_grad_(true);
     at::Tensor targets = set.targets;
     if (with.soft) targets = targets.clone().requires_grad_(true);
-    at::Tensor theta = start.clone(), velocity;
-    for (const UnrollStep& step : steps) {
+    at::Tensor theta = start.clone(), velocity, before = start;
+    const size_t first = with.window > 0 ? steps.size() - static_cast<size_t>(with.window) : 0;
+    for (size_t k = 0; k < steps.size(); ++k) {
+      const UnrollStep& step = steps[k];
+      if (k == first && k > 0) {
+        before = theta = theta.detach().requires_grad_(true);
+        if (velocity.defined()) velocity = velocity.detach();
+      }
       at::Tensor x = step.rows.defined() ? images.index_select(0, step.rows) : images;
       if (step.augment.defined()) x = augment::apply(x, step.augment);
       const at::Tensor y = step.rows.defined() ? targets.index_select(0, step.rows) : targets;
@@ -87,7 +95,7 @@ struct Problem {
       theta = theta - rate * v;
     }
     end = theta.detach();
-    std::vector<at::Tensor> inputs{images, rate, start};
+    std::vector<at::Tensor> inputs{images, rate, before};
     if (with.soft) inputs.push_back(targets);
     const auto found = grad({(theta * cotangent).sum()}, inputs);
     return {found[0], with.soft ? found[3] : at::Tensor(), found[1].item<double>(), found[2]};
@@ -103,8 +111,8 @@ TEST_P(Exact, EqualsTheFullGraph) {
   Unroll unroll(*problem.toy.net, problem.set, problem.steps, problem.options());
   EXPECT_LT(difference(unroll.forward(problem.toy.call.theta), end), 1e-12);
   const UnrollGradient found = unroll.backward(problem.cotangent);
-  EXPECT_LT(difference(found.images, wanted.images), 1e-10);
-  EXPECT_LT(difference(found.theta, wanted.theta), 1e-10);
+  EXPECT_LT(difference(found.images, wanted.images), 1e-12);
+  EXPECT_LT(difference(found.theta, wanted.theta), 1e-12);
   EXPECT_NEAR(found.learning_rate / wanted.learning_rate, 1, 1e-10);
   if (GetParam().soft) {
     EXPECT_LT(difference(found.targets, wanted.targets), 1e-10);
@@ -118,9 +126,37 @@ std::vector<Case> cases() {
       for (const double decay : {0.0, 5e-4})
         all.push_back({steps, momentum, decay, true, steps == 9, decay > 0 && steps == 30});
   all.push_back({9, 0.9, 5e-4, false, true, true});
+  all.push_back({9, 0.9, 5e-4, true, true, false, 4});
+  all.push_back({9, 0.9, 0, false, false, true, 7});
+  all.push_back({9, 0, 0, false, false, false, 3});
   return all;
 }
 INSTANTIATE_TEST_SUITE_P(Unroll, Exact, testing::ValuesIn(cases()));
+
+// Equal rates that are each its own: their gradients sum to that of the common one, and moving one
+// is moving its step alone.
+TEST(Unroll, GivesEveryStepItsOwnRate) {
+  Problem problem({4, 0, 5e-4, false, false, false});
+  const auto at_rates = [&](const std::vector<double>& rates) {
+    UnrollSet set = problem.set;
+    set.step_rates = rates;
+    Unroll unroll(*problem.toy.net, set, problem.steps, problem.options());
+    const double value =
+        unroll.forward(problem.toy.call.theta).dot(problem.cotangent).item<double>();
+    return std::pair{value, unroll.backward(problem.cotangent).step_rates};
+  };
+  std::vector<double> rates(4, problem.set.learning_rate);
+  const std::vector<double> found = at_rates(rates).second;
+  at::Tensor end;
+  EXPECT_NEAR((found[0] + found[1] + found[2] + found[3]) / problem.by_graph(end).learning_rate, 1,
+              1e-10);
+  for (size_t k = 0; k < 4; ++k) {
+    std::vector<double> more = rates, less = rates;
+    more[k] += 1e-5;
+    less[k] -= 1e-5;
+    EXPECT_NEAR((at_rates(more).first - at_rates(less).first) / 2e-5 / found[k], 1, 1e-6) << k;
+  }
+}
 
 TEST(Unroll, GivesTheRatesGradientAtRateZero) {
   Problem problem({3, 0, 0, false, false, false});

@@ -33,6 +33,8 @@ struct Result {
   double deviation() const;  ///< population standard deviation
   double seconds = 0;
   int64_t epochs = 0;  ///< of the protocol, or what replaced it
+  int64_t images = 0;  ///< trained on
+  int64_t steps = 0;   ///< of the optimiser
 };
 
 struct EvalOptions {
@@ -62,11 +64,13 @@ void check_fit(const synthetic::Bundle& bundle, const data::Dataset& data);
 
 /// Trains and tests. Student i of a network has the same initial parameters for every subject, so
 /// subjects are compared on equal starts. Random subsets differ between students and have the
-/// bundle's number of images of each class. Real images go through the bundle's preprocessing. A
-/// learned student rate of the bundle replaces the protocol's for the distilled set alone; a bundle
-/// that names no augmentation gets the data set's published default. StateError where the bundle
-/// and the data do not fit (classes, shape); ConfigError on unknown names and an empty part, before
-/// anything is trained. After a stop only finished results are returned.
+/// bundle's number of images of each class; where it decodes more images than its bytes would hold
+/// as pixels, as many as those bytes hold, and as many steps in all. Real images go through the
+/// bundle's preprocessing. A learned student rate of the bundle replaces the protocol's for the
+/// distilled set alone; a bundle that names no augmentation gets the data set's published default.
+/// StateError where the bundle and the data do not fit (classes, shape); ConfigError on unknown
+/// names and an empty part, before anything is trained. After a stop only finished results are
+/// returned.
 Evaluation evaluate(const synthetic::Bundle& bundle, const data::Dataset& data,
                     const EvalOptions& options, at::Device device, ProgressStyle style,
                     const StopFlag* stop = nullptr);

@@ -33,6 +33,9 @@ struct DistillOptions {
   int64_t iterations = 1000;
   double image_learning_rate = 1.0;
   double image_momentum = 0.5;
+  std::string image_optimiser = "sgd";      ///< sgd | adam | lamb
+  std::string image_schedule = "constant";  ///< constant | cosine | halving
+  double clip_norm = 0;                     ///< of all gradients together; 0: none
   int64_t seed = 0;
   int64_t validate_every = 0;     ///< iterations between validations; 0: none
   int64_t record_every = 10;      ///< iterations between loss records
@@ -80,6 +83,7 @@ struct DistillInput {
   const data::Dataset& data;
   const nets::Network& network;
   Method& method;
+  const synthetic::ParametrisationKind& parametrisation;
   const DistillOptions& options;
   std::string recipe;  ///< for the bundle: the options that change the result, no paths
   at::Device device;

@@ -40,7 +40,7 @@ struct View {
 /// A tensor beside the images that the outer optimiser moves: label logits, the student's rate.
 struct Learned {
   std::string name;
-  at::Tensor value;  ///< the objective's own; updated in place by v <- momentum v + g; p -= rate v
+  at::Tensor value;  ///< the objective's own; updated in place as the images are, at its own rate
   double learning_rate = 0;
   double momentum = 0;
 };
@@ -93,6 +93,10 @@ struct LoopDefaults {
   std::string initialisation = "real";
   std::string network = "convnet";
   std::string protocol = "dm";
+  std::string augmentation = "auto";
+  std::string image_optimiser = "sgd";
+  std::string image_schedule = "constant";
+  double clip_norm = 0;
 };
 
 /// A method: its options, and its objective or builder. Made anew for every run.

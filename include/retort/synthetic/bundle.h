@@ -40,8 +40,8 @@ struct Bundle {
   std::string program_version;
 
   int64_t classes() const { return static_cast<int64_t>(class_names.size()); }
-  /// What must be stored of it: images or compact tensors, labels, soft labels, learning rate; the
-  /// preprocessing is not counted.
+  /// What must be stored of it: images or compact tensors, the number of images of each class, soft
+  /// labels, learning rate; the preprocessing is not counted.
   int64_t stored_bytes() const;
   /// Stored bytes over the bytes of one float32 image of every class.
   double images_per_class_equivalents() const;

@@ -32,12 +32,21 @@ struct ParameterGroup {
   double rate_factor = 1.0;  ///< times the image learning rate
 };
 
+/// What a parametrisation is made for.
+struct ParametrisationInput {
+  Geometry budget;  ///< the images of each class whose bytes may be stored
+  at::Device device = at::kCPU;
+  uint64_t seed = 0;
+  /// What pixels 0 and 1 are in network input, [1, C, 1, 1]; undefined where whitening mixes them.
+  at::Tensor lowest = at::Tensor(), highest = at::Tensor();
+};
+
 class Parametrisation {
  public:
   virtual ~Parametrisation() = default;
-  virtual std::string name() const = 0;
+  /// The images that it decodes to, which may be more than the budget's.
   virtual const Geometry& geometry() const = 0;
-  /// Starts from images [M, C, H, W] in network-input space (real images, or noise).
+  /// Starts from images [M, C, H, W] of the geometry in network-input space (real, or noise).
   virtual void initialise(const at::Tensor& images) = 0;
   /// All images [M, C, H, W], without a graph.
   virtual at::Tensor decode() const = 0;
@@ -46,15 +55,25 @@ class Parametrisation {
   virtual std::vector<ParameterGroup> parameters() = 0;
   /// Puts the parameters back where they are allowed to be; called after every step.
   virtual void project() {}
-  /// Bytes of what must be stored to decode (bases, coefficients, masks; labels not counted).
-  virtual int64_t storage_bytes() const = 0;
+  /// All that decoding needs, by name; the tensors themselves, of shapes that the options fix.
+  /// Parameters have the names of their groups. A checkpoint and the bundle hold them.
+  virtual TensorMap stored() const = 0;
+};
+
+/// A kind of parametrisation: its options, and an instance for a budget. Made anew for every run.
+class ParametrisationKind {
+ public:
+  virtual ~ParametrisationKind() = default;
+  virtual void declare(OptionSet&) {}
+  /// ConfigError where the budget is too small, or the options do not fit the images.
+  virtual std::unique_ptr<Parametrisation> make(const ParametrisationInput& input) const = 0;
 };
 
 /// A row of the table of parametrisations.
 struct ParametrisationEntry {
   std::string name;
   std::string summary;
-  std::unique_ptr<Parametrisation> (*make)(const Geometry& geometry, at::Device device);
+  std::unique_ptr<ParametrisationKind> (*make)();
 };
 const std::vector<ParametrisationEntry>& parametrisation_table();
 

@@ -21,6 +21,9 @@ struct UnrollOptions {
   bool hessian = true;
   /// Keep about 2 sqrt(N) parameter vectors in place of N, and run the steps once more for it.
   bool checkpoints = false;
+  /// Above 0: only the last so many steps are gone back through; what is before them is taken as
+  /// given (truncated back-propagation through training, Feng et al., ICLR 2024).
+  int64_t window = 0;
   nets::NormMode norm = nets::NormMode::kBatch;
 };
 
@@ -36,14 +39,17 @@ struct UnrollSet {
   at::Tensor images;   ///< [M, C, H, W]
   at::Tensor targets;  ///< int64 [M], or floating [M, K]: weights of the classes
   double learning_rate = 0;
+  /// In place of learning_rate, a rate for every step; only without momentum.
+  std::vector<double> step_rates = {};
 };
 
 /// What comes back from a cotangent of theta_N.
 struct UnrollGradient {
-  at::Tensor images;   ///< [M, C, H, W]
-  at::Tensor targets;  ///< [M, K] where targets are floating
-  double learning_rate = 0;
-  at::Tensor theta;  ///< of theta_0
+  at::Tensor images;                    ///< [M, C, H, W]
+  at::Tensor targets;                   ///< [M, K] where targets are floating
+  double learning_rate = 0;             ///< of a rate common to all steps
+  at::Tensor theta;                     ///< of theta_0, or of theta where the window begins
+  std::vector<double> step_rates = {};  ///< where each step has its own
 };
 
 /// One unrolled training. forward() once, then backward() once.
@@ -71,19 +77,24 @@ class Unroll {
   };
   Batch batch(const UnrollStep& step, bool graph) const;
   losses::Targets targets(const UnrollStep& step) const;
+  double rate(size_t step) const;
   Point advance(const Point& from, size_t step, at::Tensor* loss) const;
   const at::Tensor& theta_of(size_t k);
   nets::Call call(const at::Tensor& theta, const at::Tensor& images) const;
   void scatter(const UnrollStep& step, const Batch& batch, const at::Tensor& cotangent,
                UnrollGradient& into) const;
+  void scatter_targets(const UnrollStep& step, const at::Tensor& cotangent,
+                       UnrollGradient& into) const;
 
   const nets::Network& network_;
   const UnrollSet& set_;
   const std::vector<UnrollStep> steps_;
   const UnrollOptions options_;
   const at::Tensor state_;
+  size_t first_ = 0;                 // step that the window begins with
   size_t stride_ = 1;                // steps between kept points
-  std::vector<Point> kept_;          // at steps 0, stride, 2 stride...
+  at::Tensor first_velocity_;        // before that step; undefined: none yet
+  std::vector<Point> kept_;          // at steps first, first + stride, first + 2 stride...
   std::vector<at::Tensor> segment_;  // theta of one stretch between kept points
   size_t segment_begin_ = 0;
   std::vector<at::Tensor> losses_;
