@@ -59,9 +59,11 @@ struct Continual {
   std::vector<std::string> uses;
   std::string name, out;
   std::unique_ptr<methods::Method> method;  ///< null for the baselines
-  int64_t order = 0, task = 0;              ///< of a set's own recipe
+  std::unique_ptr<synthetic::ParametrisationKind> parametrisation;
+  int64_t order = 0, task = 0;  ///< of a set's own recipe
 
-  Continual(const std::string& stream_name, const std::string& method_name) {
+  Continual(const std::string& stream_name, const std::string& method_name,
+            const std::string& parametrisation_name) {
     const eval::StreamKind& kind = eval::find_stream(stream_name);
     stream.take(kind);
     loop.method = method_name;
@@ -73,6 +75,10 @@ struct Continual {
       method = find_entry(std::span(methods::method_table()), "method", method_name).make();
       loop.take(method->defaults());
     }
+    loop.parametrisation = parametrisation_name;
+    parametrisation = find_entry(std::span(synthetic::parametrisation_table()), "parametrisation",
+                                 parametrisation_name)
+                          .make();
     loop.network = kind.network;
     loop.protocol = kind.protocol;
     loop.images_per_class = kind.once ? "auto" : "20";
@@ -89,6 +95,8 @@ struct Continual {
     loop.declare(set);
     set.group("Method " + loop.method);
     method->declare(set);
+    set.group("Parametrisation " + loop.parametrisation);
+    parametrisation->declare(set);
   }
 
   /// The command line.
@@ -170,19 +178,24 @@ struct Continual {
            static_cast<double>(all.channels * all.height * all.width * int64_t{sizeof(float)});
   }
 
-  /// Replaces "auto" by what the memory allows; ConfigError where that is nothing.
+  /// Replaces "auto" by what the memory allows; ConfigError where that is nothing, or less than was
+  /// asked for.
   void settle_images_per_class(const eval::TaskStream& drawn) {
-    if (loop.images_per_class != "auto") return;
+    if (!kind().once || !method) return;
     const auto classes = static_cast<int64_t>(drawn.task(0).classes.size());
     const int64_t whole = stream.memory / (stream.tasks * classes);
-    if (whole == 0 && loop.parametrisation == "pixels")
-      throw ConfigError(Report{
-          "dividing the memory among the tasks",
-          fmt::format("{} images for {} tasks are fewer than one of each of a task's {} classes",
-                      stream.memory, stream.tasks, classes),
-          fmt::format("--memory {} or more", stream.tasks * classes),
-          "or a parametrisation that needs less than an image of a class: --parametrisation"});
-    loop.images_per_class = std::to_string(std::max<int64_t>(whole, 1));
+    const bool automatic = loop.images_per_class == "auto",
+               pixels = loop.parametrisation == "pixels";
+    const int64_t each =
+        automatic ? std::max<int64_t>(whole, 1) : std::stoll(loop.images_per_class);
+    loop.images_per_class = std::to_string(each);
+    if (each <= whole || !pixels) return;
+    throw ConfigError(Report{
+        "dividing the memory among the tasks",
+        fmt::format("{} images for {} tasks are fewer than {} of each of a task's {} classes",
+                    stream.memory, stream.tasks, each, classes),
+        fmt::format("--memory {} or more", stream.tasks * classes * each),
+        "or a --parametrisation that stores less than an image of each class"});
   }
 };
 
@@ -222,7 +235,8 @@ class Condenser {
     Job(const Condenser& maker, const data::Dataset& task_samples, int64_t order, int64_t task)
         : owner(maker),
           samples(task_samples),
-          settings(maker.command_.stream.stream, maker.command_.loop.method),
+          settings(maker.command_.stream.stream, maker.command_.loop.method,
+                   maker.command_.loop.parametrisation),
           folder(fs::path(maker.command_.out) / maker.command_.name /
                  fmt::format("order{}", order) / fmt::format("task{}", task)) {
       OptionSet all;
@@ -244,6 +258,7 @@ class Condenser {
       return {samples,
               *network,
               *settings.method,
+              *settings.parametrisation,
               settings.loop,
               portable_recipe(options, samples.name),
               owner.device_,
@@ -264,8 +279,8 @@ class Condenser {
   /// The memory is counted in floats of images; hard labels are free, as published.
   void check_budget(const synthetic::Bundle& bundle, const fs::path& folder) const {
     const double budget = command_.budget_bytes(all_);
-    const auto taken =
-        static_cast<double>(bundle.stored_bytes() - static_cast<int64_t>(bundle.labels.nbytes()));
+    const auto taken = static_cast<double>(
+        bundle.stored_bytes() - bundle.classes() * static_cast<int64_t>(sizeof(int64_t)));
     if (budget == 0 || taken <= budget) return;
     throw ConfigError(Report{
         "storing the set '" + folder.string() + "'",
@@ -340,6 +355,7 @@ Json to_json(const ContinualLine& line) {
           {"backward_transfer", to_json(spread_of(line.transfers, &eval::Transfer::backward))},
           {"forward_transfer", to_json(spread_of(line.transfers, &eval::Transfer::forward))},
           {"stored_bytes", line.stored_bytes},
+          {"training_steps", line.steps},
           {"buffered_samples", line.buffered_samples}};
 }
 
@@ -379,8 +395,12 @@ void print(const Environment& environment, const Continual& command) {
 }  // namespace
 
 int run_continual(const Environment& environment, const Arguments& arguments) {
-  const std::string stream = peek(arguments, "stream"), method = peek(arguments, "method");
-  Continual command(stream.empty() ? "class-incremental" : stream, method.empty() ? "dm" : method);
+  auto deciding = [&](const char* option, const char* otherwise) {
+    const std::string given = peek(arguments, option);
+    return given.empty() ? otherwise : given;
+  };
+  Continual command(deciding("stream", "class-incremental"), deciding("method", "dm"),
+                    deciding("parametrisation", "pixels"));
   OptionSet given, shared;
   command.declare(given);
   const Usage usage{"continual",

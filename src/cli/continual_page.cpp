@@ -80,7 +80,8 @@ report::Table table_of(const std::vector<ContinualLine>& lines, const eval::Stre
     table.caption += "; FWT: gain on the next task before it came, over an untrained network";
     table.head.emplace_back("FWT");
   }
-  for (const char* title : {"stored", "samples held", "orders"}) table.head.emplace_back(title);
+  for (const char* title : {"stored", "samples held", "steps", "orders"})
+    table.head.emplace_back(title);
   table.percent_column = 1;
   for (const ContinualLine& line : lines) {
     if (line.transfers.empty()) continue;
@@ -94,6 +95,7 @@ report::Table table_of(const std::vector<ContinualLine>& lines, const eval::Stre
       row.push_back(signed_percent(spread_of(line.transfers, &eval::Transfer::forward)));
     row.push_back(format_bytes(static_cast<double>(line.stored_bytes)));
     row.push_back(std::to_string(line.buffered_samples));
+    row.push_back(std::to_string(line.steps));
     row.push_back(std::to_string(line.orders));
     table.rows.push_back(std::move(row));
   }
@@ -179,7 +181,10 @@ std::vector<ContinualLine> continual_lines(const std::vector<Json>& records, int
     const int64_t order = record.at("order"), task = record.at("task");
     for (const double seen : record.at("seen"))
       line->seen.at(static_cast<size_t>(task)).push_back(seen);
-    if (task == tasks - 1) line->stored_bytes = record.at("stored_bytes");
+    if (task == tasks - 1) {
+      line->stored_bytes = record.at("stored_bytes");
+      line->steps = record.at("steps");
+    }
     line->buffered_samples =
         std::max<int64_t>(line->buffered_samples, record.at("buffered_samples"));
     found[static_cast<size_t>(line - lines.begin())][order][task] = record;

@@ -17,6 +17,7 @@ struct ContinualLine {
   std::vector<eval::Transfer> transfers;  ///< of every order and network that is through
   int64_t orders = 0;                     ///< that are through
   int64_t stored_bytes = 0;               ///< after the last task known
+  int64_t steps = 0;                      ///< of training, up to the last task
   int64_t buffered_samples = 0;
   std::string title() const { return name == use ? name : name + ", " + use; }
 };

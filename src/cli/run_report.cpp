@@ -15,10 +15,10 @@ std::filesystem::path write_report(const std::filesystem::path& folder) {
   if (!std::filesystem::exists(recipe))
     throw DataError::missing(recipe.string(),
                              "a run folder, made by `retort distill --out FOLDER`");
-  const auto path = folder / "report.html";
+  const auto page_path = folder / "report.html";
   if (is_continual(folder)) {
-    write_atomically(path, report::render(continual_page(folder)));
-    return path;
+    write_atomically(page_path, report::render(continual_page(folder)));
+    return page_path;
   }
   std::vector<report::Figure> pictures;
   auto add = [&](const std::string& name, const std::string& caption) {
@@ -29,8 +29,8 @@ std::filesystem::path write_report(const std::filesystem::path& folder) {
   add("initial.png", "Where it started");
   const auto page =
       report::run_page(read_records(folder / "records.jsonl"), read_file(recipe), pictures);
-  write_atomically(path, report::render(page));
-  return path;
+  write_atomically(page_path, report::render(page));
+  return page_path;
 }
 
 }  // namespace retort::cli

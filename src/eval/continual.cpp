@@ -20,9 +20,14 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-int64_t float_bytes(const data::Dataset& data) {
+/// Bytes of a kept image as a bundle counts them, and its label.
+int64_t kept_bytes(const data::Dataset& data) {
   return data.channels * data.height * data.width * static_cast<int64_t>(sizeof(float)) +
-         static_cast<int64_t>(sizeof(int64_t));  // and the label, as a bundle stores it
+         static_cast<int64_t>(sizeof(int64_t));
+}
+
+int64_t batches(int64_t rows, int64_t batch) {
+  return (rows + batch - 1) / batch;
 }
 
 /// One order of the stream and what is being learned of it.
@@ -133,7 +138,8 @@ class OrderRun {
         train::train_many(input_.network, students, training, seed, input_.device, watch);
     if (stopped()) return false;
     Learned learned{"retrain", stream_.order(), task, {}, {}, {}, sets_.stored_bytes(task)};
-    learned.buffered_samples = static_cast<int64_t>(stream_.task(task).rows.size());
+    learned.buffered_samples = samples_of(task);
+    learned.steps = train::passes(training) * batches(source->size(), training.batch_size);
     for (size_t s = 0; s < trained.size(); ++s) {
       seed.index = students[s].index;
       const train::Start start = train::initial_start(input_.network, seed);
@@ -156,19 +162,21 @@ class OrderRun {
       untaught.push_back(learners.back().network());
     }
     Progress progress(input_.progress, label(use, stream_.size() - 1), stream_.size());
+    int64_t steps = 0;
     for (int64_t task = 0; task < stream_.size(); ++task) {
       const Clock::time_point begin = Clock::now();
+      steps += input_.options.glances * batches(samples_of(task), input_.options.batch_size);
       for (StreamLearner& learner : learners)
         if (!learner.learn(task)) return false;
       progress.update(task + 1);
       if (known(use, task)) continue;
       Learned learned{use, stream_.order(), task};
+      learned.steps = steps;
       if (sets) learned.stored_bytes = sets->stored_bytes(task);
       if (use == "replay")
         learned.stored_bytes =
-            std::min(input_.options.memory, seen_samples(task)) * float_bytes(input_.data);
-      learned.buffered_samples =
-          sets ? static_cast<int64_t>(stream_.task(task).rows.size()) : input_.options.batch_size;
+            std::min(input_.options.memory, seen_samples(task)) * kept_bytes(input_.data);
+      learned.buffered_samples = sets ? samples_of(task) : input_.options.batch_size;
       for (size_t s = 0; s < learners.size(); ++s)
         judge(learned, learners[s].network(), untaught[s]);
       learned.seconds = seconds_since(begin);
@@ -177,9 +185,12 @@ class OrderRun {
     return true;
   }
 
+  int64_t samples_of(int64_t task) const {
+    return static_cast<int64_t>(stream_.task(task).rows.size());
+  }
   int64_t seen_samples(int64_t task) const {
     int64_t seen = 0;
-    for (int64_t t = 0; t <= task; ++t) seen += static_cast<int64_t>(stream_.task(t).rows.size());
+    for (int64_t t = 0; t <= task; ++t) seen += samples_of(t);
     return seen;
   }
 
@@ -239,15 +250,11 @@ Transfer measure_transfer(const Accuracies& accuracies, const std::vector<double
 }
 
 Json Learned::json() const {
-  return {{"kind", "learned"},
-          {"use", use},
-          {"order", order},
-          {"task", task},
-          {"accuracies", accuracies},
-          {"seen", seen},
-          {"initial", initial},
-          {"stored_bytes", stored_bytes},
-          {"buffered_samples", buffered_samples},
+  return {{"kind", "learned"},        {"use", use},
+          {"order", order},           {"task", task},
+          {"accuracies", accuracies}, {"seen", seen},
+          {"initial", initial},       {"stored_bytes", stored_bytes},
+          {"steps", steps},           {"buffered_samples", buffered_samples},
           {"seconds", seconds}};
 }
 

@@ -207,6 +207,7 @@ TEST(StoredSets, SpeakOfTheWholeDataSetsClasses) {
   synthetic::Bundle bundle;
   bundle.images = at::zeros({2, 1, 6, 6});
   bundle.labels = at::tensor(std::vector<int64_t>{0, 1}, at::kLong);
+  bundle.class_names = {"a", "b"};
   sets.add(bundle, {{7, 3}});
   EXPECT_TRUE(sets.recall().targets.equal(at::tensor(std::vector<int64_t>{7, 3}, at::kLong)));
   bundle.soft_labels = at::tensor(std::vector<float>{0.8F, 0.2F, 0.4F, 0.6F}).view({2, 2});
@@ -228,7 +229,8 @@ TEST(Continual, RetrainingOnAllSamplesForgetsLittle) {
     const Learned& one = found.at("retrain", t);
     EXPECT_EQ(one.accuracies[0].size(), static_cast<size_t>(std::min<int64_t>(t + 2, 5)));
     EXPECT_EQ(one.buffered_samples, 10);
-    EXPECT_EQ(one.stored_bytes, (t + 1) * 10 * (36 * 4 + 8));
+    EXPECT_EQ(one.stored_bytes, (t + 1) * (10 * 36 * 4 + 2 * 8));
+    EXPECT_EQ(one.steps, 41 * (t + 1));
     EXPECT_GE(one.seen[0], 0.8) << t;
   }
 }

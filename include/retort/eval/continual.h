@@ -117,6 +117,7 @@ struct Learned {
   std::vector<double> seen = {};     ///< of every student, on all test images of the tasks so far
   std::vector<double> initial = {};  ///< of every student before learning, on this task
   int64_t stored_bytes = 0;          ///< kept of the tasks so far
+  int64_t steps = 0;                 ///< of the network, up to now where it goes on
   int64_t buffered_samples = 0;      ///< of the task, held at once while it was current
   double seconds = 0;
   Json json() const;
