@@ -12,8 +12,8 @@ CONFIGURE := cmake -DRETORT_DEPS=$(abspath $(RETORT_DEPS)) $(CMAKE_ARGS) --prese
 DEPS := $(if $(RETORT_DEPS),@:,@scripts/install_deps.sh)
 SOURCES = $(shell find include src tests examples benchmarks -name '*.h' -o -name '*.cpp')
 
-.PHONY: help demo test test-slow build bench deps deps-bundle lint format asan tidy fuzz install-test \
-  check-all clean
+.PHONY: help demo combinations test test-slow build bench deps deps-bundle lint format asan tidy fuzz \
+  install-test check-all clean
 
 help: ## list these words
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -23,6 +23,12 @@ demo: ## distil the built-in set at 1 and 10 images per class, and judge it (5 m
 	@$(CONFIGURE) release
 	@cmake --build --preset release --target retort_cli -j $(JOBS)
 	@scripts/demo.sh $(RELEASE)/retort
+
+combinations: ## a table of objectives times parametrisations at equal bytes (half an hour)
+	$(DEPS) build
+	@$(CONFIGURE) release
+	@cmake --build --preset release --target retort_cli -j $(JOBS)
+	@scripts/combinations.sh $(RELEASE) runs/combinations
 
 test: ## build everything and run the fast tests
 	$(DEPS) build pytorch

@@ -11,12 +11,11 @@ trap 'rm -rf "$work"' EXIT
 "$build/retort" experts --data shapes --network convnet --count 1 --epochs 2 --out "$work/experts" >/dev/null
 for steps in "${@:-10 100}"; do
   for n in $steps; do
-    iterations=$((n < 50 ? 3 : 1))
     "$build/retort" distill --method mtt --data shapes --network convnet --experts "$work/experts" \
       --images-per-class 10 --synthetic-batch 100 --inner-steps "$n" --expert-epochs 1 \
-      --max-start-epoch 1 --iterations "$iterations" --json --out "$work/$n" 2>/dev/null |
-      awk -v n="$n" -v i="$iterations" -F'[:,]' '/peak_memory_bytes/ {m = $2} /"seconds"/ {s = $2}
-        END {printf "retort mtt, N = %d: %.2f s a step of all %d, peak %.0f MB\n", n, s / i, n, m / 1048576}'
+      --max-start-epoch 1 --iterations 1 --json --out "$work/$n" 2>/dev/null |
+      awk -v n="$n" -F'[:,]' '/peak_memory_bytes/ {m = $2} /"seconds"/ {s = $2}
+        END {printf "retort mtt, N = %d: %.2f s a step of all %d, peak %.0f MB\n", n, s, n, m / 1048576}'
   done
 done
 for python in "${RETORT_PYTHON:-/usr/bin/python3}" python3; do

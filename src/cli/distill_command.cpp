@@ -103,14 +103,17 @@ void check_combination(const Settings& settings) {
   problems.raise("reading the options of 'retort distill'");
 }
 
+/// Measured: what a first step adds beside its passes, most of it libtorch's own code read in.
+constexpr int64_t kFirstStepBytes = int64_t{160} << 20;
+
 /// The whole process is to stay below the limit: what the program and the data take is taken.
 void limit_memory(const Environment& environment, const std::string& given,
                   nets::Network& network) {
   const int64_t limit = parse_bytes(given);
   if (limit == 0) return;
-  const int64_t used = memory_bytes();
+  const int64_t used = memory_bytes() + kFirstStepBytes;
   network.limit_memory(limit > used ? limit - used : -1);
-  environment.err << fmt::format("memory: {} in use, {} at most: passes of up to {} images\n",
+  environment.err << fmt::format("memory: {} taken, {} at most: passes of up to {} images\n",
                                  format_bytes(static_cast<double>(used)),
                                  format_bytes(static_cast<double>(limit)),
                                  network.rows_at_once(1024));
@@ -118,6 +121,8 @@ void limit_memory(const Environment& environment, const std::string& given,
 
 Json summary_json(const methods::DistillOutcome& outcome, const methods::RunFolder& folder,
                   const synthetic::Bundle& bundle) {
+  Json storage = Json::object();
+  for (const auto& [name, bytes] : bundle.storage()) storage[name] = bytes;
   return {{"out", folder.path().string()},
           {"bundle", folder.bundle().string()},
           {"method", bundle.method},
@@ -130,7 +135,21 @@ Json summary_json(const methods::DistillOutcome& outcome, const methods::RunFold
           {"loss", outcome.loss},
           {"storage_bytes", bundle.storage_bytes},
           {"images_per_class_equivalents", bundle.images_per_class_equivalents()},
+          {"storage", storage},
           {"peak_memory_bytes", peak_memory_bytes()}};
+}
+
+/// What a set that is not pixels stores, a line for each component.
+std::string storage_text(const synthetic::Bundle& bundle) {
+  if (bundle.compact.empty()) return {};
+  std::string text;
+  const double whole = bundle.images_per_class_equivalents();
+  for (const auto& [name, bytes] : bundle.storage())
+    text +=
+        fmt::format("  stored   {}: {}, as {:.3g} images per class\n", name,
+                    format_bytes(static_cast<double>(bytes)),
+                    whole * static_cast<double>(bytes) / static_cast<double>(bundle.storage_bytes));
+  return text + fmt::format("  in all   as {:.4g} images per class\n", whole);
 }
 
 void print_result(const Environment& environment, const Settings& settings,
@@ -150,7 +169,7 @@ void print_result(const Environment& environment, const Settings& settings,
                                  bundle.images.size(0), bundle.classes(), bundle.data_name,
                                  bundle.method,
                                  format_bytes(static_cast<double>(bundle.storage_bytes)))
-                  << "  set      " << folder.bundle().string() << "\n"
+                  << storage_text(bundle) << "  set      " << folder.bundle().string() << "\n"
                   << "  report   " << page.string() << "\n"
                   << "  next     retort eval " << folder.path().string() << " --data "
                   << settings.data.data << "\n";

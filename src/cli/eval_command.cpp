@@ -3,6 +3,7 @@
 #include <ostream>
 
 #include "cli/arguments.h"
+#include "cli/judged.h"
 #include "cli/run_report.h"
 #include "retort/core/error.h"
 #include "retort/core/records.h"
@@ -19,48 +20,6 @@ constexpr const char* kExamples =
     "  retort eval distilled.safetensors --data my_images/ --part validation --validation-fraction "
     "0.2\n";
 
-Json to_json(const eval::Evaluation& evaluation) {
-  Json results = Json::array();
-  for (const eval::Result& result : evaluation.results)
-    results.push_back({{"subject", result.subject},
-                       {"network", result.network},
-                       {"accuracies", result.accuracies},
-                       {"mean", result.mean()},
-                       {"deviation", result.deviation()},
-                       {"seconds", result.seconds},
-                       {"epochs", result.epochs},
-                       {"images", result.images},
-                       {"steps", result.steps}});
-  return {{"kind", "evaluation"},
-          {"protocol", evaluation.protocol},
-          {"part", evaluation.part},
-          {"students", evaluation.students},
-          {"training_images", evaluation.training_images},
-          {"soft_labels", evaluation.soft_labels},
-          {"results", results}};
-}
-
-void print_table(const Environment& environment, const eval::Evaluation& evaluation) {
-  std::vector<std::vector<std::string>> rows{
-      {"network", "trained on", "images", "steps", "accuracy %", "students"}};
-  for (const eval::Result& result : evaluation.results)
-    rows.push_back({result.network, result.subject, std::to_string(result.images),
-                    std::to_string(result.steps), percent(result.mean(), result.deviation()),
-                    std::to_string(result.accuracies.size())});
-  environment.out << fmt::format("{} images, protocol {}, {} labels, tested on the {} part\n\n",
-                                 evaluation.training_images, evaluation.protocol,
-                                 evaluation.soft_labels ? "soft" : "hard", evaluation.part)
-                  << aligned(rows) << "\n";
-}
-
-/// DataOptions of the run that made the bundle, where the folder has them: the same preprocessing
-/// and splits without repeating flags. Flags given now override them.
-void take_run_options(const std::filesystem::path& recipe, OptionSet& options) {
-  Problems ignored;
-  for (const auto& [key, text] : read_flat_toml(recipe.string()))
-    if (options.find(key)) options.set(key, text, recipe.string(), ignored);
-}
-
 /// Adds the evaluation to a run's records and page; where that fails, its figures still come out.
 std::filesystem::path keep(const Environment& environment, const std::filesystem::path& folder,
                            const Json& record) {
@@ -73,11 +32,6 @@ std::filesystem::path keep(const Environment& environment, const std::filesystem
   }
 }
 
-/// The first argument that is neither a flag nor a flag's value.
-std::string peek_target(const Arguments& arguments) {
-  return !arguments.empty() && !arguments[0].starts_with("-") ? arguments[0] : std::string();
-}
-
 }  // namespace
 
 int run_eval(const Environment& environment, const Arguments& arguments) {
@@ -87,9 +41,7 @@ int run_eval(const Environment& environment, const Arguments& arguments) {
   std::string target;
   OptionSet data_set, set;
   data_options.declare(data_set);
-  const std::filesystem::path peeked = peek_target(arguments);
-  if (!peeked.empty() && std::filesystem::exists(peeked / "recipe.toml"))
-    take_run_options(peeked / "recipe.toml", data_set);
+  take_run_options(arguments, data_set);
   set.group("Evaluation");
   options.declare(set);
   set.group("Data");

@@ -9,6 +9,21 @@
 #include "retort/report/page.h"
 
 namespace retort::cli {
+namespace {
+
+/// The pictures that `retort recall` left, in alphabetical order.
+std::vector<std::string> recalled(const std::filesystem::path& folder) {
+  std::vector<std::string> names;
+  if (!std::filesystem::is_directory(folder)) return names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("recall-") && name.ends_with(".png")) names.push_back(name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace
 
 std::filesystem::path write_report(const std::filesystem::path& folder) {
   const auto recipe = folder / "recipe.toml";
@@ -26,7 +41,10 @@ std::filesystem::path write_report(const std::filesystem::path& folder) {
     if (std::filesystem::exists(path)) pictures.push_back({caption, read_file(path)});
   };
   add("final.png", "The synthetic set, one row a class");
+  add("bases.png", "The bases that every image is combined from");
   add("initial.png", "Where it started");
+  for (const std::string& name : recalled(folder / "images"))
+    add(name, "Recalled from mixed labels: " + name);
   const auto page =
       report::run_page(read_records(folder / "records.jsonl"), read_file(recipe), pictures);
   write_atomically(page_path, report::render(page));

@@ -1,5 +1,5 @@
-// retort study: the sharpness along experts, and how far training on sets strays from them; one
-// page with both figures.
+// retort study: the sharpness along experts, how far training on sets strays from them, what sets
+// take to store; one page with all figures.
 #include <fmt/format.h>
 
 #include <map>
@@ -7,6 +7,7 @@
 #include <ostream>
 
 #include "cli/arguments.h"
+#include "cli/storage_study.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
 #include "retort/core/records.h"
@@ -22,13 +23,16 @@ namespace fs = std::filesystem;
 constexpr const char* kExamples =
     "Examples:\n"
     "  retort study --data cifar-10-batches-bin --experts plain,flat "
-    "--sets runs/mtt=plain,runs/ftd=flat --out study.html\n";
+    "--sets runs/mtt=plain,runs/ftd=flat --out study.html\n"
+    "  retort study --storage 10,20,50,100,200 --images-per-class 20 --bases 16 --data "
+    "cifar-10-batches-bin\n";
 
 struct Study {
   std::vector<std::string> experts, sets, runs;
   std::string network = "convnet", out = "study.html";
   int64_t count = 2, images = 256, rounds = 12;
   eval::FollowOptions follow;
+  StorageStudy storage;
   data::DataOptions data;
   MachineOptions machine;
 
@@ -45,6 +49,7 @@ struct Study {
     set.add("inner_steps", follow.inner_steps, "steps on a set for --expert-epochs", {.min = 1});
     set.add("expert_epochs", follow.expert_epochs, "epochs of the expert", {.min = 1});
     set.add("out", out, "the page, and its figures as .json beside it");
+    storage.declare(set);
     set.group("Data");
     data.declare(set);
     machine.declare(set);
@@ -194,14 +199,14 @@ int run_study(const Environment& environment, const Arguments& arguments) {
   OptionSet set;
   study.declare(set);
   const Usage usage{"study",
-                    "Measures the sharpness along experts, and how far training on sets strays "
-                    "from them.",
+                    "Measures the sharpness along experts, how far training on sets strays from "
+                    "them, and what sets take to store.",
                     kExamples};
   if (!parse(environment, usage, arguments, set)) return 0;
-  if (study.experts.empty() && study.sets.empty() && study.runs.empty())
+  if (study.experts.empty() && study.sets.empty() && study.runs.empty() && !study.storage.wanted())
     throw ConfigError(Report{"reading the command line of 'retort study'",
                              "there is nothing to do",
-                             "--experts, --sets, --runs or several of them",
+                             "--experts, --sets, --runs, --storage or several of them",
                              {}});
   const at::Device device = study.machine.apply(environment);
   const data::Dataset data = data::open_dataset(study.data);
@@ -209,9 +214,11 @@ int run_study(const Environment& environment, const Arguments& arguments) {
       nets::make_network(study.network, {data.channels, data.height, data.width, data.classes()});
   const Worker worker(study, data, *network, device, environment);
   report::Page page;
-  page.title = "Experts and the sets that follow them";
-  page.summary =
-      fmt::format("{} on {}: means over {} experts", study.network, data.name, study.count);
+  const bool of_experts = !study.experts.empty() || !study.sets.empty();
+  page.title = of_experts ? "Experts and the sets that follow them" : "Sets and what they take";
+  if (of_experts)
+    page.summary =
+        fmt::format("{} on {}: means over {} experts", study.network, data.name, study.count);
   report::Chart sharp{"Top eigenvalue of the Hessian along experts", "epoch", "eigenvalue", {}};
   for (const std::string& folder : study.experts) sharp.series.push_back(worker.sharpness(folder));
   report::Chart far{"Accumulated trajectory error",
@@ -220,15 +227,20 @@ int run_study(const Environment& environment, const Arguments& arguments) {
                     {}};
   for (const std::string& pair : study.sets) far.series.push_back(worker.strayed(pair));
   const report::Chart long_run = horizon(study.runs);
-  for (const report::Chart& chart : {sharp, far, long_run})
+  const report::Chart storage = study.storage.chart(data);
+  for (const report::Chart& chart : {sharp, far, long_run, storage})
     if (!chart.series.empty()) page.charts.push_back(chart);
-  page.notes = {fmt::format("Eigenvalues: {} rounds of power iteration on {} real images.",
-                            study.rounds, study.images),
-                fmt::format("Errors: plain SGD from the expert's start, {} steps for {} epochs, "
-                            "never put back on the expert's way.",
-                            study.follow.inner_steps, study.follow.expert_epochs)};
-  const Json figures{
-      {"sharpness", to_json(sharp)}, {"error", to_json(far)}, {"accuracy", to_json(long_run)}};
+  if (of_experts)
+    page.notes = {fmt::format("Eigenvalues: {} rounds of power iteration on {} real images.",
+                              study.rounds, study.images),
+                  fmt::format("Errors: plain SGD from the expert's start, {} steps for {} epochs, "
+                              "never put back on the expert's way.",
+                              study.follow.inner_steps, study.follow.expert_epochs)};
+  if (study.storage.wanted()) page.notes.push_back(study.storage.note());
+  const Json figures{{"sharpness", to_json(sharp)},
+                     {"error", to_json(far)},
+                     {"accuracy", to_json(long_run)},
+                     {"storage", to_json(storage)}};
   write_atomically(study.out, report::render(page));
   write_atomically(fs::path(study.out).replace_extension(".json"), json_text(figures, 1) + "\n");
   if (study.machine.json) {
@@ -238,6 +250,7 @@ int run_study(const Environment& environment, const Arguments& arguments) {
   print(environment, sharp);
   print(environment, far);
   print(environment, long_run);
+  print(environment, storage);
   environment.out << "page: " << study.out << "\n";
   return 0;
 }

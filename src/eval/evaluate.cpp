@@ -14,6 +14,7 @@
 #include "retort/core/random.h"
 #include "retort/core/registry.h"
 #include "retort/data/batch_source.h"
+#include "retort/train/in_order.h"
 
 namespace retort::eval {
 namespace {
@@ -23,6 +24,8 @@ struct Subject {
   std::string name;
   train::TrainOptions training;
   std::vector<std::unique_ptr<data::BatchSource>> sources;  ///< one for all students, or one each
+  std::vector<int64_t> counts = {};     ///< images of each class; empty for the whole set
+  std::vector<double> step_rates = {};  ///< not empty: trained in order
 
   std::vector<train::Student> students(int64_t count) const {
     std::vector<train::Student> all;
@@ -133,6 +136,7 @@ std::vector<Subject> make_subjects(const synthetic::Bundle& bundle, const data::
   if (bundle.student_learning_rate)
     distilled.training.learning_rate = *bundle.student_learning_rate;
   distilled.sources.push_back(synthetic::bundle_source(bundle, device));
+  distilled.counts = bundle.counts();
   if (options.random_baseline) {
     Subject& random = subjects.emplace_back(Subject{"random", training, {}});
     for (int64_t i = 0; i < options.students; ++i)
@@ -141,6 +145,7 @@ std::vector<Subject> make_subjects(const synthetic::Bundle& bundle, const data::
     // Fewer images make fewer steps of an epoch: the same number of steps in all.
     const int64_t ours = steps_an_epoch(distilled), theirs = steps_an_epoch(random);
     random.training.epochs = (random.training.epochs * ours + theirs - 1) / theirs;
+    random.counts = random_counts(bundle, data);
   }
   if (options.whole_set) {
     Subject& whole = subjects.emplace_back(Subject{"whole set", training, {}});
@@ -148,6 +153,20 @@ std::vector<Subject> make_subjects(const synthetic::Bundle& bundle, const data::
     whole.sources.push_back(data::real_source(data.train, bundle.preprocessing, device));
   }
   return subjects;
+}
+
+/// Makes the subjects trained in order: at the rates of the set, else at those of the protocol.
+void put_in_order(std::vector<Subject>& subjects, const at::Tensor& rates) {
+  for (Subject& subject : subjects) {
+    if (subject.counts.empty()) continue;  // the whole set has no such order
+    if (rates.defined()) {
+      subject.step_rates.assign(rates.data_ptr<double>(), rates.data_ptr<double>() + rates.numel());
+      continue;
+    }
+    const size_t batches = train::ordered_batches(subject.counts).size();
+    subject.step_rates.assign(batches * static_cast<size_t>(subject.training.epochs),
+                              subject.training.learning_rate);
+  }
 }
 
 /// What all groups of students have in common.
@@ -170,7 +189,9 @@ struct Judge {
     result.network = network.name();
     result.epochs = subject.training.epochs;
     result.images = subject.sources.front()->size();
-    result.steps = train::passes(subject.training) * steps_an_epoch(subject);
+    result.steps = subject.step_rates.empty()
+                       ? train::passes(subject.training) * steps_an_epoch(subject)
+                       : static_cast<int64_t>(subject.step_rates.size());
     const std::vector<train::Trained> students = train_students(network, subject);
     if (stopped()) return result;
     for (const train::Trained& student : students)
@@ -190,7 +211,16 @@ struct Judge {
     train::Watch watch;
     watch.stop = stop;
     watch.epoch = [&](const train::Epoch& epoch) { progress.update(++done, epoch.loss); };
-    const train::TrainSeed seed{static_cast<uint64_t>(options.seed), "eval.student", 0};
+    train::TrainSeed seed{static_cast<uint64_t>(options.seed), "eval.student", 0};
+    if (!subject.step_rates.empty()) {
+      std::vector<train::Trained> all;
+      for (const train::Student& student : subject.students(options.students)) {
+        seed.index = student.index;
+        all.push_back(train::train_in_order(network, *student.source, subject.counts,
+                                            subject.step_rates, seed, device));
+      }
+      return all;
+    }
     return train::train_many(network, subject.students(options.students), subject.training, seed,
                              device, watch);
   }
@@ -233,7 +263,8 @@ Evaluation evaluate(const synthetic::Bundle& bundle, const data::Dataset& data,
   const Protocol& protocol = find_entry<Protocol>(protocols(), "protocol", name);
   const train::TrainOptions training = training_of(protocol, bundle, data, options);
   const Networks networks = make_networks(bundle, data, options.networks);
-  const std::vector<Subject> subjects = make_subjects(bundle, data, options, training, device);
+  std::vector<Subject> subjects = make_subjects(bundle, data, options, training, device);
+  if (protocol.ordered) put_in_order(subjects, bundle.step_learning_rates);
 
   Evaluation evaluation;
   evaluation.protocol = protocol.name;

@@ -14,12 +14,35 @@ Protocol published(std::string name, std::string summary, int64_t epochs,
   return {std::move(name), std::move(summary), training};
 }
 
+/// SGD 0.01, momentum 0.9, no decay, a constant rate, batches of 640 (Deng and Russakovsky, 2022).
+Protocol remembering() {
+  train::TrainOptions training;
+  training.weight_decay = 0;
+  training.schedule = "constant";
+  training.epochs = 300;
+  training.batch_size = 640;
+  training.augmentation = "auto";
+  return {"rtp", "published for addressable memories: 300 epochs at a constant rate", training};
+}
+
+Protocol in_order() {
+  train::TrainOptions training;
+  training.learning_rate = 0.02;
+  training.momentum = 0;
+  training.weight_decay = 0;
+  training.schedule = "constant";
+  training.epochs = 3;
+  return {"dd", "published for DD: the learned steps in their order", training, true};
+}
+
 }  // namespace
 
 const std::vector<Protocol>& protocols() {
   static const std::vector<Protocol> table = {
       published("dm", "published for DM and DSA: 1,000 epochs, siamese augmentation", 1000, "auto"),
       published("dc", "published for DC: 300 epochs, no augmentation", 300, "none"),
+      remembering(),
+      in_order(),
       published("short", "not published: as dm with 300 epochs, for quick comparisons", 300,
                 "auto"),
       published("demo", "not published: as dm with 150 epochs only, for a first look", 150, "auto"),

@@ -8,6 +8,7 @@
 #include "methods/descent.h"
 #include "methods/outer_loop.h"
 #include "methods/previews.h"
+#include "methods/start.h"
 #include "retort/augment/siamese.h"
 #include "retort/core/device.h"
 #include "retort/core/error.h"
@@ -75,62 +76,6 @@ Context context_of(const DistillInput& input, const synthetic::Geometry& geometr
           input.device};
 }
 
-at::Tensor rows_as_input(const Run& run, const std::vector<int64_t>& rows) {
-  return run.input.data.preprocessing.apply(
-      run.input.data.train.images.index_select(0, at::tensor(rows, at::kLong)), run.input.device);
-}
-
-std::string size_text(int64_t images, size_t classes, at::IntArrayRef shape) {
-  return fmt::format("{} images of {} classes, {}x{}x{} each", images, classes, shape[0], shape[1],
-                     shape[2]);
-}
-
-at::Tensor images_of_bundle(const DistillInput& input, const synthetic::Geometry& wanted) {
-  const std::string& path = input.options.init_from;
-  synthetic::Bundle bundle = synthetic::load_bundle(path);
-  synthetic::fill_preprocessing(bundle, input.data);
-  const std::string doing = "starting from '" + path + "'";
-  const std::string advice = "give the --images-per-class and --data that it was made with";
-  const std::vector<int64_t> shape{wanted.channels, wanted.height, wanted.width};
-  const at::IntArrayRef held = bundle.images.sizes().slice(1);
-  const std::string ours = size_text(wanted.size(), wanted.counts.size(), shape);
-  const std::string theirs = size_text(bundle.images.size(0), bundle.class_names.size(), held);
-  if (ours != theirs) throw StateError(Report{doing, "it holds " + theirs, ours, advice});
-  if (bundle.counts() != wanted.counts)
-    throw StateError(
-        Report{doing, "its classes have other numbers of images than are asked for", {}, advice});
-  if (bundle.preprocessing.kind() != input.data.preprocessing.kind() ||
-      bundle.preprocessing.mean() != input.data.preprocessing.mean())
-    throw StateError(Report{doing,
-                            "its images are normalised in another way than the data are",
-                            {},
-                            "give the same --data and --normalisation that it was made with"});
-  return bundle.images.to(input.device);
-}
-
-at::Tensor initial_images(const Run& run) {
-  const DistillOptions& options = run.input.options;
-  if (!options.init_from.empty()) return images_of_bundle(run.input, run.geometry);
-  const auto seed = static_cast<uint64_t>(options.seed);
-  if (options.initialisation == "noise") {
-    at::Tensor noise = at::empty(
-        {run.geometry.size(), run.geometry.channels, run.geometry.height, run.geometry.width});
-    Stream(seed, "initialisation.noise").fill_normal(noise.data_ptr<float>(), noise.numel());
-    return noise.to(run.input.device);
-  }
-  std::vector<int64_t> rows;
-  for (size_t c = 0; c < run.geometry.counts.size(); ++c) {
-    const auto& members = run.input.data.train.members[c];
-    const auto all = static_cast<int64_t>(members.size());
-    Stream draw(seed, "initialisation.real", c);
-    // A parametrisation may decode to more images than there are: all of them, then again.
-    for (int64_t left = run.geometry.counts[c]; left > 0; left -= all)
-      for (const int64_t i : draw.sample(all, std::min(all, left)))
-        rows.push_back(members[static_cast<size_t>(i)]);
-  }
-  return rows_as_input(run, rows);
-}
-
 synthetic::Bundle make_bundle(const Run& run, at::Tensor images) {
   const DistillOptions& options = run.input.options;
   synthetic::Bundle bundle;
@@ -156,6 +101,8 @@ Json opening_record(const Run& run, const synthetic::Bundle& bundle) {
   Json deviations = Json::array(), notes = Json::array();
   for (const auto& text : run.input.method.deviations()) deviations.push_back(text);
   for (const auto& text : run.input.data.notes) notes.push_back(text);
+  Json storage = Json::object();
+  for (const auto& [name, bytes] : bundle.storage()) storage[name] = bytes;
   return {{"kind", "run"},
           {"program_version", version()},
           {"method", bundle.method},
@@ -168,6 +115,8 @@ Json opening_record(const Run& run, const synthetic::Bundle& bundle) {
           {"device", run.input.device.str()},
           {"threads", run.input.threads},
           {"seed", bundle.seed},
+          {"parametrisation", bundle.parametrisation},
+          {"storage", storage},
           {"storage_bytes", bundle.storage_bytes},
           {"images_per_class_equivalents", bundle.images_per_class_equivalents()},
           {"deviations", deviations},
@@ -189,6 +138,7 @@ void say_estimate(const Run& run, int64_t measured, int64_t left) {
 DistillOutcome finish(const Run& run, RecordWriter& records, synthetic::Bundle bundle,
                       int64_t iteration, double loss) {
   save_preview(run.folder.images() / "final.png", bundle);
+  save_bases(run.folder.images() / "bases.png", bundle);
   synthetic::save_bundle(run.folder.bundle(), bundle);
   const double seconds = run.seconds();
   records.write({{"kind", "finish"},
@@ -202,7 +152,7 @@ DistillOutcome build(const Run& run, Builder& builder) {
   run.folder.update_recipe();
   RecordWriter records(run.folder.records(), 0);
   const std::vector<int64_t> rows = builder.build();
-  const at::Tensor images = rows_as_input(run, rows);
+  const at::Tensor images = rows_as_input(run.input, rows);
   synthetic::Bundle bundle = make_bundle(run, images);
   if (read_records(run.folder.records()).empty()) records.write(opening_record(run, bundle));
   return finish(run, records, std::move(bundle), run.input.options.iterations, 0);
@@ -223,8 +173,7 @@ DistillOutcome descend(Run& run, std::unique_ptr<synthetic::Parametrisation> par
                        std::unique_ptr<Objective> objective) {
   const DistillOptions& options = run.input.options;
   const bool resuming = std::filesystem::exists(run.folder.checkpoint());
-  if (!resuming)
-    parametrisation->initialise(objective->start(initial_images(run), !options.init_from.empty()));
+  if (!resuming) start(run.input, *parametrisation, *objective);
   OuterLoop loop(options, std::move(parametrisation), std::move(objective));
   auto bundle_now = [&] {
     Decoded now = loop.result();
@@ -331,8 +280,9 @@ void DistillOptions::declare(OptionSet& options) {
 }
 
 void check_new_run(const DistillInput& input) {
-  const synthetic::Geometry geometry = parametrise(input)->geometry();
-  if (!input.options.init_from.empty()) images_of_bundle(input, geometry);
+  const auto parametrisation = parametrise(input);
+  const synthetic::Geometry& geometry = parametrisation->geometry();
+  check_start(input, *parametrisation);
   // What the method itself refuses, such as experts that do not fit.
   const Context context = context_of(input, geometry);
   if (input.method.builder(context))

@@ -3,6 +3,7 @@
 #include "methods/matching/dm.h"
 #include "methods/selection/selection.h"
 #include "methods/trajectory/trajectory.h"
+#include "methods/unrolled/unrolled.h"
 #include "retort/methods/method.h"
 
 namespace retort::methods {
@@ -30,6 +31,12 @@ const std::vector<MethodEntry>& method_table() {
        "Cui et al., ICML 2023", make_tesla},
       {"datm", "difficulty-aligned trajectory matching with learned soft labels",
        "Guo et al., ICLR 2024", make_datm},
+      {"dd", "back-propagation through ordered steps, each with a learned rate",
+       "Wang et al., 2018", make_dd},
+      {"bptt",
+       "back-propagation through training with momentum, whole or truncated; with memories: "
+       "Remember the Past",
+       "Deng and Russakovsky, NeurIPS 2022; Feng et al., ICLR 2024", make_bptt},
   };
   return kTable;
 }

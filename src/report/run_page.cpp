@@ -335,6 +335,16 @@ void add_storage(Page& page, const Json& run) {
           ? fmt::format("storage, as {:.4g} float images per class", equivalents)
           : "storage",
       format_bytes(bytes));
+  // Of pixels there is nothing more to say.
+  const auto parts = run.find("storage");
+  if (parts == run.end() || !parts->is_object() || text(run, "parametrisation") == "pixels") return;
+  for (const auto& [name, part] : parts->items())
+    if (part.is_number())
+      add(page.facts, "Stored " + name,
+          std::isfinite(equivalents)
+              ? fmt::format("{}, as {:.3g} images per class", format_bytes(part.get<double>()),
+                            part.get<double>() / bytes * equivalents)
+              : format_bytes(part.get<double>()));
 }
 
 void add_merit(Page& page, const Facts& facts, const std::optional<Headline>& best) {
@@ -377,6 +387,7 @@ void add_notes(Page& page, const Facts& facts) {
 void add_facts(Page& page, const Json& run) {
   for (const auto& [name, key] :
        std::vector<std::pair<std::string, const char*>>{{"Method", "method"},
+                                                        {"Parametrisation", "parametrisation"},
                                                         {"Data", "data"},
                                                         {"Data hash", "data_hash"},
                                                         {"Network", "network"},

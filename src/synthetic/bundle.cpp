@@ -128,6 +128,7 @@ void read_tensors(Bundle& bundle, const TensorFile& file, const MetadataReader& 
   bundle.labels = tensor_of(file, "labels", path);
   for (const auto& [name, tensor] : file.tensors) {
     if (name == "soft_labels") bundle.soft_labels = tensor;
+    if (name == "step_learning_rates") bundle.step_learning_rates = tensor;
     if (name.rfind(kCompactPrefix, 0) == 0)
       bundle.compact[name.substr(kCompactPrefix.size())] = tensor;
     if (name != "student_learning_rate") continue;
@@ -139,14 +140,24 @@ void read_tensors(Bundle& bundle, const TensorFile& file, const MetadataReader& 
 
 }  // namespace
 
-int64_t Bundle::stored_bytes() const {
+std::vector<std::pair<std::string, int64_t>> Bundle::storage() const {
   TensorMap stored = compact;
   if (stored.empty()) stored["images"] = images;
   if (soft_labels.defined()) stored["soft_labels"] = soft_labels;
+  if (step_learning_rates.defined()) stored["step_learning_rates"] = step_learning_rates;
+  std::vector<std::pair<std::string, int64_t>> all;
+  for (const auto& [name, tensor] : stored)
+    all.emplace_back(name, static_cast<int64_t>(tensor.nbytes()));
   // Sets are class after class: hard labels are one number a class.
-  int64_t bytes = classes() * static_cast<int64_t>(sizeof(int64_t));
-  if (student_learning_rate) bytes += static_cast<int64_t>(sizeof(double));
-  for (const auto& [name, tensor] : stored) bytes += static_cast<int64_t>(tensor.nbytes());
+  all.emplace_back("labels", classes() * static_cast<int64_t>(sizeof(int64_t)));
+  if (student_learning_rate)
+    all.emplace_back("student_learning_rate", static_cast<int64_t>(sizeof(double)));
+  return all;
+}
+
+int64_t Bundle::stored_bytes() const {
+  int64_t bytes = 0;
+  for (const auto& [name, size] : storage()) bytes += size;
   return bytes;
 }
 
@@ -171,6 +182,8 @@ void save_bundle(const std::filesystem::path& path, const Bundle& bundle) {
                       "nothing was written; a lower image learning rate may keep the run finite"});
   TensorMap tensors = {{"images", bundle.images}, {"labels", bundle.labels}};
   if (bundle.soft_labels.defined()) tensors["soft_labels"] = bundle.soft_labels;
+  if (bundle.step_learning_rates.defined())
+    tensors["step_learning_rates"] = bundle.step_learning_rates;
   if (bundle.student_learning_rate)
     tensors["student_learning_rate"] =
         at::scalar_tensor(*bundle.student_learning_rate, at::kDouble);

@@ -86,6 +86,10 @@ std::string bundle_problem(const Bundle& bundle) {
   if (!problem.empty()) return problem;
   if (bundle.student_learning_rate && !std::isfinite(*bundle.student_learning_rate))
     return "the student learning rate is not finite";
+  const at::Tensor& rates = bundle.step_learning_rates;
+  if (rates.defined() && (rates.scalar_type() != at::kDouble || rates.dim() != 1 ||
+                          rates.numel() == 0 || !finite(rates)))
+    return "the learning rates of steps are not finite float64 numbers in a row";
   for (const auto& [name, tensor] : bundle.compact)
     if (tensor.is_floating_point() && !finite(tensor))
       return "the tensor '" + name + "' holds a number that is not finite";

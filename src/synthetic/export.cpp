@@ -91,6 +91,8 @@ void export_png(const Bundle& bundle, const fs::path& path) {
 std::vector<std::pair<std::string, at::Tensor>> common_tensors(const Bundle& bundle) {
   std::vector<std::pair<std::string, at::Tensor>> out = {{"labels", bundle.labels}};
   if (bundle.soft_labels.defined()) out.emplace_back("soft_labels", bundle.soft_labels);
+  if (bundle.step_learning_rates.defined())
+    out.emplace_back("step_learning_rates", bundle.step_learning_rates);
   if (bundle.student_learning_rate)
     out.emplace_back("student_learning_rate",
                      at::scalar_tensor(*bundle.student_learning_rate, at::kDouble));

@@ -3,6 +3,9 @@
 
 #include <numeric>
 
+#include "synthetic/frequency.h"
+#include "synthetic/memories.h"
+#include "synthetic/multiformation.h"
 #include "synthetic/pixels.h"
 
 namespace retort::synthetic {
@@ -26,6 +29,11 @@ at::Tensor Geometry::labels() const {
 const std::vector<ParametrisationEntry>& parametrisation_table() {
   static const std::vector<ParametrisationEntry> table = {
       {"pixels", "every pixel of every image is a parameter", &make_pixels},
+      {"memories", "bases that all classes share, combined by coefficients that labels address",
+       &make_memories},
+      {"multiformation", "every stored image is a mosaic of smaller ones", &make_multiformation},
+      {"frequency", "the cosine coefficients in which the images of a class differ most",
+       &make_frequency},
   };
   return table;
 }

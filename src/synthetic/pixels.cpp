@@ -8,7 +8,7 @@ class Pixels : public Parametrisation {
   explicit Pixels(const ParametrisationInput& input)
       : geometry_(input.budget),
         images_(at::zeros({geometry_.size(), geometry_.channels, geometry_.height, geometry_.width},
-                          at::TensorOptions().dtype(at::kFloat).device(input.device))) {}
+                          at::TensorOptions().dtype(input.type).device(input.device))) {}
 
   const Geometry& geometry() const override { return geometry_; }
   void initialise(const at::Tensor& images) override {

@@ -6,6 +6,7 @@
 #include "retort/core/error.h"
 #include "retort/core/file.h"
 #include "retort/core/registry.h"
+#include "retort/data/image_file.h"
 #include "retort/methods/distill.h"
 #include "support/support.h"
 
@@ -19,15 +20,19 @@ struct ToyRun {
   data::Dataset data = tests::toy_dataset();
   std::unique_ptr<nets::Network> network = nets::make_network("convnet-w4-d2", {3, 8, 8, 3});
   std::unique_ptr<Method> method;
-  std::unique_ptr<synthetic::ParametrisationKind> kind =
-      synthetic::parametrisation_table().front().make();
+  std::unique_ptr<synthetic::ParametrisationKind> kind;
   DistillOptions options;
   OptionSet set;
   StopFlag stop;
 
-  explicit ToyRun(const MethodEntry& entry, int64_t iterations = 4) {
+  explicit ToyRun(const MethodEntry& entry, int64_t iterations = 4,
+                  const std::string& parametrisation = "pixels") {
     method = entry.make();
     options.method = entry.name;
+    options.parametrisation = parametrisation;
+    kind = find_entry(std::span(synthetic::parametrisation_table()), "parametrisation",
+                      parametrisation)
+               .make();
     options.take(method->defaults());
     options.network = "convnet-w4-d2";
     options.images_per_class = "2";
@@ -37,6 +42,7 @@ struct ToyRun {
     options.checkpoint_every = 1;
     options.declare(set);
     method->declare(set);
+    kind->declare(set);
     Problems problems;
     for (const auto& [name, text] : std::map<std::string, std::string>{
              {"real_batch", "5"},
@@ -48,7 +54,10 @@ struct ToyRun {
              {"max_start_epoch", "2"},
              {"first_max_start_epoch", "1"},
              {"synthetic_batch", "4"},
-             {"skip_above", "100"}})
+             {"skip_above", "100"},
+             {"bases", "5"},
+             {"addressers", "3"},
+             {"frequencies", "40"}})
       if (set.find(name)) set.set(name, text, "toy", problems);
     problems.raise("toy");
   }
@@ -149,6 +158,130 @@ std::vector<std::string> every_name() {
 }
 INSTANTIATE_TEST_SUITE_P(Methods, EveryMethod, testing::ValuesIn(every_name()),
                          [](const auto& param_info) { return param_info.param; });
+
+// Every method with every parametrisation.
+
+class EveryPair : public testing::TestWithParam<std::tuple<std::string, std::string>> {
+ protected:
+  const MethodEntry& entry() const {
+    return find_entry(std::span(method_table()), "method", std::get<0>(GetParam()));
+  }
+  ToyRun toy(int64_t iterations) const { return ToyRun(entry(), iterations, parametrisation()); }
+  std::string parametrisation() const { return std::get<1>(GetParam()); }
+};
+
+TEST_P(EveryPair, TakesStepsThatMoveEveryGroupOrSaysWhyNot) {
+  TempFolder folder;
+  ToyRun three = toy(3), none = toy(0);
+  const synthetic::Geometry geometry{{2, 2, 2}, 3, 8, 8};
+  if (three.method->builder({three.data, *three.network, geometry, "none", 0, at::kCPU})) {
+    tests::expect_error<ConfigError>([&] { three.run(folder / "run"); },
+                                     {"chooses real images", "--parametrisation pixels"});
+    return;
+  }
+  const synthetic::Bundle end = three.run(folder / "run").bundle;
+  const synthetic::Bundle start = none.run(folder / "start").bundle;
+  EXPECT_TRUE(at::isfinite(end.images).all().item<bool>());
+  EXPECT_EQ(end.stored_bytes(), end.storage_bytes);
+  for (const auto& [name, tensor] : end.compact)
+    EXPECT_EQ(tensor.equal(start.compact.at(name)), name == "frequencies") << name;
+}
+
+std::vector<std::string> compact_names() {
+  std::vector<std::string> names;
+  for (const auto& entry : synthetic::parametrisation_table())
+    if (entry.name != "pixels") names.push_back(entry.name);
+  return names;
+}
+INSTANTIATE_TEST_SUITE_P(Pairs, EveryPair,
+                         testing::Combine(testing::ValuesIn(every_name()),
+                                          testing::ValuesIn(compact_names())),
+                         [](const auto& param_info) {
+                           return std::get<0>(param_info.param) + "_" +
+                                  std::get<1>(param_info.param);
+                         });
+
+class EveryParametrisation : public testing::TestWithParam<std::string> {
+ protected:
+  ToyRun toy(int64_t iterations = 4) const {
+    return ToyRun(find_entry(std::span(method_table()), "method", "dm"), iterations, GetParam());
+  }
+};
+
+TEST_P(EveryParametrisation, StoppedAndResumedEqualsStraight) {
+  TempFolder folder;
+  toy().run(folder / "straight");
+  ToyRun stopped = toy();
+  stopped.stop.request();
+  EXPECT_TRUE(stopped.run(folder / "resumed").stopped);
+  toy().run(folder / "resumed");
+  for (const char* name : {"distilled.safetensors", "checkpoint.safetensors"})
+    EXPECT_EQ(read_file(folder / "straight" / name), read_file(folder / "resumed" / name)) << name;
+}
+
+TEST_P(EveryParametrisation, GoesOnFromABundleOfItsKindExactly) {
+  TempFolder folder;
+  const synthetic::Bundle first = toy().run(folder / "a").bundle;
+  ToyRun second = toy(0);
+  second.options.init_from = (folder / "a" / "distilled.safetensors").string();
+  second.options.seed = 5;
+  const synthetic::Bundle again = second.run(folder / "b").bundle;
+  EXPECT_TRUE(again.images.equal(first.images));
+  ASSERT_EQ(again.compact.size(), first.compact.size());
+  for (const auto& [name, tensor] : first.compact)
+    EXPECT_TRUE(tensor.equal(again.compact.at(name))) << name;
+}
+
+TEST_P(EveryParametrisation, UnequalCountsWorkOrAreRefusedWithAReason) {
+  TempFolder folder;
+  tests::write_text(folder / "counts", "class0=1\nclass1=3\nclass2=2\n");
+  ToyRun unequal = toy();
+  unequal.options.images_per_class = (folder / "counts").string();
+  if (GetParam() == "memories") {
+    tests::expect_error<ConfigError>([&] { unequal.run(folder / "run"); },
+                                     {"different numbers of images", "--parametrisation"});
+    return;
+  }
+  const auto counts = unequal.run(folder / "run").bundle.counts();
+  EXPECT_LT(counts[0], counts[2]);
+  EXPECT_LT(counts[2], counts[1]);
+}
+
+TEST_P(EveryParametrisation, StoresNoMoreThanTheBudgetAndItsMask) {
+  TempFolder folder;
+  const synthetic::Bundle bundle = toy(0).run(folder / "run").bundle;
+  EXPECT_LT(bundle.images_per_class_equivalents(), 2.25);
+  EXPECT_EQ(std::filesystem::exists(folder / "run/images/bases.png"),
+            data::png_available() && GetParam() == "memories");
+}
+
+std::vector<std::string> every_parametrisation() {
+  std::vector<std::string> names = compact_names();
+  names.push_back("pixels");
+  return names;
+}
+INSTANTIATE_TEST_SUITE_P(Parametrisations, EveryParametrisation,
+                         testing::ValuesIn(every_parametrisation()),
+                         [](const auto& param_info) { return param_info.param; });
+
+TEST(Distill, MemoriesTakeImagesOfABundleOnlyWhereTheyStartFromImages) {
+  TempFolder folder;
+  const MethodEntry& dm = find_entry(std::span(method_table()), "method", "dm");
+  ToyRun pixels(dm, 1);
+  pixels.options.images_per_class = "3";
+  pixels.run(folder / "a");
+  for (const bool images : {false, true}) {
+    ToyRun memories(dm, 0, "memories");
+    memories.options.init_from = (folder / "a" / "distilled.safetensors").string();
+    Problems problems;
+    if (images) memories.set.set("memory_start", "images", "toy", problems);
+    if (images)
+      EXPECT_EQ(memories.run(folder / "c").bundle.parametrisation, "memories");
+    else
+      tests::expect_error<StateError>([&] { memories.run(folder / "b"); },
+                                      {"'pixels'", "random numbers"});
+  }
+}
 
 // The life of a run (docs/design.md).
 

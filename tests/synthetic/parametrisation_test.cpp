@@ -5,6 +5,7 @@
 
 #include "retort/core/error.h"
 #include "support/support.h"
+#include "synthetic/made.h"
 
 namespace retort::synthetic {
 namespace {
@@ -24,18 +25,52 @@ TEST(Geometry, CountsClassAfterClass) {
 }
 
 TEST(Parametrisations, AllDecodeWhatTheyStartFromToTheirShape) {
-  const Geometry geometry{{1, 2}, 3, 8, 8};
+  const Geometry geometry{{5, 5}, 3, 8, 8};
   ASSERT_EQ(parametrisation_table().front().name, "pixels");
   for (const ParametrisationEntry& entry : parametrisation_table()) {
-    const auto made = entry.make()->make({geometry});
-    const int64_t count = made->geometry().size();
-    made->initialise(at::full({count, 3, 8, 8}, 0.5f));
-    const at::Tensor images = made->decode();
+    const auto one = made(entry.name, {}, {geometry});
+    const int64_t count = one->geometry().size();
+    one->initialise(at::full({count, 3, 8, 8}, 0.5f));
+    const at::Tensor images = one->decode();
     EXPECT_EQ(images.sizes(), (std::vector<int64_t>{count, 3, 8, 8}));
     EXPECT_FALSE(images.requires_grad());
-    EXPECT_EQ(made->pullback(images).size(), made->parameters().size());
-    for (const ParameterGroup& group : made->parameters())
-      EXPECT_TRUE(made->stored().contains(group.name)) << group.name;
+    EXPECT_EQ(one->pullback(images).size(), one->parameters().size());
+    int64_t bytes = 0;
+    for (const ParameterGroup& group : one->parameters()) {
+      EXPECT_TRUE(one->stored().at(group.name).is_same(group.value)) << group.name;
+      bytes += static_cast<int64_t>(group.value.nbytes());
+    }
+    EXPECT_LE(bytes, 10 * 3 * 64 * 4) << entry.name;
+  }
+}
+
+/// Every decoder is linear in each of its groups, up to what it gives where the group is zero:
+/// <decode(p) - decode(0), g> = <p, pullback(g)>.
+TEST(Parametrisations, AllPullBackByTheAdjointOfTheirDecoder) {
+  const std::map<std::string, Settings> odd = {{"multiformation", {{"factor", "3"}}},
+                                               {"memories", {{"bases", "5"}}},
+                                               {"frequency", {{"frequencies", "11"}}}};
+  for (const ParametrisationEntry& entry : parametrisation_table()) {
+    const auto found = odd.find(entry.name);
+    const auto one = made(entry.name, found == odd.end() ? Settings{} : found->second,
+                          in_double({{4, 4}, 3, 8, 8}));
+    const int64_t count = one->geometry().size();
+    one->initialise(numbers({count, 3, 8, 8}));
+    const at::Tensor cotangents = numbers({count, 3, 8, 8}, 1.3);
+    const at::Tensor images = one->decode();
+    const std::vector<at::Tensor> gradients = one->pullback(cotangents);
+    const auto groups = one->parameters();
+    for (size_t i = 0; i < groups.size(); ++i) {
+      at::Tensor value = groups[i].value;
+      const at::Tensor before = value.clone();
+      value.zero_();
+      const at::Tensor moved = images - one->decode();
+      value.copy_(before);
+      EXPECT_GT(moved.abs().max().item<double>(), 0.01) << entry.name;
+      const double pulled = (before * gradients[i]).sum().item<double>();
+      EXPECT_NEAR((moved * cotangents).sum().item<double>(), pulled, 1e-12 * (1 + std::abs(pulled)))
+          << entry.name << " " << groups[i].name;
+    }
   }
 }
 

@@ -21,6 +21,9 @@ struct Protocol {
   std::string name;
   std::string summary;
   train::TrainOptions training;  ///< augmentation "auto": the bundle's own
+  /// Minibatches come in order, one image of each class in turn, at the bundle's rates of steps
+  /// (else `training`'s), without augmentation.
+  bool ordered = false;
 };
 const std::vector<Protocol>& protocols();
 

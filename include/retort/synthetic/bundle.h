@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "retort/core/tensor_file.h"
@@ -23,7 +24,9 @@ struct Bundle {
   at::Tensor labels;       ///< int64 [M]
   at::Tensor soft_labels;  ///< float32 [M, K] or undefined: targets for training instead of labels
   std::optional<double> student_learning_rate;
-  TensorMap compact;  ///< the parametrisation's own tensors where it is not pixels
+  at::Tensor
+      step_learning_rates;  ///< float64 [T] or undefined: of every step of an ordered training
+  TensorMap compact;        ///< the parametrisation's own tensors where it is not pixels
   std::vector<std::string> class_names;
   data::Preprocessing preprocessing;
   /// ZCA matrices from 64 pixels on are not in the file: `preprocessing` is to be filled from the
@@ -40,7 +43,9 @@ struct Bundle {
   std::string program_version;
 
   int64_t classes() const { return static_cast<int64_t>(class_names.size()); }
-  /// What must be stored of it: images or compact tensors, the number of images of each class, soft
+  /// The bytes of every component that must be stored, by name.
+  std::vector<std::pair<std::string, int64_t>> storage() const;
+  /// Their sum: images or compact tensors, the number of images of each class, soft
   /// labels, learning rate; the preprocessing is not counted.
   int64_t stored_bytes() const;
   /// Stored bytes over the bytes of one float32 image of every class.

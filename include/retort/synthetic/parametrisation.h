@@ -39,6 +39,7 @@ struct ParametrisationInput {
   uint64_t seed = 0;
   /// What pixels 0 and 1 are in network input, [1, C, 1, 1]; undefined where whitening mixes them.
   at::Tensor lowest = at::Tensor(), highest = at::Tensor();
+  at::ScalarType type = at::kFloat;  ///< of the parameters; double for checks of derivatives
 };
 
 class Parametrisation {
@@ -48,6 +49,8 @@ class Parametrisation {
   virtual const Geometry& geometry() const = 0;
   /// Starts from images [M, C, H, W] of the geometry in network-input space (real, or noise).
   virtual void initialise(const at::Tensor& images) = 0;
+  /// False where initialise() draws its own start, whatever the images are.
+  virtual bool starts_from_images() const { return true; }
   /// All images [M, C, H, W], without a graph.
   virtual at::Tensor decode() const = 0;
   /// Cotangents [M, C, H, W] of decode() to gradients, one per parameter group, in order.

@@ -1,0 +1,122 @@
+#include "methods/start.h"
+
+#include <fmt/format.h>
+
+#include "retort/core/error.h"
+#include "retort/core/random.h"
+
+namespace retort::methods {
+namespace {
+
+std::string size_text(int64_t images, size_t classes, at::IntArrayRef shape) {
+  return fmt::format("{} images of {} classes, {}x{}x{} each", images, classes, shape[0], shape[1],
+                     shape[2]);
+}
+
+/// StateError where its images are not those of a set like `wanted`.
+void require_fit(const DistillInput& input, const synthetic::Bundle& bundle,
+                 const synthetic::Geometry& wanted, const std::string& doing) {
+  const std::string advice = "give the --images-per-class and --data that it was made with";
+  const std::vector<int64_t> shape{wanted.channels, wanted.height, wanted.width};
+  const at::IntArrayRef held = bundle.images.sizes().slice(1);
+  const std::string ours = size_text(wanted.size(), wanted.counts.size(), shape);
+  const std::string theirs = size_text(bundle.images.size(0), bundle.class_names.size(), held);
+  if (ours != theirs) throw StateError(Report{doing, "it holds " + theirs, ours, advice});
+  if (bundle.counts() != wanted.counts)
+    throw StateError(
+        Report{doing, "its classes have other numbers of images than are asked for", {}, advice});
+  if (bundle.preprocessing.kind() != input.data.preprocessing.kind() ||
+      bundle.preprocessing.mean() != input.data.preprocessing.mean())
+    throw StateError(Report{doing,
+                            "its images are normalised in another way than the data are",
+                            {},
+                            "give the same --data and --normalisation that it was made with"});
+}
+
+/// True where the bundle stores what the parametrisation stores.
+bool stores_the_same(const DistillInput& input, const synthetic::Parametrisation& parametrisation,
+                     const synthetic::Bundle& bundle) {
+  if (bundle.parametrisation != input.options.parametrisation || bundle.compact.empty())
+    return false;
+  for (const auto& [name, tensor] : parametrisation.stored()) {
+    const auto found = bundle.compact.find(name);
+    if (found == bundle.compact.end() || found->second.sizes() != tensor.sizes() ||
+        found->second.scalar_type() != tensor.scalar_type())
+      return false;
+  }
+  return true;
+}
+
+synthetic::Bundle bundle_to_start_from(const DistillInput& input,
+                                       const synthetic::Parametrisation& parametrisation) {
+  const std::string& path = input.options.init_from;
+  const std::string doing = "starting from '" + path + "'";
+  synthetic::Bundle bundle = synthetic::load_bundle(path);
+  synthetic::fill_preprocessing(bundle, input.data);
+  require_fit(input, bundle, parametrisation.geometry(), doing);
+  if (!parametrisation.starts_from_images() && !stores_the_same(input, parametrisation, bundle))
+    throw StateError(Report{
+        doing,
+        fmt::format("it holds '{}', and '{}' would not start from its images but from random "
+                    "numbers",
+                    bundle.parametrisation, input.options.parametrisation),
+        fmt::format("a bundle of '{}' with the same options", input.options.parametrisation),
+        "or choose options of the parametrisation by which it starts from images"});
+  return bundle;
+}
+
+at::Tensor initial_images(const DistillInput& input, const synthetic::Geometry& geometry) {
+  const auto seed = static_cast<uint64_t>(input.options.seed);
+  if (input.options.initialisation == "noise") {
+    at::Tensor noise =
+        at::empty({geometry.size(), geometry.channels, geometry.height, geometry.width});
+    Stream(seed, "initialisation.noise").fill_normal(noise.data_ptr<float>(), noise.numel());
+    return noise.to(input.device);
+  }
+  std::vector<int64_t> rows;
+  for (size_t c = 0; c < geometry.counts.size(); ++c) {
+    const auto& members = input.data.train.members[c];
+    const auto all = static_cast<int64_t>(members.size());
+    Stream draw(seed, "initialisation.real", c);
+    // A parametrisation may decode to more images than there are: all of them, then again.
+    for (int64_t left = geometry.counts[c]; left > 0; left -= all)
+      for (const int64_t i : draw.sample(all, std::min(all, left)))
+        rows.push_back(members[static_cast<size_t>(i)]);
+  }
+  return rows_as_input(input, rows);
+}
+
+void copy_stored(synthetic::Parametrisation& parametrisation, const synthetic::Bundle& bundle) {
+  for (auto& [name, tensor] : parametrisation.stored())
+    at::Tensor(tensor).copy_(bundle.compact.at(name));
+}
+
+}  // namespace
+
+at::Tensor rows_as_input(const DistillInput& input, const std::vector<int64_t>& rows) {
+  return input.data.preprocessing.apply(
+      input.data.train.images.index_select(0, at::tensor(rows, at::kLong)), input.device);
+}
+
+void check_start(const DistillInput& input, const synthetic::Parametrisation& parametrisation) {
+  if (!input.options.init_from.empty()) bundle_to_start_from(input, parametrisation);
+}
+
+void start(const DistillInput& input, synthetic::Parametrisation& parametrisation,
+           Objective& objective) {
+  if (input.options.init_from.empty()) {
+    const at::Tensor images = initial_images(input, parametrisation.geometry());
+    parametrisation.initialise(objective.start(images, /*given=*/false));
+  } else {
+    const synthetic::Bundle bundle = bundle_to_start_from(input, parametrisation);
+    const at::Tensor images = objective.start(bundle.images.to(input.device), /*given=*/true);
+    if (stores_the_same(input, parametrisation, bundle))
+      copy_stored(parametrisation, bundle);
+    else
+      parametrisation.initialise(images);
+  }
+  // What the objective learns beside the images, such as labels, fits what is decoded of them.
+  if (input.options.parametrisation != "pixels") objective.start(parametrisation.decode(), true);
+}
+
+}  // namespace retort::methods

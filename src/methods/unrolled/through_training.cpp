@@ -1,0 +1,56 @@
+#include "methods/unrolled/through_training.h"
+
+#include <cmath>
+
+namespace retort::methods {
+
+ThroughTraining::ThroughTraining(const Context& context)
+    : context_(context), strategy_(augment::parse_strategy(context.augmentation)) {}
+
+at::Tensor ThroughTraining::augmentation(const char* purpose, uint64_t iteration,
+                                         uint64_t step) const {
+  if (strategy_.operations.empty()) return {};
+  Stream draw(context_.seed, purpose, iteration, step);
+  return augment::draw_shared(strategy_, context_.data.height, context_.data.width, draw)
+      .to(context_.device);
+}
+
+void ThroughTraining::begin(int64_t iteration) {
+  const auto index = static_cast<uint64_t>(iteration);
+  start_ = context_.network.initial(Stream(context_.seed, "unrolled.network", index))
+               .to(context_.device);
+  state_ = context_.network.initial_state().to(context_.device);
+  const at::Tensor rows = at::tensor(draw_real(index), at::kLong);
+  real_images_ = context_.data.preprocessing.apply(context_.data.train.images.index_select(0, rows),
+                                                   context_.device);
+  const at::Tensor augment = augmentation("unrolled.augment_real", index, 0);
+  if (augment.defined()) real_images_ = augment::apply(real_images_, augment);
+  real_labels_ = context_.data.train.labels.index_select(0, rows).to(context_.device);
+  steps_ = draw_steps(index);
+}
+
+std::pair<double, at::Tensor> ThroughTraining::outer(const at::Tensor& theta) const {
+  const nets::Call call{theta, state_, real_images_.to(theta.scalar_type())};
+  const nets::Gradient found = context_.network.gradient(call, {real_labels_});
+  return {found.loss.item<double>(), found.theta};
+}
+
+Cotangents ThroughTraining::cotangents(const View& view) {
+  const at::ScalarType type = view.images.scalar_type();
+  train::UnrollSet set{view.images, view.labels.to(context_.device)};
+  prepare(view, set);
+  train::UnrollOptions options = how();
+  const int64_t kept = static_cast<int64_t>(steps_.size()) * start_.numel() * int64_t{4};
+  if (kept > context_.network.spare_bytes()) options.checkpoints = true;
+  train::Unroll unroll(context_.network, set, steps_, options, state_.to(type));
+  const auto [loss, gradient] = outer(unroll.forward(start_.to(type)));
+  Cotangents result;
+  result.loss = loss;
+  if (!std::isfinite(loss)) return result;
+  const train::UnrollGradient found = unroll.backward(gradient);
+  result.images = found.images;
+  result.learned = pull(found);
+  return result;
+}
+
+}  // namespace retort::methods
