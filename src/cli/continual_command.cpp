@@ -225,7 +225,7 @@ class Condenser {
       if (methods::distill(job.input(), folder).stopped) return {};
     }
     synthetic::Bundle bundle = synthetic::load_bundle(folder.bundle());
-    check_budget(bundle, job.folder);
+    check_set(bundle, job.folder);
     return bundle;
   }
 
@@ -277,7 +277,13 @@ class Condenser {
   };
 
   /// The memory is counted in floats of images; hard labels are free, as published.
-  void check_budget(const synthetic::Bundle& bundle, const fs::path& folder) const {
+  void check_set(const synthetic::Bundle& bundle, const fs::path& folder) const {
+    if (bundle.step_learning_rates.defined())
+      throw ConfigError(Report{"storing the set '" + folder.string() + "'",
+                               "it is to be learned in its own order of steps, which cannot be "
+                               "joined with those of other tasks",
+                               "a method whose sets are learned in any order",
+                               {}});
     const double budget = command_.budget_bytes(all_);
     const auto taken = static_cast<double>(
         bundle.stored_bytes() - bundle.classes() * static_cast<int64_t>(sizeof(int64_t)));
@@ -361,7 +367,7 @@ Json to_json(const ContinualLine& line) {
 
 void print(const Environment& environment, const Continual& command) {
   const fs::path folder = command.out, page = write_report(folder);
-  const auto lines = continual_lines(read_records(folder / "records.jsonl"), command.stream.tasks);
+  const auto lines = continual_lines(folder);
   if (command.machine.json) {
     Json all = Json::array();
     for (const ContinualLine& line : lines) all.push_back(to_json(line));

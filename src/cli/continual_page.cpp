@@ -8,6 +8,7 @@
 #include <map>
 
 #include "cli/arguments.h"
+#include "retort/core/error.h"
 #include "retort/core/file.h"
 
 namespace retort::cli {
@@ -145,26 +146,7 @@ std::vector<std::string> notes_of(const eval::StreamKind& kind) {
   return notes;
 }
 
-}  // namespace
-
-Spread spread_of(const std::vector<double>& values) {
-  Spread spread;
-  if (values.empty()) return spread;
-  const auto count = static_cast<double>(values.size());
-  for (const double value : values) spread.mean += value / count;
-  double sum = 0;
-  for (const double value : values) sum += (value - spread.mean) * (value - spread.mean);
-  spread.deviation = std::sqrt(sum / count);
-  return spread;
-}
-
-Spread spread_of(const std::vector<eval::Transfer>& transfers, double eval::Transfer::*field) {
-  std::vector<double> values;
-  for (const eval::Transfer& transfer : transfers) values.push_back(transfer.*field);
-  return spread_of(values);
-}
-
-std::vector<ContinualLine> continual_lines(const std::vector<Json>& records, int64_t tasks) {
+std::vector<ContinualLine> lines_of(const std::vector<Json>& records, int64_t tasks) {
   std::vector<ContinualLine> lines;
   std::vector<std::map<int64_t, std::map<int64_t, Json>>> found;  // by line, order, task
   for (const Json& record : records) {
@@ -194,6 +176,35 @@ std::vector<ContinualLine> continual_lines(const std::vector<Json>& records, int
   return lines;
 }
 
+}  // namespace
+
+Spread spread_of(const std::vector<double>& values) {
+  Spread spread;
+  if (values.empty()) return spread;
+  const auto count = static_cast<double>(values.size());
+  for (const double value : values) spread.mean += value / count;
+  double sum = 0;
+  for (const double value : values) sum += (value - spread.mean) * (value - spread.mean);
+  spread.deviation = std::sqrt(sum / count);
+  return spread;
+}
+
+Spread spread_of(const std::vector<eval::Transfer>& transfers, double eval::Transfer::*field) {
+  std::vector<double> values;
+  for (const eval::Transfer& transfer : transfers) values.push_back(transfer.*field);
+  return spread_of(values);
+}
+
+std::vector<ContinualLine> continual_lines(const fs::path& folder) {
+  const fs::path path = folder / "records.jsonl";
+  try {
+    return lines_of(read_records(path), Recipe(folder).tasks());
+  } catch (const Json::exception&) {
+    throw DataError::damaged(path.string(),
+                             "a record of a learned task lacks a part or has a wrong one");
+  }
+}
+
 bool is_continual(const fs::path& folder) {
   if (!fs::exists(folder / "recipe.toml")) return false;
   const Recipe recipe(folder);
@@ -203,7 +214,7 @@ bool is_continual(const fs::path& folder) {
 report::Page continual_page(const fs::path& folder) {
   const Recipe recipe(folder);
   const eval::StreamKind& kind = recipe.kind();
-  const auto lines = continual_lines(read_records(folder / "records.jsonl"), recipe.tasks());
+  const auto lines = continual_lines(folder);
   report::Page page;
   page.title = "Learning tasks that come one after another";
   page.summary =

@@ -29,8 +29,9 @@ struct Spread {
 Spread spread_of(const std::vector<double>& values);
 Spread spread_of(const std::vector<eval::Transfer>& transfers, double eval::Transfer::*field);
 
-/// The lines of a folder's records, in the order of their first record; `tasks` of the stream.
-std::vector<ContinualLine> continual_lines(const std::vector<Json>& records, int64_t tasks);
+/// The lines of a stream's folder, in the order of their first record; DataError where its records
+/// are damaged.
+std::vector<ContinualLine> continual_lines(const std::filesystem::path& folder);
 
 /// True where the folder is that of a stream: `retort continual --out FOLDER`.
 bool is_continual(const std::filesystem::path& folder);
