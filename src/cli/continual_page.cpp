@@ -199,9 +199,11 @@ std::vector<ContinualLine> continual_lines(const fs::path& folder) {
   const fs::path path = folder / "records.jsonl";
   try {
     return lines_of(read_records(path), Recipe(folder).tasks());
-  } catch (const Json::exception&) {
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception&) {  // a key that is missing, a task that is not there
     throw DataError::damaged(path.string(),
-                             "a record of a learned task lacks a part or has a wrong one");
+                             "a record of a learned task lacks something or says what cannot be");
   }
 }
 

@@ -157,6 +157,20 @@ TEST(TaskStream, TurnsEveryTaskWithinItsOwnSlice) {
   EXPECT_EQ(stream.record().at("tasks").at(3).at("angle"), stream.task(3).angle);
 }
 
+TEST(TaskStream, TurnsAgainstTheClock) {
+  const TaskStream stream(cells(), options_of("rotations", 180), 0);
+  EXPECT_NEAR(stream.task(90).angle, 90.5, 0.5);
+  auto distance = [&](int64_t quarters) {
+    return (stream.arrive(90).train.images.to(at::kFloat) -
+            cells().train.images.rot90(quarters, {2, 3}))
+        .abs()
+        .mean()
+        .item<double>();
+  };
+  EXPECT_LT(distance(1), 5);
+  EXPECT_GT(distance(-1), 40);
+}
+
 TEST(TaskStream, PermutesTrainingAndTestPixelsAlike) {
   const TaskStream stream(cells(), options_of("permutations", 3), 0);
   const Task& task = stream.task(1);
