@@ -211,6 +211,16 @@ class Condenser {
     const data::Dataset samples = stream.arrive(0);
     const Job job(*this, samples, 0, 0);
     if (!methods::RunFolder::started(job.folder, job.options)) methods::check_new_run(job.input());
+    if (!command_.kind().once) return;
+    const synthetic::Geometry images{
+        std::vector<int64_t>(samples.class_names.size(),
+                             std::stoll(job.settings.loop.images_per_class)),
+        samples.channels, samples.height, samples.width};
+    int64_t bytes = 0;
+    for (const auto& [name, tensor] :
+         job.settings.parametrisation->make({images, device_})->stored())
+      bytes += static_cast<int64_t>(tensor.nbytes());
+    check_budget(bytes, job.folder);
   }
 
   std::optional<synthetic::Bundle> operator()(const data::Dataset& samples, int64_t order,
@@ -284,9 +294,13 @@ class Condenser {
                                "joined with those of other tasks",
                                "a method whose sets are learned in any order",
                                {}});
+    check_budget(bundle.stored_bytes() - bundle.classes() * static_cast<int64_t>(sizeof(int64_t)),
+                 folder);
+  }
+
+  void check_budget(int64_t bytes, const fs::path& folder) const {
     const double budget = command_.budget_bytes(all_);
-    const auto taken = static_cast<double>(
-        bundle.stored_bytes() - bundle.classes() * static_cast<int64_t>(sizeof(int64_t)));
+    const auto taken = static_cast<double>(bytes);
     if (budget == 0 || taken <= budget) return;
     throw ConfigError(Report{
         "storing the set '" + folder.string() + "'",

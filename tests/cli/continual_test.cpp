@@ -93,6 +93,8 @@ TEST_F(Continual, RefusesWhatCannotBe) {
   expect_refused("CLASSES --method dm --normalisation zca", 2, {"zca"});
   expect_refused("ROTATIONS --method dm --memory 10", 2, {"10 images for 2 tasks", "--memory 20"});
   expect_refused("ROTATIONS --method dm --images-per-class 2", 2, {"--memory 40"});
+  expect_refused("ROTATIONS --method dm --memory 10 --parametrisation memories --bases 3", 2,
+                 {"more than its task's part", "15.7 kB a task"});
   expect_refused("ROTATIONS --method dm --samples-per-task 400", 2, {"--samples-per-task 100"});
   expect_refused("ROTATIONS --method dm --name a/b", 2, {"--name"});
   expect_refused("ROTATIONS --method dm --iterations 5 --network convnet-d6", 2, {"convnet-d6"});
