@@ -5,6 +5,7 @@
 #include <charconv>
 #include <map>
 #include <ostream>
+#include <sstream>
 
 #include "retort/core/device.h"
 #include "retort/core/error.h"
@@ -153,6 +154,16 @@ std::filesystem::path bundle_of(const std::string& target) {
     throw DataError(Report{"reading '" + target + "'", "the folder holds no distilled.safetensors",
                            "a finished run", "finish the run with the command that started it"});
   return file;
+}
+
+std::string portable_recipe(const OptionSet& options, const std::string& data_name) {
+  std::string text = "data = \"" + data_name + "\"\n", line;
+  std::istringstream lines(options.toml());
+  for (size_t i = 0; std::getline(lines, line); ++i) {
+    const Option& option = options.all()[i];
+    if (option.role == Role::kResult && option.name != "init_from") text += line + "\n";
+  }
+  return text;
 }
 
 std::string peek(const Arguments& arguments, const std::string& name) {

@@ -50,6 +50,9 @@ bool parse(const Environment& environment, const Usage& usage, const Arguments& 
 /// The bundle that a run folder holds, or the file itself; DataError where the run has none yet.
 std::filesystem::path bundle_of(const std::string& target);
 
+/// The options that change the result, as TOML without paths: what goes into a bundle.
+std::string portable_recipe(const OptionSet& options, const std::string& data_name);
+
 /// The value of --NAME VALUE or --NAME=VALUE in the arguments (the last one), or empty.
 std::string peek(const Arguments& arguments, const std::string& name);
 

@@ -39,6 +39,7 @@ int run_reproduce(const Environment& environment, const Arguments& arguments);
 int run_eval(const Environment& environment, const Arguments& arguments);
 int run_recall(const Environment& environment, const Arguments& arguments);
 int run_study(const Environment& environment, const Arguments& arguments);
+int run_continual(const Environment& environment, const Arguments& arguments);
 int run_data(const Environment& environment, const Arguments& arguments);
 int run_report(const Environment& environment, const Arguments& arguments);
 int run_export(const Environment& environment, const Arguments& arguments);

@@ -5,6 +5,7 @@
 #include "cli/arguments.h"
 #include "retort/core/error.h"
 #include "retort/core/registry.h"
+#include "retort/eval/continual.h"
 #include "retort/eval/evaluate.h"
 #include "retort/methods/distill.h"
 #include "retort/train/experts.h"
@@ -14,8 +15,8 @@ namespace {
 
 /// Every flag of the long commands, once.
 std::string all_flags() {
-  std::set<std::string> flags{"--help", "--out",   "--recipe",     "--format",
-                              "--grid", "--which", "--export-npz", "--markdown"};
+  std::set<std::string> flags{"--help",  "--out",        "--recipe",   "--format", "--grid",
+                              "--which", "--export-npz", "--markdown", "--uses",   "--name"};
   OptionSet set;
   methods::DistillOptions loop;
   data::DataOptions data;
@@ -27,6 +28,11 @@ std::string all_flags() {
   data.declare(set);
   eval.declare(set);
   machine.declare(set);
+  std::vector<eval::ContinualOptions> streams(eval::stream_kinds().size());
+  for (size_t i = 0; i < streams.size(); ++i) {
+    streams[i].take(eval::stream_kinds()[i]);
+    streams[i].declare(set);
+  }
   std::vector<std::unique_ptr<methods::Method>> kept;
   for (const auto& entry : methods::method_table()) {
     kept.push_back(entry.make());

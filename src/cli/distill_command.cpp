@@ -73,17 +73,6 @@ std::string deciding(const Arguments& arguments, const std::string& name,
   return otherwise;
 }
 
-/// The options that change the result, without paths: what goes into the bundle.
-std::string portable_recipe(const OptionSet& options, const std::string& data_name) {
-  std::string text = "data = \"" + data_name + "\"\n", line;
-  std::istringstream lines(options.toml());
-  for (size_t i = 0; std::getline(lines, line); ++i) {
-    const Option& option = options.all()[i];
-    if (option.role == Role::kResult && option.name != "init_from") text += line + "\n";
-  }
-  return text;
-}
-
 methods::Validate validator(const Settings& settings, const data::Dataset& data,
                             at::Device device) {
   if (settings.loop.validate_every == 0) return {};

@@ -127,6 +127,8 @@ const std::vector<Command>& command_table() {
       {"recall", "decode mixed labels from a set of memories", run_recall},
       {"study", "measure experts' sharpness, how far sets stray from them, what sets store",
        run_study},
+      {"continual", "learn tasks that come one after another, with stored sets as the memory",
+       run_continual},
       {"data", "show what is found in a folder of images", run_data},
       {"report", "write the page of a run", run_report},
       {"export", "write a set as PNG folders, .npz or .pt", run_export},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cli/continual_page.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
 #include "retort/core/records.h"
@@ -29,6 +30,11 @@ std::filesystem::path write_report(const std::filesystem::path& folder) {
   if (!std::filesystem::exists(recipe))
     throw DataError::missing(recipe.string(),
                              "a run folder, made by `retort distill --out FOLDER`");
+  const auto page_path = folder / "report.html";
+  if (is_continual(folder)) {
+    write_atomically(page_path, report::render(continual_page(folder)));
+    return page_path;
+  }
   std::vector<report::Figure> pictures;
   auto add = [&](const std::string& name, const std::string& caption) {
     const auto path = folder / "images" / name;
@@ -41,9 +47,8 @@ std::filesystem::path write_report(const std::filesystem::path& folder) {
     add(name, "Recalled from mixed labels: " + name);
   const auto page =
       report::run_page(read_records(folder / "records.jsonl"), read_file(recipe), pictures);
-  const auto path = folder / "report.html";
-  write_atomically(path, report::render(page));
-  return path;
+  write_atomically(page_path, report::render(page));
+  return page_path;
 }
 
 }  // namespace retort::cli

@@ -47,6 +47,7 @@ using Builder = Architecture (*)(Variants& variants, const Shape& shape);
 Architecture convnet(Variants& variants, const Shape& shape);
 Architecture wideconv(Variants& variants, const Shape& shape);
 Architecture mlp(Variants& variants, const Shape& shape);
+Architecture strided(Variants& variants, const Shape& shape);
 Architecture lenet(Variants& variants, const Shape& shape);
 Architecture alexnet(Variants& variants, const Shape& shape);
 Architecture vgg11(Variants& variants, const Shape& shape);

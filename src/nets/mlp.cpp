@@ -1,13 +1,14 @@
-// A perceptron with two hidden layers of 128 and ReLU.
+// A perceptron with two hidden layers of ReLU.
 #include "nets/architectures.h"
 #include "retort/nets/forward.h"
 
 namespace retort::nets {
 
-Architecture mlp(Variants&, const Shape& shape) {
-  return [shape](Forward& f, at::Tensor x) {
-    x = f.activate(f.linear("hidden1", x, 128), Activation::kRelu);
-    x = f.activate(f.linear("hidden2", x, 128), Activation::kRelu);
+Architecture mlp(Variants& variants, const Shape& shape) {
+  const int64_t width = variants.number('w', 1, 1024, 128);
+  return [width, shape](Forward& f, at::Tensor x) {
+    x = f.activate(f.linear("hidden1", x, width), Activation::kRelu);
+    x = f.activate(f.linear("hidden2", x, width), Activation::kRelu);
     return f.linear("classifier", f.features(x), shape.classes);
   };
 }

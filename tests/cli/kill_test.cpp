@@ -84,6 +84,49 @@ TEST(Kill, AtRandomMomentsEndsInTheSameBytes) {
     }
 }
 
+std::vector<std::string> continual_command(const TempFolder& folder, const std::string& out) {
+  return {"continual",
+          "--stream=rotations",
+          "--tasks=3",
+          "--samples-per-task=60",
+          "--memory=30",
+          "--orders=2",
+          "--network=mlp-w8",
+          "--evaluation-epochs=30",
+          "--method=dm",
+          "--iterations=40",
+          "--real-batch=4",
+          "--checkpoint-every=5",
+          "--threads=1",
+          "--data=" + (folder / "data").string(),
+          "--out=" + (folder / out).string()};
+}
+
+TEST(Kill, OfAStreamAtRandomMomentsEndsInTheSameRecords) {
+  TempFolder folder;
+  tests::write_small_data(folder / "data");
+  const auto begin = std::chrono::steady_clock::now();
+  ASSERT_EQ(tests::wait_for(tests::start(continual_command(folder, "straight"))), 0);
+  const double whole =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  Stream moments(6, "kill.moments");
+  int killed = 0;
+  for (int round = 0; round < 4; ++round) {
+    const pid_t child = tests::start(continual_command(folder, "killed"));
+    std::this_thread::sleep_for(std::chrono::duration<double>(moments.uniform(0.5, 0.9) * whole));
+    kill(child, SIGKILL);
+    if (tests::wait_for(child) == -SIGKILL) ++killed;
+  }
+  EXPECT_GT(killed, 0);
+  ASSERT_EQ(tests::wait_for(tests::start(continual_command(folder, "killed"))), 0);
+  EXPECT_EQ(comparable(folder / "straight" / "records.jsonl"),
+            comparable(folder / "killed" / "records.jsonl"));
+  for (const char* name : {"report.html", "dm/order1/task2/distilled.safetensors"})
+    EXPECT_EQ(tests::read_text(folder / "straight" / name),
+              tests::read_text(folder / "killed" / name))
+        << name;
+}
+
 std::vector<std::string> experts_command(const TempFolder& folder, const std::string& out) {
   return {"experts",     "--data",       (folder / "data").string(),
           "--network",   "mlp",          "--count",

@@ -23,7 +23,7 @@ TEST(MakeNetwork, ListsVariantsWhenOneIsUnknown) {
   expect_error<ConfigError>(
       [] { make_network("convnet-maxpol", {}); },
       {"'convnet-maxpol'", "no variant 'maxpol'", "in|bn|ln|gn|nn", "did you mean 'maxpool'"});
-  expect_error<ConfigError>([] { make_network("mlp-bn", {}); }, {"no variant 'bn'", "none"});
+  expect_error<ConfigError>([] { make_network("lenet-bn", {}); }, {"no variant 'bn'", "none"});
   expect_error<ConfigError>([] { make_network("convnet-", {}); }, {"no variant ''"});
   expect_error<ConfigError>([] { make_network("convnet-w12x", {}); }, {"no variant 'w12x'"});
 }

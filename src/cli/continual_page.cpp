@@ -1,0 +1,238 @@
+// The records of a stream's folder as lines of a table and as a page.
+#include "cli/continual_page.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "cli/arguments.h"
+#include "retort/core/error.h"
+#include "retort/core/file.h"
+
+namespace retort::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// What the recipe of a folder says of its stream.
+struct Recipe {
+  std::map<std::string, std::string> keys;
+  explicit Recipe(const fs::path& folder) {
+    for (const auto& [key, text] : read_flat_toml((folder / "recipe.toml").string()))
+      keys[key] = text;
+  }
+  std::string text(const std::string& key) const {
+    const auto found = keys.find(key);
+    return found == keys.end() ? std::string() : found->second;
+  }
+  const eval::StreamKind& kind() const { return eval::find_stream(text("stream")); }
+  int64_t tasks() const { return std::stoll(text(kind().once ? "tasks" : "steps")); }
+};
+
+std::string signed_percent(const Spread& spread) {
+  return fmt::format("{:+.1f} ± {:.1f}", 100 * spread.mean, 100 * spread.deviation);
+}
+
+/// Transfers of one order's networks, where all of its tasks are known.
+void add_transfers(ContinualLine& line, const std::map<int64_t, Json>& tasks, int64_t count) {
+  if (static_cast<int64_t>(tasks.size()) < count) return;
+  ++line.orders;
+  const size_t networks = tasks.begin()->second.at("accuracies").size();
+  for (size_t network = 0; network < networks; ++network) {
+    eval::Accuracies accuracies;
+    std::vector<double> initial;
+    for (const auto& [task, record] : tasks) {
+      accuracies.push_back(record.at("accuracies").at(network).get<std::vector<double>>());
+      initial.push_back(record.at("initial").at(network).get<double>());
+    }
+    line.transfers.push_back(eval::measure_transfer(accuracies, initial));
+  }
+}
+
+report::Chart chart_of(const std::vector<ContinualLine>& lines, const eval::StreamKind& kind) {
+  report::Chart chart{
+      kind.once ? "Accuracy after each task" : "Accuracy after each step",
+      kind.once ? "tasks learned" : "steps learned",
+      kind.once ? "accuracy on the tasks so far, %" : "accuracy on the classes so far, %",
+      {}};
+  for (const ContinualLine& line : lines) {
+    report::Series series{line.title(), {}};
+    for (size_t task = 0; task < line.seen.size(); ++task) {
+      if (line.seen[task].empty()) continue;
+      const Spread spread = spread_of(line.seen[task]);
+      series.points.emplace_back(task + 1, 100 * spread.mean);
+      series.deviations.push_back(100 * spread.deviation);
+    }
+    chart.series.push_back(series);
+  }
+  return chart;
+}
+
+report::Table table_of(const std::vector<ContinualLine>& lines, const eval::StreamKind& kind) {
+  report::Table table;
+  table.caption =
+      "Mean and deviation over orders and networks, in percent. RA: accuracy on all "
+      "tasks after the last one; LA: on each task when it was learned; BTI: RA - LA, "
+      "negative where tasks are forgotten";
+  table.head = {"method", "RA", "LA", "BTI"};
+  if (kind.once) {
+    table.caption += "; FWT: gain on the next task before it came, over an untrained network";
+    table.head.emplace_back("FWT");
+  }
+  for (const char* title : {"stored", "samples held", "steps", "orders"})
+    table.head.emplace_back(title);
+  table.percent_column = 1;
+  for (const ContinualLine& line : lines) {
+    if (line.transfers.empty()) continue;
+    const Spread retained = spread_of(line.transfers, &eval::Transfer::retained);
+    const Spread learning = spread_of(line.transfers, &eval::Transfer::learning);
+    std::vector<std::string> row{
+        line.title(), percent(retained.mean, retained.deviation),
+        percent(learning.mean, learning.deviation),
+        signed_percent(spread_of(line.transfers, &eval::Transfer::backward))};
+    if (kind.once)
+      row.push_back(signed_percent(spread_of(line.transfers, &eval::Transfer::forward)));
+    row.push_back(format_bytes(static_cast<double>(line.stored_bytes)));
+    row.push_back(std::to_string(line.buffered_samples));
+    row.push_back(std::to_string(line.steps));
+    row.push_back(std::to_string(line.orders));
+    table.rows.push_back(std::move(row));
+  }
+  return table;
+}
+
+/// First and last stored set of the first order.
+std::vector<report::Figure> pictures_of(const fs::path& folder,
+                                        const std::vector<ContinualLine>& lines, int64_t tasks) {
+  std::vector<report::Figure> pictures;
+  std::string before;
+  for (const ContinualLine& line : lines) {
+    if (line.name == before) continue;
+    before = line.name;
+    for (const int64_t task : {int64_t{0}, tasks - 1}) {
+      const fs::path path =
+          folder / line.name / "order0" / fmt::format("task{}", task) / "images" / "final.png";
+      if (fs::exists(path))
+        pictures.push_back(
+            {fmt::format("{}: the stored set of task {}", line.name, task + 1), read_file(path)});
+    }
+  }
+  return pictures;
+}
+
+std::vector<std::string> notes_of(const eval::StreamKind& kind) {
+  std::vector<std::string> notes{
+      "While a task is current, all of its samples are held at once to make its stored set, beside "
+      "the memory; 'samples held' says how many. Once the set is made they are never read again."};
+  if (kind.once)
+    notes.emplace_back(
+        "retrain: a network is trained from scratch on all stored sets after every task. "
+        "rehearsal: "
+        "a network sees the stream once, each batch beside one of earlier tasks' stored sets. "
+        "online: the stream alone; replay: beside a reservoir of real images.");
+  notes.emplace_back(
+      "Samples and test images of a task are drawn with as many of each class as there can be.");
+  if (kind.masked)
+    notes.emplace_back(
+        "The task is known at a test: logits of other tasks' classes are masked. Networks that see "
+        "the stream are trained with that mask, too; those trained from scratch are not.");
+  if (!kind.once)
+    notes.emplace_back(
+        "One head over all classes, tested on the classes so far; nothing is said of the task.");
+  notes.emplace_back(
+      "Means and deviations of pixels are those of the whole data set: they are known beforehand.");
+  return notes;
+}
+
+std::vector<ContinualLine> lines_of(const std::vector<Json>& records, int64_t tasks) {
+  std::vector<ContinualLine> lines;
+  std::vector<std::map<int64_t, std::map<int64_t, Json>>> found;  // by line, order, task
+  for (const Json& record : records) {
+    if (record.value("kind", "") != "learned") continue;
+    const std::string name = record.at("name"), use = record.at("use");
+    auto line = std::find_if(lines.begin(), lines.end(), [&](const ContinualLine& one) {
+      return one.name == name && one.use == use;
+    });
+    if (line == lines.end()) {
+      line = lines.insert(lines.end(), ContinualLine{name, use, {}, {}});
+      line->seen.resize(static_cast<size_t>(tasks));
+      found.emplace_back();
+    }
+    const int64_t order = record.at("order"), task = record.at("task");
+    for (const double seen : record.at("seen"))
+      line->seen.at(static_cast<size_t>(task)).push_back(seen);
+    if (task == tasks - 1) {
+      line->stored_bytes = record.at("stored_bytes");
+      line->steps = record.at("steps");
+    }
+    line->buffered_samples =
+        std::max<int64_t>(line->buffered_samples, record.at("buffered_samples"));
+    found[static_cast<size_t>(line - lines.begin())][order][task] = record;
+  }
+  for (size_t i = 0; i < lines.size(); ++i)
+    for (const auto& [order, by_task] : found[i]) add_transfers(lines[i], by_task, tasks);
+  return lines;
+}
+
+}  // namespace
+
+Spread spread_of(const std::vector<double>& values) {
+  Spread spread;
+  if (values.empty()) return spread;
+  const auto count = static_cast<double>(values.size());
+  for (const double value : values) spread.mean += value / count;
+  double sum = 0;
+  for (const double value : values) sum += (value - spread.mean) * (value - spread.mean);
+  spread.deviation = std::sqrt(sum / count);
+  return spread;
+}
+
+Spread spread_of(const std::vector<eval::Transfer>& transfers, double eval::Transfer::*field) {
+  std::vector<double> values;
+  for (const eval::Transfer& transfer : transfers) values.push_back(transfer.*field);
+  return spread_of(values);
+}
+
+std::vector<ContinualLine> continual_lines(const fs::path& folder) {
+  const fs::path path = folder / "records.jsonl";
+  try {
+    return lines_of(read_records(path), Recipe(folder).tasks());
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception&) {  // a key that is missing, a task that is not there
+    throw DataError::damaged(path.string(),
+                             "a record of a learned task lacks something or says what cannot be");
+  }
+}
+
+bool is_continual(const fs::path& folder) {
+  if (!fs::exists(folder / "recipe.toml")) return false;
+  const Recipe recipe(folder);
+  return recipe.keys.contains("stream") && !recipe.keys.contains("method");
+}
+
+report::Page continual_page(const fs::path& folder) {
+  const Recipe recipe(folder);
+  const eval::StreamKind& kind = recipe.kind();
+  const auto lines = continual_lines(folder);
+  report::Page page;
+  page.title = "Learning tasks that come one after another";
+  page.summary =
+      fmt::format("{}: {}; {} {} of {}, {}", kind.name, kind.summary, recipe.tasks(),
+                  kind.once ? "tasks" : "steps", fs::path(recipe.text("data")).filename().string(),
+                  recipe.text("network"));
+  page.tables = {table_of(lines, kind)};
+  page.charts = {chart_of(lines, kind)};
+  page.pictures = pictures_of(folder, lines, recipe.tasks());
+  page.notes = notes_of(kind);
+  for (const char* key : {"tasks", "steps", "orders", "students", "samples_per_task", "memory",
+                          "images_per_class", "network", "protocol", "evaluation_epochs",
+                          "batch_size", "glances", "stream_learning_rate", "seed"})
+    if (!recipe.text(key).empty()) page.facts.emplace_back(key, recipe.text(key));
+  page.recipe = read_file(folder / "recipe.toml");
+  return page;
+}
+
+}  // namespace retort::cli

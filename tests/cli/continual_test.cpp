@@ -1,0 +1,105 @@
+// retort continual: several methods in one folder, going on, and what is refused.
+#include <gtest/gtest.h>
+
+#include "cli/refusal.h"
+#include "cli/small_data.h"
+#include "retort/core/records.h"
+#include "support/support.h"
+
+namespace retort {
+namespace {
+
+using tests::Answer;
+using tests::call;
+using tests::TempFolder;
+
+class Continual : public testing::Test {
+ protected:
+  void SetUp() override { tests::write_small_data(folder_ / "data"); }
+
+  /// ROTATIONS and CLASSES stand for two small streams, OUT for the folder of the stream.
+  std::vector<std::string> line(std::string text) const {
+    auto replace = [&](const std::string& from, const std::string& to) {
+      const size_t at = text.find(from);
+      if (at != std::string::npos) text.replace(at, from.size(), to);
+    };
+    replace("ROTATIONS",
+            "continual --stream rotations --tasks 2 --samples-per-task 40 --memory 20 --network "
+            "mlp-w8 --evaluation-epochs 2 --threads 1 --data DATA --out OUT");
+    replace("CLASSES",
+            "continual --stream class-incremental --steps 5 --images-per-class 1 --students 1 "
+            "--network convnet-w4-d2 --evaluation-epochs 2 --threads 1 --data DATA --out OUT");
+    replace("DATA", (folder_ / "data").string());
+    replace("OUT", (folder_ / "out").string());
+    return tests::words(text);
+  }
+  void expect_refused(const std::string& text, int code, const std::vector<std::string>& parts) {
+    SCOPED_TRACE(text);
+    tests::expect_refused(folder_.path(), line(text), code, parts);
+  }
+  std::string records() const { return tests::read_text(folder_ / "out" / "records.jsonl"); }
+
+  TempFolder folder_;
+};
+
+TEST_F(Continual, PutsSeveralMethodsOnOnePage) {
+  for (const char* method : {"online", "replay", "random"}) {
+    const Answer made = call(line(std::string("ROTATIONS --orders 1 --method ") + method));
+    ASSERT_EQ(made.code, 0) << made.err;
+  }
+  const Answer shown = call(line("ROTATIONS --orders 1 --method random --json"));
+  const Json found = Json::parse(shown.out);
+  ASSERT_EQ(found.at("methods").size(), 4U);
+  EXPECT_EQ(found.at("methods")[3].at("use"), "rehearsal");
+  EXPECT_EQ(found.at("methods")[2].at("accuracy_after_task").size(), 2U);
+  EXPECT_EQ(found.at("methods")[2].at("buffered_samples"), 40);
+  EXPECT_EQ(found.at("methods")[1].at("buffered_samples"), 10);
+  const std::string page = tests::read_text(folder_ / "out" / "report.html");
+  for (const char* part : {"online", "replay", "random, retrain", "random, rehearsal", "BTI"})
+    EXPECT_NE(page.find(part), std::string::npos) << part;
+  EXPECT_EQ(call({"report", (folder_ / "out").string()}).code, 0);
+  EXPECT_EQ(page, tests::read_text(folder_ / "out" / "report.html"));
+}
+
+TEST_F(Continual, RepeatsNothingAndGoesOnWithMoreOrders) {
+  const std::string command = "CLASSES --method dm --iterations 2 --real-batch 4 --orders ";
+  ASSERT_EQ(call(line(command + "1")).code, 0);
+  const std::string before = records();
+  ASSERT_EQ(call(line(command + "1")).code, 0);
+  EXPECT_EQ(records(), before);
+  const Answer more = call(line(command + "2"));
+  ASSERT_EQ(more.code, 0) << more.err;
+  EXPECT_EQ(records().substr(0, before.size()), before);
+  int64_t learned = 0;
+  for (const Json& record : read_records(folder_ / "out" / "records.jsonl"))
+    learned += record.at("kind") == "learned" ? 1 : 0;
+  EXPECT_EQ(learned, 10);
+  expect_refused(command + "2 --real-batch 3", 5, {"real_batch: was 4, now 3"});
+  expect_refused("CLASSES --method random --orders 2 --images-per-class 2", 5,
+                 {"images_per_class: was 1, now 2"});
+  const Answer named = call(line(command + "2 --real-batch 3 --name other --json"));
+  EXPECT_EQ(Json::parse(named.out).at("methods").size(), 2U);
+}
+
+TEST_F(Continual, RefusesWhatCannotBe) {
+  expect_refused("ROTATIONS --method dmm", 2, {"online", "replay", "dm"});
+  expect_refused("continual --stream rotation --out OUT", 2, {"rotations"});
+  expect_refused("CLASSES --method online", 2, {"--images-per-class"});
+  expect_refused("continual --method replay --data DATA --out OUT", 2, {"seen once", "rotations"});
+  expect_refused("CLASSES --method dm --steps 3", 2, {"10 classes", "3 tasks"});
+  expect_refused("CLASSES --method dm --images-per-class half", 2, {"takes a number"});
+  expect_refused("CLASSES --method random --images-per-class 50", 2, {"has 10 images"});
+  expect_refused("CLASSES --method dm --validate-every 3", 2, {"--validate-every"});
+  expect_refused("CLASSES --method dm --normalisation zca", 2, {"zca"});
+  expect_refused("ROTATIONS --method dm --memory 10", 2, {"10 images for 2 tasks", "--memory 20"});
+  expect_refused("ROTATIONS --method dm --images-per-class 2", 2, {"--memory 40"});
+  expect_refused("ROTATIONS --method dm --memory 10 --parametrisation memories --bases 3", 2,
+                 {"more than its task's part", "15.7 kB a task"});
+  expect_refused("ROTATIONS --method dm --samples-per-task 400", 2, {"--samples-per-task 100"});
+  expect_refused("ROTATIONS --method dm --name a/b", 2, {"--name"});
+  expect_refused("ROTATIONS --method dm --iterations 5 --network convnet-d6", 2, {"convnet-d6"});
+  expect_refused("continual --stream rotations --data DATA", 2, {"--out"});
+}
+
+}  // namespace
+}  // namespace retort
