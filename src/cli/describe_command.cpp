@@ -66,12 +66,14 @@ void describe_parametrisation(std::ostream& out, const synthetic::Parametrisatio
 
 void describe_protocol(std::ostream& out, const eval::Protocol& protocol) {
   const train::TrainOptions& t = protocol.training;
+  const std::string length =
+      protocol.steps ? "steps by the number of images" : fmt::format("{} epochs", t.epochs);
   out << fmt::format(
-      "## protocol {}\n\n{}.\n\n{} with rate {}, momentum {}, weight decay {}, schedule {}, {} "
-      "epochs, "
+      "## protocol {}\n\n{}.\n\n{} with rate {}, {}weight decay {}, schedule {}, {}, "
       "batches of {}, augmentation {}.\n\n",
-      protocol.name, protocol.summary, t.optimiser, t.learning_rate, t.momentum, t.weight_decay,
-      t.schedule, t.epochs, t.batch_size, t.augmentation);
+      protocol.name, protocol.summary, t.optimiser, t.learning_rate,
+      t.optimiser == "sgd" ? fmt::format("momentum {}, ", t.momentum) : "", t.weight_decay,
+      t.schedule, length, t.batch_size, t.augmentation);
 }
 
 void describe_network(std::ostream& out, const nets::NetworkEntry& network) {

@@ -70,10 +70,18 @@ const data::Split& part_of(const data::Dataset& data, const std::string& part) {
                                           : "set --test-fraction above 0"});
 }
 
+/// The bundle's own network as the protocol wants it.
+std::string network_of(const synthetic::Bundle& bundle, const Protocol& protocol) {
+  std::string name = bundle.network.empty() ? "convnet" : bundle.network;
+  const size_t place = (name + "-").find("-bn-");
+  if (protocol.without_batchnorm && place != std::string::npos) name.replace(place, 3, "-nn");
+  return name;
+}
+
 Networks make_networks(const synthetic::Bundle& bundle, const data::Dataset& data,
-                       const std::vector<std::string>& asked) {
+                       const Protocol& protocol, const std::vector<std::string>& asked) {
   std::vector<std::string> names = asked;
-  if (names.empty()) names = {bundle.network.empty() ? "convnet" : bundle.network};
+  if (names.empty()) names = {network_of(bundle, protocol)};
   Networks networks;
   for (const std::string& name : names)
     networks.push_back(
@@ -88,6 +96,11 @@ train::TrainOptions training_of(const Protocol& protocol, const synthetic::Bundl
     training.augmentation =
         bundle.augmentation.empty() ? augment::default_strategy(data.name) : bundle.augmentation;
   augment::parse_strategy(training.augmentation);  // refuses a damaged bundle before any work
+  if (protocol.steps) {
+    const int64_t images = bundle.images.size(0);
+    const int64_t batches = (images + training.batch_size - 1) / training.batch_size;
+    training.epochs = (protocol.steps(images) + batches - 1) / batches;
+  }
   if (options.evaluation_epochs > 0) training.epochs = options.evaluation_epochs;
   return training;
 }
@@ -122,6 +135,24 @@ std::unique_ptr<data::BatchSource> random_subset(const synthetic::Bundle& bundle
   return data::tensor_source(batch.images, batch.targets);
 }
 
+/// A source whose classes become the targets of a regression; soft labels stay.
+class CentredSource : public data::BatchSource {
+ public:
+  CentredSource(std::unique_ptr<data::BatchSource> source, int64_t classes)
+      : source_(std::move(source)), classes_(classes) {}
+  int64_t size() const override { return source_->size(); }
+  data::Batch get(const std::vector<int64_t>& indices) const override {
+    data::Batch batch = source_->get(indices);
+    if (!batch.targets.is_floating_point())
+      batch.targets = losses::centred_one_hot(batch.targets, classes_);
+    return batch;
+  }
+
+ private:
+  std::unique_ptr<data::BatchSource> source_;
+  int64_t classes_;
+};
+
 int64_t steps_an_epoch(const Subject& subject) {
   const int64_t batch = subject.training.batch_size;
   return (subject.sources.front()->size() + batch - 1) / batch;
@@ -152,6 +183,10 @@ std::vector<Subject> make_subjects(const synthetic::Bundle& bundle, const data::
     whole.training.epochs = options.whole_set_epochs;
     whole.sources.push_back(data::real_source(data.train, bundle.preprocessing, device));
   }
+  if (training.loss == losses::Kind::kSquared)
+    for (Subject& subject : subjects)
+      for (auto& source : subject.sources)
+        source = std::make_unique<CentredSource>(std::move(source), data.classes());
   return subjects;
 }
 
@@ -262,7 +297,7 @@ Evaluation evaluate(const synthetic::Bundle& bundle, const data::Dataset& data,
   if (name.empty()) name = protocols().front().name;
   const Protocol& protocol = find_entry<Protocol>(protocols(), "protocol", name);
   const train::TrainOptions training = training_of(protocol, bundle, data, options);
-  const Networks networks = make_networks(bundle, data, options.networks);
+  const Networks networks = make_networks(bundle, data, protocol, options.networks);
   std::vector<Subject> subjects = make_subjects(bundle, data, options, training, device);
   if (protocol.ordered) put_in_order(subjects, bundle.step_learning_rates);
 

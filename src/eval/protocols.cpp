@@ -1,4 +1,7 @@
 // The table of evaluation protocols, and the options of an evaluation.
+#include <array>
+#include <utility>
+
 #include "retort/core/registry.h"
 #include "retort/eval/evaluate.h"
 
@@ -11,7 +14,35 @@ Protocol published(std::string name, std::string summary, int64_t epochs,
   train::TrainOptions training;
   training.epochs = epochs;
   training.augmentation = std::move(augmentation);
-  return {std::move(name), std::move(summary), training};
+  return {.name = std::move(name), .summary = std::move(summary), .training = training};
+}
+
+/// Published for sets of 10, 100, 200, 400 and 500, 1,000 and 2,000 and 5,000 images.
+int64_t frepo_steps(int64_t images) {
+  constexpr std::array<std::pair<int64_t, int64_t>, 5> kUpTo = {
+      {{10, 1000}, {100, 2000}, {200, 20000}, {500, 5000}, {1000, 10000}}};
+  for (const auto& [most, steps] : kUpTo)
+    if (images <= most) return steps;
+  return 40000;
+}
+
+/// Regression on the labels: Adam 3e-4, 500 steps of warm-up, then a cosine (Zhou et al., 2022).
+Protocol frepo() {
+  train::TrainOptions training;
+  training.optimiser = "adamw";
+  training.learning_rate = 3e-4;
+  training.weight_decay = 0;
+  training.schedule = "warmup_cosine";
+  training.batch_size = 500;
+  training.augmentation = "auto";
+  training.loss = losses::Kind::kSquared;
+  return {.name = "frepo",
+          .summary =
+              "published for FRePo: squared error on centred labels, 1,000 to 40,000 steps by "
+              "the set's size, no BatchNorm",
+          .training = training,
+          .steps = frepo_steps,
+          .without_batchnorm = true};
 }
 
 /// SGD 0.01, momentum 0.9, no decay, a constant rate, batches of 640 (Deng and Russakovsky, 2022).
@@ -32,7 +63,10 @@ Protocol in_order() {
   training.weight_decay = 0;
   training.schedule = "constant";
   training.epochs = 3;
-  return {"dd", "published for DD: the learned steps in their order", training, true};
+  return {.name = "dd",
+          .summary = "published for DD: the learned steps in their order",
+          .training = training,
+          .ordered = true};
 }
 
 }  // namespace
@@ -46,6 +80,7 @@ const std::vector<Protocol>& protocols() {
       published("short", "not published: as dm with 300 epochs, for quick comparisons", 300,
                 "auto"),
       published("demo", "not published: as dm with 150 epochs only, for a first look", 150, "auto"),
+      frepo(),
   };
   return table;
 }

@@ -22,6 +22,10 @@ at::Tensor divergence(const at::Tensor& logits, const Targets& targets) {
 
 }  // namespace
 
+at::Tensor centred_one_hot(const at::Tensor& labels, int64_t classes) {
+  return at::one_hot(labels, classes).to(at::kFloat) - 1 / static_cast<double>(classes);
+}
+
 at::Tensor row_losses(const at::Tensor& logits, const Targets& targets) {
   TORCH_CHECK(logits.dim() == 2, "logits must be [N, K]");
   if (targets.kind == Kind::kCrossEntropy && !targets.values.is_floating_point())

@@ -1,5 +1,6 @@
 // The list of methods. A new method is one line here.
 #include "methods/gradient/dc.h"
+#include "methods/kernel/kernel.h"
 #include "methods/matching/dm.h"
 #include "methods/selection/selection.h"
 #include "methods/trajectory/trajectory.h"
@@ -37,6 +38,10 @@ const std::vector<MethodEntry>& method_table() {
        "back-propagation through training with momentum, whole or truncated; with memories: "
        "Remember the Past",
        "Deng and Russakovsky, NeurIPS 2022; Feng et al., ICLR 2024", make_bptt},
+      {"frepo", "regression on the features of a pool of networks, with learned labels",
+       "Zhou, Nezhadarya and Ba, NeurIPS 2022", make_frepo},
+      {"kip", "regression with the tangent kernel of an infinitely wide network",
+       "Nguyen, Chen and Lee, ICLR 2021", make_kip},
   };
   return kTable;
 }

@@ -45,6 +45,7 @@ class Variants {
 using Builder = Architecture (*)(Variants& variants, const Shape& shape);
 
 Architecture convnet(Variants& variants, const Shape& shape);
+Architecture wideconv(Variants& variants, const Shape& shape);
 Architecture mlp(Variants& variants, const Shape& shape);
 Architecture strided(Variants& variants, const Shape& shape);
 Architecture lenet(Variants& variants, const Shape& shape);

@@ -46,6 +46,9 @@ void Forward::refuse(const std::string& layer, const std::string& found,
 
 at::Tensor Forward::parameter(const std::string& name, std::vector<int64_t> shape,
                               Slot::Start start, double bound) {
+  // Both rules know a layer by 1 / sqrt(fan in).
+  if (normal_ && start == Slot::Start::kUniform)
+    start = shape.size() > 1 ? Slot::Start::kNormal : Slot::Start::kZeros;
   if (declaring()) {
     append(declaration_->parameters, {name, shape, 0, 0, start, bound});
     return blank(shape);

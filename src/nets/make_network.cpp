@@ -22,6 +22,8 @@ const std::vector<Family>& families() {
        "d1-d6 (depth, 3), w1-w1024 (width, 128), in|bn|ln|gn|nn (norm, in), "
        "relu|sigmoid|leaky|swish|tanh|softplus (relu), avgpool|maxpool|nopool (avgpool)",
        convnet},
+      {"wideconv", "convolutions of doubling width, norm before all but the first; FRePo's network",
+       "d1-d6 (depth, 3), w1-w1024 (width of the first, 128), bn|in|ln|gn|nn (norm, bn)", wideconv},
       {"mlp", "two hidden layers", "w1-w1024 (width, 128)", mlp},
       {"strided", "three convolutions of stride 2 and two hidden layers; for streams of tasks",
        "w1-w1024 (width, 160; hidden layers of twice as many)", strided},

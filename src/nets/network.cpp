@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numbers>
 
 #include "nets/pass.h"
 #include "retort/core/error.h"
@@ -19,12 +20,24 @@ namespace {
 constexpr int64_t kBytesAnActivation = 12;
 constexpr int64_t kCallersShare = 4;  // a quarter of the memory is for what callers keep
 
+/// Normals that lie within two deviations, scaled so that `deviation` is theirs (lecun_normal of
+/// flax).
+void fill_truncated_normal(at::Tensor values, double deviation, Stream& stream) {
+  constexpr double kWithin = 0.95449973610364158;       // a normal's share within two deviations
+  constexpr double kOfTruncated = 0.87962566103423978;  // the deviation of that part
+  stream.fill_uniform(values.data_ptr<float>(), values.numel(), static_cast<float>(-kWithin),
+                      static_cast<float>(kWithin));
+  values.erfinv_().mul_(std::numbers::sqrt2 * deviation / kOfTruncated);
+}
+
 void fill(const Layout& layout, const at::Tensor& flat, Stream* stream) {
   float* values = flat.data_ptr<float>();
   for (const Slot& slot : layout.slots) {
     float* begin = values + slot.offset;
     const float bound = static_cast<float>(slot.bound);
-    if (slot.start == Slot::Start::kUniform)
+    if (slot.start == Slot::Start::kNormal)
+      fill_truncated_normal(flat.narrow(0, slot.offset, slot.count), slot.bound, *stream);
+    else if (slot.start == Slot::Start::kUniform)
       stream->fill_uniform(begin, slot.count, -bound, bound);
     else
       std::fill(begin, begin + slot.count, slot.start == Slot::Start::kOnes ? 1.0f : 0.0f);

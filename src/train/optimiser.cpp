@@ -1,6 +1,7 @@
 // SGD by PyTorch's rule and AdamW (Loshchilov and Hutter, ICLR 2019), by hand on one tensor.
 #include "train/optimiser.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <string>
@@ -37,26 +38,14 @@ class AdamW : public Optimiser {
   explicit AdamW(double decay) : decay_(decay) {}
 
   void step(at::Tensor& theta, const at::Tensor& gradient, double learning_rate) override {
-    if (steps_++ == 0) {
-      first_ = at::zeros_like(theta);
-      second_ = at::zeros_like(theta);
-    }
-    first_.mul_(kBeta1).add_(gradient, 1 - kBeta1);
-    second_.mul_(kBeta2).addcmul_(gradient, gradient, 1 - kBeta2);
-    const double steps = static_cast<double>(steps_);
-    const double correction1 = 1 - std::pow(kBeta1, steps);
-    const double correction2 = 1 - std::pow(kBeta2, steps);
-    const at::Tensor scale = second_.sqrt().div_(std::sqrt(correction2)).add_(kEpsilon);
-    theta.mul_(1 - learning_rate * decay_).addcdiv_(first_, scale, -learning_rate / correction1);
+    adam_step(theta, gradient, moments_, learning_rate, decay_);
   }
 
-  void reset() override { steps_ = 0; }
+  void reset() override { moments_ = {}; }
 
  private:
-  static constexpr double kBeta1 = 0.9, kBeta2 = 0.999, kEpsilon = 1e-8;
   double decay_;
-  int64_t steps_ = 0;
-  at::Tensor first_, second_;
+  AdamMoments moments_;
 };
 
 /// The last epoch at the full rate of schedule drop (reference code of DC and DM).
@@ -64,7 +53,36 @@ int64_t last_full_epoch(const TrainOptions& options) {
   return options.epochs / 2 + 1;
 }
 
+/// Up to the full rate in a straight line from 0, then half a cosine down to 1 % of it (FRePo). A
+/// training shorter than twice the warm-up warms up for half of its steps.
+double warmup_cosine(const TrainOptions& options, int64_t step, int64_t steps) {
+  constexpr double kLowest = 0.01;
+  const int64_t warmup = std::min(options.warmup_steps, steps / 2);
+  if (step < warmup)
+    return options.learning_rate * static_cast<double>(step) / static_cast<double>(warmup);
+  const double share = static_cast<double>(step - warmup) / static_cast<double>(steps - warmup);
+  const double cosine = 0.5 * (1 + std::cos(std::numbers::pi * share));
+  return options.learning_rate * (kLowest + (1 - kLowest) * cosine);
+}
+
 }  // namespace
+
+void adam_step(at::Tensor& theta, const at::Tensor& gradient, AdamMoments& moments,
+               double learning_rate, double decay) {
+  constexpr double kBeta1 = 0.9, kBeta2 = 0.999, kEpsilon = 1e-8;
+  if (moments.steps++ == 0) {
+    moments.first = at::zeros_like(theta);
+    moments.second = at::zeros_like(theta);
+  }
+  moments.first.mul_(kBeta1).add_(gradient, 1 - kBeta1);
+  moments.second.mul_(kBeta2).addcmul_(gradient, gradient, 1 - kBeta2);
+  const double steps = static_cast<double>(moments.steps);
+  const double correction1 = 1 - std::pow(kBeta1, steps);
+  const double correction2 = 1 - std::pow(kBeta2, steps);
+  const at::Tensor scale = moments.second.sqrt().div_(std::sqrt(correction2)).add_(kEpsilon);
+  theta.mul_(1 - learning_rate * decay)
+      .addcdiv_(moments.first, scale, -learning_rate / correction1);
+}
 
 std::unique_ptr<Optimiser> make_optimiser(const TrainOptions& options) {
   if (options.optimiser == "sgd")
@@ -74,7 +92,8 @@ std::unique_ptr<Optimiser> make_optimiser(const TrainOptions& options) {
                              {"sgd", "adamw"});
 }
 
-double learning_rate_at(const TrainOptions& options, int64_t epoch) {
+double learning_rate_at(const TrainOptions& options, int64_t epoch, int64_t batch,
+                        int64_t batches) {
   const double rate = options.learning_rate;
   if (options.schedule == "drop") return epoch > last_full_epoch(options) ? 0.1 * rate : rate;
   if (options.schedule == "constant") return rate;
@@ -82,8 +101,10 @@ double learning_rate_at(const TrainOptions& options, int64_t epoch) {
     const double share = static_cast<double>(epoch) / static_cast<double>(options.epochs);
     return 0.5 * rate * (1 + std::cos(std::numbers::pi * share));
   }
+  if (options.schedule == "warmup_cosine")
+    return warmup_cosine(options, epoch * batches + batch, options.epochs * batches);
   throw ConfigError::unknown("choosing how to train", "schedule", options.schedule,
-                             {"drop", "constant", "cosine"});
+                             {"drop", "constant", "cosine", "warmup_cosine"});
 }
 
 bool resets_before(const TrainOptions& options, int64_t epoch) {

@@ -19,11 +19,24 @@ class Optimiser {
   virtual void reset() = 0;
 };
 
+/// What Adam remembers of one vector; undefined tensors before the first step.
+struct AdamMoments {
+  int64_t steps = 0;
+  at::Tensor first, second;
+};
+
+/// One step of Adam with decoupled weight decay (Loshchilov and Hutter, ICLR 2019; betas 0.9 and
+/// 0.999, epsilon 1e-8) on theta, in place.
+void adam_step(at::Tensor& theta, const at::Tensor& gradient, AdamMoments& moments,
+               double learning_rate, double decay = 0);
+
 /// The optimiser that the options name; ConfigError on an unknown name.
 std::unique_ptr<Optimiser> make_optimiser(const TrainOptions& options);
 
-/// The learning rate of an epoch (from 0); ConfigError on an unknown schedule.
-double learning_rate_at(const TrainOptions& options, int64_t epoch);
+/// The learning rate of an epoch (from 0) at one of its batches; ConfigError on an unknown
+/// schedule.
+double learning_rate_at(const TrainOptions& options, int64_t epoch, int64_t batch = 0,
+                        int64_t batches = 1);
 
 /// True where the published protocol makes a new optimiser before this epoch.
 bool resets_before(const TrainOptions& options, int64_t epoch);

@@ -41,10 +41,9 @@ class Run {
     const int64_t total = passes(options_);
     for (int64_t epoch = first_; epoch < total && !stopped(); ++epoch) {
       if (resets_before(options_, epoch)) optimiser_->reset();
-      const double rate = learning_rate_at(options_, epoch);
-      const double loss = pass(epoch, rate);
+      const double loss = pass(epoch);
       if (stopped()) break;
-      if (!std::isfinite(loss)) throw diverged(epoch, total, rate, loss);
+      if (!std::isfinite(loss)) throw diverged(epoch, total, loss);
       trained_.final_loss = loss;
       if (watch_.epoch)
         watch_.epoch({seed_.index, epoch + 1, total, loss, trained_.theta, trained_.state});
@@ -54,18 +53,20 @@ class Run {
 
  private:
   /// One pass over all rows in a fresh order; their mean loss, read back from the device once.
-  double pass(int64_t epoch, double rate) {
+  double pass(int64_t epoch) {
     const auto index = static_cast<uint64_t>(epoch);
     const std::vector<int64_t> order =
         Stream(seed_.seed, seed_.purpose + ".order", seed_.index, index)
             .permutation(source_.size());
     const int64_t size = source_.size();
     at::Tensor sum = at::zeros({}, trained_.theta.options().dtype(at::kDouble));
-    uint64_t batch = 0;
-    for (int64_t begin = 0; begin < size && !stopped(); begin += options_.batch_size, ++batch) {
+    const int64_t batches = (size + options_.batch_size - 1) / options_.batch_size;
+    for (int64_t batch = 0; batch < batches && !stopped(); ++batch) {
+      const int64_t begin = batch * options_.batch_size;
       const int64_t end = std::min(begin + options_.batch_size, size);
       const std::vector<int64_t> rows(order.begin() + begin, order.begin() + end);
-      const at::Tensor loss = step(rows, index, batch, rate);
+      const double rate = learning_rate_at(options_, epoch, batch, batches);
+      const at::Tensor loss = step(rows, index, static_cast<uint64_t>(batch), rate);
       sum.add_(loss.to(at::kDouble), static_cast<double>(end - begin));
     }
     return sum.item<double>() / static_cast<double>(size);
@@ -102,11 +103,13 @@ class Run {
 
   bool stopped() const { return watch_.stop && watch_.stop->requested(); }
 
-  StateError diverged(int64_t epoch, int64_t total, double rate, double loss) const {
+  StateError diverged(int64_t epoch, int64_t total, double loss) const {
     return StateError(
         {fmt::format("training {} ({} {}), epoch {} of {}", network_.name(), seed_.purpose,
                      seed_.index, epoch + 1, total),
-         fmt::format("the mean loss is {} at learning rate {}", loss, rate), "a finite loss",
+         fmt::format("the mean loss is {} at learning rate {}", loss,
+                     learning_rate_at(options_, epoch)),
+         "a finite loss",
          "lower the learning rate, and check that the images and targets it trains on are finite"});
   }
 

@@ -23,7 +23,7 @@ TEST(Recall, DrawsMixedQueriesAndTrainsWithThem) {
                         "--network convnet-w4-d2 --protocol demo --data " +
                         data + " --out " + run));
   ASSERT_EQ(made.code, 0) << made.err;
-  EXPECT_NE(made.out.find("coefficients: 960 B, as 0.375 images per class"), std::string::npos)
+  EXPECT_NE(made.out.find("coefficients: 960 bytes, as 0.375 images per class"), std::string::npos)
       << made.out;
   EXPECT_NE(tests::read_text(folder / "run" / "report.html").find("Stored bases"),
             std::string::npos);

@@ -7,6 +7,7 @@
 
 #include "retort/core/error.h"
 #include "retort/core/random.h"
+#include "retort/core/registry.h"
 #include "retort/data/raw.h"
 #include "support/support.h"
 
@@ -61,6 +62,27 @@ TEST(Protocols, HoldThePublishedSettings) {
   const Protocol& dc = protocols()[1];
   EXPECT_EQ(dc.training.epochs, 300);
   EXPECT_EQ(dc.training.augmentation, "none");
+}
+
+TEST(Protocols, FrepoTakesItsStepsFromTheSize) {
+  const Protocol& frepo = find_entry(std::span(protocols()), "protocol", "frepo");
+  const std::map<int64_t, int64_t> published{{10, 1000},   {100, 2000},   {200, 20000},
+                                             {500, 5000},  {1000, 10000}, {2000, 40000},
+                                             {5000, 40000}};
+  for (const auto& [images, steps] : published) EXPECT_EQ(frepo.steps(images), steps);
+}
+
+TEST(Evaluate, FrepoRegressesOnCentredLabelsWithoutBatchnorm) {
+  synthetic::Bundle bundle = first_images();
+  bundle.protocol = "frepo";
+  bundle.network = "wideconv-w4-d2-bn";
+  const Evaluation hard = evaluate(bundle, shapes(), quick(), kCpu, {});
+  EXPECT_EQ(hard.results.at(0).network, "wideconv-w4-d2-nn");
+  ASSERT_EQ(hard.results.size(), 2u);
+  EXPECT_EQ(hard.results[1].subject, "random");
+  bundle.soft_labels = losses::centred_one_hot(bundle.labels, shapes().classes());
+  const Evaluation soft = evaluate(bundle, shapes(), quick(), kCpu, {});
+  EXPECT_EQ(soft.results[0].accuracies, hard.results[0].accuracies);
 }
 
 TEST(Result, HasMeanAndPopulationDeviation) {

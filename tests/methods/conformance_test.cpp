@@ -48,6 +48,8 @@ struct ToyRun {
              {"real_batch", "5"},
              {"selection_epochs", "2"},
              {"inner_loop", "2"},
+             {"pool_size", "2"},
+             {"pool_steps", "1"},
              {"experts", set.find("experts") ? tests::toy_experts() : ""},
              {"inner_steps", "3"},
              {"expert_epochs", "1"},

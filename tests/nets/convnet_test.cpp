@@ -113,6 +113,30 @@ TEST(Initial, IsUniformWithinPyTorchsBounds) {
   }
 }
 
+TEST(Wideconv, IsFreposNetwork) {
+  const auto net = make_network("wideconv-bn", {});
+  EXPECT_EQ(net->feature_size(), 8192);
+  EXPECT_EQ(net->parameters().find("block3.conv.weight").shape,
+            (std::vector<int64_t>{512, 256, 3, 3}));
+  EXPECT_EQ(net->parameters().find("block2.norm.weight").shape, (std::vector<int64_t>{128}));
+  EXPECT_THROW(net->parameters().find("block1.norm.weight"), c10::Error);
+  EXPECT_EQ(make_network("wideconv-nn", {1, 28, 28, 10})->feature_size(), 8192);
+  EXPECT_EQ(make_network("wideconv-d4", {3, 64, 64, 200})->feature_size(), 16384);
+}
+
+TEST(Wideconv, StartsWithTruncatedNormalsOfVarianceOneOverFanIn) {
+  const auto net = make_network("wideconv-w32-nn", {});
+  const at::Tensor theta = net->initial(Stream(7, "test"));
+  for (const char* name : {"block2.conv.weight", "classifier.weight"}) {
+    const Slot& slot = net->parameters().find(name);
+    const at::Tensor values = theta.narrow(0, slot.offset, slot.count);
+    EXPECT_NEAR(values.std().item<double>(), slot.bound, 0.02 * slot.bound) << name;
+    EXPECT_LE(values.abs().max().item<double>(), 2.28 * slot.bound) << name;
+  }
+  const Slot& bias = net->parameters().find("block1.conv.bias");
+  EXPECT_EQ(theta.narrow(0, bias.offset, bias.count).abs().max().item<double>(), 0);
+}
+
 TEST(Initial, IsAFunctionOfTheStream) {
   const auto net = make_network("convnet-w8", {});
   EXPECT_TRUE(net->initial(Stream(7, "test")).equal(net->initial(Stream(7, "test"))));

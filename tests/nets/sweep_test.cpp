@@ -45,7 +45,8 @@ INSTANTIATE_TEST_SUITE_P(Chains, Sweep,
                          testing::Values("convnet-w4-d2", "convnet-w4-d2-sigmoid-maxpool",
                                          "convnet-w4-d1-leaky-nopool", "convnet-w4-d2-swish-gn",
                                          "convnet-w3-d2-tanh-ln", "convnet-w3-d2-softplus-nn",
-                                         "convnet-w4-d2-bn", "lenet", "mlp", "strided-w4"));
+                                         "convnet-w4-d2-bn", "wideconv-w4-d2-bn", "lenet", "mlp",
+                                         "strided-w4"));
 
 TEST(Sweep, AgreesOverRandomNetworksAndShapes) {
   const std::vector<std::string> norms{"in", "gn", "ln", "bn", "nn"};

@@ -94,6 +94,19 @@ TEST(Schedule, ConstantStays) {
   EXPECT_DOUBLE_EQ(learning_rate_at(options, 9), 0.01);
 }
 
+TEST(Schedule, WarmupCosineRisesFromZeroAndFallsToOnePercent) {
+  TrainOptions options;
+  options.schedule = "warmup_cosine";
+  options.epochs = 1000;
+  EXPECT_DOUBLE_EQ(learning_rate_at(options, 0), 0);
+  EXPECT_NEAR(learning_rate_at(options, 250), 0.005, 1e-12);
+  EXPECT_NEAR(learning_rate_at(options, 500), 0.01, 1e-12);
+  EXPECT_NEAR(learning_rate_at(options, 750), 0.01 * (0.01 + 0.99 / 2), 1e-12);
+  EXPECT_NEAR(learning_rate_at(options, 100, 5, 10), 0.01 * (0.01 + 0.99 * 0.99304390), 1e-8);
+  options.epochs = 10;  // shorter than its warm-up: half of it
+  EXPECT_NEAR(learning_rate_at(options, 1), 0.002, 1e-12);
+}
+
 TEST(Schedule, RefusesUnknownNames) {
   TrainOptions options;
   options.schedule = "cosin";

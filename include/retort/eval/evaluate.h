@@ -20,7 +20,12 @@ namespace retort::eval {
 struct Protocol {
   std::string name;
   std::string summary;
-  train::TrainOptions training;  ///< augmentation "auto": the bundle's own
+  train::TrainOptions training;  ///< augmentation "auto": the bundle's own; loss kSquared: classes
+                                 ///< become centred one-hot targets
+  /// The steps of a student by the number of images, rounded up to epochs; null: training.epochs.
+  int64_t (*steps)(int64_t images) = nullptr;
+  /// The bundle's network is trained without its BatchNorm.
+  bool without_batchnorm = false;
   /// Minibatches come in order, one image of each class in turn, at the bundle's rates of steps
   /// (else `training`'s), without augmentation.
   bool ordered = false;

@@ -22,6 +22,9 @@ struct Targets {
   at::Tensor weights = {};  ///< per row [N], factor on the row's share of the mean; undefined: ones
 };
 
+/// Classes [N] as the targets of a regression, float32 [N, classes]: one-hot less 1 / classes.
+at::Tensor centred_one_hot(const at::Tensor& labels, int64_t classes);
+
 /// Loss of every row, [N]; weights are not applied.
 at::Tensor row_losses(const at::Tensor& logits, const Targets& targets);
 

@@ -78,6 +78,9 @@ class Forward {
   explicit Forward(Declaration& into) : declaration_(&into) {}
   explicit Forward(Evaluation& with) : evaluation_(&with) {}
 
+  /// Layers from here on start with truncated normal weights of variance 1 / fan in (lecun_normal)
+  /// and biases of 0, in place of PyTorch's default.
+  void start_normal() { normal_ = true; }
   /// x [N, C, h, w] to [N, out, h', w'].
   at::Tensor conv(const std::string& name, at::Tensor x, const Convolution& settings);
   at::Tensor norm(const std::string& name, const at::Tensor& x, NormKind kind);
@@ -114,6 +117,7 @@ class Forward {
 
   Declaration* declaration_ = nullptr;
   Evaluation* evaluation_ = nullptr;
+  bool normal_ = false;
   size_t next_parameter_ = 0, next_statistic_ = 0;
 };
 

@@ -22,8 +22,8 @@ struct Slot {
   std::vector<int64_t> shape;
   int64_t offset = 0;
   int64_t count = 0;
-  enum class Start { kUniform, kOnes, kZeros } start = Start::kZeros;
-  double bound = 0;  ///< kUniform: U(-bound, bound)
+  enum class Start { kUniform, kNormal, kOnes, kZeros } start = Start::kZeros;
+  double bound = 0;  ///< kUniform: U(-bound, bound); kNormal: the deviation, cut off at two of it
 };
 
 /// Names, shapes and offsets of a flat vector.

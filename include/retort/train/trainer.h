@@ -31,11 +31,13 @@ struct TrainOptions {
   double momentum = 0.9;       ///< sgd only; adamw has betas 0.9 and 0.999, epsilon 1e-8
   double weight_decay = 5e-4;  ///< sgd: added to the gradient of all parameters; adamw: decoupled
   std::string schedule =
-      "drop";                ///< drop: x0.1 once after epoch index epochs/2 + 1, momentum reset
-                             ///< (spec of DC/DM: epochs + 1 passes) | constant | cosine: half a
-                             ///< cosine to 0, one rate an epoch (PyTorch's CosineAnnealingLR)
-  int64_t epochs = 1000;     ///< drop runs epochs + 1 passes, as published; others run epochs
-  int64_t batch_size = 256;  ///< shuffled, the last partial batch kept
+      "drop";                  ///< drop: x0.1 once after epoch index epochs/2 + 1, momentum reset
+                               ///< (spec of DC/DM: epochs + 1 passes) | constant | cosine: half a
+                               ///< cosine to 0, one rate an epoch (PyTorch's CosineAnnealingLR) |
+                               ///< warmup_cosine: up from 0, then down to 1 %, a rate a step
+  int64_t warmup_steps = 500;  ///< of warmup_cosine; at most half of all steps
+  int64_t epochs = 1000;       ///< drop runs epochs + 1 passes, as published; others run epochs
+  int64_t batch_size = 256;    ///< shuffled, the last partial batch kept
   std::string augmentation = "none";  ///< a DSA strategy, parameters per image
   losses::Kind loss = losses::Kind::kCrossEntropy;
   Flat flat = {};

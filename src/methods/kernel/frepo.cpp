@@ -1,0 +1,290 @@
+// FRePo (Zhou, Nezhadarya and Ba, NeurIPS 2022): only the last layer of a student is trained, by
+// regression on the features of a network from a pool; the networks of the pool are trained on the
+// set meanwhile, a step whenever they were used, and are of different ages.
+#include <algorithm>
+#include <cmath>
+
+#include "methods/kernel/kernel.h"
+#include "methods/kernel/label_margin.h"
+#include "methods/kernel/ridge.h"
+#include "retort/losses/losses.h"
+#include "train/optimiser.h"
+
+namespace retort::methods {
+namespace {
+
+struct Options {
+  int64_t real_batch = 1024;
+  int64_t pool_size = 10;
+  int64_t pool_steps = 100;
+  double pool_learning_rate = 3e-4;
+  int64_t pool_batch = 1000;
+  double regularisation = 1e-6;
+  bool flip = true;
+  double label_learning_rate = 3e-4;
+
+  void declare(OptionSet& set) {
+    set.add("real_batch", real_batch, "real images of all classes in one iteration", {.min = 1});
+    set.add("pool_size", pool_size, "networks in the pool", {.min = 1, .max = 1000});
+    set.add("pool_steps", pool_steps, "a network that was trained for more steps is made anew",
+            {.min = 1});
+    set.add("pool_learning_rate", pool_learning_rate, "of the pool's networks (Adam)", {.min = 0});
+    set.add("pool_batch", pool_batch, "images of the set that a network is trained on in one step",
+            {.min = 1});
+    set.add("regularisation", regularisation, "added to the kernel's diagonal, a share of its mean",
+            {.min = 0});
+    set.add("flip", flip, "the regression sees every image of the set mirrored as well");
+    set.add("label_learning_rate", label_learning_rate, "rate of the labels; 0 leaves them fixed",
+            {.min = 0});
+  }
+};
+
+constexpr int64_t kRealRows = 256;       // rows of one pass without a graph
+constexpr int64_t kSyntheticRows = 512;  // rows of one pass with a graph
+
+/// A network of the pool.
+struct Member {
+  at::Tensor theta, state;  // [P], [S]
+  train::AdamMoments moments;
+  int64_t age = 0;  // steps since it was made; the first ones begin at different ages
+};
+
+/// Features of the set with the way back.
+struct Features {
+  at::Tensor values;                        // float64 [M, F], no graph
+  std::vector<nets::Observation> observed;  // of the only pass, where there is one
+};
+
+class FeatureRegression : public Objective {
+ public:
+  FeatureRegression(const Context& context, const Options& options)
+      : context_(context), options_(options) {
+    const int64_t classes = context.data.classes();
+    labels_ = losses::centred_one_hot(context.geometry.labels(), classes).to(context.device) /
+              std::sqrt(static_cast<double>(classes) / 10);
+    for (int64_t g = 0; g < options.pool_size; ++g) {
+      pool_.push_back(fresh(g, 0));
+      pool_.back().age = options.pool_steps / options.pool_size * g;
+    }
+  }
+
+  void begin(int64_t iteration) override {
+    iteration_ = iteration;
+    begun_ = true;
+  }
+
+  Cotangents cotangents(const View& view) override {
+    // The set as it is after the last iteration's step is what that iteration's network learns
+    // from.
+    if (begun_ && iteration_ > 0) train_on(view, pick(iteration_ - 1));
+    if (begun_) take_real();
+    begun_ = false;
+    at::Tensor images = view.images, labels = labels_.to(at::kDouble);
+    if (options_.flip) {
+      images = at::cat({images, images.flip(3)});
+      labels = at::cat({labels, labels});
+    }
+    const Features features = features_of(images);
+    const at::Tensor& phi = features.values;
+    const KernelRidge ridge(phi.mm(phi.t()), real_features_.mm(phi.t()), options_.regularisation);
+    const at::Tensor residual = ridge.predict(labels) - real_.targets;
+    const auto rows = static_cast<double>(residual.size(0));
+    RidgeCotangents pulled = ridge.pull(labels, residual / rows);
+    const at::Tensor d_phi =
+        (pulled.support + pulled.support.t()).mm(phi) + pulled.target.t().mm(real_features_);
+    at::Tensor d_images = pull(images, features, d_phi.to(images.scalar_type()));
+    if (options_.flip) {
+      const int64_t half = view.images.size(0);
+      d_images = d_images.slice(0, 0, half) + d_images.slice(0, half).flip(3);
+      pulled.labels = pulled.labels.slice(0, 0, half) + pulled.labels.slice(0, half);
+    }
+    const LabelMargin margin = label_margin(labels_.to(at::kDouble));
+    Cotangents result{0.5 * residual.square().sum().item<double>() / rows + margin.loss, d_images};
+    if (options_.label_learning_rate > 0)
+      result.learned = {(pulled.labels + margin.gradient).to(labels_.scalar_type())};
+    return result;
+  }
+
+  std::vector<Learned> learned() override {
+    if (options_.label_learning_rate == 0) return {};
+    return {{"labels", labels_, options_.label_learning_rate, 0.9}};
+  }
+
+  void complete(synthetic::Bundle& bundle) const override {
+    bundle.soft_labels = labels_.to(at::kCPU).contiguous();
+  }
+
+  TensorMap state() const override {
+    TensorMap all;
+    std::vector<int64_t> counts;
+    for (size_t g = 0; g < pool_.size(); ++g) {
+      const Member& member = pool_[g];
+      const std::string at = std::to_string(g);
+      all["theta." + at] = member.theta;
+      if (context_.network.couples_rows()) all["state." + at] = member.state;
+      if (member.moments.steps > 0) {
+        all["first." + at] = member.moments.first;
+        all["second." + at] = member.moments.second;
+      }
+      counts.push_back(member.age);
+      counts.push_back(member.moments.steps);
+    }
+    all["counts"] = at::tensor(counts, at::kLong);
+    return all;
+  }
+
+  void restore(const TensorMap& state) override {
+    const auto counts = state.at("counts").accessor<int64_t, 1>();
+    for (size_t g = 0; g < pool_.size(); ++g) {
+      const auto load = [&](const std::string& name) {
+        return state.at(name + "." + std::to_string(g))
+            .to(context_.device, at::kFloat, false, true);
+      };
+      const auto place = static_cast<int64_t>(2 * g);
+      Member& member = pool_[g];
+      member.theta = load("theta");
+      if (context_.network.couples_rows()) member.state = load("state");
+      member.age = counts[place];
+      member.moments = {counts[place + 1], {}, {}};
+      if (member.moments.steps == 0) continue;
+      member.moments.first = load("first");
+      member.moments.second = load("second");
+    }
+  }
+
+ private:
+  Member fresh(int64_t place, int64_t iteration) const {
+    const Stream stream(context_.seed, "frepo.network", static_cast<uint64_t>(place),
+                        static_cast<uint64_t>(iteration));
+    return {context_.network.initial(stream).to(context_.device),
+            context_.network.initial_state().to(context_.device),
+            {},
+            0};
+  }
+
+  size_t pick(int64_t iteration) const {
+    Stream draw(context_.seed, "frepo.pick", static_cast<uint64_t>(iteration));
+    return static_cast<size_t>(draw.below(options_.pool_size));
+  }
+
+  /// One step of Adam on the set, or a new network where this one is too old.
+  void train_on(const View& view, size_t place) {
+    Member& member = pool_[place];
+    if (member.age > options_.pool_steps) {
+      member = fresh(static_cast<int64_t>(place), iteration_);
+      return;
+    }
+    Stream draw(context_.seed, "frepo.update", static_cast<uint64_t>(iteration_));
+    const at::Tensor rows =
+        at::tensor(draw.sample(view.images.size(0), options_.pool_batch)).to(view.images.device());
+    const nets::Gradient gradient =
+        context_.network.gradient({member.theta,
+                                   member.state,
+                                   view.images.index_select(0, rows),
+                                   {},
+                                   nets::NormMode::kUpdating},
+                                  {labels_.index_select(0, rows), losses::Kind::kSquared});
+    train::adam_step(member.theta, gradient.theta, member.moments, options_.pool_learning_rate);
+    // The reference's statistics are 0.1 old + 0.9 new; ours are 0.9 old + 0.1 new.
+    if (context_.network.couples_rows()) member.state = 9 * gradient.state - 8 * member.state;
+    ++member.age;
+  }
+
+  void take_real() {
+    const data::Split& train = context_.data.train;
+    Stream draw(context_.seed, "frepo.real", static_cast<uint64_t>(iteration_));
+    real_ = real_rows(context_, draw.sample(train.size(), options_.real_batch));
+    std::vector<at::Tensor> features;
+    for (const at::Tensor& images : real_.images.split(context_.network.rows_at_once(kRealRows)))
+      features.push_back(observe(images, {}).taps.at("features"));
+    real_features_ = at::cat(features).to(at::kDouble);
+  }
+
+  nets::Observation observe(const at::Tensor& images, nets::Back back) const {
+    const Member& member = pool_[pick(iteration_)];
+    return context_.network.observe(
+        {member.theta, member.state, images, {}, nets::NormMode::kFrozen}, {"features"}, back);
+  }
+
+  std::vector<at::Tensor> pieces(const at::Tensor& rows) const {
+    return rows.split(context_.network.rows_at_once(kSyntheticRows));
+  }
+
+  /// One pass keeps its graph; several are run again on the way back, for the memory's sake.
+  Features features_of(const at::Tensor& images) const {
+    Features all;
+    const std::vector<at::Tensor> parts = pieces(images);
+    std::vector<at::Tensor> values;
+    for (const at::Tensor& part : parts) {
+      nets::Observation seen = observe(part, {.images = parts.size() == 1});
+      values.push_back(seen.taps.at("features"));
+      if (parts.size() == 1) all.observed.push_back(std::move(seen));
+    }
+    all.values = at::cat(values).to(at::kDouble);
+    return all;
+  }
+
+  at::Tensor pull(const at::Tensor& images, const Features& features,
+                  const at::Tensor& cotangents) const {
+    if (!features.observed.empty())
+      return features.observed.front().pullback({{"features", cotangents}}).images;
+    const std::vector<at::Tensor> parts = pieces(images), weights = pieces(cotangents);
+    std::vector<at::Tensor> found;
+    for (size_t i = 0; i < parts.size(); ++i)
+      found.push_back(
+          observe(parts[i], {.images = true}).pullback({{"features", weights[i]}}).images);
+    return at::cat(found);
+  }
+
+  const Context context_;
+  const Options options_;
+  at::Tensor labels_;  // [M, K], learned
+  std::vector<Member> pool_;
+  int64_t iteration_ = 0;
+  bool begun_ = false;  // an iteration has begun and the set has not been seen
+  RealBatch real_;
+  at::Tensor real_features_;  // float64 [T, F]
+};
+
+class Frepo : public Method {
+ public:
+  void declare(OptionSet& set) override { options_.declare(set); }
+  LoopDefaults defaults() const override {
+    return {.iterations = 500000,
+            .image_learning_rate = 3e-4,
+            .image_momentum = 0.9,
+            .initialisation = "real",
+            .network = "wideconv-bn",
+            .protocol = "frepo",
+            .image_optimiser = "lamb",
+            .image_schedule = "cosine"};
+  }
+  std::vector<std::string> deviations() const override {
+    return {
+        "Features go through the network in float32 and the regression is float64; the reference "
+        "is "
+        "float32 throughout.",
+        "Real images are drawn anew in every iteration; the reference passes through shuffled "
+        "epochs.",
+        "The augmentation of students is that of DSA (one operation a batch), whose ranges of "
+        "colour, "
+        "scale and cutout are not the reference's.",
+        "The set at the end is the result; the reference keeps the one of the best look at the "
+        "test "
+        "images."};
+  }
+  std::unique_ptr<Objective> objective(const Context& context) override {
+    return std::make_unique<FeatureRegression>(context, options_);
+  }
+
+ private:
+  Options options_;
+};
+
+}  // namespace
+
+std::unique_ptr<Method> make_frepo() {
+  return std::make_unique<Frepo>();
+}
+
+}  // namespace retort::methods
