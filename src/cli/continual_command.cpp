@@ -171,7 +171,7 @@ struct Continual {
     if (protocol.ordered || protocol.training.loss != losses::Kind::kCrossEntropy)
       problems.add("--protocol " + loop.protocol +
                    ": sets of several tasks are learned together, in any order and by "
-                   "cross-entropy: give dm, dc, short or demo");
+                   "cross-entropy: give dm, dc, rtp, short or demo");
     augment::parse_strategy(loop.augmentation == "auto" ? "none" : loop.augmentation);
     problems.raise("reading the options of 'retort continual'");
   }
