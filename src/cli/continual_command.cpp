@@ -166,7 +166,12 @@ struct Continual {
       problems.add("--images-per-class takes a number here" +
                    std::string(kind().once ? ", or auto: what --memory allows" : "") + ", not '" +
                    loop.images_per_class + "'");
-    find_entry(std::span(eval::protocols()), "protocol", loop.protocol);
+    const eval::Protocol& protocol =
+        find_entry(std::span(eval::protocols()), "protocol", loop.protocol);
+    if (protocol.ordered || protocol.training.loss != losses::Kind::kCrossEntropy)
+      problems.add("--protocol " + loop.protocol +
+                   ": sets of several tasks are learned together, in any order and by "
+                   "cross-entropy: give dm, dc, rtp, short or demo");
     augment::parse_strategy(loop.augmentation == "auto" ? "none" : loop.augmentation);
     problems.raise("reading the options of 'retort continual'");
   }
@@ -293,6 +298,11 @@ class Condenser {
                                "it is to be learned in its own order of steps, which cannot be "
                                "joined with those of other tasks",
                                "a method whose sets are learned in any order",
+                               {}});
+    if (bundle.soft_labels.defined() && bundle.soft_labels.lt(0).any().item<bool>())
+      throw ConfigError(Report{"storing the set '" + folder.string() + "'",
+                               "its labels are targets of a regression, not weights of classes",
+                               "a method whose labels can be learned by cross-entropy",
                                {}});
     check_budget(bundle.stored_bytes() - bundle.classes() * static_cast<int64_t>(sizeof(int64_t)),
                  folder);

@@ -90,6 +90,7 @@ TEST_F(Continual, RefusesWhatCannotBe) {
   expect_refused("CLASSES --method dm --images-per-class half", 2, {"takes a number"});
   expect_refused("CLASSES --method random --images-per-class 50", 2, {"has 10 images"});
   expect_refused("CLASSES --method dm --validate-every 3", 2, {"--validate-every"});
+  expect_refused("CLASSES --method dm --protocol dd", 2, {"--protocol dd", "in any order"});
   expect_refused("CLASSES --method dm --normalisation zca", 2, {"zca"});
   expect_refused("ROTATIONS --method dm --memory 10", 2, {"10 images for 2 tasks", "--memory 20"});
   expect_refused("ROTATIONS --method dm --images-per-class 2", 2, {"--memory 40"});
