@@ -14,11 +14,12 @@ mkdir -p "$out"
 settings() {
   case $1 in
   dm) echo "--iterations 200 --real-batch 64 --image-learning-rate 1" ;;
-  dsa) echo "--iterations 100 --real-batch 64 --image-learning-rate 0.1" ;;
+  # One matching step an iteration whatever the number of images, as published for one of each class.
+  dsa) echo "--iterations 100 --real-batch 64 --image-learning-rate 0.1 --outer-loop 1 --inner-loop 1" ;;
   mtt) echo "--iterations 100 --experts $out/experts --inner-steps 10 --expert-epochs 1 --max-start-epoch 2 \
     --synthetic-batch 100 --image-learning-rate 100" ;;
   bptt) echo "--iterations 100 --inner-steps 20 --synthetic-per-class 5 --real-per-class 32 \
-    --initialisation real --image-learning-rate 1 --clip-norm 2" ;;
+    --initialisation real --image-optimiser adam --image-learning-rate 0.05 --image-momentum 0.9" ;;
   esac
 }
 
