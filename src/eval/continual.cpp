@@ -258,10 +258,6 @@ Json Learned::json() const {
           {"seconds", seconds}};
 }
 
-bool uses_sets(const std::string& use) {
-  return use == "retrain" || use == "rehearsal";
-}
-
 bool learn_continually(const ContinualInput& input) {
   for (int64_t order = 0; order < input.options.orders; ++order)
     if (!OrderRun(input, order).run()) return false;

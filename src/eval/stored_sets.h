@@ -20,7 +20,6 @@ class StoredSets {
  public:
   StoredSets(int64_t classes, at::Device device) : classes_(classes), device_(device) {}
   void add(const synthetic::Bundle& bundle, const Task& task);
-  int64_t size() const { return static_cast<int64_t>(images_.size()); }
   /// Bytes kept of tasks 0..task.
   int64_t stored_bytes(int64_t task) const;
   Recalled recall() const;

@@ -127,12 +127,9 @@ struct Learned {
 using Condense = std::function<std::optional<synthetic::Bundle>(const data::Dataset& samples,
                                                                 int64_t order, int64_t task)>;
 
-/// Uses of stored sets ("retrain": from scratch on all of them after every task; "rehearsal": one
-/// pass over the stream beside batches of earlier tasks' sets) and baselines without them
-/// ("online": the pass alone; "replay": beside a reservoir of real images).
-bool uses_sets(const std::string& use);
-
-/// What is learned with.
+/// What is learned with. Uses of stored sets ("retrain": from scratch on all of them after every
+/// task; "rehearsal": one pass over the stream beside batches of earlier tasks' sets) and baselines
+/// without them ("online": the pass alone; "replay": beside a reservoir of real images).
 struct ContinualInput {
   const data::Dataset& data;
   const nets::Network& network;

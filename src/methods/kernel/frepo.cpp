@@ -262,16 +262,13 @@ class Frepo : public Method {
   std::vector<std::string> deviations() const override {
     return {
         "Features go through the network in float32 and the regression is float64; the reference "
-        "is "
-        "float32 throughout.",
+        "is float32 throughout.",
         "Real images are drawn anew in every iteration; the reference passes through shuffled "
         "epochs.",
         "The augmentation of students is that of DSA (one operation a batch), whose ranges of "
-        "colour, "
-        "scale and cutout are not the reference's.",
+        "colour, scale and cutout are not the reference's.",
         "The set at the end is the result; the reference keeps the one of the best look at the "
-        "test "
-        "images."};
+        "test images."};
   }
   std::unique_ptr<Objective> objective(const Context& context) override {
     return std::make_unique<FeatureRegression>(context, options_);

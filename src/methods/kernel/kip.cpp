@@ -129,14 +129,11 @@ class Kip : public Method {
   std::vector<std::string> deviations() const override {
     return {
         "The kernel is the fully connected one; the convolutional kernels behind the published "
-        "64.7 "
-        "% on CIFAR-10 are not computed.",
+        "64.7 % on CIFAR-10 are not computed.",
         "Accuracies are those of networks of finite width trained on the set; the paper's are "
-        "those "
-        "of the regression itself.",
+        "those of the regression itself.",
         "Images with the same direction have a kernel with a kink; the derivative by their angle "
-        "is "
-        "taken as 0 there."};
+        "is taken as 0 there."};
   }
   std::unique_ptr<Objective> objective(const Context& context) override {
     return std::make_unique<KernelInducingPoints>(context, options_);
