@@ -52,3 +52,16 @@ retort_part(JPEG turbojpeg.h turbojpeg)
 retort_part(PNG png.h png)
 retort_part(ARCHIVE archive.h archive)
 retort_part(MATIO matio.h matio)
+
+# The blocked engine of nets/ needs oneDNN and Highway. A PyTorch from elsewhere carries a oneDNN of
+# its own under the same names: two in one process would be mixed up, so it goes without.
+set(RETORT_BLOCKED OFF)
+if(NOT RETORT_TORCH_BUNDLED)
+  retort_part(DNNL dnnl.hpp dnnl)
+  retort_part(HWY hwy/highway.h hwy)
+  if(RETORT_PARTS AND RETORT_DNNL_LIBRARY AND RETORT_HWY_LIBRARY)
+    set(RETORT_BLOCKED ON)
+    list(APPEND RETORT_PART_DEFINITIONS RETORT_WITH_BLOCKED=1)
+  endif()
+endif()
+message(STATUS "blocked engine (oneDNN and Highway): ${RETORT_BLOCKED}")

@@ -6,6 +6,9 @@
 
 #include "nets/pass.h"
 #include "nets/sweep.h"
+#ifdef RETORT_WITH_BLOCKED
+#include "nets/blocked_engine.h"
+#endif
 #include "retort/nets/forward.h"
 
 namespace retort::nets {
@@ -20,13 +23,6 @@ at::Tensor leaf(const at::Tensor& x, bool requires_grad) {
 
 at::Tensor or_zeros(const at::Tensor& x, const at::Tensor& like) {
   return x.defined() ? x.detach().contiguous() : at::zeros_like(like.detach());
-}
-
-losses::Targets rows_of(const losses::Targets& targets, int64_t begin, int64_t count) {
-  losses::Targets part = targets;
-  part.values = targets.values.narrow(0, begin, count);
-  if (targets.weights.defined()) part.weights = targets.weights.narrow(0, begin, count);
-  return part;
 }
 
 bool grouped(const Call& call) {
@@ -178,10 +174,26 @@ Observation Network::observe_part(const Part& part, const std::vector<std::strin
   return seen;
 }
 
+bool Network::by_blocks(const std::vector<Part>& parts) const {
+#ifdef RETORT_WITH_BLOCKED
+  return blocked_ && std::all_of(parts.begin(), parts.end(), BlockedEngine::takes);
+#else
+  return false;
+#endif
+}
+
 Observation Network::observe(const Call& call, const std::vector<std::string>& taps,
                              Back back) const {
-  if (call.theta.dim() == 1)
-    return observe_part({call.theta, call.state, call.images, call.norm}, taps, back);
+  if (call.theta.dim() == 1) {
+    const Part whole{call.theta, call.state, call.images, call.norm};
+#ifdef RETORT_WITH_BLOCKED
+    const bool kept = back.images || back.theta;
+    if (blocked_taps(taps) && by_blocks({whole}))
+      return blocked_->observe(whole, taps, back,
+                               rows_at_once(kept ? kBlockedRows : kBlockedForward));
+#endif
+    return observe_part(whole, taps, back);
+  }
   std::vector<Observation> seen;
   for (const Part& part : parts_of(call)) seen.push_back(observe_part(part, taps, back));
   Observation all;
@@ -256,13 +268,20 @@ Gradient Network::gradient_in_pieces(const Part& part, const losses::Targets& ta
 
 Gradient Network::gradient(const Call& call, const losses::Targets& targets, Wanted wanted) const {
   const std::vector<Part> parts = parts_of(call);
-  std::vector<Gradient> answers;
+  std::vector<GradientPart> own;
   int64_t begin = 0;
   for (const Part& part : parts) {
     const int64_t rows = part.images.size(0);
-    answers.push_back(gradient_in_pieces(part, rows_of(targets, begin, rows), wanted));
+    own.push_back({part, rows_of(targets, begin, rows)});
     begin += rows;
   }
+  std::vector<Gradient> answers;
+#ifdef RETORT_WITH_BLOCKED
+  if (by_blocks(parts)) answers = blocked_->gradient(own, wanted, rows_at_once(kBlockedRows));
+#endif
+  if (answers.empty())
+    for (const GradientPart& one : own)
+      answers.push_back(gradient_in_pieces(one.part, one.targets, wanted));
   if (!grouped(call)) return answers.front();
   return {gather(answers, &Gradient::loss, true),
           gather(answers, &Gradient::theta, true),
@@ -313,7 +332,11 @@ Directional Network::directional(const Call& call, const losses::Targets& target
       answers.push_back(directional_part(parts[g], own, along, wanted));
     begin += rows;
   }
-  if (sweeping)
+#ifdef RETORT_WITH_BLOCKED
+  if (sweeping && by_blocks(parts))
+    answers = blocked_->directional(swept, wanted, rows_at_once(kBlockedRows));
+#endif
+  if (sweeping && answers.empty())
     answers = sweep({*chain_, parameters_, state_, rows_at_once(kSweepRows)}, swept, wanted);
   if (!grouped(call)) return answers.front();
   return {gather(answers, &Directional::loss, true), gather(answers, &Directional::theta, true),

@@ -8,6 +8,9 @@
 #include <numbers>
 
 #include "nets/pass.h"
+#ifdef RETORT_WITH_BLOCKED
+#include "nets/blocked_engine.h"
+#endif
 #include "retort/core/error.h"
 #include "retort/core/progress.h"
 #include "retort/nets/forward.h"
@@ -75,6 +78,9 @@ Network::Network(std::string name, Architecture architecture, Shape shape)
   activations_ = declared.activations;
   if (declared.chain && logits.is_same(declared.last))
     chain_ = std::make_shared<std::vector<Step>>(std::move(declared.steps));
+#ifdef RETORT_WITH_BLOCKED
+  if (chain_) blocked_ = BlockedEngine::fit(*chain_, parameters_, shape_);
+#endif
 }
 
 void Network::limit_memory(int64_t bytes) {
@@ -115,6 +121,11 @@ at::Tensor Network::predict(const at::Tensor& theta, const at::Tensor& state,
                             const at::Tensor& images, int64_t chunk) const {
   TORCH_CHECK(theta.dim() == 1, "predict takes one network's theta");
   at::NoGradGuard no_grad;
+#ifdef RETORT_WITH_BLOCKED
+  const Part whole{theta, state, images, NormMode::kFrozen};
+  if (by_blocks({whole}))
+    return blocked_->observe(whole, {"logits"}, {}, rows_at_once(kBlockedForward)).taps["logits"];
+#endif
   chunk = rows_at_once(chunk);
   std::vector<at::Tensor> pieces;
   for (int64_t begin = 0; begin < images.size(0); begin += chunk) {

@@ -17,6 +17,12 @@ struct Part {
   NormMode norm = NormMode::kBatch;
 };
 
+/// A group of rows with what a gradient compares them with.
+struct GradientPart {
+  Part part;
+  losses::Targets targets;
+};
+
 /// True where the rows of a part influence each other: batch statistics.
 inline bool couples(const Layout& state, const Part& part) {
   return state.size > 0 && part.norm != NormMode::kFrozen;

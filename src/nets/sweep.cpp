@@ -24,27 +24,6 @@ struct Sum {
   at::Tensor loss, theta;
 };
 
-/// The loss at the head, backward: cotangents of the logits and of the targets, and <g, v>.
-/// q softmax, e. = sum q o., per row weight m: do = m (q sum Y - Y), do. = m sum Y q (o. - e.).
-struct Head {
-  Dual logits;
-  at::Tensor loss, targets;  // targets: -m (o. - e.)
-
-  Head(const Dual& o, const at::Tensor& values, const at::Tensor& row_weights, double share) {
-    const at::Tensor y = values.is_floating_point()
-                             ? values
-                             : at::one_hot(values.to(at::kLong), o.value.size(1)).to(o.value);
-    const at::Tensor q = at::softmax(o.value, 1);
-    const at::Tensor away = o.tangent - (q * o.tangent).sum(1, true);
-    const at::Tensor total = y.sum(1, true);
-    at::Tensor m = at::full({1, 1}, share, o.value.options());
-    if (row_weights.defined()) m = m * row_weights.unsqueeze(1);
-    logits = {m * (q * total - y), m * total * q * away};
-    loss = (logits.value * o.tangent).sum();
-    targets = -m * away;
-  }
-};
-
 class Sweep {
  public:
   Sweep(const ChainNetwork& network, const std::vector<SweepPart>& parts, Wanted wanted)
@@ -126,9 +105,7 @@ class Sweep {
     Dual x{rows(part.part.images), at::Tensor()};
     for (const auto& layer : layers) x = layer->forward(x);
     const double share = 1.0 / static_cast<double>(part.part.images.size(0));
-    const Head head(x, rows(part.targets.values),
-                    part.targets.weights.defined() ? rows(part.targets.weights) : at::Tensor(),
-                    share);
+    const DualHead head(x, rows_of(part.targets, piece.begin, count), share);
     sum.loss = head.loss;
     Dual d = head.logits;
     for (size_t i = layers.size(); i-- > 0;) {
@@ -154,6 +131,28 @@ class Sweep {
 };
 
 }  // namespace
+
+DualHead::DualHead(const Dual& o, const losses::Targets& rows, double share) {
+  const at::Tensor values = rows.values.detach();
+  const at::Tensor y = values.is_floating_point()
+                           ? values
+                           : at::one_hot(values.to(at::kLong), o.value.size(1)).to(o.value);
+  const at::Tensor q = at::softmax(o.value, 1);
+  const at::Tensor away = o.tangent - (q * o.tangent).sum(1, true);
+  const at::Tensor total = y.sum(1, true);
+  at::Tensor m = at::full({1, 1}, share, o.value.options());
+  if (rows.weights.defined()) m = m * rows.weights.detach().unsqueeze(1);
+  logits = {m * (q * total - y), m * total * q * away};
+  loss = (logits.value * o.tangent).sum();
+  targets = -m * away;
+}
+
+losses::Targets rows_of(const losses::Targets& targets, int64_t begin, int64_t count) {
+  losses::Targets part = targets;
+  part.values = targets.values.narrow(0, begin, count);
+  if (targets.weights.defined()) part.weights = targets.weights.narrow(0, begin, count);
+  return part;
+}
 
 std::vector<Directional> sweep(const ChainNetwork& network, const std::vector<SweepPart>& parts,
                                Wanted wanted) {

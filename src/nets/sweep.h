@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "nets/dual_layers.h"
 #include "nets/pass.h"
 #include "retort/nets/forward.h"
 #include "retort/nets/network.h"
@@ -26,6 +27,19 @@ struct SweepPart {
   losses::Targets targets;
   at::Tensor along;
 };
+
+/// The loss at the head, backward: cotangents of the logits and of the targets, and <g, v>.
+/// q softmax, e. = sum q o., per row weight m: do = m (q sum Y - Y), do. = m sum Y q (o. - e.).
+struct DualHead {
+  Dual logits;
+  at::Tensor loss, targets;  ///< scalar; -m (o. - e.)
+
+  /// `share`: of one row in the mean.
+  DualHead(const Dual& o, const losses::Targets& rows, double share);
+};
+
+/// Rows begin..begin + count - 1 of targets.
+losses::Targets rows_of(const losses::Targets& targets, int64_t begin, int64_t count);
 
 /// `directional` of every part. Rows that do not influence each other are cut into pieces that fit
 /// into caches, and the pieces are dealt out to the threads; their sums are taken in row order.

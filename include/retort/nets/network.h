@@ -110,8 +110,9 @@ enum class Way {
 struct Part;  // nets/pass.h of the sources: one group's share of a call
 struct Keep;
 struct Pass;
-class Forward;  // nets/forward.h: hands out parameters in order while an architecture runs
-struct Step;    // nets/forward.h: an operation of a network that is a chain
+class Forward;        // nets/forward.h: hands out parameters in order while an architecture runs
+struct Step;          // nets/forward.h: an operation of a network that is a chain
+class BlockedEngine;  // nets/blocked_engine.h of the sources: the ConvNet family on a CPU
 
 /// An architecture: builds logits from images through `f`. It is run once on one blank image to
 /// learn the layout and then for every call, so it is the whole definition of a network.
@@ -172,6 +173,7 @@ class Network {
   Directional directional_part(const Part& part, const losses::Targets& targets,
                                const at::Tensor& v, Wanted wanted) const;
   std::vector<Part> parts_of(const Call& call) const;
+  bool by_blocks(const std::vector<Part>& parts) const;
   bool updates(const Call& call) const;
 
   std::string name_;
@@ -182,6 +184,7 @@ class Network {
   int64_t feature_size_ = 0, activations_ = 0;
   int64_t memory_ = 0;                              // bytes for passes and callers; 0: no limit
   std::shared_ptr<const std::vector<Step>> chain_;  // null where the network is none
+  std::shared_ptr<BlockedEngine> blocked_;  // null where the network or processor is another
 };
 
 /// A row of the table of networks.

@@ -1,0 +1,72 @@
+// The ConvNet family (3x3 convolution, instance norm, ReLU, 2x2 average pooling, one linear layer)
+// on a CPU in float32: oneDNN's convolutions on its blocked layout, everything between them in
+// single passes over maps in cache. Rows are cut into pieces, a piece stays on one thread.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "nets/blocked_pass.h"
+#include "nets/sweep.h"
+
+namespace retort::nets {
+
+/// Arenas that wait for their next use.
+class ArenaPool {
+ public:
+  class Lease {
+   public:
+    Lease(ArenaPool& pool, std::unique_ptr<Arena> arena) : pool_(&pool), arena_(std::move(arena)) {}
+    Lease(Lease&&) = default;
+    Lease(const Lease&) = delete;
+    Lease& operator=(const Lease&) = delete;
+    ~Lease();
+    Arena& operator*() const { return *arena_; }
+
+   private:
+    ArenaPool* pool_;
+    std::unique_ptr<Arena> arena_;
+  };
+  Lease lease();
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Arena>> free_;
+};
+
+class BlockedEngine {
+ public:
+  /// Null where the network is not of the family or the processor has no blocked convolutions.
+  static std::shared_ptr<BlockedEngine> fit(const std::vector<Step>& steps,
+                                            const Layout& parameters, const Shape& shape);
+
+  /// True for float32 on the CPU.
+  static bool takes(const Part& part);
+
+  /// Pieces have at most `rows` rows.
+  std::vector<Gradient> gradient(const std::vector<GradientPart>& parts, Wanted wanted,
+                                 int64_t rows);
+  std::vector<Directional> directional(const std::vector<SweepPart>& parts, Wanted wanted,
+                                       int64_t rows);
+  /// taps: "features" and "logits" only.
+  Observation observe(const Part& part, const std::vector<std::string>& taps, Back back,
+                      int64_t rows);
+
+ private:
+  struct Weights;
+  struct Seen;
+  explicit BlockedEngine(BlockedNetwork network) : network_(std::move(network)) {}
+  BlockedNetwork network_;
+  ConvPlans plans_;
+  ArenaPool arenas_;
+};
+
+/// The taps that BlockedEngine::observe knows.
+bool blocked_taps(const std::vector<std::string>& taps);
+
+constexpr int64_t kBlockedRows = 16;     ///< of a piece that goes back
+constexpr int64_t kBlockedForward = 32;  ///< of a piece that does not
+
+}  // namespace retort::nets

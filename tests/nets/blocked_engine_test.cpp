@@ -1,0 +1,145 @@
+// The blocked engine against autograd in double: every call, shapes that end pieces early, groups,
+// one thread and two. Where the engine is not compiled in, the plain implementation is tested.
+#include <ATen/Parallel.h>
+#include <gtest/gtest.h>
+
+#include "nets/toy.h"
+#include "retort/nets/network.h"
+
+namespace retort::nets {
+namespace {
+
+using tests::difference;
+using tests::normals;
+using tests::Toy;
+
+constexpr double kClose = 1e-4;
+
+Call in_double(const Call& call) {
+  Call exact = call;
+  exact.theta = call.theta.to(at::kDouble);
+  exact.images = call.images.to(at::kDouble);
+  return exact;
+}
+
+losses::Targets in_double(losses::Targets targets) {
+  if (targets.values.is_floating_point()) targets.values = targets.values.to(at::kDouble);
+  if (targets.weights.defined()) targets.weights = targets.weights.to(at::kDouble);
+  return targets;
+}
+
+void expect_close(const at::Tensor& found, const at::Tensor& wanted, const char* what) {
+  ASSERT_EQ(found.sizes(), wanted.sizes()) << what;
+  EXPECT_LT(difference(found.to(at::kDouble), wanted), kClose) << what;
+}
+
+/// Rows, side, channels of images; width and depth of the network.
+struct Case {
+  const char* network;
+  int64_t rows, side, channels;
+};
+
+class BlockedEngine : public testing::TestWithParam<Case> {
+ protected:
+  BlockedEngine()
+      : toy_(GetParam().network, GetParam().rows, GetParam().side, GetParam().channels,
+             at::kFloat) {}
+  const Toy toy_;
+};
+
+TEST_P(BlockedEngine, GradientsAreThoseOfAutograd) {
+  for (losses::Targets targets : {toy_.hard, toy_.soft}) {
+    const Wanted wanted{true, targets.values.is_floating_point()};
+    targets.weights = normals({toy_.call.images.size(0)}, 9, at::kFloat).abs();
+    const Gradient found = toy_.net->gradient(toy_.call, targets, wanted);
+    const Gradient exact = toy_.net->gradient(in_double(toy_.call), in_double(targets), wanted);
+    expect_close(found.loss, exact.loss, "loss");
+    expect_close(found.theta, exact.theta, "theta");
+    expect_close(found.images, exact.images, "images");
+    expect_close(found.logits, exact.logits, "logits");
+    if (wanted.targets) expect_close(found.targets, exact.targets, "targets");
+  }
+}
+
+TEST_P(BlockedEngine, DerivativesAlongADirectionAreThoseOfAutograd) {
+  const at::Tensor v = normals(toy_.call.theta.sizes().vec(), 6, at::kFloat);
+  for (const losses::Targets& targets : {toy_.hard, toy_.soft}) {
+    const Wanted wanted{true, targets.values.is_floating_point()};
+    const Directional found = toy_.net->directional(toy_.call, targets, v, wanted);
+    const Directional exact = toy_.net->directional(in_double(toy_.call), in_double(targets),
+                                                    v.to(at::kDouble), wanted, Way::kAutograd);
+    expect_close(found.loss, exact.loss, "loss");
+    expect_close(found.theta, exact.theta, "theta");
+    expect_close(found.images, exact.images, "images");
+    if (wanted.targets) expect_close(found.targets, exact.targets, "targets");
+  }
+}
+
+TEST_P(BlockedEngine, FeaturesAndTheirPullbackAreThoseOfAutograd) {
+  const std::vector<std::string> taps{"features", "logits"};
+  const Observation found = toy_.net->observe(toy_.call, taps, {true, true});
+  const Observation exact = toy_.net->observe(in_double(toy_.call), taps, {true, true});
+  const Observation only = toy_.net->observe(toy_.call, {"features"});
+  std::map<std::string, at::Tensor> cotangents, in_doubles;
+  for (const std::string& tap : taps) {
+    expect_close(found.taps.at(tap), exact.taps.at(tap), tap.c_str());
+    cotangents[tap] = normals(found.taps.at(tap).sizes().vec(), 12, at::kFloat);
+    in_doubles[tap] = cotangents[tap].to(at::kDouble);
+  }
+  expect_close(only.taps.at("features"), exact.taps.at("features"), "without a way back");
+  const Pulled pulled = found.pullback(cotangents), wanted = exact.pullback(in_doubles);
+  expect_close(pulled.images, wanted.images, "images");
+  expect_close(pulled.theta, wanted.theta, "theta");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, BlockedEngine,
+    testing::Values(Case{"convnet-w16", 5, 32, 3}, Case{"convnet-w128", 3, 16, 3},
+                    Case{"convnet-w32-d2", 3, 12, 1}, Case{"convnet-w48-d3", 2, 28, 1},
+                    Case{"convnet-w16-d4", 2, 64, 3}, Case{"convnet-w64-d1", 2, 4, 4},
+                    Case{"convnet-w16-d2", 37, 8, 3}));
+
+TEST(BlockedEngineGroups, HaveTheirOwnThetasAndDirections) {
+  const Toy toy("convnet-w16-d2", 23, 8, 3, at::kFloat);
+  Call call = toy.call;
+  call.offsets = {0, 1, 19, 23};
+  call.theta = at::stack({call.theta, call.theta * 1.1, call.theta * 0.9});
+  const at::Tensor v = normals(call.theta.sizes().vec(), 6, at::kFloat);
+  const Gradient g = toy.net->gradient(call, toy.hard),
+                 exact_g = toy.net->gradient(in_double(call), toy.hard);
+  expect_close(g.loss, exact_g.loss, "losses");
+  expect_close(g.theta, exact_g.theta, "thetas");
+  const Directional d = toy.net->directional(call, toy.hard, v, {true, false});
+  const Directional exact_d = toy.net->directional(in_double(call), toy.hard, v.to(at::kDouble),
+                                                   {true, false}, Way::kAutograd);
+  expect_close(d.theta, exact_d.theta, "products");
+  expect_close(d.images, exact_d.images, "images");
+}
+
+TEST(BlockedEngineGroups, GiveTheSameBytesEveryTime) {
+  const Toy toy("convnet-w32", 40, 16, 3, at::kFloat);
+  const at::Tensor v = normals(toy.call.theta.sizes().vec(), 6, at::kFloat);
+  const Gradient g = toy.net->gradient(toy.call, toy.hard);
+  const Directional d = toy.net->directional(toy.call, toy.hard, v, {true, false});
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_TRUE(toy.net->gradient(toy.call, toy.hard).theta.equal(g.theta));
+    const Directional again = toy.net->directional(toy.call, toy.hard, v, {true, false});
+    EXPECT_TRUE(again.theta.equal(d.theta));
+    EXPECT_TRUE(again.images.equal(d.images));
+  }
+}
+
+TEST(BlockedEngineGroups, AgreeOnOneThreadAndOnTwo) {
+  const Toy toy("convnet-w16", 21, 16, 3, at::kFloat);
+  const int before = at::get_num_threads();
+  std::vector<at::Tensor> found;
+  for (const int threads : {1, 2}) {
+    at::set_num_threads(threads);
+    found.push_back(toy.net->gradient(toy.call, toy.hard).theta);
+  }
+  at::set_num_threads(before);
+  EXPECT_LT(difference(found[1], found[0]), 1e-5);
+}
+
+}  // namespace
+}  // namespace retort::nets
