@@ -11,6 +11,7 @@
 #include <numbers>
 #include <utility>
 
+#include "augment/image_rows.h"
 #include "retort/core/error.h"
 
 namespace retort::augment {
@@ -225,6 +226,11 @@ at::Tensor apply(const at::Tensor& images, const at::Tensor& rows) {
   TORCH_CHECK(rows.dim() == 2 && rows.size(1) == kColumns &&
                   (rows.size(0) == 1 || rows.size(0) == images.size(0)),
               "rows are [N, 16] or [1, 16], not ", rows.sizes());
+  if (images.size(0) == 0) return images;
+  return images.is_cpu() ? apply_rows(images, rows) : apply_tensors(images, rows);
+}
+
+at::Tensor apply_tensors(const at::Tensor& images, const at::Tensor& rows) {
   const at::Tensor values = rows.to(images.scalar_type());
   at::Tensor x = images;
   if (uses(rows, kBrightness, kContrast)) x = apply_color(x, values);

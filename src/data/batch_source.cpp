@@ -30,7 +30,7 @@ class RealSource : public BatchSource {
   int64_t size() const override { return labels_.size(0); }
   Batch get(const std::vector<int64_t>& indices) const override {
     const at::Tensor rows = index_tensor(indices).to(images_.device());
-    return {preprocessing_.apply(images_.index_select(0, rows), device_),
+    return {preprocessing_.gather(images_, rows, device_),
             labels_.index_select(0, rows).to(device_)};
   }
 

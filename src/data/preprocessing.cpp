@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "core/deal.h"
 #include "retort/data/dataset.h"
 
 namespace retort::data {
@@ -67,6 +68,38 @@ at::Tensor Preprocessing::apply(const at::Tensor& bytes, at::Device device) cons
   if (kind_ == "none") return x;
   TORCH_CHECK(x.numel() == x.size(0) * zca_mean_.size(0), "images have another size than ZCA");
   return at::mm(x.flatten(1).sub_(zca_mean_.to(device)), zca_matrix_.to(device)).view(x.sizes());
+}
+
+at::Tensor Preprocessing::gather(const at::Tensor& bytes, const at::Tensor& rows,
+                                 at::Device device) const {
+  if (!bytes.is_cpu() || !device.is_cpu() || kind_ == "zca" || !bytes.is_contiguous())
+    return apply(bytes.index_select(0, rows), device);
+  TORCH_CHECK(bytes.scalar_type() == at::kByte && bytes.dim() == 4, "wants uint8 [N, C, H, W]");
+  const int64_t channels = bytes.size(1), area = bytes.size(2) * bytes.size(3);
+  const at::Tensor index = rows.contiguous();
+  TORCH_CHECK(index.numel() == 0 ||
+                  (index.min().item<int64_t>() >= 0 && index.max().item<int64_t>() < bytes.size(0)),
+              "rows beyond the images");
+  at::Tensor images = at::empty({index.size(0), channels, bytes.size(2), bytes.size(3)});
+  const auto* from = bytes.data_ptr<uint8_t>();
+  const auto* row = index.data_ptr<int64_t>();
+  const bool scaled = kind_ == "mean_std";
+  TORCH_CHECK(!scaled || scale_.size(0) == channels, "images have ", channels,
+              " channels, mean and std ", scale_.size(0));
+  const float* scale = scaled ? scale_.data_ptr<float>() : nullptr;
+  const float* shift = scaled ? shift_.data_ptr<float>() : nullptr;
+  auto* to = images.data_ptr<float>();
+  deal_out(index.size(0), [&](int64_t n) {
+    const uint8_t* source = from + row[n] * channels * area;
+    float* target = to + n * channels * area;
+    for (int64_t c = 0; c < channels; ++c, source += area, target += area) {
+      const float factor = scaled ? scale[c] : 1, offset = scaled ? shift[c] : 0;
+      for (int64_t i = 0; i < area; ++i)
+        target[i] = scaled ? static_cast<float>(source[i]) * factor + offset
+                           : static_cast<float>(source[i]) / 255;
+    }
+  });
+  return images;
 }
 
 at::Tensor Preprocessing::invert(const at::Tensor& input) const {

@@ -8,7 +8,7 @@
 #include <cstring>
 #include <optional>
 
-#include "nets/deal.h"
+#include "core/deal.h"
 #include "retort/core/device.h"
 
 namespace retort::nets {

@@ -3,7 +3,7 @@
 
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "nets/deal.h"
+#include "core/deal.h"
 #include "nets/fused_kernels.h"
 
 namespace retort::nets {

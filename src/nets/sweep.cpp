@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <optional>
 
-#include "nets/deal.h"
+#include "core/deal.h"
 #include "nets/dual_layers.h"
 #include "retort/core/device.h"
 

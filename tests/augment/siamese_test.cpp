@@ -10,6 +10,7 @@
 #include <set>
 #include <vector>
 
+#include "augment/image_rows.h"
 #include "retort/core/error.h"
 #include "support/support.h"
 
@@ -273,6 +274,23 @@ TEST(SiameseApply, PassesGradientsThatFiniteDifferencesConfirm) {
     const double difference = (value(start + step) - value(start - step)).item<double>() / 2e-4;
     EXPECT_NEAR(gradient[i].item<double>(), difference, 1e-7);
   }
+}
+
+TEST(SiameseApply, DoesToImagesAndCotangentsWhatTensorOperationsDo) {
+  Stream stream(9, "test");
+  const Strategy strategy = parse_strategy("all:" + kAll);
+  const at::Tensor each = draw_each(strategy, 5, 9, 12, stream);
+  for (const at::ScalarType type : {at::kFloat, at::kDouble})
+    for (const at::Tensor& rows : {each, each.narrow(0, 2, 1)}) {
+      const at::Tensor x = noise({5, 3, 9, 12}).to(type).requires_grad_(true);
+      const at::Tensor found = apply_rows(x, rows), wanted = apply_tensors(x, rows);
+      const double close = type == at::kFloat ? 1e-4 : 1e-6;  // rows are float32
+      EXPECT_TRUE(at::allclose(found, wanted, close, close));
+      const at::Tensor cotangent = noise({5, 3, 9, 12}, 4).to(type);
+      const auto pulled = torch::autograd::grad({found}, {x}, {cotangent});
+      EXPECT_TRUE(at::allclose(pulled[0], torch::autograd::grad({wanted}, {x}, {cotangent})[0],
+                               close, close));
+    }
 }
 
 TEST(SiameseApply, RefusesRowsThatFitNeitherWay) {

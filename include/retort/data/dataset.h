@@ -49,6 +49,8 @@ class Preprocessing {
 
   /// uint8 [N, C, H, W] to float32 network input of the same shape on `device`.
   at::Tensor apply(const at::Tensor& bytes, at::Device device) const;
+  /// The same of some rows (int64 [n], on the device of `bytes`), in one pass on a CPU.
+  at::Tensor gather(const at::Tensor& bytes, const at::Tensor& rows, at::Device device) const;
   /// Network input to pixels in [0, 1], clamped; float32, on the device of `input`.
   at::Tensor invert(const at::Tensor& input) const;
   /// The same map with its tensors on `device`, so that repeated use there copies nothing.

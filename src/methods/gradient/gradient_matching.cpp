@@ -185,8 +185,7 @@ at::Tensor GradientMatching::real_images(int64_t c, int64_t count, const char* p
   for (const int64_t i : draw.sample(static_cast<int64_t>(members.size()), count))
     rows.push_back(members[static_cast<size_t>(i)]);
   return context_.data.preprocessing
-      .apply(context_.data.train.images.index_select(0, at::tensor(rows, at::kLong)),
-             context_.device)
+      .gather(context_.data.train.images, at::tensor(rows, at::kLong), context_.device)
       .to(student_.theta.scalar_type());
 }
 

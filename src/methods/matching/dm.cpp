@@ -97,8 +97,8 @@ class DistributionMatching : public Objective {
     std::vector<at::Tensor> features;
     for (int64_t at = 0; at < total; at += step) {
       const int64_t end = std::min(total, at + step);
-      const at::Tensor images = context_.data.preprocessing.apply(
-          context_.data.train.images.index_select(0, index.slice(0, at, end)), context_.device);
+      const at::Tensor images = context_.data.preprocessing.gather(
+          context_.data.train.images, index.slice(0, at, end), context_.device);
       features.push_back(
           features_of(augment::apply(images, rows.slice(0, at, end)), {}).taps.at("features"));
     }

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-namespace retort::nets {
+namespace retort {
 
 /// Calls work(i) for 0..count-1 on libtorch's threads. at::parallel_for is serial outside of files
 /// compiled for OpenMP, and a second OpenMP runtime beside a pip PyTorch's would fight for the
@@ -23,4 +23,4 @@ void deal_out(int64_t count, const Work& work) {
       /*grain_size=*/1);
 }
 
-}  // namespace retort::nets
+}  // namespace retort
