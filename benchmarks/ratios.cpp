@@ -85,7 +85,8 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   const std::string ours = build + "/benchmarks/distillation_step ";
   const std::string eager = python + " benchmarks/eager_torch.py ";
-  retort::report::Page page{.title = "Speed beside plain PyTorch", .summary = {}};
+  retort::report::Page page;
+  page.title = "Speed beside plain PyTorch";
   retort::report::Table table{.caption = fmt::format("medians of {} rounds in turn", rounds),
                               .head = {"step", "ours, s", "PyTorch, s", "ratio", "least", "most",
                                        "asked for", "ours, MB", "PyTorch, MB"},

@@ -1,5 +1,7 @@
 #include "nets/blocked_conv.h"
 
+#include <array>
+#include <stdexcept>
 #include <unordered_map>
 
 namespace retort::nets {
@@ -9,13 +11,9 @@ using dnnl::memory;
 
 constexpr auto kFloat = memory::data_type::f32;
 
-/// Cells of 4x4 outputs in the batch from which Winograd is faster than the direct convolution.
-struct Threshold {
-  dnnl::cpu_isa isa;
-  int64_t forward, input, weight;
-};
-// Measured at 32 to 256 channels, sides 4 to 32. oneDNN 2.6 has no float32 Winograd below AVX-512.
-constexpr Threshold kThresholds[] = {{dnnl::cpu_isa::avx512_core, 32, 32, 8}};
+/// Cells of 4x4 outputs in a call from which Winograd is faster than the direct convolution on
+/// AVX-512, by product. Measured at 32 to 256 channels, sides 8 to 32.
+constexpr std::array<int64_t, 3> kWinogradCells{32, 32, 8};
 
 bool has_avx512() {
   return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) &
@@ -36,21 +34,19 @@ memory::desc map_of(int64_t images, int64_t channels, int64_t height, int64_t wi
 }  // namespace
 
 int64_t channel_block() {
-  if (has_avx512()) return 16;
-  const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
-  const auto avx2 = static_cast<unsigned>(dnnl::cpu_isa::avx2);
-  return (isa & avx2) == avx2 ? 8 : 0;
+  static const int64_t block = [] {
+    const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+    const auto avx2 = static_cast<unsigned>(dnnl::cpu_isa::avx2);
+    return has_avx512() ? 16 : (isa & avx2) == avx2 ? 8 : 0;
+  }();
+  return block;
 }
 
 bool by_winograd(const ConvShape& s) {
   if (s.kernel != 3 || s.padding != 1 || s.in % 16 != 0 || s.out % 16 != 0) return false;
   const int64_t cells = s.images * ((s.height + 3) / 4) * ((s.width + 3) / 4);
-  for (const Threshold& t : kThresholds)
-    if (has_avx512())
-      return cells >= (s.product == Product::kForward ? t.forward
-                       : s.product == Product::kInput ? t.input
-                                                      : t.weight);
-  return false;
+  if (channel_block() < 16) return false;  // oneDNN 2.6 has no float32 Winograd below AVX-512
+  return cells >= kWinogradCells[static_cast<size_t>(s.product)];
 }
 
 const ConvPlan& ConvPlans::get(const ConvShape& shape) {

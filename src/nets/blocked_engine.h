@@ -4,37 +4,13 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
-#include "nets/blocked_pass.h"
+#include "nets/blocked_weights.h"
 #include "nets/sweep.h"
 
 namespace retort::nets {
-
-/// Arenas that wait for their next use.
-class ArenaPool {
- public:
-  class Lease {
-   public:
-    Lease(ArenaPool& pool, std::unique_ptr<Arena> arena) : pool_(&pool), arena_(std::move(arena)) {}
-    Lease(Lease&&) = default;
-    Lease(const Lease&) = delete;
-    Lease& operator=(const Lease&) = delete;
-    ~Lease();
-    Arena& operator*() const { return *arena_; }
-
-   private:
-    ArenaPool* pool_;
-    std::unique_ptr<Arena> arena_;
-  };
-  Lease lease();
-
- private:
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<Arena>> free_;
-};
 
 class BlockedEngine {
  public:
@@ -56,6 +32,7 @@ class BlockedEngine {
 
  private:
   struct Weights;
+  struct Frame;
   struct Seen;
   explicit BlockedEngine(BlockedNetwork network) : network_(std::move(network)) {}
   BlockedNetwork network_;

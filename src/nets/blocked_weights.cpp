@@ -1,0 +1,106 @@
+#include "nets/blocked_weights.h"
+
+#include <algorithm>
+#include <cstring>
+#include <stdexcept>
+
+namespace retort::nets {
+namespace {
+
+constexpr int64_t kCachedFloats =
+    128 * 1024;  // of the first, largest map: its tail follows at once
+
+int64_t floats_of(const dnnl::memory::desc& layout) {
+  return static_cast<int64_t>((layout.get_size() + sizeof(float) - 1) / sizeof(float));
+}
+
+}  // namespace
+
+int64_t chunk_of(const BlockedLayer& layer, int64_t rows) {
+  return std::clamp<int64_t>(kCachedFloats / layer.map_size(), 1, rows);
+}
+
+ConvShape shape_of(const BlockedLayer& l, Product product, int64_t images) {
+  return {product, images, l.in, l.out, l.height, l.width, l.kernel, l.padding};
+}
+
+ConvShape to_images(const BlockedLayer& l, int64_t images) {
+  ConvShape shape = shape_of(l, Product::kInput, images);
+  shape.in = channel_block();
+  return shape;
+}
+
+void convolve(const PassTools& tools, const ConvShape& shape, const float* input,
+              const PackedWeights& weights, size_t layer, const float* output) {
+  const ConvPlan& plan = tools.plans.get(shape);
+  run(tools.plans.engine(), plan, shape.product, input, weights.get(layer, plan), output,
+      tools.arena.scratch(floats_of(plan.scratch)));
+}
+
+void WeightSum::add(int64_t images, const float* input, const float* doutput) {
+  const ConvPlan& plan = tools_.plans.get(shape_of(layer_, Product::kWeight, images));
+  const int64_t count = floats_of(plan.weight);
+  float* made = made_ && count <= room_ ? made_ : tools_.arena.take(count);
+  run(tools_.plans.engine(), plan, Product::kWeight, input, made, doutput,
+      tools_.arena.scratch(floats_of(plan.scratch)));
+  if (sum_ && plan.weight == layout_) {
+    for (int64_t i = 0; i < count; ++i) sum_[i] += made[i];
+    made_ = made, room_ = count;
+    return;
+  }
+  finish();
+  sum_ = made, layout_ = plan.weight, made_ = nullptr;
+}
+
+void WeightSum::finish() {
+  if (sum_)
+    reorder(tools_.plans.engine(), layout_, sum_,
+            plain_weight(layer_.out, layer_.in, layer_.kernel), theta_ + layer_.weight, true);
+  sum_ = nullptr;
+}
+
+void PackedWeights::prepare(size_t layer, const ConvPlan& plan, const dnnl::engine& engine,
+                            Arena& arena) {
+  for (const Packed& packed : packed_)
+    if (packed.layer == layer && packed.layout == plan.weight) return;
+  const BlockedLayer& l = network_.layers[layer];
+  const float* plain = theta_ + l.weight;
+  const int64_t in = plan.weight.dims()[1], area = l.kernel * l.kernel;
+  if (in != l.in) {  // channels of zeros up to a block
+    float* padded = arena.take(l.out * in * area);
+    std::memset(padded, 0, static_cast<size_t>(l.out * in * area) * sizeof(float));
+    for (int64_t o = 0; o < l.out; ++o)
+      std::copy_n(plain + o * l.in * area, l.in * area, padded + o * in * area);
+    plain = padded;
+  }
+  float* data = arena.take(floats_of(plan.weight));
+  reorder(engine, plain_weight(l.out, in, l.kernel), plain, plan.weight, data);
+  packed_.push_back({layer, plan.weight, data});
+}
+
+const float* PackedWeights::get(size_t layer, const ConvPlan& plan) const {
+  for (const Packed& packed : packed_)
+    if (packed.layer == layer && packed.layout == plan.weight) return packed.data;
+  throw std::logic_error("a weight was not packed");
+}
+
+void prepare(const PassTools& tools, const PassNeeds& needs, PackedWeights& weights) {
+  const auto& layers = tools.network.layers;
+  const auto pack = [&](size_t layer, const ConvShape& shape) {
+    weights.prepare(layer, tools.plans.get(shape), tools.plans.engine(), tools.arena);
+  };
+  const int64_t chunk = chunk_of(layers[0], needs.rows), rest = needs.rows % chunk;
+  for (const int64_t rows : {chunk, rest}) {
+    if (rows == 0) continue;
+    pack(0, shape_of(layers[0], Product::kForward, rows));
+    if (needs.images) pack(0, to_images(layers[0], rows));
+  }
+  for (size_t i = 1; i < layers.size(); ++i)
+    for (const int64_t rows : {needs.rows, 2 * needs.rows}) {
+      if (rows != needs.rows && !needs.along) continue;
+      pack(i, shape_of(layers[i], Product::kForward, rows));
+      if (needs.back) pack(i, shape_of(layers[i], Product::kInput, rows));
+    }
+}
+
+}  // namespace retort::nets
