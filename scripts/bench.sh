@@ -1,18 +1,17 @@
 #!/usr/bin/env bash
-# Runs the benchmarks, each beside plain eager PyTorch doing the same step in the same minute:
-# absolute times mean nothing on shared machines, ratios do.
-#     scripts/bench.sh BUILD
+# Runs the benchmarks: the calls on a network, its convolutions alone, and whole steps beside plain
+# eager PyTorch doing the same in turn: absolute times mean nothing on shared machines, ratios do.
+#     scripts/bench.sh BUILD [PAGE]     about an hour on two cores; the page is drawn to PAGE
 set -euo pipefail
-build=${1:?usage: scripts/bench.sh BUILD}
-for program in "$build"/benchmarks/*_benchmark; do
-  "$program" --benchmark_min_time=1
-done
+build=${1:?usage: scripts/bench.sh BUILD [PAGE]}
+page=${2:-$build/speed.html}
+"$build/benchmarks/nets_benchmark" --benchmark_min_time=1
+[[ ! -x $build/benchmarks/conv_ceiling ]] || "$build/benchmarks/conv_ceiling"
 benchmarks/trajectory_memory.sh "$build" 10
 for python in "${RETORT_PYTHON:-/usr/bin/python3}" python3; do
   if "$python" -c 'import torch' 2>/dev/null; then
-    for work in dm train; do
-      "$python" benchmarks/eager_torch.py "$work" --ipc 10 --iters 3
-    done
+    "$build/benchmarks/ratios" "$build" --python "$python" --growth --page "$page"
+    echo "drawn: $page"
     exit 0
   fi
 done

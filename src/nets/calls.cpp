@@ -190,7 +190,7 @@ Observation Network::observe(const Call& call, const std::vector<std::string>& t
     const bool kept = back.images || back.theta;
     if (blocked_taps(taps) && by_blocks({whole}))
       return blocked_->observe(whole, taps, back,
-                               rows_at_once(kept ? kBlockedRows : kBlockedForward));
+                               piece_rows(kept ? kBlockedRows : kBlockedForward));
 #endif
     return observe_part(whole, taps, back);
   }
@@ -277,7 +277,7 @@ Gradient Network::gradient(const Call& call, const losses::Targets& targets, Wan
   }
   std::vector<Gradient> answers;
 #ifdef RETORT_WITH_BLOCKED
-  if (by_blocks(parts)) answers = blocked_->gradient(own, wanted, rows_at_once(kBlockedRows));
+  if (by_blocks(parts)) answers = blocked_->gradient(own, wanted, piece_rows(kBlockedRows));
 #endif
   if (answers.empty())
     for (const GradientPart& one : own)
@@ -334,10 +334,10 @@ Directional Network::directional(const Call& call, const losses::Targets& target
   }
 #ifdef RETORT_WITH_BLOCKED
   if (sweeping && by_blocks(parts))
-    answers = blocked_->directional(swept, wanted, rows_at_once(kBlockedRows));
+    answers = blocked_->directional(swept, wanted, piece_rows(kBlockedRows));
 #endif
   if (sweeping && answers.empty())
-    answers = sweep({*chain_, parameters_, state_, rows_at_once(kSweepRows)}, swept, wanted);
+    answers = sweep({*chain_, parameters_, state_, piece_rows(kSweepRows)}, swept, wanted);
   if (!grouped(call)) return answers.front();
   return {gather(answers, &Directional::loss, true), gather(answers, &Directional::theta, true),
           gather(answers, &Directional::images, false),

@@ -1,6 +1,7 @@
 // A network's layout, its beginning, and prediction.
 #include "retort/nets/network.h"
 
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -95,6 +96,11 @@ void Network::limit_memory(int64_t bytes) {
              "raise --memory-limit, or choose a smaller --network"});
 }
 
+int64_t Network::piece_rows(int64_t wanted) const {
+  const int64_t threads = std::max(1, at::get_num_threads());
+  return std::max<int64_t>(1, rows_at_once(wanted * threads) / threads);
+}
+
 int64_t Network::rows_at_once(int64_t wanted) const {
   if (memory_ == 0) return wanted;
   const int64_t bytes = std::max<int64_t>(memory_, 0) / kCallersShare * (kCallersShare - 1);
@@ -124,7 +130,7 @@ at::Tensor Network::predict(const at::Tensor& theta, const at::Tensor& state,
 #ifdef RETORT_WITH_BLOCKED
   const Part whole{theta, state, images, NormMode::kFrozen};
   if (by_blocks({whole}))
-    return blocked_->observe(whole, {"logits"}, {}, rows_at_once(kBlockedForward)).taps["logits"];
+    return blocked_->observe(whole, {"logits"}, {}, piece_rows(kBlockedForward)).taps["logits"];
 #endif
   chunk = rows_at_once(chunk);
   std::vector<at::Tensor> pieces;
