@@ -124,6 +124,7 @@ const std::vector<Command>& command_table() {
       {"eval", "train students on a set and test them, beside random images", run_eval},
       {"experts", "train the experts of trajectory matching, or import published ones",
        run_experts},
+      {"squeeze", "train a teacher, supervised or self-supervised", run_squeeze},
       {"recall", "decode mixed labels from a set of memories", run_recall},
       {"study", "measure experts' sharpness, how far sets stray from them, what sets store",
        run_study},
