@@ -256,7 +256,10 @@ std::string numbers(const std::vector<double>& values) {
 
 class Packer {
  public:
-  explicit Packer(const PackInput& input) : input_(input), source_(open_source(input.data)) {
+  explicit Packer(const PackInput& input) : input_(input) {
+    if (fs::exists(input.out) && !is_pack(input.out))
+      refuse("the file is there, and is no packed set");
+    source_ = open_source(input.data);
     for (const Part& part : source_->parts) {
       const int64_t copies = part.name == "train" ? input.repeat : 1;
       const auto count = static_cast<int64_t>(part.labels.size()) * copies;
@@ -348,13 +351,13 @@ class Packer {
                                         {"source", source_->key}});
   }
 
+  [[noreturn]] void refuse(const std::string& found) const {
+    throw StateError(Report{"packing into '" + input_.out.string() + "'", found,
+                            "a new file, or the one that this source gave",
+                            "choose another name, or remove the file"});
+  }
+
   void require_same() const {
-    const auto refuse = [&](const std::string& found) {
-      throw StateError(Report{"packing into '" + input_.out.string() + "'", found,
-                              "a new file, or the one that this source gave",
-                              "choose another name, or remove the file"});
-    };
-    if (!is_pack(input_.out)) refuse("the file is there, and is no packed set");
     const MappedFile file(input_.out);
     const SafetensorsView view = parse_safetensors(file.bytes(), input_.out.string());
     const auto key = view.metadata.find("source");
