@@ -34,12 +34,15 @@ struct Command {
 const std::vector<Command>& command_table();
 
 int run_distill(const Environment& environment, const Arguments& arguments);
+int run_squeeze(const Environment& environment, const Arguments& arguments);
 int run_experts(const Environment& environment, const Arguments& arguments);
 int run_reproduce(const Environment& environment, const Arguments& arguments);
 int run_eval(const Environment& environment, const Arguments& arguments);
 int run_recall(const Environment& environment, const Arguments& arguments);
 int run_study(const Environment& environment, const Arguments& arguments);
+int run_statistics_study(const Environment& environment, const Arguments& arguments);
 int run_continual(const Environment& environment, const Arguments& arguments);
+int run_pack(const Environment& environment, const Arguments& arguments);
 int run_data(const Environment& environment, const Arguments& arguments);
 int run_report(const Environment& environment, const Arguments& arguments);
 int run_export(const Environment& environment, const Arguments& arguments);
