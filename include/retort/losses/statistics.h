@@ -1,0 +1,35 @@
+// How far the statistics of a batch are from those that a BatchNorm layer keeps (Yin et al., CVPR
+// 2020; Yin, Xing and Shen, NeurIPS 2023). Closed forms, float32 or float64, no graph.
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace retort::losses {
+
+/// Means and biased variances of [N, C, h, w] over N, h and w.
+struct Moments {
+  at::Tensor mean, variance;  ///< [C]
+};
+Moments moments(const at::Tensor& input);
+
+/// What the distances are measured in.
+enum class StatisticsUnit {
+  kRaw,        ///< |variance - v| + |mean - m|, norms over channels, as published
+  kScaleFree,  ///< |(variance - v) / (v + e)| + |(mean - m) / sqrt(v + e)|, over sqrt(C): the same
+               ///< when the layer before is scaled; e = 1e-5, BatchNorm's
+};
+
+/// The distance of one layer's batch and its derivative.
+struct StatisticsDistance {
+  double value = 0;
+  at::Tensor derivative;  ///< by the input, of its shape
+};
+
+/// Of the moments of `input` [N, C, h, w], what enters a BatchNorm layer, from the ones it keeps.
+StatisticsDistance statistics_distance(const at::Tensor& input, const Moments& kept,
+                                       StatisticsUnit unit);
+
+}  // namespace retort::losses

@@ -1,0 +1,101 @@
+#include "retort/augment/window.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace retort::augment {
+namespace {
+
+/// How a side of an image becomes a side of a view.
+struct Side {
+  int64_t begin, length;  // of the image
+  bool flip;
+  int64_t roll;
+};
+
+/// Adds the weights of one side to entry [to, from].
+void weigh(const Side& side, at::TensorAccessor<double, 2> entry) {
+  const int64_t to = entry.size(0), from = entry.size(1);
+  const double scale = static_cast<double>(side.length) / static_cast<double>(to);
+  for (int64_t i = 0; i < to; ++i) {
+    const int64_t unrolled = (((i - side.roll) % to) + to) % to;
+    const int64_t j = side.flip ? to - 1 - unrolled : unrolled;
+    const double place = std::max((static_cast<double>(j) + 0.5) * scale - 0.5, 0.0);
+    const int64_t low = std::min(static_cast<int64_t>(place), side.length - 1);
+    const double share = place - static_cast<double>(low);
+    const int64_t first = side.begin + low,
+                  second = side.begin + std::min(low + 1, side.length - 1);
+    if (first >= 0 && first < from) entry[i][first] += 1 - share;
+    if (second >= 0 && second < from) entry[i][second] += share;
+  }
+}
+
+}  // namespace
+
+Window whole_window(int64_t height, int64_t width) {
+  Window window;
+  window.height = height;
+  window.width = width;
+  return window;
+}
+
+Window draw_window(int64_t height, int64_t width, double low, double high, double aspect,
+                   Stream& stream) {
+  constexpr int kTries = 10;
+  Window window = whole_window(height, width);
+  const auto area = static_cast<double>(height * width);
+  for (int i = 0; i < kTries; ++i) {
+    const double wanted = area * stream.uniform(low, high);
+    const double ratio = std::exp(stream.uniform(-std::log(aspect), std::log(aspect)));
+    const auto w = static_cast<int64_t>(std::lround(std::sqrt(wanted * ratio)));
+    const auto h = static_cast<int64_t>(std::lround(std::sqrt(wanted / ratio)));
+    if (w < 1 || h < 1 || w > width || h > height) continue;
+    window.top = stream.below(height - h + 1);
+    window.left = stream.below(width - w + 1);
+    window.height = h;
+    window.width = w;
+    return window;
+  }
+  // The largest window of an accepted proportion, in the middle.
+  const double proportion = static_cast<double>(width) / static_cast<double>(height);
+  if (proportion < 1 / aspect)
+    window.height = std::lround(static_cast<double>(width) * aspect);
+  else if (proportion > aspect)
+    window.width = std::lround(static_cast<double>(height) * aspect);
+  window.top = (height - window.height) / 2;
+  window.left = (width - window.width) / 2;
+  return window;
+}
+
+Window draw_shift(int64_t height, int64_t width, int64_t margin, Stream& stream) {
+  Window window = whole_window(height, width);
+  window.top = stream.below(2 * margin + 1) - margin;
+  window.left = stream.below(2 * margin + 1) - margin;
+  return window;
+}
+
+WindowMap::WindowMap(const std::vector<Window>& windows, at::IntArrayRef from, at::IntArrayRef to,
+                     const at::TensorOptions& options) {
+  const auto count = static_cast<int64_t>(windows.size());
+  at::Tensor rows = at::zeros({count, to[0], from[0]}, at::kDouble);
+  at::Tensor columns = at::zeros({count, to[1], from[1]}, at::kDouble);
+  auto row_entries = rows.accessor<double, 3>();
+  auto column_entries = columns.accessor<double, 3>();
+  for (int64_t i = 0; i < count; ++i) {
+    const Window& window = windows[static_cast<size_t>(i)];
+    weigh({window.top, window.height, false, window.roll_rows}, row_entries[i]);
+    weigh({window.left, window.width, window.flip, window.roll_columns}, column_entries[i]);
+  }
+  rows_ = rows.unsqueeze(1).to(options);
+  columns_ = columns.unsqueeze(1).to(options);
+}
+
+at::Tensor WindowMap::apply(const at::Tensor& images) const {
+  return at::matmul(at::matmul(rows_, images), columns_.transpose(-1, -2));
+}
+
+at::Tensor WindowMap::adjoint(const at::Tensor& cotangents) const {
+  return at::matmul(at::matmul(rows_.transpose(-1, -2), cotangents), columns_);
+}
+
+}  // namespace retort::augment
