@@ -37,6 +37,7 @@ int run_distill(const Environment& environment, const Arguments& arguments);
 int run_experts(const Environment& environment, const Arguments& arguments);
 int run_reproduce(const Environment& environment, const Arguments& arguments);
 int run_eval(const Environment& environment, const Arguments& arguments);
+int run_relabel(const Environment& environment, const Arguments& arguments);
 int run_recall(const Environment& environment, const Arguments& arguments);
 int run_study(const Environment& environment, const Arguments& arguments);
 int run_continual(const Environment& environment, const Arguments& arguments);

@@ -3,6 +3,7 @@
 
 #include "methods/toy.h"
 #include "methods/toy_experts.h"
+#include "methods/toy_teacher.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
 #include "retort/core/registry.h"
@@ -51,6 +52,9 @@ struct ToyRun {
              {"pool_size", "2"},
              {"pool_steps", "1"},
              {"experts", set.find("experts") ? tests::toy_experts() : ""},
+             {"teacher", set.find("teacher") ? tests::toy_teacher_file() : ""},
+             {"group_size", "2"},
+             {"roll", "2"},
              {"inner_steps", "3"},
              {"expert_epochs", "1"},
              {"max_start_epoch", "2"},
