@@ -295,6 +295,31 @@ const MethodEntry& dm() {
   return find_entry(std::span(method_table()), "method", "dm");
 }
 
+TEST(Recovery, SharesGatheredAreTheSetOfOneProcess) {
+  TempFolder folder;
+  const MethodEntry& sre2l = find_entry(std::span(method_table()), "method", "sre2l");
+  ToyRun(sre2l).run(folder / "whole");
+  Problems problems;
+  std::string runs;
+  for (const char* index : {"0", "1"}) {
+    ToyRun part(sre2l);
+    part.set.set("share", std::string(index) + "/2", "toy", problems);
+    part.run(folder / index);
+    runs += (runs.empty() ? "" : ",") + (folder / index).string();
+  }
+  ToyRun gathered(sre2l);
+  gathered.set.set("gather", runs, "toy", problems);
+  problems.raise("toy");
+  gathered.run(folder / "gathered");
+  EXPECT_TRUE(
+      synthetic::load_bundle(folder / "whole" / "distilled.safetensors")
+          .images.equal(
+              synthetic::load_bundle(folder / "gathered" / "distilled.safetensors").images));
+  ToyRun twice(sre2l);
+  twice.set.set("gather", (folder / "0").string() + "," + (folder / "0").string(), "toy", problems);
+  tests::expect_error<StateError>([&] { twice.run(folder / "twice"); }, {"the same share"});
+}
+
 TEST(RunFolder, RefusesOtherOptionsNamingTheKeys) {
   TempFolder folder;
   ToyRun(dm()).run(folder / "run");

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "methods/decoupled/gather.h"
 #include "methods/decoupled/groups.h"
 #include "retort/core/error.h"
 #include "retort/core/random.h"
@@ -72,6 +73,11 @@ void RecoveryOptions::declare(OptionSet& set) {
           "initialisation: what --initialisation says; patches: real ones, chosen by the teacher",
           {.choices = {"initialisation", "patches"}});
   patches.declare(set);
+  set.add("share", share,
+          "INDEX/COUNT: the passes that this process recovers, into an --out of its own; --gather "
+          "puts them together");
+  set.add("gather", gather, "finished runs, one for each share, to take the images of", {},
+          Role::kExecution);
 }
 
 double crop_low_at(const std::string& schedule, double low, double milestone, int64_t iteration,
@@ -99,6 +105,10 @@ Recovery::Recovery(const Context& context, const RecoveryOptions& options)
                "a teacher with BatchNorm, such as convnet-bn",
                "choose another --teacher, or --statistics-weight 0"});
   weights_ = layer_weights(options, layers);
+  passes_ = make_passes();
+  share_ = parse_share(options.share);
+  if (share_.count > 1 && !options.gather.empty())
+    throw ConfigError(Report{kDoing, "both --share and --gather are given", "one of them", {}});
 }
 
 std::vector<augment::Window> Recovery::windows_of(size_t group) const {
@@ -123,72 +133,98 @@ std::vector<augment::Window> Recovery::windows_of(size_t group) const {
   return windows;
 }
 
+std::vector<Recovery::Pass> Recovery::make_passes() const {
+  std::vector<Pass> passes;
+  const auto step = static_cast<size_t>(options_.groups_at_once);
+  for (size_t begin = 0; begin < groups_.size(); begin += step) {
+    Pass pass{begin, std::min(begin + step, groups_.size()), {}, {0}};
+    for (size_t g = pass.begin; g < pass.end; ++g) {
+      pass.rows.insert(pass.rows.end(), groups_[g].begin(), groups_[g].end());
+      pass.edges.push_back(static_cast<int64_t>(pass.rows.size()));
+    }
+    passes.push_back(std::move(pass));
+  }
+  return passes;
+}
+
 Cotangents Recovery::cotangents(const View& view) {
   Cotangents result{0, at::zeros_like(view.images)};
-  const auto step = static_cast<size_t>(options_.groups_at_once);
-  for (size_t begin = 0; begin < groups_.size(); begin += step)
-    descend(view, begin, std::min(begin + step, groups_.size()), result);
-  result.loss /= static_cast<double>(groups_.size());
+  result.skip = !options_.gather.empty();
+  if (result.skip) return result;
+  int64_t groups = 0;
+  for (const int64_t i : share_.items(static_cast<int64_t>(passes_.size()))) {
+    const Pass& pass = passes_[static_cast<size_t>(i)];
+    descend(view, pass, result);
+    groups += static_cast<int64_t>(pass.end - pass.begin);
+  }
+  result.loss /= static_cast<double>(std::max<int64_t>(groups, 1));
   return result;
 }
 
-void Recovery::descend(const View& view, size_t begin, size_t end, Cotangents& result) const {
-  std::vector<int64_t> rows, edges = {0};
+void Recovery::descend(const View& view, const Pass& pass, Cotangents& result) const {
   std::vector<augment::Window> windows;
-  for (size_t g = begin; g < end; ++g) {
-    rows.insert(rows.end(), groups_[g].begin(), groups_[g].end());
-    edges.push_back(static_cast<int64_t>(rows.size()));
+  for (size_t g = pass.begin; g < pass.end; ++g)
     for (const augment::Window& window : windows_of(g)) windows.push_back(window);
-  }
-  const at::Tensor index = at::tensor(rows, at::kLong);
-  const at::Tensor images = view.images.index_select(0, index.to(view.images.device()));
+  const at::Device device = view.images.device();
+  const at::Tensor rows = at::tensor(pass.rows, at::kLong);
+  const at::Tensor images = view.images.index_select(0, rows.to(device));
   const auto size = images.sizes().slice(2);
   const augment::WindowMap map(windows, size, size, images.options());
 
   const auto type = images.scalar_type();
-  const auto kept = train::kept_statistics(teacher_, type);
+  std::vector<train::KeptStatistics> kept;
+  if (options_.statistics_weight > 0) kept = train::kept_statistics(teacher_, type);
   std::vector<std::string> taps;
-  if (options_.statistics_weight > 0)
-    for (const auto& layer : kept) taps.push_back(layer.input);
-  const size_t layers = taps.size();
+  for (const auto& layer : kept) taps.push_back(layer.input);
   taps.emplace_back("logits");
-  const nets::Observation seen =
-      teacher_.network->observe({teacher_.theta.to(type),
-                                 teacher_.state.defined() ? teacher_.state.to(type) : at::Tensor(),
-                                 map.apply(images),
-                                 {},
-                                 nets::NormMode::kFrozen},
-                                taps, {.images = true});
+  const at::Tensor state = teacher_.state.defined() ? teacher_.state.to(type) : at::Tensor();
+  const nets::Observation seen = teacher_.network->observe(
+      {teacher_.theta.to(type), state, map.apply(images), {}, nets::NormMode::kFrozen}, taps,
+      {.images = true});
 
+  const at::Tensor labels = view.labels.index_select(0, rows).to(device);
+  std::map<std::string, at::Tensor> cotangents;
+  cotangents["logits"] = pull_classes(seen.taps.at("logits"), labels, pass, result.loss);
+  for (size_t l = 0; l < kept.size(); ++l)
+    cotangents[taps[l]] =
+        pull_statistics(seen.taps.at(taps[l]), kept[l].moments,
+                        options_.statistics_weight * weights_[l], pass, result.loss);
+  result.images.index_copy_(0, rows.to(device), map.adjoint(seen.pullback(cotangents).images));
+}
+
+at::Tensor Recovery::pull_classes(const at::Tensor& logits, const at::Tensor& labels,
+                                  const Pass& pass, double& loss) const {
   // The mean over a group, so that groups of every size weigh the statistics alike.
-  const at::Tensor labels = view.labels.index_select(0, index).to(images.device());
-  const at::Tensor log_p = at::log_softmax(seen.taps.at("logits"), 1);
-  at::Tensor weight = at::empty({images.size(0), 1}, images.options());
-  for (size_t g = 0; g + 1 < edges.size(); ++g)
-    weight.slice(0, edges[g], edges[g + 1]).fill_(1 / static_cast<double>(edges[g + 1] - edges[g]));
-  const at::Tensor chosen = at::one_hot(labels, log_p.size(1)).to(type);
-  result.loss -= (log_p * chosen * weight).sum().item<double>();
-  std::map<std::string, at::Tensor> cotangents{{"logits", (log_p.exp() - chosen) * weight}};
-  for (size_t l = 0; l < layers; ++l) {
-    const losses::StatisticsUnit unit = options_.statistics_unit == "raw"
-                                            ? losses::StatisticsUnit::kRaw
-                                            : losses::StatisticsUnit::kScaleFree;
-    const at::Tensor& input = seen.taps.at(kept[l].input);
-    std::vector<at::Tensor> pieces;
-    for (size_t g = 0; g + 1 < edges.size(); ++g) {
-      const auto one = losses::statistics_distance(input.slice(0, edges[g], edges[g + 1]),
-                                                   kept[l].moments, unit);
-      const double factor = options_.statistics_weight * weights_[l];
-      result.loss += factor * one.value;
-      pieces.push_back(one.derivative * factor);
-    }
-    cotangents[kept[l].input] = at::cat(pieces);
+  at::Tensor weight = at::empty({logits.size(0), 1}, logits.options());
+  for (size_t g = 0; g + 1 < pass.edges.size(); ++g)
+    weight.slice(0, pass.edges[g], pass.edges[g + 1])
+        .fill_(1 / static_cast<double>(pass.edges[g + 1] - pass.edges[g]));
+  const at::Tensor log_p = at::log_softmax(logits, 1);
+  const at::Tensor chosen = at::one_hot(labels, logits.size(1)).to(logits.scalar_type());
+  loss -= (log_p * chosen * weight).sum().item<double>();
+  return (log_p.exp() - chosen) * weight;
+}
+
+at::Tensor Recovery::pull_statistics(const at::Tensor& input, const losses::Moments& kept,
+                                     double weight, const Pass& pass, double& loss) const {
+  const auto unit = options_.statistics_unit == "raw" ? losses::StatisticsUnit::kRaw
+                                                      : losses::StatisticsUnit::kScaleFree;
+  std::vector<at::Tensor> pieces;
+  for (size_t g = 0; g + 1 < pass.edges.size(); ++g) {
+    const auto one =
+        losses::statistics_distance(input.slice(0, pass.edges[g], pass.edges[g + 1]), kept, unit);
+    loss += weight * one.value;
+    pieces.push_back(one.derivative * weight);
   }
-  result.images.index_copy_(0, index.to(images.device()),
-                            map.adjoint(seen.pullback(cotangents).images));
+  return at::cat(pieces);
 }
 
 at::Tensor Recovery::start(const at::Tensor& images, bool given) {
+  if (!options_.gather.empty()) {
+    std::vector<std::vector<int64_t>> rows;
+    for (const Pass& pass : passes_) rows.push_back(pass.rows);
+    return gather_shares(context_, options_.gather, rows);
+  }
   if (given || options_.start_from == "initialisation") return images;
   return compose_patches(context_, teacher_, options_.patches);
 }

@@ -9,6 +9,7 @@
 
 #include "methods/decoupled/patches.h"
 #include "retort/augment/window.h"
+#include "retort/core/share.h"
 #include "retort/losses/statistics.h"
 #include "retort/methods/method.h"
 #include "retort/train/ready_teacher.h"
@@ -34,6 +35,8 @@ struct RecoveryOptions {
   int64_t groups_at_once = 1;
   std::string start_from = "initialisation";  ///< initialisation | patches
   PatchOptions patches = {.choice = "medium"};
+  std::string share = "0/1";
+  std::vector<std::string> gather;
 
   void declare(OptionSet& set);
 };
@@ -57,10 +60,21 @@ class Recovery : public Objective {
 
  private:
   std::vector<augment::Window> windows_of(size_t group) const;
-  /// Adds the gradients of groups [begin, end) to `result`.
-  void descend(const View& view, size_t begin, size_t end, Cotangents& result) const;
-  at::Tensor pull_statistics(const at::Tensor& input, size_t layer,
-                             const std::vector<int64_t>& edges, double& loss) const;
+  /// The groups of one pass.
+  struct Pass {
+    size_t begin = 0, end = 0;
+    std::vector<int64_t> rows;   ///< of the set, group after group
+    std::vector<int64_t> edges;  ///< where the groups begin in `rows`, and the end
+  };
+  std::vector<Pass> make_passes() const;
+  /// Adds the gradients of a pass to `result`.
+  void descend(const View& view, const Pass& pass, Cotangents& result) const;
+  /// Cotangents of the logits of a pass; adds its loss.
+  at::Tensor pull_classes(const at::Tensor& logits, const at::Tensor& labels, const Pass& pass,
+                          double& loss) const;
+  /// Cotangents of what enters a layer; adds its loss.
+  at::Tensor pull_statistics(const at::Tensor& input, const losses::Moments& kept, double weight,
+                             const Pass& pass, double& loss) const;
   at::Tensor hash_tensor() const;
 
   const Context context_;
@@ -68,6 +82,8 @@ class Recovery : public Objective {
   const train::ReadyTeacher teacher_;
   std::vector<double> weights_;  // of the layers
   std::vector<std::vector<int64_t>> groups_;
+  std::vector<Pass> passes_;
+  Share share_;
   int64_t iteration_ = 0;
 };
 
