@@ -34,6 +34,7 @@ struct Command {
 const std::vector<Command>& command_table();
 
 int run_distill(const Environment& environment, const Arguments& arguments);
+int run_squeeze(const Environment& environment, const Arguments& arguments);
 int run_experts(const Environment& environment, const Arguments& arguments);
 int run_reproduce(const Environment& environment, const Arguments& arguments);
 int run_eval(const Environment& environment, const Arguments& arguments);

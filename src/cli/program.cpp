@@ -125,6 +125,7 @@ const std::vector<Command>& command_table() {
       {"relabel", "store a teacher's labels of the views that students will see", run_relabel},
       {"experts", "train the experts of trajectory matching, or import published ones",
        run_experts},
+      {"squeeze", "train a teacher, supervised or self-supervised", run_squeeze},
       {"recall", "decode mixed labels from a set of memories", run_recall},
       {"study", "measure experts' sharpness, how far sets stray from them, what sets store",
        run_study},

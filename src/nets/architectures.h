@@ -52,5 +52,8 @@ Architecture lenet(Variants& variants, const Shape& shape);
 Architecture alexnet(Variants& variants, const Shape& shape);
 Architecture vgg11(Variants& variants, const Shape& shape);
 Architecture resnet18(Variants& variants, const Shape& shape);
+Architecture resnet34(Variants& variants, const Shape& shape);
+Architecture resnet50(Variants& variants, const Shape& shape);
+Architecture resnet101(Variants& variants, const Shape& shape);
 
 }  // namespace retort::nets

@@ -16,6 +16,10 @@ struct Family {
   Builder build;
 };
 
+constexpr const char* kResnetVariants =
+    "in|bn (norm, in), ap (average pooling in place of strides), imagenet (stem of stride 2 with "
+    "max pooling, for large images), w1-w1024 (width of the first stage, 64)";
+
 const std::vector<Family>& families() {
   static const std::vector<Family> table = {
       {"convnet", "blocks of 3x3 convolution, norm, activation and pool; the usual student",
@@ -30,8 +34,10 @@ const std::vector<Family>& families() {
       {"lenet", "LeNet-5 with ReLU and max pooling", "none", lenet},
       {"alexnet", "a small AlexNet of five convolutions", "nn|in|bn (norm, nn)", alexnet},
       {"vgg11", "VGG11 with a norm after each convolution", "in|bn (norm, in)", vgg11},
-      {"resnet18", "ResNet18 for small images",
-       "in|bn (norm, in), ap (average pooling in place of strides)", resnet18},
+      {"resnet18", "ResNet18 for small images", kResnetVariants, resnet18},
+      {"resnet34", "ResNet34 for small images", kResnetVariants, resnet34},
+      {"resnet50", "ResNet50 for small images", kResnetVariants, resnet50},
+      {"resnet101", "ResNet101 for small images", kResnetVariants, resnet101},
   };
   return table;
 }

@@ -54,6 +54,18 @@ INSTANTIATE_TEST_SUITE_P(
                     Row{"resnet18-bn-ap", 11213770, 11250762, 11988132, 0},
                     Row{"resnet18-ap", 11213770, 11250762, 11988132, 0}));
 
+TEST(ResnetCounts, AreTorchvisionsForImageNet) {
+  const std::pair<const char*, int64_t> published[] = {{"resnet18-bn-imagenet", 11689512},
+                                                       {"resnet34-bn-imagenet", 21797672},
+                                                       {"resnet50-bn-imagenet", 25557032},
+                                                       {"resnet101-bn-imagenet", 44549160}};
+  for (const auto& [specification, count] : published) {
+    const auto network = make_network(specification, {3, 224, 224, 1000});
+    EXPECT_EQ(network->parameters().size, count) << specification;
+    EXPECT_FALSE(network->is_chain());
+  }
+}
+
 TEST(FeatureSizes, AreThePublishedOnes) {
   const std::pair<const char*, int64_t> at_32[] = {
       {"convnet-d1", 32768}, {"convnet-d2", 8192}, {"convnet", 2048},    {"convnet-d4", 512},
