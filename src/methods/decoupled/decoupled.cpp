@@ -8,6 +8,19 @@
 namespace retort::methods {
 namespace {
 
+/// What all three do differently from the reference codes; a method adds its own.
+std::vector<std::string> recovery_deviations(std::vector<std::string> own = {}) {
+  std::vector<std::string> all = {
+      "Images stay 32-bit numbers; the reference code truncates them to 8 bits and stores JPEG "
+      "files.",
+      "The regularisers of total variation and of norms, whose weights are 0 in every published "
+      "command, are left out.",
+      "All images move at once, step by step, in place of one group after the other: groups do not "
+      "know of each other."};
+  all.insert(all.end(), own.begin(), own.end());
+  return all;
+}
+
 class Sre2l : public Method {
  public:
   void declare(OptionSet& set) override { options_.declare(set); }
@@ -24,13 +37,7 @@ class Sre2l : public Method {
             .image_beta2 = 0.9,
             .clamp_pixels = true};
   }
-  std::vector<std::string> deviations() const override {
-    return {
-        "Images stay 32-bit numbers; the reference code truncates them to 8 bits and stores JPEG "
-        "files.",
-        "The regularisers of total variation and of norms, whose weights are 0 in every published "
-        "command, are left out."};
-  }
+  std::vector<std::string> deviations() const override { return recovery_deviations(); }
   std::unique_ptr<Objective> objective(const Context& context) override {
     return std::make_unique<Recovery>(context, options_);
   }
@@ -54,11 +61,9 @@ class Scdd : public Sre2l {
     return defaults;
   }
   std::vector<std::string> deviations() const override {
-    std::vector<std::string> all = Sre2l::deviations();
-    all.push_back(
-        "The published ImageNet code labels its images with a supervised teacher; here `retort "
-        "relabel` takes the teacher that it is given.");
-    return all;
+    return recovery_deviations(
+        {"The published ImageNet code labels its images with a supervised teacher; here `retort "
+         "relabel` takes the teacher that it is given."});
   }
   std::unique_ptr<Objective> objective(const Context& context) override {
     if (!options_.teacher.empty() &&
