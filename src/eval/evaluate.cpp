@@ -217,40 +217,6 @@ void teach(std::vector<Subject>& subjects, const Teaching& teaching) {
   }
 }
 
-/// The last fifth of the epochs is looked at (Sun et al., 2024).
-class Best {
- public:
-  Best(const nets::Network& network, const data::Split& split,
-       const data::Preprocessing& preprocessing, at::Device device, int64_t students)
-      : network_(network),
-        split_(split),
-        preprocessing_(preprocessing),
-        device_(device),
-        accuracies_(static_cast<size_t>(students), -1),
-        kept_(static_cast<size_t>(students)) {}
-  bool on() const { return split_.size() > 0; }
-  void see(const train::Epoch& epoch) {
-    if (!on() || 5 * epoch.done <= 4 * epoch.total) return;
-    train::Trained now;
-    now.theta = epoch.theta;
-    now.state = epoch.state;
-    const double found = train::accuracy(network_, now, split_, preprocessing_, device_);
-    if (found <= accuracies_[epoch.index]) return;
-    accuracies_[epoch.index] = found;
-    kept_[epoch.index].theta = epoch.theta.clone();
-    if (epoch.state.defined()) kept_[epoch.index].state = epoch.state.clone();
-  }
-  const std::vector<train::Trained>& kept() const { return kept_; }
-
- private:
-  const nets::Network& network_;
-  const data::Split& split_;
-  const data::Preprocessing& preprocessing_;
-  at::Device device_;
-  std::vector<double> accuracies_;
-  std::vector<train::Trained> kept_;
-};
-
 /// Bytes of the images and labels that a subject trains on.
 void count_bytes(const synthetic::Bundle& bundle, const Subject& subject, Result& result) {
   const int64_t all = bundle.stored_bytes();

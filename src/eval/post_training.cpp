@@ -83,4 +83,25 @@ Taught Teaching::teach(const data::BatchSource& source, bool distilled) const {
   return taught;
 }
 
+Best::Best(const nets::Network& network, const data::Split& validation,
+           const data::Preprocessing& preprocessing, at::Device device, int64_t students)
+    : network_(network),
+      validation_(validation),
+      preprocessing_(preprocessing),
+      device_(device),
+      accuracies_(static_cast<size_t>(students), -1),
+      kept_(static_cast<size_t>(students)) {}
+
+void Best::see(const train::Epoch& epoch) {
+  if (!on() || 5 * epoch.done <= 4 * epoch.total) return;
+  train::Trained now;
+  now.theta = epoch.theta;
+  now.state = epoch.state;
+  const double found = train::accuracy(network_, now, validation_, preprocessing_, device_);
+  if (found <= accuracies_[epoch.index]) return;
+  accuracies_[epoch.index] = found;
+  kept_[epoch.index].theta = epoch.theta.clone();
+  if (epoch.state.defined()) kept_[epoch.index].state = epoch.state.clone();
+}
+
 }  // namespace retort::eval

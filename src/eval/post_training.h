@@ -1,14 +1,19 @@
-// What students of a post-training are taught with: views of their images and labels of these.
+// What students of a post-training are taught with, views of their images and labels of these, and
+// which of their epochs was best.
 #pragma once
 
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "retort/eval/evaluate.h"
 #include "retort/train/soft_labels.h"
 
 namespace retort::eval {
+
+/// The protocols of post-training.
+std::vector<Protocol> post_trainings();
 
 /// Views of one source with their labels.
 struct Taught {
@@ -40,6 +45,24 @@ class Teaching {
   int64_t classes_ = 0;
   std::unique_ptr<train::ReadyTeacher> teacher_;
   std::unique_ptr<train::StoredLabels> stored_;
+};
+
+/// Students at the epoch of the last fifth that was best on the validation part (Sun et al., 2024).
+class Best {
+ public:
+  Best(const nets::Network& network, const data::Split& validation,
+       const data::Preprocessing& preprocessing, at::Device device, int64_t students);
+  bool on() const { return validation_.size() > 0; }
+  void see(const train::Epoch& epoch);
+  const std::vector<train::Trained>& kept() const { return kept_; }  ///< by student
+
+ private:
+  const nets::Network& network_;
+  const data::Split& validation_;
+  const data::Preprocessing& preprocessing_;
+  at::Device device_;
+  std::vector<double> accuracies_;
+  std::vector<train::Trained> kept_;
 };
 
 }  // namespace retort::eval

@@ -398,6 +398,21 @@ TEST(Distill, StartsFromABundle) {
   tests::expect_error<StateError>([&] { third.run(folder / "c"); }, {"it holds", "3"});
 }
 
+TEST(Distill, ClampedPixelsStayBetweenBlackAndWhite) {
+  TempFolder folder;
+  const at::Tensor pixel = at::zeros({1, 3, 1, 1}, at::kByte);
+  for (const bool clamped : {false, true}) {
+    ToyRun toy(dm());
+    toy.options.initialisation = "noise";
+    toy.options.clamp_pixels = clamped;
+    toy.options.image_learning_rate = 10;
+    const at::Tensor images = toy.run(folder / (clamped ? "a" : "b")).bundle.images;
+    const at::Tensor low = toy.data.preprocessing.apply(pixel, at::kCPU),
+                     high = toy.data.preprocessing.apply(pixel + 255, at::kCPU);
+    EXPECT_EQ((images >= low).logical_and(images <= high).all().item<bool>(), clamped);
+  }
+}
+
 TEST(Distill, DoesNotPutPathsIntoTheResult) {
   TempFolder folder;
   ToyRun(dm()).run(folder / "run");
