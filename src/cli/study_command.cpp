@@ -24,6 +24,8 @@ constexpr const char* kExamples =
     "Examples:\n"
     "  retort study --data cifar-10-batches-bin --experts plain,flat "
     "--sets runs/mtt=plain,runs/ftd=flat --out study.html\n"
+    "  retort study bn-statistics TEACHER... --data cifar-10-batches-bin   (has options of its "
+    "own)\n"
     "  retort study --storage 10,20,50,100,200 --images-per-class 20 --bases 16 --data "
     "cifar-10-batches-bin\n";
 
@@ -195,6 +197,8 @@ void print(const Environment& environment, const report::Chart& chart) {
 }  // namespace
 
 int run_study(const Environment& environment, const Arguments& arguments) {
+  if (!arguments.empty() && arguments[0] == "bn-statistics")
+    return run_statistics_study(environment, {arguments.begin() + 1, arguments.end()});
   Study study;
   OptionSet set;
   study.declare(set);

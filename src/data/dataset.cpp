@@ -5,11 +5,12 @@
 #include <torch/types.h>
 
 #include <algorithm>
-#include <cmath>
 #include <memory>
 #include <utility>
 
 #include "data/layouts.h"
+#include "data/measure.h"
+#include "data/pack_file.h"
 #include "data/split.h"
 #include "data/zca.h"
 #include "retort/core/error.h"
@@ -18,16 +19,13 @@
 namespace retort::data {
 namespace {
 
-uint64_t hash_images(const RawImages& part, uint64_t seed) {
-  const uint64_t pixels = hash_bytes(part.pixels.data(), part.pixels.size(), seed);
-  return hash_bytes(part.labels.data(), part.labels.size() * sizeof(int64_t), pixels);
+PartBytes bytes_of(const RawImages& part) {
+  return {part.pixels.data(), part.pixels.size(), part.labels.data(), part.size()};
 }
 
 std::string hash_dataset(const RawDataset& raw) {
-  std::string text =
-      fmt::format("{} {} {} {}", raw.channels, raw.height, raw.width, raw.train.size());
-  for (const std::string& name : raw.class_names) text += '\n' + name;
-  return hex(hash_images(raw.test, hash_images(raw.train, hash_bytes(text.data(), text.size()))));
+  return hash_parts(raw.channels, raw.height, raw.width, raw.class_names,
+                    {bytes_of(raw.train), bytes_of(raw.test)});
 }
 
 /// The vector's memory as a tensor, without a copy.
@@ -49,32 +47,6 @@ Split adopt_split(RawImages&& part, const RawDataset& raw) {
                     adopt(std::move(part.labels), {count}, at::kLong), classes);
 }
 
-/// Mean and deviation (n) of each channel of uint8 images, exact sums in integers.
-Normalisation measure(const at::Tensor& images) {
-  Normalisation measured;
-  const int64_t channels = images.size(1), area = images.size(2) * images.size(3);
-  const double pixels = static_cast<double>(images.size(0) * area);
-  std::vector<int64_t> sum(static_cast<size_t>(channels)), squares(sum);
-  const uint8_t* pixel = images.data_ptr<uint8_t>();
-  for (int64_t plane = 0; plane < images.size(0) * channels; ++plane, pixel += area) {
-    int64_t plane_sum = 0, plane_squares = 0;
-    for (int64_t i = 0; i < area; ++i) {
-      plane_sum += pixel[i];
-      plane_squares += int64_t{pixel[i]} * pixel[i];
-    }
-    sum[static_cast<size_t>(plane % channels)] += plane_sum;
-    squares[static_cast<size_t>(plane % channels)] += plane_squares;
-  }
-  for (size_t c = 0; c < sum.size(); ++c) {
-    const double mean = static_cast<double>(sum[c]) / pixels;
-    const double variance = static_cast<double>(squares[c]) / pixels - mean * mean;
-    measured.mean.push_back(mean / 255);
-    // A constant channel has nothing to scale.
-    measured.deviation.push_back(variance > 1e-6 ? std::sqrt(variance) / 255 : 1.0);
-  }
-  return measured;
-}
-
 void split_test(Dataset& set, const DataOptions& options) {
   if (options.test_fraction <= 0)
     throw ConfigError(Report{"splitting '" + options.data + "'",
@@ -91,23 +63,9 @@ void split_test(Dataset& set, const DataOptions& options) {
       100 * options.test_fraction, options.split_seed));
 }
 
-Preprocessing fit(const std::optional<Normalisation>& published, const DataOptions& options,
-                  const std::filesystem::path& cache, Dataset& set) {
-  if (options.normalisation == "none") return {};
-  if (options.normalisation == "zca") {
-    // Everything that decides which images are fitted, and the ridge.
-    const std::string settings =
-        fmt::format("{} {} {} {} {}", set.hash, options.zca_epsilon, options.validation_fraction,
-                    options.test_fraction, options.split_seed);
-    return cached_zca(set.train.images, options.zca_epsilon,
-                      hex(hash_bytes(settings.data(), settings.size())), cache, set.notes);
-  }
-  const Normalisation used =
-      options.normalisation == "auto" && published ? *published : measure(set.train.images);
-  return Preprocessing::mean_std(used.mean, used.deviation);
-}
+}  // namespace
 
-RawDataset read_raw(const DataOptions& options) {
+RawDataset read_source(const DataOptions& options) {
   ReadOptions reading;
   reading.resolution = options.resolution;
   reading.greyscale = options.greyscale;
@@ -120,7 +78,24 @@ RawDataset read_raw(const DataOptions& options) {
   return raw;
 }
 
-}  // namespace
+Preprocessing fit_preprocessing(const DataOptions& options,
+                                const std::optional<Normalisation>& published,
+                                const std::optional<Normalisation>& measured,
+                                const std::filesystem::path& cache, Dataset& set) {
+  if (options.normalisation == "none") return {};
+  if (options.normalisation == "zca") {
+    // Everything that decides which images are fitted, and the ridge.
+    const std::string settings =
+        fmt::format("{} {} {} {} {}", set.hash, options.zca_epsilon, options.validation_fraction,
+                    options.test_fraction, options.split_seed);
+    return cached_zca(set.train.images, options.zca_epsilon,
+                      hex(hash_bytes(settings.data(), settings.size())), cache, set.notes);
+  }
+  const Normalisation used = options.normalisation == "auto" && published ? *published
+                             : measured                                   ? *measured
+                                        : measure(set.train.images);
+  return Preprocessing::mean_std(used.mean, used.deviation);
+}
 
 void DataOptions::declare(OptionSet& options) {
   options.group("Data");
@@ -146,7 +121,8 @@ void DataOptions::declare(OptionSet& options) {
 }
 
 Dataset open_dataset(const DataOptions& options, const std::filesystem::path& cache) {
-  return prepare_dataset(read_raw(options), options, cache);
+  if (is_pack(options.data)) return open_pack(options, cache);
+  return prepare_dataset(read_source(options), options, cache);
 }
 
 Dataset prepare_dataset(RawDataset raw, const DataOptions& options,
@@ -166,7 +142,7 @@ Dataset prepare_dataset(RawDataset raw, const DataOptions& options,
   if (options.validation_fraction > 0)
     std::tie(set.train, set.validation) =
         hold_out(set.train, options.validation_fraction, options.split_seed, "data.validation");
-  set.preprocessing = fit(raw.published, options, cache, set);
+  set.preprocessing = fit_preprocessing(options, raw.published, {}, cache, set);
   return set;
 }
 

@@ -54,11 +54,7 @@ class Decoder {
     return i < train_.size() ? train_[i] : test_[i - train_.size()];
   }
 
-  DecodedImage load(size_t i) const {
-    const fs::path& path = file(i).path;
-    DecodedImage image = decode_image(read_file(path, kFileLimit), path.string());
-    return options_.resolution > 0 ? resize_and_crop(image, options_.resolution) : image;
-  }
+  DecodedImage load(size_t i) const { return decode_file(file(i), options_); }
 
   // Indices are taken in order, so every file before a bad one is looked at: the error that remains
   // is the first in order.
@@ -124,6 +120,11 @@ class Decoder {
 };
 
 }  // namespace
+
+DecodedImage decode_file(const LabelledFile& file, const ReadOptions& options) {
+  DecodedImage image = decode_image(read_file(file.path, kFileLimit), file.path.string());
+  return options.resolution > 0 ? resize_and_crop(image, options.resolution) : image;
+}
 
 void decode_files(const std::vector<LabelledFile>& train, const std::vector<LabelledFile>& test,
                   const ReadOptions& options, RawDataset& raw) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "retort/data/image_file.h"
 #include "retort/data/raw.h"
 
 namespace retort::data {
@@ -15,6 +16,16 @@ struct LabelledFile {
   std::filesystem::path path;
   int64_t label = 0;
 };
+
+/// A set of image files before they are decoded: everything of `raw` but the images, and size and
+/// channels.
+struct Listing {
+  RawDataset raw;
+  std::vector<LabelledFile> train, test;
+};
+
+/// One file as it would be decoded, resized where a resolution is asked for.
+DecodedImage decode_file(const LabelledFile& file, const ReadOptions& options);
 
 /// Decodes the files of both parts in their order into `raw`: pixels, labels, channels, height,
 /// width. One channel where every file is grey, else RGB. Without a

@@ -94,10 +94,19 @@ void refuse_stray_images(const fs::path& root) {
 }
 
 RawDataset read_folder(const fs::path& root, const ReadOptions& options) {
+  Listing listing = list_image_folder(root, options);
+  decode_files(listing.train, listing.test, options, listing.raw);
+  return std::move(listing.raw);
+}
+
+}  // namespace
+
+Listing list_image_folder(const fs::path& root, const ReadOptions& options) {
   const Parts parts = find_parts(root);
   const std::vector<std::string> folders = class_folders(parts.train);
   refuse_stray_images(parts.train);
-  RawDataset raw;
+  Listing listing;
+  RawDataset& raw = listing.raw;
   raw.name = "folder";
   raw.reader = "image folder";
   std::vector<std::string> names;
@@ -112,16 +121,13 @@ RawDataset read_folder(const fs::path& root, const ReadOptions& options) {
     raw.class_names.push_back(names[old]);
     if (wnids) raw.class_ids.push_back(folders[old]);
   }
-  std::vector<LabelledFile> test;
   if (!parts.test.empty()) {
     check_test_folders(parts.test, folders);
-    test = files_of(parts.test, folders, choice, false);
+    listing.test = files_of(parts.test, folders, choice, false);
   }
-  decode_files(files_of(parts.train, folders, choice, true), test, options, raw);
-  return raw;
+  listing.train = files_of(parts.train, folders, choice, true);
+  return listing;
 }
-
-}  // namespace
 
 Reader image_folder_reader() {
   return {"image-folder",

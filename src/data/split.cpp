@@ -10,8 +10,7 @@
 namespace retort::data {
 namespace {
 
-Split take_rows(const Split& whole, std::vector<int64_t>& rows) {
-  std::sort(rows.begin(), rows.end());
+Split take_rows(const Split& whole, const std::vector<int64_t>& rows) {
   const at::Tensor index = at::tensor(rows, at::kLong);
   return make_split(whole.images.index_select(0, index), whole.labels.index_select(0, index),
                     static_cast<int64_t>(whole.members.size()));
@@ -34,11 +33,12 @@ Split make_split(at::Tensor images, at::Tensor labels, int64_t classes) {
   return split;
 }
 
-std::pair<Split, Split> hold_out(const Split& whole, double fraction, int64_t seed,
-                                 std::string_view purpose) {
+std::pair<std::vector<int64_t>, std::vector<int64_t>> held_rows(const Members& members,
+                                                                double fraction, int64_t seed,
+                                                                std::string_view purpose) {
   std::vector<int64_t> rest, taken;
-  for (size_t c = 0; c < whole.members.size(); ++c) {
-    const std::vector<int64_t>& rows = whole.members[c];
+  for (size_t c = 0; c < members.size(); ++c) {
+    const std::vector<int64_t>& rows = members[c];
     const int64_t count = static_cast<int64_t>(rows.size());
     const int64_t wanted = std::llround(fraction * static_cast<double>(count));
     const int64_t most = std::max<int64_t>(count - 1, 0);
@@ -48,6 +48,14 @@ std::pair<Split, Split> hold_out(const Split& whole, double fraction, int64_t se
     for (int64_t i = 0; i < count; ++i)
       (i < part ? taken : rest).push_back(rows[static_cast<size_t>(order[static_cast<size_t>(i)])]);
   }
+  std::sort(rest.begin(), rest.end());
+  std::sort(taken.begin(), taken.end());
+  return {rest, taken};
+}
+
+std::pair<Split, Split> hold_out(const Split& whole, double fraction, int64_t seed,
+                                 std::string_view purpose) {
+  const auto [rest, taken] = held_rows(whole.members, fraction, seed, purpose);
   return {take_rows(whole, rest), take_rows(whole, taken)};
 }
 

@@ -71,10 +71,19 @@ std::vector<LabelledFile> val_files(const fs::path& folder,
 }
 
 RawDataset read_tiny(const fs::path& path, const ReadOptions& options) {
+  Listing listing = list_tiny_imagenet(path, options);
+  decode_files(listing.train, listing.test, options, listing.raw);
+  return std::move(listing.raw);
+}
+
+}  // namespace
+
+Listing list_tiny_imagenet(const fs::path& path, const ReadOptions& options) {
   const fs::path folder = *find_tiny(path);
   const std::vector<std::string> wnids = lines_of(folder / "wnids.txt");
   const auto names = words(folder / "words.txt");
-  RawDataset raw;
+  Listing listing;
+  RawDataset& raw = listing.raw;
   raw.name = "tiny-imagenet";
   raw.reader = "Tiny-ImageNet";
   raw.published = imagenet_normalisation();
@@ -93,11 +102,10 @@ RawDataset read_tiny(const fs::path& path, const ReadOptions& options) {
     raw.class_names.push_back(all_names[old]);
     raw.class_ids.push_back(wnids[old]);
   }
-  decode_files(train_files(folder, wnids, choice), val_files(folder, labels, choice), options, raw);
-  return raw;
+  listing.train = train_files(folder, wnids, choice);
+  listing.test = val_files(folder, labels, choice);
+  return listing;
 }
-
-}  // namespace
 
 Reader tiny_imagenet_reader() {
   return {"tiny-imagenet",

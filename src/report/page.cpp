@@ -145,7 +145,7 @@ std::string render(const Page& page) {
   if (!page.summary.empty()) html += "<p class=\"summary\">" + escape(page.summary) + "</p>\n";
   html += merit_html(page) + "</header>\n" + pictures_html(page.pictures);
   if (!page.tables.empty()) {
-    html += "<section>\n<h2>Accuracy</h2>\n";
+    html += "<section>\n<h2>" + escape(page.tables_title) + "</h2>\n";
     for (size_t i = 0; i < page.tables.size(); ++i)
       html += table_html(page.tables[i], fmt::format("table-{}", i + 1));
     html += "</section>\n";

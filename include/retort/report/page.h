@@ -46,6 +46,7 @@ struct Page {
   std::vector<std::pair<std::string, std::string>> figures_of_merit;  ///< "time", "3 min 20 s"
   std::vector<Figure> pictures;
   std::vector<Table> tables;
+  std::string tables_title = "Accuracy";
   std::vector<Chart> charts;
   std::vector<std::string> notes;                          ///< deviations, warnings
   std::vector<std::pair<std::string, std::string>> facts;  ///< "network", "convnet"; how it was run

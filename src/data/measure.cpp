@@ -1,0 +1,49 @@
+#include "data/measure.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "retort/core/file.h"
+
+namespace retort::data {
+
+std::string hash_parts(int64_t channels, int64_t height, int64_t width,
+                       const std::vector<std::string>& class_names,
+                       const std::vector<PartBytes>& parts) {
+  std::string text = fmt::format("{} {} {} {}", channels, height, width, parts.front().count);
+  for (const std::string& name : class_names) text += '\n' + name;
+  uint64_t hash = hash_bytes(text.data(), text.size());
+  for (const PartBytes& part : parts) {
+    hash = hash_bytes(part.pixels, part.bytes, hash);
+    hash = hash_bytes(part.labels, static_cast<size_t>(part.count) * sizeof(int64_t), hash);
+  }
+  return hex(hash);
+}
+
+Normalisation measure(const at::Tensor& images) {
+  Normalisation measured;
+  const int64_t channels = images.size(1), area = images.size(2) * images.size(3);
+  const double pixels = static_cast<double>(images.size(0) * area);
+  std::vector<int64_t> sum(static_cast<size_t>(channels)), squares(sum);
+  const uint8_t* pixel = images.data_ptr<uint8_t>();
+  for (int64_t plane = 0; plane < images.size(0) * channels; ++plane, pixel += area) {
+    int64_t plane_sum = 0, plane_squares = 0;
+    for (int64_t i = 0; i < area; ++i) {
+      plane_sum += pixel[i];
+      plane_squares += int64_t{pixel[i]} * pixel[i];
+    }
+    sum[static_cast<size_t>(plane % channels)] += plane_sum;
+    squares[static_cast<size_t>(plane % channels)] += plane_squares;
+  }
+  for (size_t c = 0; c < sum.size(); ++c) {
+    const double mean = static_cast<double>(sum[c]) / pixels;
+    const double variance = static_cast<double>(squares[c]) / pixels - mean * mean;
+    measured.mean.push_back(mean / 255);
+    // A constant channel has nothing to scale.
+    measured.deviation.push_back(variance > 1e-6 ? std::sqrt(variance) / 255 : 1.0);
+  }
+  return measured;
+}
+
+}  // namespace retort::data

@@ -1,0 +1,162 @@
+// A packed set as a data set. Its header is untrusted.
+#include "data/pack_file.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "retort/core/error.h"
+#include "retort/core/file.h"
+#include "retort/core/safetensors.h"
+
+namespace retort::data {
+namespace {
+
+using Json = nlohmann::json;
+
+/// A mapped file and what it says of itself.
+class Pack {
+ public:
+  explicit Pack(const std::filesystem::path& path)
+      : path_(path.string()),
+        file_(std::make_shared<MappedFile>(path)),
+        view_(parse_safetensors(file_->bytes(), path_)) {
+    const int64_t version = [&] {
+      const std::string& value = text("format_version");
+      return value.size() < 10 && std::all_of(value.begin(), value.end(), ::isdigit) &&
+                     !value.empty()
+                 ? std::stoll(value)
+                 : 0;
+    }();
+    if (version < 1) refuse("its format version is no number");
+    if (version > kPackVersion)
+      throw StateError(Report{"reading '" + path_ + "'",
+                              fmt::format("it is a packed set of format version {}", version),
+                              fmt::format("versions up to {}", kPackVersion),
+                              "use a newer version of retort"});
+  }
+
+  const std::string& text(const std::string& key) const {
+    const auto found = view_.metadata.find(key);
+    if (found == view_.metadata.end()) refuse("its metadata lack '" + key + "'");
+    return found->second;
+  }
+  template <class T>
+  std::vector<T> list(const std::string& key) const {
+    try {
+      return Json::parse(text(key)).get<std::vector<T>>();
+    } catch (const Json::exception&) {
+      refuse("its metadata '" + key + "' is not the list that it should be");
+    }
+  }
+  std::optional<Normalisation> normalisation(const std::string& prefix, int64_t channels) const {
+    const Normalisation found{list<double>(prefix + "mean"), list<double>(prefix + "std")};
+    if (found.mean.empty()) return {};
+    const bool good = static_cast<int64_t>(found.mean.size()) == channels &&
+                      found.deviation.size() == found.mean.size() &&
+                      std::all_of(found.deviation.begin(), found.deviation.end(),
+                                  [](double value) { return value > 0; });
+    if (!good) refuse("its mean and std are not one number a channel, std above 0");
+    return found;
+  }
+
+  /// The part's images where they are, and a copy of its labels.
+  Split part(const std::string& name, int64_t classes) const {
+    const RawTensor &images = tensor(name + ".images"), &labels = tensor(name + ".labels");
+    if (images.dtype != DType::kU8 || images.shape.size() != 4)
+      refuse("'" + name + ".images' is not uint8 of shape [N, C, H, W]");
+    const int64_t count = images.shape[0];
+    if (labels.dtype != DType::kI64 || labels.shape != std::vector<int64_t>{count})
+      refuse("'" + name + ".labels' is not int64, one for each image");
+    at::Tensor own = at::empty({count}, at::kLong);
+    if (count > 0) std::memcpy(own.data_ptr(), labels.bytes.data(), labels.bytes.size());
+    for (int64_t i = 0; i < count; ++i)
+      if (own.data_ptr<int64_t>()[i] < 0 || own.data_ptr<int64_t>()[i] >= classes)
+        refuse(fmt::format("label {} of '{}' is {}: there are {} classes", i, name,
+                           own.data_ptr<int64_t>()[i], classes));
+    if (count == 0) return make_split(at::empty(images.shape, at::kByte), own, classes);
+    // Nobody writes into the images of a split; a write into the map would end the program.
+    void* mapped = const_cast<std::byte*>(images.bytes.data());
+    return make_split(
+        at::from_blob(
+            mapped, images.shape, [keep = file_](void*) {}, at::TensorOptions(at::kByte)),
+        own, classes);
+  }
+
+  [[noreturn]] void refuse(const std::string& found) const {
+    throw DataError::damaged(path_, found, "a file written by retort pack");
+  }
+
+ private:
+  const RawTensor& tensor(const std::string& name) const {
+    const auto found = view_.tensors.find(name);
+    if (found == view_.tensors.end()) refuse("it has no tensor '" + name + "'");
+    return found->second;
+  }
+
+  std::string path_;
+  std::shared_ptr<MappedFile> file_;
+  SafetensorsView view_;
+};
+
+void refuse_changes(const DataOptions& options, const Dataset& set) {
+  std::string changed;
+  if (options.resolution != 0 && (options.resolution != set.height || set.height != set.width))
+    changed = "--resolution";
+  if (options.greyscale && set.channels != 1) changed = "--greyscale";
+  if (!options.classes.empty()) changed = "--classes";
+  if (options.label_set != "fine") changed = "--label-set";
+  if (options.validation_fraction != 0) changed = "--validation-fraction";
+  if (!changed.empty())
+    throw ConfigError(Report{"reading the packed set '" + options.data + "'",
+                             changed + " would change its content", "a packed set as it is",
+                             "give " + changed + " to retort pack"});
+}
+
+}  // namespace
+
+bool is_pack(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(path, ignored)) return false;
+  std::ifstream file(path, std::ios::binary);
+  uint64_t length = 0;
+  file.read(reinterpret_cast<char*>(&length), sizeof length);
+  constexpr uint64_t kMost = uint64_t{64} << 20;
+  if (!file || length > kMost) return false;
+  std::string header(length, '\0');
+  file.read(header.data(), static_cast<std::streamsize>(length));
+  return file && header.find(fmt::format("\"format\":\"{}\"", kPackFormat)) != std::string::npos;
+}
+
+Dataset open_pack(const DataOptions& options, const std::filesystem::path& cache) {
+  const Pack pack(options.data);
+  Dataset set;
+  set.name = pack.text("data_name");
+  set.reader = pack.text("reader") + ", packed";
+  set.class_names = pack.list<std::string>("class_names");
+  set.notes = pack.list<std::string>("notes");
+  set.hash = pack.text("hash");
+  if (set.class_names.size() < 2) pack.refuse("it has fewer than two classes");
+  set.train = pack.part("train", set.classes());
+  set.validation = pack.part("validation", set.classes());
+  set.test = pack.part("test", set.classes());
+  set.channels = set.train.images.size(1);
+  set.height = set.train.images.size(2);
+  set.width = set.train.images.size(3);
+  for (const Split* part : {&set.validation, &set.test})
+    if (part->images.sizes().slice(1) != set.train.images.sizes().slice(1))
+      pack.refuse("its parts have images of different shapes");
+  if (set.train.size() == 0 || set.train.images[0].numel() == 0)
+    pack.refuse("it has no training images");
+  refuse_changes(options, set);
+  const auto published = pack.normalisation("published_", set.channels),
+             measured = pack.normalisation("", set.channels);
+  set.preprocessing = fit_preprocessing(options, published, measured, cache, set);
+  return set;
+}
+
+}  // namespace retort::data
