@@ -17,6 +17,7 @@ constexpr const char* kExamples =
     "  retort eval runs/a --data shapes\n"
     "  retort eval runs/a --data cifar-10-batches-bin --networks convnet,alexnet,vgg11,resnet18 "
     "--students 5\n"
+    "  retort eval runs/a --data shapes --protocol rded --teacher teacher.safetensors\n"
     "  retort eval distilled.safetensors --data my_images/ --part validation --validation-fraction "
     "0.2\n";
 
@@ -30,6 +31,14 @@ std::filesystem::path keep(const Environment& environment, const std::filesystem
     environment.err << "the evaluation could not be kept: " << json_text(record) << "\n";
     throw;
   }
+}
+
+/// True where the protocol takes a teacher's labels.
+bool taught(const synthetic::Bundle& bundle, const eval::EvalOptions& options) {
+  const std::string& name = options.protocol.empty() ? bundle.protocol : options.protocol;
+  for (const eval::Protocol& protocol : eval::protocols())
+    if (protocol.name == name) return protocol.post.has_value();
+  return false;
 }
 
 }  // namespace
@@ -62,6 +71,10 @@ int run_eval(const Environment& environment, const Arguments& arguments) {
   const data::Dataset data =
       data::open_dataset(data_options, is_run ? folder / "cache" : std::filesystem::path());
   synthetic::fill_preprocessing(bundle, data);
+  const std::filesystem::path labels = folder / "labels.safetensors";
+  if (is_run && options.labels == "auto" && taught(bundle, options) &&
+      std::filesystem::exists(labels))
+    options.labels = labels.string();
   const eval::Evaluation evaluation =
       eval::evaluate(bundle, data, options, device, environment.progress(), environment.stop);
   if (environment.stop && environment.stop->requested()) {

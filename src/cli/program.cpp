@@ -122,6 +122,7 @@ const std::vector<Command>& command_table() {
       {"reproduce", "run a recipe whole, and print the result beside the published one",
        run_reproduce},
       {"eval", "train students on a set and test them, beside random images", run_eval},
+      {"relabel", "store a teacher's labels of the views that students will see", run_relabel},
       {"experts", "train the experts of trajectory matching, or import published ones",
        run_experts},
       {"squeeze", "train a teacher, supervised or self-supervised", run_squeeze},

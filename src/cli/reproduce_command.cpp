@@ -31,7 +31,7 @@ constexpr const char* kDoing = "reading the command line of 'retort reproduce'";
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 
 struct Job {
-  std::string recipe, data = "shapes", out, experts;
+  std::string recipe, data = "shapes", out, experts, teacher;
   std::vector<std::string> changes;
   int64_t students = 5;
   MachineOptions machine;
@@ -45,6 +45,9 @@ struct Job {
     set.add("data", data, "the data set's folder, or shapes");
     set.add("out", out, "the folder of it all");
     set.add("experts", experts, "a folder of experts to use; empty: they are trained in --out");
+    set.add("teacher", teacher,
+            "file of the teacher, for methods that recover images from one: of its statistics, and "
+            "of the students' labels, live");
     set.add("set", changes, "KEY=VALUE,...: keys of the recipe to replace");
     set.add("students", students, "freshly initialised networks to train for every figure",
             {.min = 1, .max = 1000});
@@ -111,6 +114,7 @@ int distil(const Environment& environment, const Job& job) {
   Arguments arguments{"--recipe=" + job.recipe, "--data=" + job.data,
                       "--out=" + job.run().string()};
   if (!job.experts.empty()) arguments.push_back("--experts=" + job.experts);
+  if (!job.teacher.empty()) arguments.push_back("--teacher=" + job.teacher);
   for (const auto& [key, text] : job.changed) arguments.push_back(flag(key, text));
   return run_distill(environment, job.with_machine(arguments));
 }
@@ -203,8 +207,9 @@ int run_reproduce(const Environment& environment, const Arguments& arguments) {
   if (const int code = make_experts(part, job); code != 0) return code;
   if (const int code = distil(part, job); code != 0) return code;
   if (!evaluation_of(job)) {
-    const Arguments judge{job.run().string(), "--data=" + job.data,
-                          fmt::format("--students={}", job.students)};
+    Arguments judge{job.run().string(), "--data=" + job.data,
+                    fmt::format("--students={}", job.students)};
+    if (!job.teacher.empty()) judge.push_back("--teacher=" + job.teacher);
     if (const int code = run_eval(part, job.with_machine(judge)); code != 0) return code;
   }
   print(environment, job, evaluation_of(job).value());

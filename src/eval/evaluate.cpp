@@ -9,6 +9,7 @@
 #include <memory>
 #include <numeric>
 
+#include "eval/post_training.h"
 #include "retort/augment/siamese.h"
 #include "retort/core/error.h"
 #include "retort/core/random.h"
@@ -26,12 +27,15 @@ struct Subject {
   std::vector<std::unique_ptr<data::BatchSource>> sources;  ///< one for all students, or one each
   std::vector<int64_t> counts = {};     ///< images of each class; empty for the whole set
   std::vector<double> step_rates = {};  ///< not empty: trained in order
+  std::vector<Taught> taught = {};      ///< of a post-training, one a source
 
   std::vector<train::Student> students(int64_t count) const {
     std::vector<train::Student> all;
-    for (int64_t i = 0; i < count; ++i)
-      all.push_back(
-          {sources[static_cast<size_t>(i) % sources.size()].get(), static_cast<uint64_t>(i)});
+    for (int64_t i = 0; i < count; ++i) {
+      const size_t which = static_cast<size_t>(i) % sources.size();
+      all.push_back({sources[which].get(), static_cast<uint64_t>(i)});
+      if (!taught.empty()) all.back().lessons = taught[which].lessons.get();
+    }
     return all;
   }
 };
@@ -204,9 +208,36 @@ void put_in_order(std::vector<Subject>& subjects, const at::Tensor& rates) {
   }
 }
 
+void teach(std::vector<Subject>& subjects, const Teaching& teaching) {
+  if (!teaching.on()) return;
+  for (Subject& subject : subjects) {
+    subject.training.batch_size = teaching.views().batch_size;
+    for (const auto& source : subject.sources)
+      subject.taught.push_back(teaching.teach(*source, subject.name == "distilled"));
+  }
+}
+
+/// Bytes of the images and labels that a subject trains on.
+void count_bytes(const synthetic::Bundle& bundle, const Subject& subject, Result& result) {
+  const int64_t all = bundle.stored_bytes();
+  int64_t images = 0;
+  for (const auto& [name, bytes] : bundle.storage())
+    if (name != "labels" && name != "soft_labels") images += bytes;
+  const bool distilled = subject.name == "distilled";
+  result.image_bytes =
+      distilled ? images : result.images * static_cast<int64_t>(bundle.images[0].nbytes());
+  result.label_bytes = distilled ? all - images : bundle.classes() * 8;
+  if (distilled && bundle.soft_labels.defined()) result.labels = "soft";
+  if (subject.taught.empty()) return;
+  result.labels = subject.taught.front().labels;
+  result.teacher_bytes = subject.taught.front().teacher_bytes;
+  if (result.labels != "hard") result.label_bytes = subject.taught.front().label_bytes;
+}
+
 /// What all groups of students have in common.
 struct Judge {
   const synthetic::Bundle& bundle;
+  const data::Split& validation;
   const data::Split& part;
   const EvalOptions& options;
   at::Device device;
@@ -227,25 +258,40 @@ struct Judge {
     result.steps = subject.step_rates.empty()
                        ? train::passes(subject.training) * steps_an_epoch(subject)
                        : static_cast<int64_t>(subject.step_rates.size());
-    const std::vector<train::Trained> students = train_students(network, subject);
+    count_bytes(bundle, subject, result);
+    Best best(network, validation, bundle.preprocessing, device, options.students);
+    const std::vector<train::Trained> students = train_students(network, subject, best);
     if (stopped()) return result;
-    for (const train::Trained& student : students)
-      result.accuracies.push_back(
-          train::accuracy(network, student, part, bundle.preprocessing, device));
+    const auto test = [&](const train::Trained& student) {
+      return train::accuracy(network, student, part, bundle.preprocessing, device);
+    };
+    for (const train::Trained& student : students) {
+      result.accuracies.push_back(test(student));
+      if (!student.average_theta.defined()) continue;
+      train::Trained average;
+      average.theta = student.average_theta;
+      average.state = student.average_state;
+      result.averaged.push_back(test(average));
+    }
+    if (!subject.taught.empty() && best.on())
+      for (const train::Trained& student : best.kept()) result.best.push_back(test(student));
     result.seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     return result;
   }
 
-  std::vector<train::Trained> train_students(const nets::Network& network,
-                                             const Subject& subject) const {
+  std::vector<train::Trained> train_students(const nets::Network& network, const Subject& subject,
+                                             Best& best) const {
     const std::string label = fmt::format("{} on {}, {} student{}", network.name(), subject.name,
                                           options.students, options.students == 1 ? "" : "s");
     Progress progress(style, label, options.students * train::passes(subject.training));
     int64_t done = 0;
     train::Watch watch;
     watch.stop = stop;
-    watch.epoch = [&](const train::Epoch& epoch) { progress.update(++done, epoch.loss); };
+    watch.epoch = [&](const train::Epoch& epoch) {
+      progress.update(++done, epoch.loss);
+      if (!subject.taught.empty()) best.see(epoch);
+    };
     train::TrainSeed seed{static_cast<uint64_t>(options.seed), "eval.student", 0};
     if (!subject.step_rates.empty()) {
       std::vector<train::Trained> all;
@@ -263,17 +309,21 @@ struct Judge {
 
 }  // namespace
 
+std::pair<double, double> spread(const std::vector<double>& values) {
+  if (values.empty()) return {0, 0};
+  const auto count = static_cast<double>(values.size());
+  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / count;
+  double sum = 0;
+  for (const double value : values) sum += (value - mean) * (value - mean);
+  return {mean, std::sqrt(sum / count)};
+}
+
 double Result::mean() const {
-  const double sum = std::accumulate(accuracies.begin(), accuracies.end(), 0.0);
-  return accuracies.empty() ? 0 : sum / static_cast<double>(accuracies.size());
+  return spread(accuracies).first;
 }
 
 double Result::deviation() const {
-  if (accuracies.empty()) return 0;
-  const double centre = mean();
-  double sum = 0;
-  for (const double accuracy : accuracies) sum += (accuracy - centre) * (accuracy - centre);
-  return std::sqrt(sum / static_cast<double>(accuracies.size()));
+  return spread(accuracies).second;
 }
 
 void check_fit(const synthetic::Bundle& bundle, const data::Dataset& data) {
@@ -296,9 +346,12 @@ Evaluation evaluate(const synthetic::Bundle& bundle, const data::Dataset& data,
   std::string name = options.protocol.empty() ? bundle.protocol : options.protocol;
   if (name.empty()) name = protocols().front().name;
   const Protocol& protocol = find_entry<Protocol>(protocols(), "protocol", name);
-  const train::TrainOptions training = training_of(protocol, bundle, data, options);
+  const Teaching teaching(protocol, bundle, data, options, device);
+  train::TrainOptions training = training_of(protocol, bundle, data, options);
+  if (teaching.on()) training.batch_size = teaching.views().batch_size;
   const Networks networks = make_networks(bundle, data, protocol, options.networks);
   std::vector<Subject> subjects = make_subjects(bundle, data, options, training, device);
+  teach(subjects, teaching);
   if (protocol.ordered) put_in_order(subjects, bundle.step_learning_rates);
 
   Evaluation evaluation;
@@ -309,8 +362,11 @@ Evaluation evaluate(const synthetic::Bundle& bundle, const data::Dataset& data,
   evaluation.part = options.part;
   evaluation.students = options.students;
   evaluation.training_images = bundle.images.size(0);
-  evaluation.soft_labels = bundle.soft_labels.defined();
-  const Judge judge{bundle, part, options, device, style, stop};
+  evaluation.soft_labels = teaching.on() ? teaching.soft() : bundle.soft_labels.defined();
+  const data::Split none;
+  // What is tested on is not chosen by.
+  const Judge judge{
+      bundle, options.part == "test" ? data.validation : none, part, options, device, style, stop};
   for (const auto& network : networks) {
     for (const Subject& subject : subjects) {
       Result result = judge(*network, subject);

@@ -2,6 +2,7 @@
 #include <array>
 #include <utility>
 
+#include "eval/post_training.h"
 #include "retort/core/registry.h"
 #include "retort/eval/evaluate.h"
 
@@ -69,10 +70,8 @@ Protocol in_order() {
           .ordered = true};
 }
 
-}  // namespace
-
-const std::vector<Protocol>& protocols() {
-  static const std::vector<Protocol> table = {
+std::vector<Protocol> own_protocols() {
+  return {
       published("dm", "published for DM and DSA: 1,000 epochs, siamese augmentation", 1000, "auto"),
       published("dc", "published for DC: 300 epochs, no augmentation", 300, "none"),
       remembering(),
@@ -82,6 +81,16 @@ const std::vector<Protocol>& protocols() {
       published("demo", "not published: as dm with 150 epochs only, for a first look", 150, "auto"),
       frepo(),
   };
+}
+
+}  // namespace
+
+const std::vector<Protocol>& protocols() {
+  static const std::vector<Protocol> table = [] {
+    std::vector<Protocol> all = own_protocols();
+    for (Protocol& protocol : post_trainings()) all.push_back(std::move(protocol));
+    return all;
+  }();
   return table;
 }
 
@@ -103,6 +112,10 @@ void EvalOptions::declare(OptionSet& options) {
   options.add("part", part,
               "what students are tested on: test, or validation for choosing settings",
               {.choices = {"test", "validation"}});
+  options.add("labels", labels,
+              "of a post-training: hard, live (from the teacher) or a file of `retort relabel`; "
+              "auto: the run's file, else live where a teacher is given, else hard");
+  options.add("teacher", teacher, "file of the teacher for live labels", {}, Role::kExecution);
   options.add("seed", seed, "seed of initial parameters, orders, augmentation and random subsets",
               {.min = 0});
 }

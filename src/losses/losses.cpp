@@ -17,7 +17,7 @@ at::Tensor divergence(const at::Tensor& logits, const Targets& targets) {
   const double t = targets.temperature;
   const at::Tensor log_q = at::log_softmax(logits / t, 1);
   const at::Tensor log_p = at::log_softmax(targets.values / t, 1);
-  return t * t * (log_p.exp() * (log_p - log_q)).sum(1);
+  return (targets.temperature_squared ? t * t : 1) * (log_p.exp() * (log_p - log_q)).sum(1);
 }
 
 }  // namespace

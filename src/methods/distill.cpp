@@ -45,7 +45,13 @@ synthetic::Geometry budget_of(const data::Dataset& data, const DistillOptions& o
 std::unique_ptr<synthetic::Parametrisation> parametrise(const DistillInput& input) {
   synthetic::ParametrisationInput wanted{budget_of(input.data, input.options), input.device,
                                          static_cast<uint64_t>(input.options.seed)};
-  if (input.data.preprocessing.kind() != "zca") {
+  const bool whitened = input.data.preprocessing.kind() == "zca";
+  if (input.options.clamp_pixels && whitened)
+    throw ConfigError(Report{"preparing '" + input.options.method + "'",
+                             "whitened images have no black and white to stay between",
+                             "another --normalisation", "or give --clamp-pixels=no"});
+  wanted.clamp = input.options.clamp_pixels;
+  if (!whitened) {
     const at::Tensor pixel = at::zeros({1, input.data.channels, 1, 1}, at::kByte);
     wanted.lowest = input.data.preprocessing.apply(pixel, input.device);
     wanted.highest = input.data.preprocessing.apply(pixel + 255, input.device);
@@ -73,7 +79,9 @@ Context context_of(const DistillInput& input, const synthetic::Geometry& geometr
           geometry,
           augmentation_of(input),
           static_cast<uint64_t>(input.options.seed),
-          input.device};
+          input.device,
+          {},
+          input.options.iterations};
 }
 
 synthetic::Bundle make_bundle(const Run& run, at::Tensor images) {
@@ -151,8 +159,8 @@ DistillOutcome finish(const Run& run, RecordWriter& records, synthetic::Bundle b
 DistillOutcome build(const Run& run, Builder& builder) {
   run.folder.update_recipe();
   RecordWriter records(run.folder.records(), 0);
-  const std::vector<int64_t> rows = builder.build();
-  const at::Tensor images = rows_as_input(run.input, rows);
+  at::Tensor images = builder.compose();
+  if (!images.defined()) images = rows_as_input(run.input, builder.build());
   synthetic::Bundle bundle = make_bundle(run, images);
   if (read_records(run.folder.records()).empty()) records.write(opening_record(run, bundle));
   return finish(run, records, std::move(bundle), run.input.options.iterations, 0);
@@ -237,6 +245,8 @@ void DistillOptions::take(const LoopDefaults& defaults) {
   image_optimiser = defaults.image_optimiser;
   image_schedule = defaults.image_schedule;
   clip_norm = defaults.clip_norm;
+  image_beta2 = defaults.image_beta2;
+  clamp_pixels = defaults.clamp_pixels;
 }
 
 void DistillOptions::declare(OptionSet& options) {
@@ -263,11 +273,16 @@ void DistillOptions::declare(OptionSet& options) {
   options.add("image_momentum", image_momentum,
               "momentum of the outer optimiser; beta1 of adam and lamb", {.min = 0, .max = 0.9999});
   options.add("image_optimiser", image_optimiser, "the outer optimiser", {.choices = optimisers()});
-  options.add("image_schedule", image_schedule,
-              "of its rate: cosine ends at a tenth, halving halves after every tenth of the run",
-              {.choices = schedules()});
+  options.add("image_beta2", image_beta2, "beta2 of adam and lamb", {.min = 0, .max = 0.999999});
+  options.add(
+      "image_schedule", image_schedule,
+      "of its rate: cosine ends at a tenth, cosine_to_zero at nothing, halving halves after "
+      "every tenth of the run",
+      {.choices = schedules()});
   options.add("clip_norm", clip_norm,
               "largest joint norm of all gradients of an outer step; 0: none", {.min = 0});
+  options.add("clamp_pixels", clamp_pixels,
+              "keep stored pixels between black and white after every step");
   options.add("seed", seed, "seed of all random draws", {.min = 0});
   options.add("validate_every", validate_every,
               "iterations between validations on the validation part (needs "

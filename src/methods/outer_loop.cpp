@@ -43,10 +43,11 @@ OuterLoop::OuterLoop(const DistillOptions& options,
   groups_ = parametrisation_->parameters();
   learned_ = objective_->learned();
   for (const auto& group : groups_) {
-    descents_.emplace_back(options.image_optimiser, group.value);
+    descents_.emplace_back(options.image_optimiser, group.value, options.image_beta2);
     if (objective_->average_decay() > 0) average_.push_back(group.value.clone());
   }
-  for (const Learned& one : learned_) descents_.emplace_back(options.image_optimiser, one.value);
+  for (const Learned& one : learned_)
+    descents_.emplace_back(options.image_optimiser, one.value, options.image_beta2);
   view_.offsets = parametrisation_->geometry().offsets();
   view_.labels = parametrisation_->geometry().labels();
 }

@@ -1,4 +1,5 @@
 // The list of methods. A new method is one line here.
+#include "methods/decoupled/decoupled.h"
 #include "methods/gradient/dc.h"
 #include "methods/kernel/kernel.h"
 #include "methods/matching/dm.h"
@@ -40,6 +41,14 @@ const std::vector<MethodEntry>& method_table() {
        "Deng and Russakovsky, NeurIPS 2022; Feng et al., ICLR 2024", make_bptt},
       {"frepo", "regression on the features of a pool of networks, with learned labels",
        "Zhou, Nezhadarya and Ba, NeurIPS 2022", make_frepo},
+      {"sre2l", "images recovered from a teacher's BatchNorm statistics and its loss",
+       "Yin, Xing and Shen, NeurIPS 2023", make_sre2l},
+      {"cda", "sre2l with crops that shrink from the whole image", "Yin and Shen, TMLR 2024",
+       make_cda},
+      {"scdd", "sre2l from a self-supervised teacher with a linear probe",
+       "Zhou, Yin, Shao and Shen, 2024", make_scdd},
+      {"rded", "mosaics of the real patches that a teacher knows best", "Sun et al., CVPR 2024",
+       make_rded},
       {"kip", "regression with the tangent kernel of an infinitely wide network",
        "Nguyen, Chen and Lee, ICLR 2021", make_kip},
   };

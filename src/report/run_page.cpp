@@ -152,12 +152,19 @@ std::string caption_of(const Judged& evaluation) {
   return caption + (evaluation.soft_labels ? "; soft labels." : "; hard labels.");
 }
 
+std::string size_text(double bytes) {
+  return std::isfinite(bytes) ? format_bytes(bytes) : "";
+}
+
 Table accuracy_table(const Judged& evaluation) {
   Table table;
   table.caption = caption_of(evaluation);
   table.head = {"Network",  "Trained on", "Accuracy, %", "Over random",
                 "Students", "Epochs",     "Time"};
   table.percent_column = 2;
+  const bool bytes = std::any_of(evaluation.results.begin(), evaluation.results.end(),
+                                 [](const Json& result) { return result.contains("label_bytes"); });
+  if (bytes) table.head.insert(table.head.end(), {"Image bytes", "Labels", "Label bytes"});
   for (const Json& result : evaluation.results) {
     const std::string network = text(result, "network"), subject = text(result, "subject");
     const Json* random = evaluation.find("random", network);
@@ -168,6 +175,11 @@ Table accuracy_table(const Judged& evaluation) {
         {network, subject, percent(number(result, "mean"), spread(result, evaluation.students)),
          std::isfinite(over) ? points(over) : "", whole(student_count(result, evaluation.students)),
          whole(number(result, "epochs")), duration(number(result, "seconds"))});
+    if (!bytes) continue;
+    for (const std::string& cell :
+         {size_text(number(result, "image_bytes")), text(result, "labels"),
+          size_text(number(result, "label_bytes"))})
+      table.rows.back().push_back(cell);
   }
   return table;
 }

@@ -8,7 +8,11 @@ class Pixels : public Parametrisation {
   explicit Pixels(const ParametrisationInput& input)
       : geometry_(input.budget),
         images_(at::zeros({geometry_.size(), geometry_.channels, geometry_.height, geometry_.width},
-                          at::TensorOptions().dtype(input.type).device(input.device))) {}
+                          at::TensorOptions().dtype(input.type).device(input.device))) {
+    if (!input.clamp) return;
+    lowest_ = input.lowest.to(images_);
+    highest_ = input.highest.to(images_);
+  }
 
   const Geometry& geometry() const override { return geometry_; }
   void initialise(const at::Tensor& images) override {
@@ -23,11 +27,15 @@ class Pixels : public Parametrisation {
     return {cotangents};
   }
   std::vector<ParameterGroup> parameters() override { return {{"images", images_, 1.0}}; }
+  void project() override {
+    if (lowest_.defined()) images_.copy_(at::clamp(images_, lowest_, highest_));
+  }
   TensorMap stored() const override { return {{"images", images_}}; }
 
  private:
   Geometry geometry_;
-  at::Tensor images_;  // [M, C, H, W]
+  at::Tensor images_;            // [M, C, H, W]
+  at::Tensor lowest_, highest_;  // [1, C, 1, 1], or undefined
 };
 
 class Kind : public ParametrisationKind {

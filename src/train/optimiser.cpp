@@ -15,10 +15,12 @@ namespace {
 /// v <- momentum v + (g + decay theta), the first v = g + decay theta; theta <- theta - rate v.
 class Sgd : public Optimiser {
  public:
-  Sgd(double momentum, double decay) : momentum_(momentum), decay_(decay) {}
+  Sgd(double momentum, double decay, at::Tensor decaying)
+      : momentum_(momentum), decay_(decay), decaying_(std::move(decaying)) {}
 
   void step(at::Tensor& theta, const at::Tensor& gradient, double learning_rate) override {
-    const at::Tensor decayed = at::add(gradient, theta, decay_);
+    const at::Tensor decayed =
+        at::add(gradient, decaying_.defined() ? theta * decaying_ : theta, decay_);
     if (velocity_.defined() && momentum_ > 0)
       velocity_.mul_(momentum_).add_(decayed);
     else
@@ -30,21 +32,23 @@ class Sgd : public Optimiser {
 
  private:
   double momentum_, decay_;
-  at::Tensor velocity_;
+  at::Tensor decaying_, velocity_;
 };
 
 class AdamW : public Optimiser {
  public:
-  explicit AdamW(double decay) : decay_(decay) {}
+  AdamW(double decay, at::Tensor decaying) : decay_(decay), decaying_(std::move(decaying)) {}
 
   void step(at::Tensor& theta, const at::Tensor& gradient, double learning_rate) override {
-    adam_step(theta, gradient, moments_, learning_rate, decay_);
+    if (decaying_.defined()) theta.mul_(1 - learning_rate * decay_ * decaying_);
+    adam_step(theta, gradient, moments_, learning_rate, decaying_.defined() ? 0 : decay_);
   }
 
   void reset() override { moments_ = {}; }
 
  private:
   double decay_;
+  at::Tensor decaying_;
   AdamMoments moments_;
 };
 
@@ -84,10 +88,10 @@ void adam_step(at::Tensor& theta, const at::Tensor& gradient, AdamMoments& momen
       .addcdiv_(moments.first, scale, -learning_rate / correction1);
 }
 
-std::unique_ptr<Optimiser> make_optimiser(const TrainOptions& options) {
+std::unique_ptr<Optimiser> make_optimiser(const TrainOptions& options, const at::Tensor& decaying) {
   if (options.optimiser == "sgd")
-    return std::make_unique<Sgd>(options.momentum, options.weight_decay);
-  if (options.optimiser == "adamw") return std::make_unique<AdamW>(options.weight_decay);
+    return std::make_unique<Sgd>(options.momentum, options.weight_decay, decaying);
+  if (options.optimiser == "adamw") return std::make_unique<AdamW>(options.weight_decay, decaying);
   throw ConfigError::unknown("choosing how to train", "optimiser", options.optimiser,
                              {"sgd", "adamw"});
 }
@@ -97,14 +101,16 @@ double learning_rate_at(const TrainOptions& options, int64_t epoch, int64_t batc
   const double rate = options.learning_rate;
   if (options.schedule == "drop") return epoch > last_full_epoch(options) ? 0.1 * rate : rate;
   if (options.schedule == "constant") return rate;
-  if (options.schedule == "cosine") {
-    const double share = static_cast<double>(epoch) / static_cast<double>(options.epochs);
+  if (options.schedule == "cosine" || options.schedule == "slow_cosine") {
+    const int64_t last = options.schedule_epochs > 0 ? options.schedule_epochs : options.epochs;
+    const double slow = options.schedule == "slow_cosine" ? 2 : 1;
+    const double share = static_cast<double>(epoch) / (slow * static_cast<double>(last));
     return 0.5 * rate * (1 + std::cos(std::numbers::pi * share));
   }
   if (options.schedule == "warmup_cosine")
     return warmup_cosine(options, epoch * batches + batch, options.epochs * batches);
   throw ConfigError::unknown("choosing how to train", "schedule", options.schedule,
-                             {"drop", "constant", "cosine", "warmup_cosine"});
+                             {"drop", "constant", "cosine", "slow_cosine", "warmup_cosine"});
 }
 
 bool resets_before(const TrainOptions& options, int64_t epoch) {

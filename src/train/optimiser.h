@@ -30,8 +30,10 @@ struct AdamMoments {
 void adam_step(at::Tensor& theta, const at::Tensor& gradient, AdamMoments& moments,
                double learning_rate, double decay = 0);
 
-/// The optimiser that the options name; ConfigError on an unknown name.
-std::unique_ptr<Optimiser> make_optimiser(const TrainOptions& options);
+/// The optimiser that the options name; ConfigError on an unknown name. `decaying` [P] says by 1
+/// and 0 what decays; undefined: everything.
+std::unique_ptr<Optimiser> make_optimiser(const TrainOptions& options,
+                                          const at::Tensor& decaying = {});
 
 /// The learning rate of an epoch (from 0) at one of its batches; ConfigError on an unknown
 /// schedule.

@@ -15,6 +15,14 @@
 namespace retort::train {
 namespace {
 
+/// 1 where a parameter is a weight, of more than one dimension, and 0 elsewhere: [P].
+at::Tensor weights_of(const nets::Layout& layout) {
+  at::Tensor mask = at::zeros({layout.size});
+  for (const nets::Slot& slot : layout.slots)
+    if (slot.shape.size() > 1) mask.narrow(0, slot.offset, slot.count).fill_(1);
+  return mask;
+}
+
 /// Everything of one training run that changes from step to step.
 class Run {
  public:
@@ -22,11 +30,14 @@ class Run {
       const TrainSeed& seed, at::Device device, const Watch& watch)
       : network_(network),
         source_(*student.source),
+        lessons_(student.lessons),
         options_(options),
         seed_{seed.seed, seed.purpose, student.index},
         watch_(watch),
         strategy_(augment::parse_strategy(options.augmentation)),
-        optimiser_(make_optimiser(options)),
+        optimiser_(make_optimiser(options, options.decay_weights_only
+                                               ? weights_of(network.parameters()).to(device)
+                                               : at::Tensor())),
         first_(student.start.epoch) {
     TORCH_CHECK(source_.size() > 0 && options.batch_size > 0, "training needs rows and batches");
     TORCH_CHECK(first_ == 0 || (options.optimiser == "sgd" && options.momentum == 0),
@@ -35,6 +46,9 @@ class Run {
         student.start.theta.defined() ? student.start : initial_start(network, seed_);
     trained_.theta = start.theta.to(device, start.theta.scalar_type(), false, true);
     if (start.state.defined()) trained_.state = start.state.to(device);
+    if (options.average_decay > 0) trained_.average_theta = trained_.theta.clone();
+    if (options.average_decay > 0 && trained_.state.defined())
+      trained_.average_state = trained_.state.clone();
   }
 
   Trained run() {
@@ -54,6 +68,7 @@ class Run {
  private:
   /// One pass over all rows in a fresh order; their mean loss, read back from the device once.
   double pass(int64_t epoch) {
+    if (lessons_) return pass_of_lessons(epoch);
     const auto index = static_cast<uint64_t>(epoch);
     const std::vector<int64_t> order =
         Stream(seed_.seed, seed_.purpose + ".order", seed_.index, index)
@@ -72,11 +87,28 @@ class Run {
     return sum.item<double>() / static_cast<double>(size);
   }
 
-  /// One optimiser step on the given rows; the batch's mean loss.
+  double pass_of_lessons(int64_t epoch) {
+    double sum = 0, rows = 0;
+    const int64_t batches = lessons_->batches();
+    for (int64_t batch = 0; batch < batches && !stopped(); ++batch) {
+      const Lesson lesson = lessons_->get(epoch, batch);
+      const at::Tensor loss = step(lesson, {}, learning_rate_at(options_, epoch, batch, batches));
+      const auto count = static_cast<double>(lesson.images.size(0));
+      sum += loss.item<double>() * count;
+      rows += count;
+    }
+    return sum / std::max(rows, 1.0);
+  }
+
   at::Tensor step(const std::vector<int64_t>& rows, uint64_t epoch, uint64_t batch, double rate) {
     data::Batch examples = source_.get(rows);
-    const at::Tensor images = augmented(examples.images, epoch, batch);
-    const losses::Targets targets{examples.targets, options_.loss};
+    return step({augmented(examples.images, epoch, batch), {examples.targets, options_.loss}}, rows,
+                rate);
+  }
+
+  /// One optimiser step on a batch; its mean loss.
+  at::Tensor step(const Lesson& lesson, const std::vector<int64_t>& rows, double rate) {
+    const auto& [images, targets] = lesson;
     const nets::Gradient gradient = network_.gradient(
         {trained_.theta, trained_.state, images, {}, nets::NormMode::kUpdating}, targets);
     if (watch_.batch) watch_.batch(rows, gradient.logits);
@@ -90,7 +122,15 @@ class Run {
     }
     optimiser_->step(trained_.theta, direction, rate);
     if (trained_.state.defined()) trained_.state = gradient.state;
+    average();
     return gradient.loss;
+  }
+
+  void average() {
+    if (!trained_.average_theta.defined()) return;
+    trained_.average_theta.lerp_(trained_.theta, 1 - options_.average_decay);
+    if (trained_.state.defined())
+      trained_.average_state.lerp_(trained_.state, 1 - options_.average_decay);
   }
 
   at::Tensor augmented(const at::Tensor& images, uint64_t epoch, uint64_t batch) const {
@@ -115,6 +155,7 @@ class Run {
 
   const nets::Network& network_;
   const data::BatchSource& source_;
+  const Lessons* lessons_;
   const TrainOptions& options_;
   const TrainSeed seed_;
   const Watch& watch_;

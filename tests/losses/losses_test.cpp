@@ -47,6 +47,17 @@ TEST(Losses, DivergenceIsScaledByTheSquaredTemperature) {
   expect_values(row_losses(student, {teacher, Kind::kKl, t}), {wanted});
 }
 
+TEST(Losses, DivergenceOfThreeClassesByHandWithAndWithoutTheSquare) {
+  // At T = 2: p = (1, 2, 1) / 4 from logits 2 ln p, q uniform; KL = ln 3 - 3/2 ln 2.
+  const double t = 2, kl = std::log(3.0) - 1.5 * std::log(2.0);
+  const at::Tensor teacher = at::tensor({0.0, 2 * std::log(2.0), 0.0}).view({1, 3});
+  const at::Tensor student = at::full({1, 3}, 0.7, at::kDouble);
+  Targets targets{teacher, Kind::kKl, t};
+  expect_values(row_losses(student, targets), {t * t * kl});
+  targets.temperature_squared = false;
+  expect_values(row_losses(student, targets), {kl});
+}
+
 TEST(Losses, SquaredErrorIsSummedOverClasses) {
   const at::Tensor targets = at::tensor({1.0, 0.0, 0.0, 2.0}).view({2, 2});
   const double l3 = std::log(3.0), l2 = std::log(2.0);

@@ -3,6 +3,7 @@
 
 #include "methods/toy.h"
 #include "methods/toy_experts.h"
+#include "methods/toy_teacher.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
 #include "retort/core/registry.h"
@@ -51,6 +52,9 @@ struct ToyRun {
              {"pool_size", "2"},
              {"pool_steps", "1"},
              {"experts", set.find("experts") ? tests::toy_experts() : ""},
+             {"teacher", set.find("teacher") ? tests::toy_teacher_file() : ""},
+             {"group_size", "2"},
+             {"roll", "2"},
              {"inner_steps", "3"},
              {"expert_epochs", "1"},
              {"max_start_epoch", "2"},
@@ -291,6 +295,31 @@ const MethodEntry& dm() {
   return find_entry(std::span(method_table()), "method", "dm");
 }
 
+TEST(Recovery, SharesGatheredAreTheSetOfOneProcess) {
+  TempFolder folder;
+  const MethodEntry& sre2l = find_entry(std::span(method_table()), "method", "sre2l");
+  ToyRun(sre2l).run(folder / "whole");
+  Problems problems;
+  std::string runs;
+  for (const char* index : {"0", "1"}) {
+    ToyRun part(sre2l);
+    part.set.set("share", std::string(index) + "/2", "toy", problems);
+    part.run(folder / index);
+    runs += (runs.empty() ? "" : ",") + (folder / index).string();
+  }
+  ToyRun gathered(sre2l);
+  gathered.set.set("gather", runs, "toy", problems);
+  problems.raise("toy");
+  gathered.run(folder / "gathered");
+  EXPECT_TRUE(
+      synthetic::load_bundle(folder / "whole" / "distilled.safetensors")
+          .images.equal(
+              synthetic::load_bundle(folder / "gathered" / "distilled.safetensors").images));
+  ToyRun twice(sre2l);
+  twice.set.set("gather", (folder / "0").string() + "," + (folder / "0").string(), "toy", problems);
+  tests::expect_error<StateError>([&] { twice.run(folder / "twice"); }, {"the same share"});
+}
+
 TEST(RunFolder, RefusesOtherOptionsNamingTheKeys) {
   TempFolder folder;
   ToyRun(dm()).run(folder / "run");
@@ -367,6 +396,21 @@ TEST(Distill, StartsFromABundle) {
   third.options.init_from = second.options.init_from;
   third.options.images_per_class = "3";
   tests::expect_error<StateError>([&] { third.run(folder / "c"); }, {"it holds", "3"});
+}
+
+TEST(Distill, ClampedPixelsStayBetweenBlackAndWhite) {
+  TempFolder folder;
+  const at::Tensor pixel = at::zeros({1, 3, 1, 1}, at::kByte);
+  for (const bool clamped : {false, true}) {
+    ToyRun toy(dm());
+    toy.options.initialisation = "noise";
+    toy.options.clamp_pixels = clamped;
+    toy.options.image_learning_rate = 10;
+    const at::Tensor images = toy.run(folder / (clamped ? "a" : "b")).bundle.images;
+    const at::Tensor low = toy.data.preprocessing.apply(pixel, at::kCPU),
+                     high = toy.data.preprocessing.apply(pixel + 255, at::kCPU);
+    EXPECT_EQ((images >= low).logical_and(images <= high).all().item<bool>(), clamped);
+  }
 }
 
 TEST(Distill, DoesNotPutPathsIntoTheResult) {

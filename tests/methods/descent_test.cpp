@@ -44,6 +44,9 @@ TEST(Schedule, EndsAtATenthOrHalvesTenTimes) {
   EXPECT_EQ(schedule_factor("cosine", 0, 10), 1);
   EXPECT_NEAR(schedule_factor("cosine", 5, 10), 0.55, 1e-12);
   EXPECT_NEAR(schedule_factor("cosine", 10, 10), 0.1, 1e-12);
+  EXPECT_EQ(schedule_factor("cosine_to_zero", 0, 10), 1);
+  EXPECT_NEAR(schedule_factor("cosine_to_zero", 5, 10), 0.5, 1e-12);
+  EXPECT_NEAR(schedule_factor("cosine_to_zero", 9, 10), (1 + std::cos(0.9 * M_PI)) / 2, 1e-12);
   EXPECT_EQ(schedule_factor("halving", 39, 400), 1);
   EXPECT_EQ(schedule_factor("halving", 40, 400), 0.5);
   EXPECT_EQ(schedule_factor("halving", 399, 400), std::pow(0.5, 9));

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "retort/core/error.h"
 #include "support/support.h"
 
@@ -54,6 +56,30 @@ TEST(Optimiser, AdamWDecaysApartFromTheGradient) {
   theta = one_number(1);
   adamw->step(theta, one_number(2), 0.1);
   EXPECT_NEAR(theta.item<double>(), 0.85, 1e-8);
+}
+
+TEST(Optimiser, WeightsAloneDecayWhereThatIsAskedFor) {
+  TrainOptions options;
+  options.weight_decay = 0.5;
+  for (const char* name : {"adamw", "sgd"}) {
+    options.optimiser = name;
+    at::Tensor theta = at::ones({2}, at::kDouble);
+    const auto optimiser = make_optimiser(options, at::tensor({1.0, 0.0}, at::kDouble));
+    optimiser->step(theta, at::zeros({2}, at::kDouble), 0.1);
+    EXPECT_NEAR(theta[0].item<double>(), 0.95, 1e-12);
+    EXPECT_EQ(theta[1].item<double>(), 1);
+  }
+}
+
+TEST(Optimiser, ASlowCosineEndsAtHalfTheRate) {
+  TrainOptions options;
+  options.schedule = "slow_cosine";
+  options.epochs = 10;
+  EXPECT_DOUBLE_EQ(learning_rate_at(options, 0), 0.01);
+  EXPECT_NEAR(learning_rate_at(options, 5), 0.005 * (1 + std::sqrt(0.5)), 1e-12);
+  EXPECT_NEAR(learning_rate_at(options, 10), 0.005, 1e-12);
+  options.schedule_epochs = 20;
+  EXPECT_NEAR(learning_rate_at(options, 10), 0.005 * (1 + std::sqrt(0.5)), 1e-12);
 }
 
 TEST(Optimiser, RefusesUnknownNames) {

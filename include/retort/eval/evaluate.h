@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,8 +14,19 @@
 #include "retort/data/dataset.h"
 #include "retort/synthetic/bundle.h"
 #include "retort/train/trainer.h"
+#include "retort/train/views.h"
 
 namespace retort::eval {
+
+/// Training on mixed views with a teacher's labels of them (SRe2L's post-training), or with the
+/// mixed classes.
+struct PostTraining {
+  train::ViewOptions views;  ///< its batches are those of the training
+  double temperature = 20;
+  bool temperature_squared = false;
+  /// Images of a batch by images per class and classes; null: the training's.
+  int64_t (*batch_size)(double images_per_class, int64_t classes) = nullptr;
+};
 
 /// A named way of training students.
 struct Protocol {
@@ -29,7 +41,10 @@ struct Protocol {
   /// Minibatches come in order, one image of each class in turn, at the bundle's rates of steps
   /// (else `training`'s), without augmentation.
   bool ordered = false;
+  std::optional<PostTraining> post = {};
 };
+/// How the batches of a protocol's post-training on this set look.
+train::ViewOptions views_of(const Protocol& protocol, const synthetic::Bundle& bundle);
 const std::vector<Protocol>& protocols();
 
 /// One group of students of one network on one training set.
@@ -39,6 +54,13 @@ struct Result {
   std::vector<double> accuracies;  ///< fractions, in student order
   double mean() const;
   double deviation() const;  ///< population standard deviation
+  std::vector<double>
+      averaged;                 ///< of the students' moving averages, where the protocol keeps them
+  std::vector<double> best;     ///< of the epochs that were best on the validation part, if any
+  std::string labels = "hard";  ///< hard | soft | live | stored
+  int64_t image_bytes = 0;
+  int64_t label_bytes = 0;    ///< live labels take none, but the teacher has to be there
+  int64_t teacher_bytes = 0;  ///< live
   double seconds = 0;
   int64_t epochs = 0;  ///< of the protocol, or what replaced it
   int64_t images = 0;  ///< trained on
@@ -55,8 +77,13 @@ struct EvalOptions {
   int64_t whole_set_epochs = 30;  ///< a whole set has learned all it can long before a tiny one
   std::string part = "test";      ///< test | validation
   int64_t seed = 0;
+  std::string labels = "auto";  ///< of a post-training: auto | hard | live | a file
+  std::string teacher;          ///< its file; auto with a teacher: live
   void declare(OptionSet& options);
 };
+
+/// Mean and population standard deviation.
+std::pair<double, double> spread(const std::vector<double>& values);
 
 /// All that an evaluation found.
 struct Evaluation {

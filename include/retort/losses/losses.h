@@ -20,6 +20,7 @@ struct Targets {
   Kind kind = Kind::kCrossEntropy;
   double temperature = 1.0;
   at::Tensor weights = {};  ///< per row [N], factor on the row's share of the mean; undefined: ones
+  bool temperature_squared = true;  ///< kKl: with the factor T^2
 };
 
 /// Classes [N] as the targets of a regression, float32 [N, classes]: one-hot less 1 / classes.

@@ -34,8 +34,10 @@ struct DistillOptions {
   double image_learning_rate = 1.0;
   double image_momentum = 0.5;
   std::string image_optimiser = "sgd";      ///< sgd | adam | lamb
-  std::string image_schedule = "constant";  ///< constant | cosine | halving
+  double image_beta2 = 0.999;               ///< of adam and lamb
+  std::string image_schedule = "constant";  ///< constant | cosine | cosine_to_zero | halving
   double clip_norm = 0;                     ///< of all gradients together; 0: none
+  bool clamp_pixels = false;                ///< pixels stay between black and white
   int64_t seed = 0;
   int64_t validate_every = 0;     ///< iterations between validations; 0: none
   int64_t record_every = 10;      ///< iterations between loss records

@@ -28,6 +28,7 @@ struct Context {
   uint64_t seed = 0;
   at::Device device;
   Share share = {};
+  int64_t iterations = 0;  ///< of the whole run
 };
 
 /// The synthetic set as an objective sees it: decoded images, grouped by class.
@@ -77,12 +78,14 @@ class Objective {
   virtual double average_decay() const { return 0; }
 };
 
-/// A set made from real images without descent: which training rows, class after class.
+/// A set made from real images without descent, by one of the two.
 class Builder {
  public:
   virtual ~Builder() = default;
-  /// geometry.counts[c] rows of class c for every class, in the order of the set.
-  virtual std::vector<int64_t> build() = 0;
+  /// Training rows: geometry.counts[c] of class c for every class, in the order of the set.
+  virtual std::vector<int64_t> build() { return {}; }
+  /// Images [M, C, H, W] put together of real ones, in that order; undefined: rows are taken.
+  virtual at::Tensor compose() { return {}; }
 };
 
 /// Settings of the outer loop that a method suggests; flags and recipes override them.
@@ -97,6 +100,8 @@ struct LoopDefaults {
   std::string image_optimiser = "sgd";
   std::string image_schedule = "constant";
   double clip_norm = 0;
+  double image_beta2 = 0.999;
+  bool clamp_pixels = false;
 };
 
 /// A method: its options, and its objective or builder. Made anew for every run.

@@ -39,6 +39,7 @@ struct ParametrisationInput {
   uint64_t seed = 0;
   /// What pixels 0 and 1 are in network input, [1, C, 1, 1]; undefined where whitening mixes them.
   at::Tensor lowest = at::Tensor(), highest = at::Tensor();
+  bool clamp = false;                ///< pixels are kept between the two
   at::ScalarType type = at::kFloat;  ///< of the parameters; double for checks of derivatives
 };
 

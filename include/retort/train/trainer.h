@@ -30,17 +30,20 @@ struct TrainOptions {
   double learning_rate = 0.01;
   double momentum = 0.9;       ///< sgd only; adamw has betas 0.9 and 0.999, epsilon 1e-8
   double weight_decay = 5e-4;  ///< sgd: added to the gradient of all parameters; adamw: decoupled
-  std::string schedule =
-      "drop";                  ///< drop: x0.1 once after epoch index epochs/2 + 1, momentum reset
-                               ///< (spec of DC/DM: epochs + 1 passes) | constant | cosine: half a
-                               ///< cosine to 0, one rate an epoch (PyTorch's CosineAnnealingLR) |
-                               ///< warmup_cosine: up from 0, then down to 1 %, a rate a step
-  int64_t warmup_steps = 500;  ///< of warmup_cosine; at most half of all steps
-  int64_t epochs = 1000;       ///< drop runs epochs + 1 passes, as published; others run epochs
-  int64_t batch_size = 256;    ///< shuffled, the last partial batch kept
+  std::string schedule = "drop";  ///< drop: x0.1 once after epoch index epochs/2 + 1, momentum
+                                  ///< reset (spec of DC/DM: epochs + 1 passes) | constant | cosine:
+                                  ///< half a cosine to 0, one rate an epoch (PyTorch's
+                                  ///< CosineAnnealingLR) | slow_cosine: a quarter, to half the rate
+                                  ///< | warmup_cosine: up from 0, then down to 1 %, a rate a step
+  int64_t schedule_epochs = 0;  ///< cosine, slow_cosine: epochs to their end; 0: all epochs
+  int64_t warmup_steps = 500;   ///< of warmup_cosine; at most half of all steps
+  int64_t epochs = 1000;        ///< drop runs epochs + 1 passes, as published; others run epochs
+  int64_t batch_size = 256;     ///< shuffled, the last partial batch kept
   std::string augmentation = "none";  ///< a DSA strategy, parameters per image
   losses::Kind loss = losses::Kind::kCrossEntropy;
   Flat flat = {};
+  bool decay_weights_only = false;  ///< biases and the scales of norms do not decay
+  double average_decay = 0;         ///< of a moving average of parameters and statistics; 0: none
 };
 
 /// The passes over the data that the options ask for.
@@ -51,6 +54,22 @@ struct Trained {
   at::Tensor theta;       ///< [P]
   at::Tensor state;       ///< [S]; undefined where the network has none
   double final_loss = 0;  ///< mean over the last epoch
+  /// The moving averages of the two, where they were asked for.
+  at::Tensor average_theta = at::Tensor(), average_state = at::Tensor();
+};
+
+/// A batch as it is trained on.
+struct Lesson {
+  at::Tensor images;
+  losses::Targets targets;
+};
+
+/// Batches in an order, with views and targets of their own. Thread-safe.
+class Lessons {
+ public:
+  virtual ~Lessons() = default;
+  virtual int64_t batches() const = 0;  ///< of an epoch
+  virtual Lesson get(int64_t epoch, int64_t batch) const = 0;
 };
 
 /// Where all randomness of a training run comes from: streams named from (seed, purpose, index).
@@ -99,6 +118,7 @@ struct Student {
   const data::BatchSource* source;
   uint64_t index;  ///< in place of TrainSeed::index
   Start start = {};
+  const Lessons* lessons = nullptr;  ///< in place of shuffled and augmented batches of the source
 };
 
 /// The same as the above, from the student's start on: a training that was cut short ends as one

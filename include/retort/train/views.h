@@ -1,0 +1,51 @@
+// The batches of a training on a small set, as views of its images: order, crop, flip and mixing
+// are functions of seed, epoch and batch, so that labels of them need nothing but the labels.
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "retort/augment/mix.h"
+#include "retort/data/batch_source.h"
+
+namespace retort::train {
+
+/// How a batch is made.
+struct ViewOptions {
+  int64_t batch_size = 128;
+  double crop_low = 0.08;         ///< smallest area of a crop; 1: no crop
+  int64_t margin = 0;             ///< above 0: shifts by up to as many pixels in place of crops
+  bool flip = true;               ///< half of the images
+  std::string mixing = "cutmix";  ///< none | cutmix | mixup
+  double alpha = 1;               ///< of the Beta distribution that shares are drawn from
+  bool operator==(const ViewOptions&) const = default;
+  std::string text() const;  ///< all of them on one line
+};
+
+/// Views of a source's images. Thread-safe.
+class Views {
+ public:
+  /// `source` must outlive it. ConfigError on an unknown mixing.
+  Views(const data::BatchSource& source, const ViewOptions& options, uint64_t seed);
+
+  int64_t batches() const;  ///< of an epoch; the last one may be smaller
+  int64_t rows_of(int64_t batch) const;
+
+  struct Batch {
+    at::Tensor images;   ///< [N, C, H, W], as a teacher and a student see them
+    at::Tensor targets;  ///< of the source, in the batch's order, unmixed
+    augment::Mix mix;
+  };
+  Batch get(int64_t epoch, int64_t batch) const;
+
+ private:
+  const data::BatchSource& source_;
+  const ViewOptions options_;
+  const augment::Mix::Kind mixing_;
+  const uint64_t seed_;
+};
+
+}  // namespace retort::train

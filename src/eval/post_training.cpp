@@ -1,0 +1,107 @@
+#include "eval/post_training.h"
+
+#include <fmt/format.h>
+
+#include "retort/core/error.h"
+
+namespace retort::eval {
+namespace {
+
+constexpr const char* kDoing = "preparing the labels of students";
+
+void require_no_labels(const Protocol& protocol, const EvalOptions& options) {
+  const bool plain = options.labels == "auto" || options.labels == "hard";
+  if (plain && options.teacher.empty()) return;
+  throw ConfigError(Report{
+      kDoing,
+      fmt::format("protocol '{}' takes no {}", protocol.name, plain ? "--teacher" : "--labels"),
+      "a protocol of post-training, such as rded", "`retort list protocols` shows them"});
+}
+
+}  // namespace
+
+Teaching::Teaching(const Protocol& protocol, const synthetic::Bundle& bundle,
+                   const data::Dataset& data, const EvalOptions& options, at::Device device)
+    : post_(protocol.post), seed_(static_cast<uint64_t>(options.seed)), classes_(data.classes()) {
+  if (!post_) {
+    require_no_labels(protocol, options);
+    return;
+  }
+  views_ = views_of(protocol, bundle);
+  const std::string& labels = options.labels;
+  const bool stored = labels != "auto" && labels != "hard" && labels != "live";
+  if (labels == "hard") return;
+  if (!options.teacher.empty() || labels == "live")
+    teacher_ = std::make_unique<train::ReadyTeacher>(
+        train::open_teacher(options.teacher, kDoing, data, device));
+  if (!stored) return;
+  open_stored(labels, bundle);
+  if (!teacher_ && (options.random_baseline || options.whole_set))
+    throw ConfigError(Report{kDoing, "real images have no stored labels",
+                             "--teacher, for labels of real images",
+                             "or give --random-baseline=no"});
+}
+
+void Teaching::open_stored(const std::string& path, const synthetic::Bundle& bundle) {
+  stored_ = std::make_unique<train::StoredLabels>(path);
+  const train::LabelPlan& plan = stored_->plan();
+  const std::string doing = "taking the labels of '" + path + "'";
+  const std::string again = "make them again with `retort relabel`";
+  if (plan.images_hash != train::images_hash(bundle.images, bundle.labels) ||
+      plan.images != bundle.images.size(0) || plan.classes != classes_)
+    throw StateError(Report{doing, "they are labels of another set (its hash differs)", {}, again});
+  if (!(plan.views == views_))
+    throw StateError(Report{doing, "they are labels of " + plan.views.text(),
+                            "those of the protocol: " + views_.text(),
+                            "give the --protocol that they were made for, or " + again});
+  if (teacher_ && teacher_->hash != plan.teacher_hash)
+    throw StateError(Report{
+        doing, "they are another teacher's", {}, "give the --teacher that made them, or " + again});
+  seed_ = plan.seed;
+}
+
+Taught Teaching::teach(const data::BatchSource& source, bool distilled) const {
+  Taught taught;
+  taught.views = std::make_unique<train::Views>(source, views_, seed_);
+  train::LessonSetting setting{*taught.views};
+  setting.classes = classes_;
+  setting.temperature = post_->temperature;
+  setting.temperature_squared = post_->temperature_squared;
+  taught.labels = "hard";
+  if (stored_ && distilled) {
+    setting.labels = train::Labels::kStored;
+    setting.stored = stored_.get();
+    taught.labels = "stored";
+    taught.label_bytes = stored_->bytes();
+  } else if (teacher_) {
+    setting.labels = train::Labels::kLive;
+    setting.teacher = teacher_.get();
+    taught.labels = "live";
+    taught.teacher_bytes = teacher_->bytes();
+  }
+  taught.lessons = train::make_lessons(setting);
+  return taught;
+}
+
+Best::Best(const nets::Network& network, const data::Split& validation,
+           const data::Preprocessing& preprocessing, at::Device device, int64_t students)
+    : network_(network),
+      validation_(validation),
+      preprocessing_(preprocessing),
+      device_(device),
+      accuracies_(static_cast<size_t>(students), -1),
+      kept_(static_cast<size_t>(students)) {}
+
+void Best::see(const train::Epoch& epoch) {
+  if (!on() || 5 * epoch.done <= 4 * epoch.total) return;
+  train::Trained now;
+  now.theta = epoch.theta;
+  now.state = epoch.state;
+  const double found = train::accuracy(network_, now, validation_, preprocessing_, device_);
+  if (found <= accuracies_[epoch.index]) return;
+  accuracies_[epoch.index] = found;
+  kept_[epoch.index].theta = epoch.theta.clone();
+  if (epoch.state.defined()) kept_[epoch.index].state = epoch.state.clone();
+}
+
+}  // namespace retort::eval

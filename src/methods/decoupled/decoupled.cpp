@@ -1,0 +1,140 @@
+// SRe2L, CDA and SC-DD differ in their settings and in the teacher that they want; RDED is no
+// descent at all.
+#include "methods/decoupled/decoupled.h"
+
+#include "methods/decoupled/recovery.h"
+#include "retort/core/error.h"
+
+namespace retort::methods {
+namespace {
+
+/// What all three do differently from the reference codes; a method adds its own.
+std::vector<std::string> recovery_deviations(std::vector<std::string> own = {}) {
+  std::vector<std::string> all = {
+      "Images stay 32-bit numbers; the reference code truncates them to 8 bits and stores JPEG "
+      "files.",
+      "The regularisers of total variation and of norms, whose weights are 0 in every published "
+      "command, are left out.",
+      "All images move at once, step by step, in place of one group after the other: groups do not "
+      "know of each other."};
+  all.insert(all.end(), own.begin(), own.end());
+  return all;
+}
+
+class Sre2l : public Method {
+ public:
+  void declare(OptionSet& set) override { options_.declare(set); }
+  LoopDefaults defaults() const override {
+    return {.iterations = 4000,
+            .image_learning_rate = 0.25,
+            .image_momentum = 0.5,
+            .initialisation = "noise",
+            .network = "resnet18-bn",
+            .protocol = "sre2l",
+            .augmentation = "none",
+            .image_optimiser = "adam",
+            .image_schedule = "cosine_to_zero",
+            .image_beta2 = 0.9,
+            .clamp_pixels = true};
+  }
+  std::vector<std::string> deviations() const override { return recovery_deviations(); }
+  std::unique_ptr<Objective> objective(const Context& context) override {
+    return std::make_unique<Recovery>(context, options_);
+  }
+
+ protected:
+  RecoveryOptions options_;
+};
+
+class Cda : public Sre2l {
+ public:
+  Cda() { options_.crop_schedule = "cosine"; }
+};
+
+class Scdd : public Sre2l {
+ public:
+  LoopDefaults defaults() const override {
+    LoopDefaults defaults = Sre2l::defaults();
+    defaults.iterations = 1000;
+    defaults.image_learning_rate = 0.1;
+    defaults.protocol = "scdd";
+    return defaults;
+  }
+  std::vector<std::string> deviations() const override {
+    return recovery_deviations(
+        {"The published ImageNet code labels its images with a supervised teacher; here `retort "
+         "relabel` takes the teacher that it is given."});
+  }
+  std::unique_ptr<Objective> objective(const Context& context) override {
+    if (!options_.teacher.empty() &&
+        train::read_teacher(options_.teacher).objective == "supervised")
+      throw ConfigError(Report{"preparing 'scdd'",
+                               "the teacher '" + options_.teacher + "' was trained with labels",
+                               "a self-supervised or imported one",
+                               "`retort squeeze --objective moco` trains one; or use --method "
+                               "sre2l"});
+    return Sre2l::objective(context);
+  }
+};
+
+class Mosaics : public Builder {
+ public:
+  Mosaics(const Context& context, const std::string& teacher, const PatchOptions& options)
+      : context_(context),
+        options_(options),
+        teacher_(train::open_teacher(teacher, "preparing 'rded'", context.data, context.device)) {
+    check_patches(context, options);
+  }
+  at::Tensor compose() override { return compose_patches(context_, teacher_, options_); }
+
+ private:
+  const Context context_;
+  const PatchOptions options_;
+  const train::ReadyTeacher teacher_;
+};
+
+class Rded : public Method {
+ public:
+  void declare(OptionSet& set) override {
+    set.add("teacher", teacher_, "file of the teacher; `retort squeeze` makes one", {},
+            Role::kExecution);
+    options_.declare(set);
+  }
+  LoopDefaults defaults() const override {
+    return {.iterations = 0,
+            .initialisation = "real",
+            .network = "resnet18-bn",
+            .protocol = "rded",
+            .augmentation = "none"};
+  }
+  std::vector<std::string> deviations() const override {
+    return {
+        "Labels are those of whole views, as in the published code; the paper's labels of regions "
+        "are not there.",
+        "Students do not see the patches of a mosaic in other orders."};
+  }
+  std::unique_ptr<Builder> builder(const Context& context) override {
+    return std::make_unique<Mosaics>(context, teacher_, options_);
+  }
+
+ private:
+  std::string teacher_;
+  PatchOptions options_;
+};
+
+}  // namespace
+
+std::unique_ptr<Method> make_sre2l() {
+  return std::make_unique<Sre2l>();
+}
+std::unique_ptr<Method> make_cda() {
+  return std::make_unique<Cda>();
+}
+std::unique_ptr<Method> make_scdd() {
+  return std::make_unique<Scdd>();
+}
+std::unique_ptr<Method> make_rded() {
+  return std::make_unique<Rded>();
+}
+
+}  // namespace retort::methods

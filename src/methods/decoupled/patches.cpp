@@ -1,0 +1,137 @@
+#include "methods/decoupled/patches.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "retort/augment/window.h"
+#include "retort/core/error.h"
+#include "retort/core/random.h"
+#include "retort/losses/losses.h"
+
+namespace retort::methods {
+namespace {
+
+constexpr const char* kDoing = "preparing mosaics of real patches";
+constexpr double kLow = 0.08;  // smallest area of a patch, as in RandomResizedCrop
+
+/// Patches of one class and how hard they are to the teacher.
+struct Scored {
+  at::Tensor patches;  // [n, C, h, w], network input
+  at::Tensor losses;   // [n]
+};
+
+/// The teacher's loss of patches in the middle of blank images.
+at::Tensor losses_of(const train::ReadyTeacher& teacher, const at::Tensor& patches, int64_t label) {
+  const nets::Shape& shape = teacher.network->shape();
+  const int64_t top = (shape.height - patches.size(2)) / 2,
+                left = (shape.width - patches.size(3)) / 2;
+  at::Tensor whole =
+      at::zeros({patches.size(0), shape.channels, shape.height, shape.width}, patches.options());
+  whole.slice(2, top, top + patches.size(2)).slice(3, left, left + patches.size(3)).copy_(patches);
+  const at::Tensor labels = at::full({patches.size(0)}, label, patches.options().dtype(at::kLong));
+  return losses::row_losses(teacher.logits(whole), {labels});
+}
+
+/// Of each of some real images, the crop that the teacher knows best.
+Scored best_crops(const Context& context, const train::ReadyTeacher& teacher,
+                  const PatchOptions& options, size_t label, int64_t needed) {
+  const auto& members = context.data.train.members[label];
+  Stream draw(context.seed, "patches.candidates", label);
+  std::vector<int64_t> rows;
+  for (const int64_t i :
+       draw.sample(static_cast<int64_t>(members.size()), std::max(options.candidates, needed)))
+    rows.push_back(members[static_cast<size_t>(i)]);
+  const at::Tensor images = context.data.preprocessing.apply(
+      context.data.train.images.index_select(0, at::tensor(rows, at::kLong)), context.device);
+  const int64_t height = images.size(2), width = images.size(3);
+  std::vector<at::Tensor> patches, losses;
+  for (int64_t crop = 0; crop < options.crops; ++crop) {
+    std::vector<augment::Window> windows;
+    for (const int64_t row : rows) {
+      Stream stream(context.seed, "patches.crop", static_cast<uint64_t>(row),
+                    static_cast<uint64_t>(crop));
+      windows.push_back(augment::draw_window(height, width, kLow, 1, 1, stream));
+    }
+    const augment::WindowMap map(windows, {height, width},
+                                 {height / options.mosaic, width / options.mosaic},
+                                 images.options());
+    patches.push_back(map.apply(images));
+    losses.push_back(losses_of(teacher, patches.back(), static_cast<int64_t>(label)));
+  }
+  const at::Tensor all = at::stack(losses);  // [crops, n]
+  const at::Tensor best = all.argmin(0).to(at::kCPU);
+  Scored scored{at::empty_like(patches.front()), all.amin(0).to(at::kCPU)};
+  for (int64_t i = 0; i < best.numel(); ++i)
+    scored.patches[i].copy_(patches[static_cast<size_t>(best[i].item<int64_t>())][i]);
+  return scored;
+}
+
+/// Patches in order of their losses: the first `count`, or as many about the middle.
+at::Tensor chosen(const Scored& scored, int64_t count, const std::string& choice) {
+  std::vector<int64_t> order(static_cast<size_t>(scored.losses.numel()));
+  std::iota(order.begin(), order.end(), 0);
+  const at::Tensor losses = scored.losses.contiguous();
+  const float* loss = losses.data_ptr<float>();
+  std::stable_sort(order.begin(), order.end(),
+                   [loss](int64_t a, int64_t b) { return loss[a] < loss[b]; });
+  const int64_t spare = static_cast<int64_t>(order.size()) - count;
+  const int64_t first = choice == "medium" ? spare / 2 : 0;
+  const std::vector<int64_t> rows(order.begin() + first, order.begin() + first + count);
+  return scored.patches.index_select(0, at::tensor(rows, at::kLong).to(scored.patches.device()));
+}
+
+/// [n f^2, C, h, w] to [n, C, f h, f w], row by row.
+at::Tensor tiled(const at::Tensor& patches, int64_t f) {
+  const int64_t channels = patches.size(1), h = patches.size(2), w = patches.size(3);
+  return patches.view({-1, f, f, channels, h, w})
+      .permute({0, 3, 1, 4, 2, 5})
+      .reshape({-1, channels, f * h, f * w});
+}
+
+}  // namespace
+
+void PatchOptions::declare(OptionSet& set) {
+  set.add("candidates", candidates, "real images of a class that patches are taken from",
+          {.min = 1});
+  set.add("crops", crops, "patches of each that are tried", {.min = 1, .max = 1000});
+  set.add("mosaic", mosaic, "an image is as many times as many patches", {.min = 1, .max = 64});
+  set.add("patch_choice", choice,
+          "the patches that the teacher knows best, or those of medium difficulty",
+          {.choices = {"easiest", "medium"}});
+}
+
+void check_patches(const Context& context, const PatchOptions& options) {
+  const synthetic::Geometry& geometry = context.geometry;
+  if (geometry.height % options.mosaic != 0 || geometry.width % options.mosaic != 0)
+    throw ConfigError(Report{kDoing,
+                             fmt::format("--mosaic {} does not divide images of {}x{}",
+                                         options.mosaic, geometry.height, geometry.width),
+                             "a divisor of both sides",
+                             {}});
+  for (size_t c = 0; c < geometry.counts.size(); ++c) {
+    const int64_t needed = geometry.counts[c] * options.mosaic * options.mosaic;
+    const auto there = static_cast<int64_t>(context.data.train.members[c].size());
+    if (there < needed)
+      throw ConfigError(Report{
+          kDoing,
+          fmt::format("class '{}' has {} training images", context.data.class_names[c], there),
+          fmt::format("at least {}, one for each patch", needed),
+          "lower --images-per-class or --mosaic"});
+  }
+}
+
+at::Tensor compose_patches(const Context& context, const train::ReadyTeacher& teacher,
+                           const PatchOptions& options) {
+  check_patches(context, options);
+  std::vector<at::Tensor> images;
+  for (size_t c = 0; c < context.geometry.counts.size(); ++c) {
+    const int64_t needed = context.geometry.counts[c] * options.mosaic * options.mosaic;
+    const Scored scored = best_crops(context, teacher, options, c, needed);
+    images.push_back(tiled(chosen(scored, needed, options.choice), options.mosaic));
+  }
+  return at::cat(images).to(at::kCPU);
+}
+
+}  // namespace retort::methods

@@ -1,0 +1,251 @@
+#include "methods/decoupled/recovery.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <numbers>
+
+#include "methods/decoupled/gather.h"
+#include "methods/decoupled/groups.h"
+#include "retort/core/error.h"
+#include "retort/core/random.h"
+
+namespace retort::methods {
+namespace {
+
+constexpr const char* kDoing = "preparing to recover images";
+constexpr double kAspect = 4.0 / 3;
+
+std::vector<double> layer_weights(const RecoveryOptions& options, size_t layers) {
+  std::vector<double> weights(layers, 1.0);
+  if (!options.layer_weights.empty() && options.layer_weights.size() != layers)
+    throw ConfigError(
+        Report{kDoing,
+               fmt::format("--layer-weights has {} numbers", options.layer_weights.size()),
+               fmt::format("{}, one for each BatchNorm layer of the teacher", layers),
+               {}});
+  for (size_t i = 0; i < options.layer_weights.size(); ++i) {
+    const std::string& text = options.layer_weights[i];
+    const auto [stop, problem] =
+        std::from_chars(text.data(), text.data() + text.size(), weights[i]);
+    if (problem != std::errc() || stop != text.data() + text.size() || !(weights[i] >= 0))
+      throw ConfigError(Report{kDoing,
+                               "--layer-weights holds '" + text + "'",
+                               "numbers from 0 on, joined by commas",
+                               {}});
+  }
+  if (!weights.empty()) weights[0] *= options.first_layer_factor;
+  return weights;
+}
+
+}  // namespace
+
+void RecoveryOptions::declare(OptionSet& set) {
+  set.add("teacher", teacher, "file of the teacher; `retort squeeze` makes one", {},
+          Role::kExecution);
+  set.add("statistics_weight", statistics_weight,
+          "weight of the distance between BatchNorm statistics", {.min = 0});
+  set.add("first_layer_factor", first_layer_factor, "times that of the first layer", {.min = 0});
+  set.add("layer_weights", layer_weights, "weights of all layers, in order; empty: 1 for each");
+  set.add("statistics_unit", statistics_unit,
+          "raw, as published, or scale_free: blind to the scale of the layers before",
+          {.choices = {"raw", "scale_free"}});
+  set.add("crop_schedule", crop_schedule,
+          "smallest crops: none, fixed at --crop-low, or falling to it from the whole image",
+          {.choices = {"none", "fixed", "step", "linear", "cosine"}});
+  set.add("crop_low", crop_low, "smallest area of a crop, as a share of the image",
+          {.min = 0.001, .max = 1});
+  set.add("crop_milestone", crop_milestone,
+          "the share of the iterations after which --crop-low is reached", {.min = 0, .max = 1});
+  set.add("crop_flip", crop_flip, "mirror half of the views");
+  set.add("roll", roll, "views are rolled by up to as many pixels, with wrapping", {.min = 0});
+  set.add("roll_both_ways", roll_both_ways, "also upwards and to the left");
+  set.add("window_share", window_share, "whether a group shares one crop, flip and roll",
+          {.choices = {"group", "image"}});
+  set.add("grouping", grouping, "which images share statistics",
+          {.choices = {"cross_class", "class_wise", "mixed"}});
+  set.add("group_size", group_size, "images of a group", {.min = 1});
+  set.add("groups_at_once", groups_at_once, "groups in one pass through the teacher",
+          {.min = 1, .max = 100000});
+  set.add("start_from", start_from,
+          "initialisation: what --initialisation says; patches: real ones, chosen by the teacher",
+          {.choices = {"initialisation", "patches"}});
+  patches.declare(set);
+  set.add("share", share,
+          "INDEX/COUNT: the passes that this process recovers, into an --out of its own; --gather "
+          "puts them together");
+  set.add("gather", gather, "finished runs, one for each share, to take the images of", {},
+          Role::kExecution);
+}
+
+double crop_low_at(const std::string& schedule, double low, double milestone, int64_t iteration,
+                   int64_t iterations) {
+  if (schedule == "fixed") return low;
+  if (schedule == "none") return 1;
+  const double end = milestone * static_cast<double>(iterations);
+  const auto t = static_cast<double>(iteration);
+  if (t >= end) return low;
+  if (schedule == "step") return 1;
+  const double left =
+      schedule == "linear" ? 1 - t / end : (1 + std::cos(std::numbers::pi * t / end)) / 2;
+  return low + (1 - low) * left;
+}
+
+Recovery::Recovery(const Context& context, const RecoveryOptions& options)
+    : context_(context),
+      options_(options),
+      teacher_(train::open_teacher(options.teacher, kDoing, context.data, context.device)),
+      groups_(make_groups(context.geometry.offsets(), options.grouping, options.group_size)) {
+  const size_t layers = train::norm_layers(*teacher_.network).size();
+  if (layers == 0 && options.statistics_weight > 0)
+    throw ConfigError(
+        Report{kDoing, "the teacher '" + teacher_.teacher.network + "' has no BatchNorm layers",
+               "a teacher with BatchNorm, such as convnet-bn",
+               "choose another --teacher, or --statistics-weight 0"});
+  weights_ = layer_weights(options, layers);
+  passes_ = make_passes();
+  share_ = parse_share(options.share);
+  if (share_.count > 1 && !options.gather.empty())
+    throw ConfigError(Report{kDoing, "both --share and --gather are given", "one of them", {}});
+}
+
+std::vector<augment::Window> Recovery::windows_of(size_t group) const {
+  const int64_t height = context_.geometry.height, width = context_.geometry.width;
+  const double low = crop_low_at(options_.crop_schedule, options_.crop_low, options_.crop_milestone,
+                                 iteration_, context_.iterations);
+  const bool shared = options_.window_share == "group";
+  const size_t count = shared ? 1 : groups_[group].size();
+  std::vector<augment::Window> windows;
+  Stream stream(context_.seed, "recovery.window", group, static_cast<uint64_t>(iteration_));
+  for (size_t i = 0; i < count; ++i) {
+    augment::Window window = augment::whole_window(height, width);
+    if (options_.crop_schedule != "none")
+      window = augment::draw_window(height, width, low, 1, kAspect, stream);
+    window.flip = options_.crop_flip && stream.uniform() < 0.5;
+    const int64_t lowest = options_.roll_both_ways ? -options_.roll : 0;
+    window.roll_rows = lowest + stream.below(options_.roll - lowest + 1);
+    window.roll_columns = lowest + stream.below(options_.roll - lowest + 1);
+    windows.push_back(window);
+  }
+  windows.resize(groups_[group].size(), windows.front());
+  return windows;
+}
+
+std::vector<Recovery::Pass> Recovery::make_passes() const {
+  std::vector<Pass> passes;
+  const auto step = static_cast<size_t>(options_.groups_at_once);
+  for (size_t begin = 0; begin < groups_.size(); begin += step) {
+    Pass pass{begin, std::min(begin + step, groups_.size()), {}, {0}};
+    for (size_t g = pass.begin; g < pass.end; ++g) {
+      pass.rows.insert(pass.rows.end(), groups_[g].begin(), groups_[g].end());
+      pass.edges.push_back(static_cast<int64_t>(pass.rows.size()));
+    }
+    passes.push_back(std::move(pass));
+  }
+  return passes;
+}
+
+Cotangents Recovery::cotangents(const View& view) {
+  Cotangents result{0, at::zeros_like(view.images)};
+  result.skip = !options_.gather.empty();
+  if (result.skip) return result;
+  int64_t groups = 0;
+  for (const int64_t i : share_.items(static_cast<int64_t>(passes_.size()))) {
+    const Pass& pass = passes_[static_cast<size_t>(i)];
+    descend(view, pass, result);
+    groups += static_cast<int64_t>(pass.end - pass.begin);
+  }
+  result.loss /= static_cast<double>(std::max<int64_t>(groups, 1));
+  return result;
+}
+
+void Recovery::descend(const View& view, const Pass& pass, Cotangents& result) const {
+  std::vector<augment::Window> windows;
+  for (size_t g = pass.begin; g < pass.end; ++g)
+    for (const augment::Window& window : windows_of(g)) windows.push_back(window);
+  const at::Device device = view.images.device();
+  const at::Tensor rows = at::tensor(pass.rows, at::kLong);
+  const at::Tensor images = view.images.index_select(0, rows.to(device));
+  const auto size = images.sizes().slice(2);
+  const augment::WindowMap map(windows, size, size, images.options());
+
+  const auto type = images.scalar_type();
+  std::vector<train::KeptStatistics> kept;
+  if (options_.statistics_weight > 0) kept = train::kept_statistics(teacher_, type);
+  std::vector<std::string> taps;
+  for (const auto& layer : kept) taps.push_back(layer.input);
+  taps.emplace_back("logits");
+  const at::Tensor state = teacher_.state.defined() ? teacher_.state.to(type) : at::Tensor();
+  const nets::Observation seen = teacher_.network->observe(
+      {teacher_.theta.to(type), state, map.apply(images), {}, nets::NormMode::kFrozen}, taps,
+      {.images = true});
+
+  const at::Tensor labels = view.labels.index_select(0, rows).to(device);
+  std::map<std::string, at::Tensor> cotangents;
+  cotangents["logits"] = pull_classes(seen.taps.at("logits"), labels, pass, result.loss);
+  for (size_t l = 0; l < kept.size(); ++l)
+    cotangents[taps[l]] =
+        pull_statistics(seen.taps.at(taps[l]), kept[l].moments,
+                        options_.statistics_weight * weights_[l], pass, result.loss);
+  result.images.index_copy_(0, rows.to(device), map.adjoint(seen.pullback(cotangents).images));
+}
+
+at::Tensor Recovery::pull_classes(const at::Tensor& logits, const at::Tensor& labels,
+                                  const Pass& pass, double& loss) const {
+  // The mean over a group, so that groups of every size weigh the statistics alike.
+  at::Tensor weight = at::empty({logits.size(0), 1}, logits.options());
+  for (size_t g = 0; g + 1 < pass.edges.size(); ++g)
+    weight.slice(0, pass.edges[g], pass.edges[g + 1])
+        .fill_(1 / static_cast<double>(pass.edges[g + 1] - pass.edges[g]));
+  const at::Tensor log_p = at::log_softmax(logits, 1);
+  const at::Tensor chosen = at::one_hot(labels, logits.size(1)).to(logits.scalar_type());
+  loss -= (log_p * chosen * weight).sum().item<double>();
+  return (log_p.exp() - chosen) * weight;
+}
+
+at::Tensor Recovery::pull_statistics(const at::Tensor& input, const losses::Moments& kept,
+                                     double weight, const Pass& pass, double& loss) const {
+  const auto unit = options_.statistics_unit == "raw" ? losses::StatisticsUnit::kRaw
+                                                      : losses::StatisticsUnit::kScaleFree;
+  std::vector<at::Tensor> pieces;
+  for (size_t g = 0; g + 1 < pass.edges.size(); ++g) {
+    const auto one =
+        losses::statistics_distance(input.slice(0, pass.edges[g], pass.edges[g + 1]), kept, unit);
+    loss += weight * one.value;
+    pieces.push_back(one.derivative * weight);
+  }
+  return at::cat(pieces);
+}
+
+at::Tensor Recovery::start(const at::Tensor& images, bool given) {
+  if (!options_.gather.empty()) {
+    std::vector<std::vector<int64_t>> rows;
+    for (const Pass& pass : passes_) rows.push_back(pass.rows);
+    return gather_shares(context_, options_.gather, rows);
+  }
+  if (given || options_.start_from == "initialisation") return images;
+  return compose_patches(context_, teacher_, options_.patches);
+}
+
+at::Tensor Recovery::hash_tensor() const {
+  uint64_t value = 0;
+  std::from_chars(teacher_.hash.data(), teacher_.hash.data() + teacher_.hash.size(), value, 16);
+  return at::full({1}, static_cast<int64_t>(value), at::kLong);
+}
+
+TensorMap Recovery::state() const {
+  return {{"teacher", hash_tensor()}};
+}
+
+void Recovery::restore(const TensorMap& state) {
+  const auto found = state.find("teacher");
+  if (found != state.end() && found->second.equal(hash_tensor())) return;
+  throw StateError(Report{"going on with the recovery of images",
+                          "the run was begun with another teacher",
+                          {},
+                          "give the same --teacher, or choose another --out"});
+}
+
+}  // namespace retort::methods

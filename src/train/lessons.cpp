@@ -1,0 +1,49 @@
+// Batches of views with their targets: the mixed classes, or the teacher's logits.
+#include "retort/train/soft_labels.h"
+
+namespace retort::train {
+namespace {
+
+class ViewLessons : public Lessons {
+ public:
+  explicit ViewLessons(const LessonSetting& setting) : setting_(setting) {
+    TORCH_CHECK(setting.labels != Labels::kLive || setting.teacher, "live labels need a teacher");
+    TORCH_CHECK(setting.labels != Labels::kStored || setting.stored, "there are no stored labels");
+  }
+  int64_t batches() const override { return setting_.views.batches(); }
+
+  Lesson get(int64_t epoch, int64_t batch) const override {
+    if (setting_.labels == Labels::kStored) return stored(epoch * batches() + batch);
+    Views::Batch view = setting_.views.get(epoch, batch);
+    if (setting_.labels == Labels::kLive)
+      return taught(view.images, setting_.teacher->logits(view.images));
+    return {view.images, {augment::mix_targets(distributions(view.targets), view.mix)}};
+  }
+
+ private:
+  Lesson stored(int64_t step) const {
+    const int64_t block = step % setting_.stored->blocks();
+    const int64_t place = setting_.stored->place(block);
+    const at::Tensor images = setting_.views.get(place / batches(), place % batches()).images;
+    return taught(images, setting_.stored->logits(block).to(images.device()));
+  }
+  Lesson taught(const at::Tensor& images, const at::Tensor& logits) const {
+    losses::Targets targets{logits, losses::Kind::kKl, setting_.temperature};
+    targets.temperature_squared = setting_.temperature_squared;
+    return {images, targets};
+  }
+  at::Tensor distributions(const at::Tensor& targets) const {
+    if (targets.is_floating_point()) return targets;
+    return at::one_hot(targets, setting_.classes).to(at::kFloat);
+  }
+
+  const LessonSetting setting_;
+};
+
+}  // namespace
+
+std::unique_ptr<Lessons> make_lessons(const LessonSetting& setting) {
+  return std::make_unique<ViewLessons>(setting);
+}
+
+}  // namespace retort::train

@@ -1,0 +1,66 @@
+#include "retort/train/ready_teacher.h"
+
+#include "retort/core/error.h"
+#include "retort/core/file.h"
+
+namespace retort::train {
+namespace {
+
+std::string hash_of(const Teacher& teacher) {
+  uint64_t hash = hash_bytes(teacher.network.data(), teacher.network.size());
+  for (const at::Tensor& tensor : {teacher.theta, teacher.state}) {
+    if (!tensor.defined()) continue;
+    const at::Tensor flat = tensor.contiguous();
+    hash = hash_bytes(flat.data_ptr(), flat.nbytes(), hash);
+  }
+  return hex(hash);
+}
+
+}  // namespace
+
+at::Tensor ReadyTeacher::logits(const at::Tensor& images) const {
+  return network->predict(theta, state, images);
+}
+
+int64_t ReadyTeacher::bytes() const {
+  const size_t statistics = state.defined() ? state.nbytes() : 0;
+  return static_cast<int64_t>(theta.nbytes() + statistics);
+}
+
+ReadyTeacher open_teacher(const std::filesystem::path& path, TeacherUse use, at::Device device) {
+  if (path.empty())
+    throw ConfigError(Report{use.doing, "no teacher is given", "--teacher and its file",
+                             "`retort squeeze` trains one"});
+  use.doing += " with teacher '" + path.string() + "'";
+  ReadyTeacher ready;
+  ready.teacher = read_teacher(path);
+  check_teacher(ready.teacher, use);
+  ready.network = ready.teacher.build();
+  ready.hash = hash_of(ready.teacher);
+  ready.theta = ready.teacher.theta.to(device);
+  if (ready.teacher.state.defined()) ready.state = ready.teacher.state.to(device);
+  return ready;
+}
+
+ReadyTeacher open_teacher(const std::filesystem::path& path, const std::string& doing,
+                          const data::Dataset& data, at::Device device) {
+  return open_teacher(path,
+                      {doing,
+                       data.class_names,
+                       data.preprocessing,
+                       {data.channels, data.height, data.width, data.classes()}},
+                      device);
+}
+
+std::vector<KeptStatistics> kept_statistics(const ReadyTeacher& teacher, at::ScalarType type) {
+  std::vector<KeptStatistics> all;
+  for (const NormLayer& layer : norm_layers(*teacher.network)) {
+    const auto part = [&](int64_t offset) {
+      return teacher.state.narrow(0, offset, layer.channels).to(type);
+    };
+    all.push_back({layer.name + ".input", {part(layer.mean), part(layer.variance)}});
+  }
+  return all;
+}
+
+}  // namespace retort::train

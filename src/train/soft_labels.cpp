@@ -1,0 +1,205 @@
+// The file of soft labels: plan, header, reading. Rows stand in the order of training.
+#include "retort/train/soft_labels.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "retort/core/error.h"
+#include "retort/core/random.h"
+#include "train/label_file.h"
+
+namespace retort::train {
+namespace {
+
+constexpr const char* kFormat = "retort.labels";
+constexpr int64_t kVersion = 1;
+
+int64_t rows_of_batch(const LabelPlan& plan, int64_t batch) {
+  return std::min(plan.views.batch_size, plan.images - batch * plan.views.batch_size);
+}
+
+using Texts = std::map<std::string, std::string>;
+
+/// Reads metadata that a file says of itself.
+class PlanReader {
+ public:
+  PlanReader(const Texts& metadata, std::string path)
+      : metadata_(metadata), path_(std::move(path)) {}
+
+  [[noreturn]] void refuse(const std::string& found) const {
+    throw DataError::damaged(path_, found, "a file of labels written by retort");
+  }
+  const std::string& text(const std::string& key) const {
+    const auto found = metadata_.find(key);
+    if (found == metadata_.end()) refuse("its metadata lack '" + key + "'");
+    return found->second;
+  }
+  template <class Number>
+  Number number(const std::string& key) const {
+    const std::string& value = text(key);
+    Number number{};
+    const char* end = value.data() + value.size();
+    const auto result = std::from_chars(value.data(), end, number);
+    if (result.ec != std::errc() || result.ptr != end)
+      refuse("its metadata '" + key + "' is '" + value + "', no such number");
+    return number;
+  }
+
+ private:
+  const Texts& metadata_;
+  std::string path_;
+};
+
+LabelPlan read_plan(const Texts& metadata, const std::string& path) {
+  const PlanReader reader(metadata, path);
+  if (!metadata.contains("format") || reader.text("format") != kFormat)
+    reader.refuse("it is no file of labels");
+  const auto version = reader.number<int64_t>("format_version");
+  if (version > kVersion)
+    throw StateError({"reading '" + path + "'", fmt::format("its format version is {}", version),
+                      fmt::format("versions up to {}", kVersion), "use a newer version of retort"});
+  LabelPlan plan;
+  plan.views.batch_size = reader.number<int64_t>("batch_size");
+  plan.views.crop_low = reader.number<double>("crop_low");
+  plan.views.margin = reader.number<int64_t>("margin");
+  plan.views.flip = reader.text("flip") == "yes";
+  plan.views.mixing = reader.text("mixing");
+  plan.views.alpha = reader.number<double>("alpha");
+  plan.seed = reader.number<uint64_t>("seed");
+  plan.epochs = reader.number<int64_t>("epochs");
+  plan.images = reader.number<int64_t>("images");
+  plan.classes = reader.number<int64_t>("classes");
+  plan.precision = reader.text("precision");
+  plan.top_k = reader.number<int64_t>("top_k");
+  plan.keep = reader.number<double>("keep");
+  plan.images_hash = reader.text("images_hash");
+  plan.teacher_hash = reader.text("teacher_hash");
+  constexpr int64_t kMost = int64_t{1} << 40;
+  if (plan.views.batch_size < 1 || plan.epochs < 1 || plan.images < 1 || plan.classes < 1 ||
+      plan.epochs > kMost / plan.images || plan.classes > kMost / plan.images)
+    reader.refuse("its metadata hold a count that cannot be");
+  try {
+    check_plan(plan);
+    augment::parse_mix(plan.views.mixing);
+  } catch (const ConfigError&) {
+    reader.refuse("its metadata hold settings that cannot be");
+  }
+  return plan;
+}
+
+}  // namespace
+
+int64_t LabelPlan::batches() const {
+  return (images + views.batch_size - 1) / views.batch_size;
+}
+
+int64_t LabelPlan::row_bytes() const {
+  constexpr int64_t kHalf = 2, kFloat = 4;
+  if (top_k > 0) return kHalf * (2 * top_k + 1);  // values, classes, and the mean of the others
+  if (precision == "int8") return kFloat + classes;
+  return (precision == "float16" ? kHalf : kFloat) * classes;
+}
+
+std::vector<int64_t> LabelPlan::kept() const {
+  const int64_t all = epochs * batches();
+  const auto count = std::clamp<int64_t>(std::llround(keep * static_cast<double>(all)), 1, all);
+  std::vector<int64_t> places(static_cast<size_t>(all));
+  for (int64_t i = 0; i < all; ++i) places[static_cast<size_t>(i)] = i;
+  if (count == all) return places;
+  places = Stream(seed, "labels.kept").sample(all, count);
+  std::sort(places.begin(), places.end());
+  return places;
+}
+
+std::map<std::string, std::string> LabelPlan::metadata() const {
+  return {{"format", kFormat},
+          {"format_version", std::to_string(kVersion)},
+          {"batch_size", std::to_string(views.batch_size)},
+          {"crop_low", fmt::format("{}", views.crop_low)},
+          {"margin", std::to_string(views.margin)},
+          {"flip", views.flip ? "yes" : "no"},
+          {"mixing", views.mixing},
+          {"alpha", fmt::format("{}", views.alpha)},
+          {"seed", std::to_string(seed)},
+          {"epochs", std::to_string(epochs)},
+          {"images", std::to_string(images)},
+          {"classes", std::to_string(classes)},
+          {"precision", precision},
+          {"top_k", std::to_string(top_k)},
+          {"keep", fmt::format("{}", keep)},
+          {"images_hash", images_hash},
+          {"teacher_hash", teacher_hash}};
+}
+
+void check_plan(const LabelPlan& plan) {
+  const std::string doing = "preparing the file of labels";
+  if (plan.precision != "float32" && plan.precision != "float16" && plan.precision != "int8")
+    throw ConfigError::unknown(doing, "precision", plan.precision, {"float32", "float16", "int8"});
+  const auto refuse = [&](const std::string& found, const std::string& accepted) {
+    throw ConfigError(Report{doing, found, accepted, {}});
+  };
+  constexpr int64_t kMostClasses = int64_t{1} << 15;  // indices are 16 bits
+  if (plan.top_k < 0 || plan.top_k >= plan.classes)
+    refuse(fmt::format("--top-k is {} of {} classes", plan.top_k, plan.classes),
+           "0 for all, or fewer than there are classes");
+  if (plan.top_k > 0 && plan.precision != "float16")
+    refuse("--top-k goes with --precision " + plan.precision, "--precision float16");
+  if (plan.top_k > 0 && plan.classes > kMostClasses)
+    refuse(fmt::format("--top-k of {} classes", plan.classes),
+           fmt::format("up to {} classes", kMostClasses));
+  if (!(plan.keep > 0 && plan.keep <= 1))
+    refuse(fmt::format("--keep is {}", plan.keep), "above 0, at most 1");
+}
+
+std::vector<int64_t> row_offsets(const LabelPlan& plan, const std::vector<int64_t>& kept) {
+  std::vector<int64_t> offsets = {0};
+  for (const int64_t place : kept)
+    offsets.push_back(offsets.back() + rows_of_batch(plan, place % plan.batches()));
+  return offsets;
+}
+
+std::string label_header(const LabelPlan& plan) {
+  const int64_t rows = row_offsets(plan, plan.kept()).back();
+  RawTensor tensor{DType::kU8, {rows, plan.row_bytes()}, {}};
+  if (plan.top_k == 0 && plan.precision != "int8")
+    tensor = {plan.precision == "float16" ? DType::kF16 : DType::kF32, {rows, plan.classes}, {}};
+  return safetensors_header({{"logits", tensor}}, plan.metadata());
+}
+
+int64_t label_bytes(const LabelPlan& plan) {
+  const int64_t rows = row_offsets(plan, plan.kept()).back();
+  return static_cast<int64_t>(label_header(plan).size()) + rows * plan.row_bytes();
+}
+
+std::string images_hash(const at::Tensor& images, const at::Tensor& labels) {
+  uint64_t hash = 0;
+  for (const at::Tensor& tensor : {images, labels}) {
+    const at::Tensor host = tensor.to(at::kCPU).contiguous();
+    hash = hash_bytes(host.data_ptr(), host.nbytes(), hash);
+  }
+  return hex(hash);
+}
+
+StoredLabels::StoredLabels(const std::filesystem::path& path) : file_(path) {
+  const SafetensorsView view = parse_safetensors(file_.bytes(), path.string());
+  plan_ = read_plan(view.metadata, path.string());
+  kept_ = plan_.kept();
+  offsets_ = row_offsets(plan_, kept_);
+  const auto found = view.tensors.find("logits");
+  const auto needed = static_cast<size_t>(offsets_.back() * plan_.row_bytes());
+  if (found == view.tensors.end() || found->second.bytes.size() != needed)
+    throw DataError::damaged(path.string(), "it holds other labels than its metadata say",
+                             fmt::format("{} bytes of labels", needed));
+  rows_ = found->second.bytes;
+}
+
+at::Tensor StoredLabels::logits(int64_t block) const {
+  const auto i = static_cast<size_t>(block);
+  const std::byte* begin = rows_.data() + offsets_[i] * plan_.row_bytes();
+  return unpack_labels(plan_, begin, offsets_[i + 1] - offsets_[i]);
+}
+
+}  // namespace retort::train

@@ -1,0 +1,241 @@
+// Recovery of images and mosaics of patches, against values worked out by hand, finite differences
+// and each other.
+#include "methods/decoupled/decoupled.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numbers>
+
+#include "methods/decoupled/groups.h"
+#include "methods/decoupled/recovery.h"
+#include "methods/toy_teacher.h"
+#include "retort/core/error.h"
+#include "support/support.h"
+
+namespace retort::methods {
+namespace {
+
+using Rows = std::vector<int64_t>;
+
+TEST(Groups, CrossClassesTakeOneImageOfEachClass) {
+  const std::vector<int64_t> offsets{0, 2, 4, 5};  // two, two and one image
+  EXPECT_EQ(make_groups(offsets, "cross_class", 100), (std::vector<Rows>{{0, 2, 4}, {1, 3}}));
+  EXPECT_EQ(make_groups(offsets, "cross_class", 2), (std::vector<Rows>{{0, 2}, {4}, {1, 3}}));
+  EXPECT_EQ(make_groups(offsets, "class_wise", 100), (std::vector<Rows>{{0, 1}, {2, 3}, {4}}));
+  EXPECT_EQ(make_groups(offsets, "mixed", 3), (std::vector<Rows>{{0, 1, 2}, {3, 4}}));
+}
+
+TEST(Curriculum, FallsFromTheWholeImageToTheSmallestCrop) {
+  EXPECT_NEAR(crop_low_at("cosine", 0.08, 1, 0, 100), 1, 1e-12);
+  EXPECT_NEAR(crop_low_at("cosine", 0.08, 1, 50, 100), 0.54, 1e-12);
+  EXPECT_NEAR(crop_low_at("cosine", 0.08, 1, 100, 100), 0.08, 1e-12);
+  EXPECT_NEAR(crop_low_at("linear", 0.08, 0.5, 25, 100), 0.54, 1e-12);
+  EXPECT_EQ(crop_low_at("linear", 0.08, 0.5, 60, 100), 0.08);
+  EXPECT_EQ(crop_low_at("step", 0.08, 0.5, 49, 100), 1);
+  EXPECT_EQ(crop_low_at("step", 0.08, 0.5, 50, 100), 0.08);
+  EXPECT_EQ(crop_low_at("fixed", 0.08, 1, 0, 100), 0.08);
+}
+
+/// A set of two images of each toy class and what a recovery of it needs.
+struct Setting {
+  data::Dataset data = tests::toy_dataset();
+  std::unique_ptr<nets::Network> network = nets::make_network("convnet-w4-d2", {3, 8, 8, 3});
+  synthetic::Geometry geometry{{2, 2, 2}, 3, 8, 8};
+  RecoveryOptions options;
+  at::Tensor images;
+
+  Setting() {
+    options.teacher = tests::toy_teacher_file();
+    options.group_size = 3;
+    options.roll = 3;
+    images = at::empty({6, 3, 8, 8});
+    Stream(4, "test").fill_normal(images.data_ptr<float>(), images.numel());
+    images = images.to(at::kDouble);
+  }
+  Context context() const {
+    return {data, *network, geometry, "none", 7, at::Device(at::kCPU), {}, 100};
+  }
+  Cotangents at(const at::Tensor& x, int64_t iteration = 30) const {
+    Recovery recovery(context(), options);
+    recovery.begin(iteration);
+    return recovery.cotangents({x, geometry.labels(), geometry.offsets()});
+  }
+};
+
+TEST(Recovery, DerivativeThroughCropFlipAndRollIsThatOfFiniteDifferences) {
+  Setting setting;
+  for (const char* unit : {"raw", "scale_free"}) {
+    setting.options.statistics_unit = unit;
+    setting.options.statistics_weight = 0.5;
+    at::Tensor direction = at::empty({6, 3, 8, 8});
+    Stream(5, "test").fill_normal(direction.data_ptr<float>(), direction.numel());
+    direction = direction.to(at::kDouble);
+    const double step = 1e-6;
+    const double above = setting.at(setting.images + step * direction).loss,
+                 below = setting.at(setting.images - step * direction).loss;
+    // The loss that is printed is the mean over two groups; gradients are of each group's own.
+    const double slope = (setting.at(setting.images).images * direction).sum().item<double>() / 2;
+    EXPECT_NEAR(slope, (above - below) / (2 * step), 1e-6 * std::abs(slope) + 1e-7) << unit;
+  }
+}
+
+TEST(Recovery, SeveralGroupsInOnePassAreWhatEachIsByItself) {
+  Setting setting;
+  const Cotangents one = setting.at(setting.images);
+  setting.options.groups_at_once = 2;
+  const Cotangents two = setting.at(setting.images);
+  EXPECT_NEAR(one.loss, two.loss, 1e-10);
+  EXPECT_TRUE(at::allclose(one.images, two.images, 0, 1e-10));
+}
+
+TEST(Recovery, GroupsDoNotSeeEachOther) {
+  Setting setting;
+  const at::Tensor before = setting.at(setting.images).images;
+  at::Tensor other = setting.images.clone();
+  for (const int64_t row : {1, 3, 5}) other[row].mul_(2);  // the second group
+  const at::Tensor after = setting.at(other).images;
+  for (const int64_t row : {0, 2, 4}) EXPECT_TRUE(before[row].equal(after[row]));
+  for (const int64_t row : {1, 3, 5}) EXPECT_FALSE(before[row].equal(after[row]));
+}
+
+TEST(Recovery, StatisticsOfTheVeryBatchAreNoDistance) {
+  Setting setting;
+  setting.options.crop_schedule = "none";
+  setting.options.crop_flip = false;
+  setting.options.roll = 0;
+  setting.options.group_size = 6;
+  setting.options.grouping = "mixed";
+  train::Teacher teacher = tests::toy_teacher();
+  // Layer after layer: what enters the second depends on what the first keeps.
+  const auto network = teacher.build();
+  const at::Tensor x = setting.images.to(at::kFloat);
+  for (const train::NormLayer& layer : train::norm_layers(*network)) {
+    const auto seen = network->observe(
+        {teacher.theta, teacher.state, x, {}, nets::NormMode::kFrozen}, {layer.name + ".input"});
+    const losses::Moments found = losses::moments(seen.taps.at(layer.name + ".input"));
+    teacher.state.narrow(0, layer.mean, layer.channels).copy_(found.mean);
+    teacher.state.narrow(0, layer.variance, layer.channels).copy_(found.variance);
+  }
+  const tests::TempFolder folder;
+  setting.options.teacher = (folder / "t.safetensors").string();
+  train::write_teacher(setting.options.teacher, teacher);
+  const double with = setting.at(setting.images).loss;
+  setting.options.statistics_weight = 0;
+  EXPECT_NEAR(with, setting.at(setting.images).loss, 1e-5);
+}
+
+/// The toy teacher with its first convolution, and what follows it, scaled: the same function.
+train::Teacher scaled_teacher(double c) {
+  train::Teacher teacher = tests::toy_teacher();
+  const auto network = teacher.build();
+  const train::NormLayer first = train::norm_layers(*network).front();
+  for (const char* part : {".weight", ".bias"}) {
+    const nets::Slot& slot = network->parameters().find(first.conv + part);
+    teacher.theta.narrow(0, slot.offset, slot.count).mul_(c);
+  }
+  teacher.state.narrow(0, first.mean, first.channels).mul_(c);
+  teacher.state.narrow(0, first.variance, first.channels).mul_(c * c);
+  return teacher;
+}
+
+TEST(Recovery, ATeacherScaledLayerByLayerHasTheSameLogitsAndScaleFreeStatistics) {
+  Setting setting;
+  const tests::TempFolder folder;
+  const std::string scaled = (folder / "t.safetensors").string();
+  train::write_teacher(scaled, scaled_teacher(3));
+  const auto open = [&](const std::string& file) {
+    return train::open_teacher(file, "test", setting.data, at::kCPU);
+  };
+  const at::Tensor x = setting.images.to(at::kFloat);
+  EXPECT_TRUE(
+      at::allclose(open(scaled).logits(x), open(setting.options.teacher).logits(x), 0, 1e-4));
+  const auto loss = [&](const std::string& unit, const std::string& teacher) {
+    setting.options.statistics_unit = unit;
+    setting.options.teacher = teacher;
+    return setting.at(setting.images).loss;
+  };
+  const std::string plain = tests::toy_teacher_file();
+  EXPECT_NEAR(loss("scale_free", scaled), loss("scale_free", plain), 1e-4);
+  EXPECT_GT(std::abs(loss("raw", scaled) - loss("raw", plain)), 0.01);
+}
+
+TEST(Recovery, RefusesTeachersThatDoNotFit) {
+  Setting setting;
+  setting.options.teacher.clear();
+  tests::expect_error<ConfigError>([&] { setting.at(setting.images); },
+                                   {"no teacher", "--teacher", "squeeze"});
+  setting.options.teacher = tests::toy_teacher_file("convnet-w4-d2");
+  tests::expect_error<ConfigError>([&] { setting.at(setting.images); }, {"no BatchNorm"});
+  setting.options.teacher = tests::toy_teacher_file();
+  setting.options.layer_weights = {"1"};
+  tests::expect_error<ConfigError>([&] { setting.at(setting.images); }, {"--layer-weights", "2"});
+  setting.data.class_names[0] = "another";
+  setting.options.layer_weights.clear();
+  tests::expect_error<StateError>([&] { setting.at(setting.images); }, {"another"});
+}
+
+TEST(Recovery, GoesOnWithTheSameTeacherOnly) {
+  Setting setting;
+  Recovery recovery(setting.context(), setting.options);
+  recovery.restore(recovery.state());
+  tests::expect_error<StateError>(
+      [&] {
+        recovery.restore({{"teacher", at::zeros({1}, at::kLong)}});
+      },
+      {"another teacher"});
+}
+
+TEST(Rded, MosaicsAreOfTheAskedShapeAndOfTheirClass) {
+  Setting setting;
+  const auto teacher = train::open_teacher(setting.options.teacher, "test", setting.data, at::kCPU);
+  PatchOptions options;
+  options.mosaic = 2;
+  const at::Tensor images = compose_patches(setting.context(), teacher, options);
+  EXPECT_EQ(images.sizes(), at::IntArrayRef({6, 3, 8, 8}));
+  // Class c of the toy set is brighter in channel c.
+  for (int64_t row = 0; row < 6; ++row)
+    EXPECT_EQ(images[row].mean({1, 2}).argmax().item<int64_t>(), row / 2);
+}
+
+TEST(Rded, TheEasiestPatchesHaveALowerLossThanMediumOnes) {
+  Setting setting;
+  const auto teacher = train::open_teacher(setting.options.teacher, "test", setting.data, at::kCPU);
+  const auto loss = [&](const char* choice) {
+    PatchOptions options;
+    options.choice = choice;
+    const at::Tensor images = compose_patches(setting.context(), teacher, options);
+    return losses::mean_loss(teacher.logits(images), {setting.geometry.labels()}).item<double>();
+  };
+  EXPECT_LT(loss("easiest"), loss("medium"));
+}
+
+TEST(Rded, RefusesMosaicsThatDoNotFit) {
+  Setting setting;
+  PatchOptions options;
+  options.mosaic = 3;
+  tests::expect_error<ConfigError>([&] { check_patches(setting.context(), options); },
+                                   {"--mosaic 3", "8x8"});
+  options.mosaic = 4;
+  tests::expect_error<ConfigError>([&] { check_patches(setting.context(), options); },
+                                   {"12 training images", "at least 32"});
+}
+
+TEST(Scdd, RefusesATeacherTrainedWithLabels) {
+  Setting setting;
+  train::Teacher teacher = tests::toy_teacher();
+  teacher.objective = "supervised";
+  const tests::TempFolder folder;
+  const std::string file = (folder / "t.safetensors").string();
+  train::write_teacher(file, teacher);
+  const auto method = make_scdd();
+  OptionSet set;
+  method->declare(set);
+  Problems problems;
+  set.set("teacher", file, "test", problems);
+  tests::expect_error<ConfigError>([&] { method->objective(setting.context()); },
+                                   {"trained with labels", "sre2l"});
+}
+
+}  // namespace
+}  // namespace retort::methods
