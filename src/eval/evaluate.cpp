@@ -284,7 +284,10 @@ struct Judge {
                                              Best& best) const {
     const std::string label = fmt::format("{} on {}, {} student{}", network.name(), subject.name,
                                           options.students, options.students == 1 ? "" : "s");
-    Progress progress(style, label, options.students * train::passes(subject.training));
+    const bool ordered = !subject.step_rates.empty();
+    const auto steps = static_cast<int64_t>(subject.step_rates.size());
+    Progress progress(style, label,
+                      options.students * (ordered ? steps : train::passes(subject.training)));
     int64_t done = 0;
     train::Watch watch;
     watch.stop = stop;
@@ -293,12 +296,12 @@ struct Judge {
       if (!subject.taught.empty()) best.see(epoch);
     };
     train::TrainSeed seed{static_cast<uint64_t>(options.seed), "eval.student", 0};
-    if (!subject.step_rates.empty()) {
+    if (ordered) {
       std::vector<train::Trained> all;
       for (const train::Student& student : subject.students(options.students)) {
         seed.index = student.index;
         all.push_back(train::train_in_order(network, *student.source, subject.counts,
-                                            subject.step_rates, seed, device));
+                                            subject.step_rates, seed, device, watch));
       }
       return all;
     }

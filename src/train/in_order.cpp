@@ -23,13 +23,14 @@ std::vector<std::vector<int64_t>> ordered_batches(const std::vector<int64_t>& co
 
 Trained train_in_order(const nets::Network& network, const data::BatchSource& source,
                        const std::vector<int64_t>& counts, const std::vector<double>& rates,
-                       const TrainSeed& seed, at::Device device) {
+                       const TrainSeed& seed, at::Device device, const Watch& watch) {
   const at::NoGradGuard no_graph;
   const Start start = initial_start(network, seed);
   Trained trained{start.theta.to(device), {}};
   if (start.state.defined()) trained.state = start.state.to(device);
   const auto batches = ordered_batches(counts);
   for (size_t k = 0; k < rates.size(); ++k) {
+    if (watch.stop && watch.stop->requested()) break;
     const data::Batch batch = source.get(batches[k % batches.size()]);
     const nets::Gradient found = network.gradient(
         {trained.theta, trained.state, batch.images, {}, nets::NormMode::kUpdating},
@@ -41,6 +42,9 @@ Trained train_in_order(const nets::Network& network, const data::BatchSource& so
       throw StateError(Report{"training in order",
                               fmt::format("the loss of step {} is {}", k + 1, trained.final_loss),
                               "finite losses", "the set's learned rates do not fit this network"});
+    if (watch.epoch)
+      watch.epoch({seed.index, static_cast<int64_t>(k) + 1, static_cast<int64_t>(rates.size()),
+                   trained.final_loss, trained.theta, trained.state});
   }
   return trained;
 }

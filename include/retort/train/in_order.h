@@ -16,9 +16,9 @@ namespace retort::train {
 std::vector<std::vector<int64_t>> ordered_batches(const std::vector<int64_t>& counts);
 
 /// Plain gradient descent over those batches, again from the first after the last, one step for
-/// every rate. StateError where a loss is not finite.
+/// every rate. `watch` sees every step as an epoch. StateError where a loss is not finite.
 Trained train_in_order(const nets::Network& network, const data::BatchSource& source,
                        const std::vector<int64_t>& counts, const std::vector<double>& rates,
-                       const TrainSeed& seed, at::Device device);
+                       const TrainSeed& seed, at::Device device, const Watch& watch = {});
 
 }  // namespace retort::train
