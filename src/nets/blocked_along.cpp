@@ -117,11 +117,11 @@ void AlongPass::first_layer_back(const float* doutput, const float* second,
                                  const PassCotangents& into) {
   const BlockedLayer& l = tools_.network.layers[0];
   const Maps& maps = maps_[0];
-  const int64_t chunk = chunk_of(l, rows_), positions = l.height * l.width;
+  const int64_t chunk = chunk_of(l, rows_);
   WeightSum weight(tools_, l, into.theta);
-  float* block_images = nullptr;
+  float* parts = nullptr;
   if (into.images) {
-    block_images = tools_.arena.take(chunk * positions * channel_block());
+    parts = tools_.arena.take(chunk * to_neighbours(l, 1).out * l.map_height * l.map_width);
     std::memset(into.images, 0, static_cast<size_t>(rows_ * l.input_size()) * sizeof(float));
   }
   for (int64_t begin = 0; begin < rows_; begin += chunk) {
@@ -130,12 +130,13 @@ void AlongPass::first_layer_back(const float* doutput, const float* second,
     const float* derivative = maps.map + begin * l.map_size();
     const float* value = derivative + rows_ * l.map_size();
     weight.add(count, images_ + begin * l.input_size(), derivative);
-    if (!block_images) continue;
+    if (!parts) continue;
     float* images = into.images + begin * l.input_size();
-    convolve(tools_, to_images(l, count), block_images, weights_, 0, derivative);
-    add_channels(block_images, count, l.in, positions, images);
-    convolve(tools_, to_images(l, count), block_images, along_, 0, value);
-    add_channels(block_images, count, l.in, positions, images);
+    const ConvShape neighbours = to_neighbours(l, count);
+    convolve(tools_, neighbours, derivative, weights_, 0, parts);
+    fold(l, parts, count, images);
+    convolve(tools_, neighbours, value, along_, 0, parts);
+    fold(l, parts, count, images);
   }
   weight.finish();
 }

@@ -13,9 +13,8 @@ void unblock(const float* from, int64_t rows, int64_t channels, int64_t position
 
 void block_up(const float* from, int64_t rows, int64_t channels, int64_t positions, float* to);
 
-/// The first channels of one block of maps, [rows, 1, positions, block] to [rows, C, positions];
-/// adds.
-void add_channels(const float* from, int64_t rows, int64_t channels, int64_t positions, float* to);
+/// What to_neighbours() gives, [rows, C k k in blocks, map], added up to [rows, C, height, width].
+void fold(const BlockedLayer& layer, const float* from, int64_t rows, float* to);
 
 inline BlockMap map_of(const BlockedLayer& layer) {
   return {layer.map_height, layer.map_width, channel_block()};

@@ -78,10 +78,9 @@ void BlockedPass::backward_layer(size_t layer, const float* input, const float* 
   float* dshift = into.theta ? into.theta + l.shift : unwanted + l.out;
   const int64_t chunk = layer == 0 ? chunk_of(l, rows_) : rows_;
   WeightSum weight(tools_, l, into.theta);
-  float* block_images = nullptr;
-  const int64_t positions = l.height * l.width;
+  float* parts = nullptr;
   if (layer == 0 && into.images) {
-    block_images = tools_.arena.take(chunk * positions * channel_block());
+    parts = tools_.arena.take(chunk * to_neighbours(l, 1).out * l.map_height * l.map_width);
     std::memset(into.images, 0, static_cast<size_t>(rows_ * l.input_size()) * sizeof(float));
   }
   for (int64_t begin = 0; begin < rows_; begin += chunk) {
@@ -98,9 +97,10 @@ void BlockedPass::backward_layer(size_t layer, const float* input, const float* 
     if (layer > 0)
       convolve(tools_, shape_of(l, Product::kInput, count), dinput + begin * l.input_size(),
                weights_, layer, dmap);
-    if (block_images) {
-      convolve(tools_, to_images(l, count), block_images, weights_, layer, dmap);
-      add_channels(block_images, count, l.in, positions, into.images + begin * l.input_size());
+    if (parts) {
+      const ConvShape neighbours = to_neighbours(l, count);
+      convolve(tools_, neighbours, dmap, weights_, layer, parts);
+      fold(l, parts, count, into.images + begin * l.input_size());
     }
   }
   weight.finish();

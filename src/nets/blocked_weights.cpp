@@ -24,10 +24,10 @@ ConvShape shape_of(const BlockedLayer& l, Product product, int64_t images) {
   return {product, images, l.in, l.out, l.height, l.width, l.kernel, l.padding};
 }
 
-ConvShape to_images(const BlockedLayer& l, int64_t images) {
-  ConvShape shape = shape_of(l, Product::kInput, images);
-  shape.in = channel_block();
-  return shape;
+ConvShape to_neighbours(const BlockedLayer& l, int64_t images) {
+  const int64_t block = channel_block(), taps = l.in * l.kernel * l.kernel;
+  const int64_t out = (taps + block - 1) / block * block;
+  return {Product::kForward, images, l.out, out, l.map_height, l.map_width, 1, 0};
 }
 
 void convolve(const PassTools& tools, const ConvShape& shape, const float* input,
@@ -65,16 +65,17 @@ void PackedWeights::prepare(size_t layer, const ConvPlan& plan, const dnnl::engi
     if (packed.layer == layer && packed.layout == plan.weight) return;
   const BlockedLayer& l = network_.layers[layer];
   const float* plain = theta_ + l.weight;
-  const int64_t in = plan.weight.dims()[1], area = l.kernel * l.kernel;
-  if (in != l.in) {  // channels of zeros up to a block
-    float* padded = arena.take(l.out * in * area);
-    std::memset(padded, 0, static_cast<size_t>(l.out * in * area) * sizeof(float));
+  const dnnl::memory::dims dims = plan.weight.dims();
+  if (dims[0] != l.out || dims[2] != l.kernel) {  // to_neighbours(): [taps, out], zeros below
+    const int64_t taps = l.in * l.kernel * l.kernel;
+    float* turned = arena.take(dims[0] * l.out);
+    std::memset(turned, 0, static_cast<size_t>(dims[0] * l.out) * sizeof(float));
     for (int64_t o = 0; o < l.out; ++o)
-      std::copy_n(plain + o * l.in * area, l.in * area, padded + o * in * area);
-    plain = padded;
+      for (int64_t t = 0; t < taps; ++t) turned[t * l.out + o] = plain[o * taps + t];
+    plain = turned;
   }
   float* data = arena.take(floats_of(plan.weight));
-  reorder(engine, plain_weight(l.out, in, l.kernel), plain, plan.weight, data);
+  reorder(engine, plain_weight(dims[0], dims[1], dims[2]), plain, plan.weight, data);
   packed_.push_back({layer, plan.weight, data});
 }
 
@@ -93,7 +94,7 @@ void prepare(const PassTools& tools, const PassNeeds& needs, PackedWeights& weig
   for (const int64_t rows : {chunk, rest}) {
     if (rows == 0) continue;
     pack(0, shape_of(layers[0], Product::kForward, rows));
-    if (needs.images) pack(0, to_images(layers[0], rows));
+    if (needs.images) pack(0, to_neighbours(layers[0], rows));
   }
   for (size_t i = 1; i < layers.size(); ++i)
     for (const int64_t rows : {needs.rows, 2 * needs.rows}) {

@@ -63,8 +63,9 @@ struct PassTools {
 int64_t chunk_of(const BlockedLayer& layer, int64_t rows);
 
 ConvShape shape_of(const BlockedLayer& layer, Product product, int64_t images);
-/// Cotangents of images are computed for a whole block of channels.
-ConvShape to_images(const BlockedLayer& layer, int64_t images);
+/// The way back to images has too few channels for a convolution to be fast: a 1x1 convolution
+/// gives what every position adds to each of its neighbours, and fold() adds up.
+ConvShape to_neighbours(const BlockedLayer& layer, int64_t images);
 
 /// Runs a forward or input product of a layer.
 void convolve(const PassTools& tools, const ConvShape& shape, const float* input,
