@@ -27,6 +27,7 @@
 #include "data/tiny_imagenet.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
+#include "retort/core/metadata.h"
 #include "retort/core/safetensors.h"
 
 namespace retort::data {
@@ -34,10 +35,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
-
-std::string dump(const Json& value) {
-  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
 
 /// A part of the set to be, with a way to its images.
 struct Part {
@@ -297,7 +294,7 @@ class Packer {
       write_images(output, done, end);
       output.sync();
       done = end;
-      write_atomically(noted(), dump({{"source", plan_key()}, {"done", done}}) + "\n");
+      write_atomically(noted(), metadata_text({{"source", plan_key()}, {"done", done}}) + "\n");
       progress.update(done);
     }
     finish(output);
@@ -341,10 +338,10 @@ class Packer {
                                         {"format_version", std::to_string(kPackVersion)},
                                         {"data_name", source_->name},
                                         {"reader", source_->reader},
-                                        {"class_names", dump(source_->class_names)},
-                                        {"notes", dump(source_->notes)},
-                                        {"published_mean", dump(published.mean)},
-                                        {"published_std", dump(published.deviation)},
+                                        {"class_names", metadata_text(source_->class_names)},
+                                        {"notes", metadata_text(source_->notes)},
+                                        {"published_mean", metadata_text(published.mean)},
+                                        {"published_std", metadata_text(published.deviation)},
                                         {"mean", numbers(measured.mean)},
                                         {"std", numbers(measured.deviation)},
                                         {"hash", hash},

@@ -16,6 +16,7 @@
 #include "retort/augment/window.h"
 #include "retort/core/device.h"
 #include "retort/core/error.h"
+#include "retort/core/metadata.h"
 #include "retort/core/records.h"
 #include "retort/core/version.h"
 #include "retort/train/trainer.h"
@@ -205,19 +206,18 @@ class Squeeze {
 
   int64_t load(const fs::path& path) {
     const TensorFile file = load_tensors(path);
-    const auto text = [&](const std::string& key) {
-      const auto found = file.metadata.find(key);
-      return found == file.metadata.end() ? std::string() : found->second;
-    };
-    if (text("format") != kFormat) throw DataError::damaged(path.string(), "it is no checkpoint");
-    if (text("data_hash") != input_.data.hash)
-      throw StateError(Report{
-          "going on with '" + path.string() + "'", "it is of data of hash " + text("data_hash"),
-          "the data's hash " + input_.data.hash, "give the data it was begun with"});
+    const MetadataReader reader(file.metadata, path.string(), "a checkpoint",
+                                "a checkpoint of retort squeeze");
+    if (reader.text("format") != kFormat) reader.refuse("it is no such checkpoint");
+    if (reader.text("data_hash") != input_.data.hash)
+      throw StateError(Report{"going on with '" + path.string() + "'",
+                              "it is of data of hash " + reader.text("data_hash"),
+                              "the data's hash " + input_.data.hash,
+                              "give the data it was begun with"});
     const auto get = [&](const std::string& name, int64_t size) {
       const at::Tensor value = tensor_of(file, name, path.string());
       if (value.dim() != 1 || value.size(0) != size)
-        throw DataError::damaged(path.string(), "'" + name + "' has another length");
+        reader.refuse("'" + name + "' has another length");
       return value.to(input_.device);
     };
     const int64_t head = objective_->initial_head(stream("squeeze.head")).size(0);
@@ -228,7 +228,7 @@ class Squeeze {
     for (const auto& [name, tensor] : file.tensors)
       if (name.rfind(kMemory, 0) == 0) memory[name.substr(kMemory.size())] = tensor;
     objective_->restore(memory);
-    return std::stoll(text("epoch"));
+    return reader.number("epoch");
   }
 
   /// One pass; its mean loss, or nothing where a stop was asked for in the middle.
