@@ -9,22 +9,26 @@
 #include "retort/eval/evaluate.h"
 #include "retort/methods/distill.h"
 #include "retort/train/experts.h"
+#include "retort/train/squeeze.h"
 
 namespace retort::cli {
 namespace {
 
 /// Every flag of the long commands, once.
 std::string all_flags() {
-  std::set<std::string> flags{"--help",  "--out",        "--recipe",   "--format", "--grid",
-                              "--which", "--export-npz", "--markdown", "--uses",   "--name"};
+  std::set<std::string> flags{"--help",    "--out",          "--recipe",   "--format", "--grid",
+                              "--which",   "--export-npz",   "--markdown", "--uses",   "--name",
+                              "--teacher", "--probe-epochs", "--repeat",   "--gauge"};
   OptionSet set;
   methods::DistillOptions loop;
   data::DataOptions data;
   eval::EvalOptions eval;
   MachineOptions machine;
   train::ExpertOptions experts;
+  train::SqueezeOptions squeeze;
   loop.declare(set);
   experts.declare(set);
+  squeeze.declare(set);
   data.declare(set);
   eval.declare(set);
   machine.declare(set);

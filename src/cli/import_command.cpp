@@ -1,52 +1,134 @@
-// retort import: published sets and folders of images as bundles.
+// retort import: published sets and folders of images as bundles, published networks as teachers.
+#include <cmath>
 #include <ostream>
 
 #include "cli/arguments.h"
 #include "retort/core/error.h"
 #include "retort/core/records.h"
 #include "retort/synthetic/bundle.h"
+#include "retort/train/import_teacher.h"
 
 namespace retort::cli {
 
+namespace {
+
+/// What one command line of `import` sets.
+struct Settings {
+  std::string file, teacher, out, objective = "imported";
+  int64_t which = 0, probe_epochs = 0;
+  data::DataOptions data;
+  MachineOptions machine;
+  OptionSet options;
+
+  Settings() {
+    options.group("Import");
+    options.add("out", out, "the bundle or teacher to write (.safetensors)");
+    options.add("which", which, "the experiment of a file that holds several", {.min = 0});
+    options.add("teacher", teacher, "a published ResNet, .pt, .pth or .safetensors, as a teacher");
+    options.add("objective", objective, "--teacher: what it was trained for",
+                {.choices = {"imported", "supervised", "moco", "simsiam", "swav", "dino"}});
+    options.add("probe_epochs", probe_epochs,
+                "--teacher: trains the last layer anew on frozen features for so long",
+                {.min = 0, .max = 1e5});
+    options.group("Data the set or teacher was made from");
+    data.declare(options);
+    machine.declare(options);
+  }
+};
+
+void print(const Environment& environment, const Settings& settings, const Json& json,
+           const std::string& text) {
+  if (settings.machine.json)
+    environment.out << json_text(json, 2) << "\n";
+  else
+    environment.out << text << "\n";
+}
+
+void require_last_layer(const Settings& settings, const train::ImportedTeacher& imported) {
+  if (imported.whole || settings.probe_epochs > 0) return;
+  throw ConfigError(
+      Report{"importing the teacher '" + settings.teacher + "'",
+             fmt::format("it has no last layer for the {} classes of the data",
+                         imported.teacher.shape.classes),
+             "a network trained for these classes",
+             "give --data and --probe-epochs, such as 20, to train one on its features"});
+}
+
+/// Without --data, a teacher is one of ImageNet's 1000 classes.
+int import_teacher(const Environment& environment, Settings& settings) {
+  train::ImportedTeacher imported;
+  if (settings.options.find("data")->was_set) {
+    const at::Device device = settings.machine.apply(environment);
+    const data::Dataset data = data::open_dataset(settings.data);
+    train::TeacherImport about = train::of_data(data);
+    about.objective = settings.objective;
+    imported = train::import_teacher(settings.teacher, about);
+    require_last_layer(settings, imported);
+    train::check_teacher(imported.teacher, "importing the teacher '" + settings.teacher + "'",
+                         data);
+    train::probe_teacher(imported.teacher, data, settings.probe_epochs, device);
+  } else {
+    constexpr int64_t kUsualSide = 224;
+    train::TeacherImport about =
+        train::of_imagenet(settings.data.resolution > 0 ? settings.data.resolution : kUsualSide);
+    about.objective = settings.objective;
+    settings.probe_epochs = 0;  // there is nothing to train on
+    imported = train::import_teacher(settings.teacher, about);
+    require_last_layer(settings, imported);
+  }
+  train::write_teacher(settings.out, imported.teacher);
+  const train::Teacher& teacher = imported.teacher;
+  Json json{{"out", settings.out},
+            {"network", teacher.network},
+            {"classes", teacher.shape.classes},
+            {"prefix", imported.prefix}};
+  std::string text = fmt::format("{} of {} classes, from the tensors '{}*', to {}", teacher.network,
+                                 teacher.shape.classes, imported.prefix, settings.out);
+  if (std::isfinite(teacher.validation_accuracy)) {
+    json["accuracy"] = teacher.validation_accuracy;
+    text += fmt::format("\naccuracy {:.1f} %", 100 * teacher.validation_accuracy);
+  }
+  print(environment, settings, json, text);
+  return 0;
+}
+
+int import_set(const Environment& environment, const Settings& settings) {
+  const data::Dataset data = data::open_dataset(settings.data);
+  const synthetic::Bundle bundle = synthetic::import_bundle(
+      settings.file, {data.class_names, data.preprocessing, data.name}, settings.which);
+  synthetic::save_bundle(settings.out, bundle);
+  print(environment, settings,
+        {{"out", settings.out}, {"images", bundle.images.size(0)}, {"classes", bundle.classes()}},
+        fmt::format("{} images of {} classes to {}", bundle.images.size(0), bundle.classes(),
+                    settings.out));
+  return 0;
+}
+
+}  // namespace
+
 int run_import(const Environment& environment, const Arguments& arguments) {
-  std::string file, out;
-  int64_t which = 0;
-  bool json = false;
-  data::DataOptions data_options;
-  OptionSet set;
-  set.group("Import");
-  set.add("out", out, "the bundle to write (.safetensors)");
-  set.add("which", which, "the experiment of a file that holds several", {.min = 0});
-  set.add("json", json, "print one JSON document on standard output");
-  set.group("Data the set was made from");
-  data_options.declare(set);
+  Settings settings;
   const Usage usage{
       "import",
-      "Reads a published set as a bundle: class names and normalisation come from --data.",
+      "Reads a published set as a bundle, or a published network as a teacher: class names and "
+      "normalisation come from --data.",
       "Examples:\n  retort import res_DM_CIFAR10_ConvNet_10ipc.pt --data cifar-10-batches-bin "
       "--out dm.safetensors\n"
-      "  retort import pictures/ --data cifar-10-batches-bin --out mine.safetensors\n"};
-  if (!parse(environment, usage, arguments, set,
-             {{"file", "a .pt, .npz or folder of class folders of PNGs", &file, true}}))
+      "  retort import pictures/ --data cifar-10-batches-bin --out mine.safetensors\n"
+      "  retort import --teacher resnet18-f37072fd.pth --out resnet18.safetensors\n"
+      "  retort import --teacher moco_v2_800ep_pretrain.pth.tar --data imagenet.pack "
+      "--probe-epochs 20 --out moco.safetensors\n"};
+  if (!parse(environment, usage, arguments, settings.options,
+             {{"file", "a .pt, .npz or folder of class folders of PNGs", &settings.file, false}}))
     return 0;
   Problems problems;
-  if (out.empty()) problems.add("missing: --out, the bundle to write");
+  if (settings.out.empty()) problems.add("missing: --out, the bundle or teacher to write");
+  if (settings.file.empty() == settings.teacher.empty())
+    problems.add(settings.file.empty() ? "missing: the file to import"
+                                       : "a file and --teacher: give one of them");
   problems.raise("reading the options of 'retort import'");
-  const data::Dataset data = data::open_dataset(data_options);
-  const synthetic::Bundle bundle =
-      synthetic::import_bundle(file, {data.class_names, data.preprocessing, data.name}, which);
-  synthetic::save_bundle(out, bundle);
-  if (json) {
-    environment.out << json_text(Json{{"out", out},
-                                      {"images", bundle.images.size(0)},
-                                      {"classes", bundle.classes()}},
-                                 2)
-                    << "\n";
-  } else {
-    environment.out << fmt::format("{} images of {} classes to {}\n", bundle.images.size(0),
-                                   bundle.classes(), out);
-  }
-  return 0;
+  return settings.teacher.empty() ? import_set(environment, settings)
+                                  : import_teacher(environment, settings);
 }
 
 }  // namespace retort::cli

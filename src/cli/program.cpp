@@ -127,7 +127,7 @@ const std::vector<Command>& command_table() {
        run_experts},
       {"squeeze", "train a teacher, supervised or self-supervised", run_squeeze},
       {"recall", "decode mixed labels from a set of memories", run_recall},
-      {"study", "measure experts, the sets that follow them, what sets store, teachers' statistics",
+      {"study", "measure experts and the sets that follow them, storage, statistics of teachers",
        run_study},
       {"continual", "learn tasks that come one after another, with stored sets as the memory",
        run_continual},

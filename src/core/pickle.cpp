@@ -24,6 +24,7 @@ class Machine {
   Machine(std::string_view bytes, const std::string& path) : bytes_(bytes), path_(path) {}
 
   Ref run();
+  size_t used() const { return at_; }
 
  private:
   struct Row {
@@ -396,6 +397,13 @@ std::string_view Pickle::callee() const {
 
 std::shared_ptr<Pickle> read_pickle(std::string_view bytes, const std::string& path) {
   return Machine(bytes, path).run();
+}
+
+std::shared_ptr<Pickle> take_pickle(std::string_view& bytes, const std::string& path) {
+  Machine machine(bytes, path);
+  std::shared_ptr<Pickle> root = machine.run();
+  bytes.remove_prefix(machine.used());
+  return root;
 }
 
 }  // namespace retort

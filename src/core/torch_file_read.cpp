@@ -1,7 +1,11 @@
-// Reading .pt: a zip of a pickle and one member a storage. Tensors are calls of torch._utils'
-// _rebuild_tensor_v2(storage, offset, size, stride, ...), storages are persistent identifiers
+// Reading .pt: from 1.6 on a zip of a pickle and one member a storage. Tensors are calls of
+// torch._utils' _rebuild_tensor_v2(storage, offset, size, stride, ...), storages are persistent
+// identifiers
 // ('storage', type, key, device, elements).
 #include <fmt/format.h>
+
+#include <cstring>
+#include <span>
 
 #include "retort/core/archive.h"
 #include "retort/core/error.h"
@@ -29,6 +33,27 @@ constexpr StorageRow kStorages[] = {
     {"torch ShortStorage", at::kShort}, {"torch CharStorage", at::kChar},
     {"torch ByteStorage", at::kByte},   {"torch BoolStorage", at::kBool},
 };
+
+const StorageRow* storage_row(const Pickle& type) {
+  for (const StorageRow& candidate : kStorages)
+    if (type.is(Kind::kGlobal) && candidate.name == type.text) return &candidate;
+  return nullptr;
+}
+
+// Of the form before 1.6: 0x1950a86a20f9469cfc6c, little-endian.
+constexpr std::string_view kOldMagic{"\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19", 10};
+constexpr int64_t kOldVersion = 1001;
+
+/// Bytes of an element of every storage that the tree names, by key. Reading has bounded the tree.
+void find_widths(const Pickle& value, std::map<std::string, size_t>& widths) {
+  if (value.is(Kind::kPersistent) && value.items[0]->items.size() >= 5) {
+    const auto& id = value.items[0]->items;
+    if (const StorageRow* row = storage_row(*id[1]))
+      widths[id[2]->text] = c10::elementSize(row->type);
+  }
+  for (const auto& item : value.items) find_widths(*item, widths);
+  for (const auto& [key, entry] : value.entries) find_widths(*entry, widths);
+}
 
 /// The integers of a tuple or list, or nothing useful (`good` false).
 std::vector<int64_t> integers(const Pickle& value, bool& good) {
@@ -63,13 +88,18 @@ int64_t elements_within(int64_t offset, const std::vector<int64_t>& sizes,
 
 TorchFile::TorchFile(const std::filesystem::path& path) : path_(path.string()) {
   const MappedFile file(path);
-  const auto bytes = file.bytes();
-  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()),
+                              file.bytes().size());
   if (text.substr(0, 2) == "\x80\x02")
-    throw DataError({"reading '" + path_ + "'", "it is a .pt file of PyTorch's old form",
-                     "files of torch.save from PyTorch 1.6 on",
-                     "load it in Python and save it again"});
+    read_old(text);
+  else
+    read_zip(text);
+}
+
+void TorchFile::read_zip(std::string_view text) {
   std::string pickle;
+  const std::span<const std::byte> bytes(reinterpret_cast<const std::byte*>(text.data()),
+                                         text.size());
   read_archive_bytes(bytes, path_, kMostBytes, [&](const std::string& name, std::string content) {
     const size_t slash = name.find('/');
     const std::string inner = slash == std::string::npos ? name : name.substr(slash + 1);
@@ -82,6 +112,33 @@ TorchFile::TorchFile(const std::filesystem::path& path) : path_(path.string()) {
   });
   if (pickle.empty()) refuse("it has no data.pkl");
   root_ = read_pickle(pickle, path_);
+}
+
+// Pickles of a magic number, a version, the system, the tree and the storages' keys; then for each
+// key the number of elements and the elements.
+void TorchFile::read_old(std::string_view bytes) {
+  const auto magic = take_pickle(bytes, path_), version = take_pickle(bytes, path_),
+             system = take_pickle(bytes, path_);
+  if (!magic->is(Kind::kBytes) || magic->text != kOldMagic || version->integer != kOldVersion)
+    refuse("it begins as PyTorch's old form, and is none");
+  const Pickle* little = system->get("little_endian");
+  if (!little || little->integer != 1) refuse("its numbers are big-endian");
+  root_ = take_pickle(bytes, path_);
+  const auto keys = take_pickle(bytes, path_);
+  std::map<std::string, size_t> widths;
+  find_widths(*root_, widths);
+  for (const auto& key : keys->items) {
+    const auto width = widths.find(key->text);
+    uint64_t count = 0;
+    if (width == widths.end()) refuse("the storage '" + key->text + "' is of no known type");
+    if (bytes.size() < sizeof count) refuse("it ends before the storage '" + key->text + "'");
+    std::memcpy(&count, bytes.data(), sizeof count);
+    bytes.remove_prefix(sizeof count);
+    if (count > bytes.size() / width->second)
+      refuse("it ends inside the storage '" + key->text + "'");
+    storages_[key->text] = std::string(bytes.substr(0, count * width->second));
+    bytes.remove_prefix(count * width->second);
+  }
 }
 
 void TorchFile::refuse(const std::string& found) const {
@@ -99,9 +156,7 @@ const std::string& TorchFile::storage(const Pickle& value, at::ScalarType& type)
       value.items[0]->items.size() < 5)
     refuse("a tensor has no storage");
   const auto& id = value.items[0]->items;
-  const StorageRow* row = nullptr;
-  for (const StorageRow& candidate : kStorages)
-    if (id[1]->is(Kind::kGlobal) && candidate.name == id[1]->text) row = &candidate;
+  const StorageRow* row = storage_row(*id[1]);
   if (!row) refuse("a storage is of the unknown type '" + id[1]->text + "'");
   type = row->type;
   const auto found = storages_.find(id[2]->text);

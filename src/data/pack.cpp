@@ -27,6 +27,7 @@
 #include "data/tiny_imagenet.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
+#include "retort/core/metadata.h"
 #include "retort/core/safetensors.h"
 
 namespace retort::data {
@@ -34,10 +35,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
-
-std::string dump(const Json& value) {
-  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
 
 /// A part of the set to be, with a way to its images.
 struct Part {
@@ -256,7 +253,10 @@ std::string numbers(const std::vector<double>& values) {
 
 class Packer {
  public:
-  explicit Packer(const PackInput& input) : input_(input), source_(open_source(input.data)) {
+  explicit Packer(const PackInput& input) : input_(input) {
+    if (fs::exists(input.out) && !is_pack(input.out))
+      refuse("the file is there, and is no packed set");
+    source_ = open_source(input.data);
     for (const Part& part : source_->parts) {
       const int64_t copies = part.name == "train" ? input.repeat : 1;
       const auto count = static_cast<int64_t>(part.labels.size()) * copies;
@@ -294,7 +294,7 @@ class Packer {
       write_images(output, done, end);
       output.sync();
       done = end;
-      write_atomically(noted(), dump({{"source", plan_key()}, {"done", done}}) + "\n");
+      write_atomically(noted(), metadata_text({{"source", plan_key()}, {"done", done}}) + "\n");
       progress.update(done);
     }
     finish(output);
@@ -338,23 +338,23 @@ class Packer {
                                         {"format_version", std::to_string(kPackVersion)},
                                         {"data_name", source_->name},
                                         {"reader", source_->reader},
-                                        {"class_names", dump(source_->class_names)},
-                                        {"notes", dump(source_->notes)},
-                                        {"published_mean", dump(published.mean)},
-                                        {"published_std", dump(published.deviation)},
+                                        {"class_names", metadata_text(source_->class_names)},
+                                        {"notes", metadata_text(source_->notes)},
+                                        {"published_mean", metadata_text(published.mean)},
+                                        {"published_std", metadata_text(published.deviation)},
                                         {"mean", numbers(measured.mean)},
                                         {"std", numbers(measured.deviation)},
                                         {"hash", hash},
                                         {"source", source_->key}});
   }
 
+  [[noreturn]] void refuse(const std::string& found) const {
+    throw StateError(Report{"packing into '" + input_.out.string() + "'", found,
+                            "a new file, or the one that this source gave",
+                            "choose another name, or remove the file"});
+  }
+
   void require_same() const {
-    const auto refuse = [&](const std::string& found) {
-      throw StateError(Report{"packing into '" + input_.out.string() + "'", found,
-                              "a new file, or the one that this source gave",
-                              "choose another name, or remove the file"});
-    };
-    if (!is_pack(input_.out)) refuse("the file is there, and is no packed set");
     const MappedFile file(input_.out);
     const SafetensorsView view = parse_safetensors(file.bytes(), input_.out.string());
     const auto key = view.metadata.find("source");

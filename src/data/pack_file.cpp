@@ -7,60 +7,36 @@
 #include <cstring>
 #include <fstream>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "retort/core/error.h"
 #include "retort/core/file.h"
+#include "retort/core/metadata.h"
 #include "retort/core/safetensors.h"
 
 namespace retort::data {
 namespace {
 
-using Json = nlohmann::json;
-
 /// A mapped file and what it says of itself.
 class Pack {
  public:
   explicit Pack(const std::filesystem::path& path)
-      : path_(path.string()),
-        file_(std::make_shared<MappedFile>(path)),
-        view_(parse_safetensors(file_->bytes(), path_)) {
-    const int64_t version = [&] {
-      const std::string& value = text("format_version");
-      return value.size() < 10 && std::all_of(value.begin(), value.end(), ::isdigit) &&
-                     !value.empty()
-                 ? std::stoll(value)
-                 : 0;
-    }();
-    if (version < 1) refuse("its format version is no number");
-    if (version > kPackVersion)
-      throw StateError(Report{"reading '" + path_ + "'",
-                              fmt::format("it is a packed set of format version {}", version),
-                              fmt::format("versions up to {}", kPackVersion),
-                              "use a newer version of retort"});
+      : file_(std::make_shared<MappedFile>(path)),
+        view_(parse_safetensors(file_->bytes(), path.string())),
+        metadata_(view_.metadata, path.string(), "a packed set", "a file written by retort pack") {
+    metadata_.check_version(kPackFormat, kPackVersion);
   }
 
-  const std::string& text(const std::string& key) const {
-    const auto found = view_.metadata.find(key);
-    if (found == view_.metadata.end()) refuse("its metadata lack '" + key + "'");
-    return found->second;
-  }
-  template <class T>
-  std::vector<T> list(const std::string& key) const {
-    try {
-      return Json::parse(text(key)).get<std::vector<T>>();
-    } catch (const Json::exception&) {
-      refuse("its metadata '" + key + "' is not the list that it should be");
-    }
-  }
+  const MetadataReader& metadata() const { return metadata_; }
+
   std::optional<Normalisation> normalisation(const std::string& prefix, int64_t channels) const {
-    const Normalisation found{list<double>(prefix + "mean"), list<double>(prefix + "std")};
+    const Normalisation found{metadata_.list<double>(prefix + "mean"),
+                              metadata_.list<double>(prefix + "std")};
     if (found.mean.empty()) return {};
     const bool good = static_cast<int64_t>(found.mean.size()) == channels &&
                       found.deviation.size() == found.mean.size() &&
                       std::all_of(found.deviation.begin(), found.deviation.end(),
                                   [](double value) { return value > 0; });
-    if (!good) refuse("its mean and std are not one number a channel, std above 0");
+    if (!good) metadata_.refuse("its mean and std are not one number a channel, std above 0");
     return found;
   }
 
@@ -68,16 +44,16 @@ class Pack {
   Split part(const std::string& name, int64_t classes) const {
     const RawTensor &images = tensor(name + ".images"), &labels = tensor(name + ".labels");
     if (images.dtype != DType::kU8 || images.shape.size() != 4)
-      refuse("'" + name + ".images' is not uint8 of shape [N, C, H, W]");
+      metadata_.refuse("'" + name + ".images' is not uint8 of shape [N, C, H, W]");
     const int64_t count = images.shape[0];
     if (labels.dtype != DType::kI64 || labels.shape != std::vector<int64_t>{count})
-      refuse("'" + name + ".labels' is not int64, one for each image");
+      metadata_.refuse("'" + name + ".labels' is not int64, one for each image");
     at::Tensor own = at::empty({count}, at::kLong);
     if (count > 0) std::memcpy(own.data_ptr(), labels.bytes.data(), labels.bytes.size());
     for (int64_t i = 0; i < count; ++i)
       if (own.data_ptr<int64_t>()[i] < 0 || own.data_ptr<int64_t>()[i] >= classes)
-        refuse(fmt::format("label {} of '{}' is {}: there are {} classes", i, name,
-                           own.data_ptr<int64_t>()[i], classes));
+        metadata_.refuse(fmt::format("label {} of '{}' is {}: there are {} classes", i, name,
+                                     own.data_ptr<int64_t>()[i], classes));
     if (count == 0) return make_split(at::empty(images.shape, at::kByte), own, classes);
     // Nobody writes into the images of a split; a write into the map would end the program.
     void* mapped = const_cast<std::byte*>(images.bytes.data());
@@ -87,20 +63,16 @@ class Pack {
         own, classes);
   }
 
-  [[noreturn]] void refuse(const std::string& found) const {
-    throw DataError::damaged(path_, found, "a file written by retort pack");
-  }
-
  private:
   const RawTensor& tensor(const std::string& name) const {
     const auto found = view_.tensors.find(name);
-    if (found == view_.tensors.end()) refuse("it has no tensor '" + name + "'");
+    if (found == view_.tensors.end()) metadata_.refuse("it has no tensor '" + name + "'");
     return found->second;
   }
 
-  std::string path_;
   std::shared_ptr<MappedFile> file_;
   SafetensorsView view_;
+  MetadataReader metadata_;
 };
 
 void refuse_changes(const DataOptions& options, const Dataset& set) {
@@ -134,13 +106,14 @@ bool is_pack(const std::filesystem::path& path) {
 
 Dataset open_pack(const DataOptions& options, const std::filesystem::path& cache) {
   const Pack pack(options.data);
+  const MetadataReader& metadata = pack.metadata();
   Dataset set;
-  set.name = pack.text("data_name");
-  set.reader = pack.text("reader") + ", packed";
-  set.class_names = pack.list<std::string>("class_names");
-  set.notes = pack.list<std::string>("notes");
-  set.hash = pack.text("hash");
-  if (set.class_names.size() < 2) pack.refuse("it has fewer than two classes");
+  set.name = metadata.text("data_name");
+  set.reader = metadata.text("reader") + ", packed";
+  set.class_names = metadata.list<std::string>("class_names");
+  set.notes = metadata.list<std::string>("notes");
+  set.hash = metadata.text("hash");
+  if (set.class_names.size() < 2) metadata.refuse("it has fewer than two classes");
   set.train = pack.part("train", set.classes());
   set.validation = pack.part("validation", set.classes());
   set.test = pack.part("test", set.classes());
@@ -149,9 +122,9 @@ Dataset open_pack(const DataOptions& options, const std::filesystem::path& cache
   set.width = set.train.images.size(3);
   for (const Split* part : {&set.validation, &set.test})
     if (part->images.sizes().slice(1) != set.train.images.sizes().slice(1))
-      pack.refuse("its parts have images of different shapes");
+      metadata.refuse("its parts have images of different shapes");
   if (set.train.size() == 0 || set.train.images[0].numel() == 0)
-    pack.refuse("it has no training images");
+    metadata.refuse("it has no training images");
   refuse_changes(options, set);
   const auto published = pack.normalisation("published_", set.channels),
              measured = pack.normalisation("", set.channels);

@@ -3,27 +3,18 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
-#include <nlohmann/json.hpp>
-
 #include "retort/core/error.h"
+#include "retort/core/metadata.h"
 #include "synthetic/check.h"
 
 namespace retort::synthetic {
 namespace {
-
-using Json = nlohmann::json;
-using Metadata = std::map<std::string, std::string>;
 
 constexpr const char* kFormat = "retort.bundle";
 constexpr int64_t kVersion = 1;
 // ZCA matrices of larger images are hundreds of megabytes: they stay with the data set.
 constexpr int64_t kSideWithoutMatrices = 64;
 constexpr std::string_view kCompactPrefix = "compact.";
-
-std::string dump(const Json& value) {
-  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
 
 /// The fields that go to the metadata as they are.
 template <class BundleRef>
@@ -51,11 +42,11 @@ Metadata metadata_of(const Bundle& bundle) {
   Metadata metadata = {
       {"format", kFormat},
       {"format_version", std::to_string(kVersion)},
-      {"class_names", dump(bundle.class_names)},
-      {"shape", dump(bundle.images.sizes().vec())},
+      {"class_names", metadata_text(bundle.class_names)},
+      {"shape", metadata_text(bundle.images.sizes().vec())},
       {"preprocessing", leaves_matrices_out(bundle) ? "zca" : stored.kind},
-      {"mean", dump(stored.mean)},
-      {"std", dump(stored.deviation)},
+      {"mean", metadata_text(stored.mean)},
+      {"std", metadata_text(stored.deviation)},
       {"zca_stored", leaves_matrices_out(bundle) ? "no" : "yes"},
       {"storage_bytes", std::to_string(bundle.storage_bytes)},
       {"images_per_class_equivalents", fmt::format("{}", bundle.images_per_class_equivalents())},
@@ -64,53 +55,6 @@ Metadata metadata_of(const Bundle& bundle) {
   for (const auto& [name, text] : text_fields(bundle)) metadata[name] = *text;
   return metadata;
 }
-
-/// Reads the metadata; every problem names the file and the key.
-class MetadataReader {
- public:
-  MetadataReader(const Metadata& metadata, std::string path)
-      : metadata_(metadata), path_(std::move(path)) {}
-
-  [[noreturn]] void refuse(const std::string& found) const {
-    throw DataError::damaged(path_, found, "a bundle written by retort");
-  }
-  const std::string& text(const std::string& key) const {
-    const auto found = metadata_.find(key);
-    if (found == metadata_.end()) refuse("its metadata lack '" + key + "'");
-    return found->second;
-  }
-  int64_t integer(const std::string& key) const {
-    const std::string& value = text(key);
-    int64_t number = 0;
-    const char* end = value.data() + value.size();
-    const auto result = std::from_chars(value.data(), end, number);
-    if (result.ec != std::errc() || result.ptr != end)
-      refuse("its metadata '" + key + "' is '" + value + "', no whole number");
-    return number;
-  }
-  template <class T>
-  std::vector<T> list(const std::string& key) const {
-    try {
-      return Json::parse(text(key)).get<std::vector<T>>();
-    } catch (const Json::exception&) {
-      refuse("its metadata '" + key + "' is not the list that it should be");
-    }
-  }
-  void check_version() const {
-    const auto format = metadata_.find("format");
-    if (format == metadata_.end() || format->second != kFormat) refuse("it is not a bundle");
-    const int64_t version = integer("format_version");
-    if (version < 1) refuse(fmt::format("its format version is {}", version));
-    if (version > kVersion)
-      throw StateError(
-          {"reading '" + path_ + "'", fmt::format("it is a bundle of format version {}", version),
-           fmt::format("versions up to {}", kVersion), "use a newer version of retort"});
-  }
-
- private:
-  const Metadata& metadata_;
-  std::string path_;
-};
 
 void read_preprocessing(Bundle& bundle, const TensorFile& file, const MetadataReader& metadata) {
   StoredPreprocessing stored{metadata.text("preprocessing"), metadata.list<double>("mean"),
@@ -195,13 +139,14 @@ void save_bundle(const std::filesystem::path& path, const Bundle& bundle) {
 
 Bundle load_bundle(const std::filesystem::path& path) {
   const TensorFile file = load_tensors(path);
-  const MetadataReader metadata(file.metadata, path.string());
-  metadata.check_version();
+  const MetadataReader metadata(file.metadata, path.string(), "a bundle",
+                                "a bundle written by retort");
+  metadata.check_version(kFormat, kVersion);
   Bundle bundle;
   for (const auto& [name, text] : text_fields(bundle)) *text = metadata.text(name);
   bundle.class_names = metadata.list<std::string>("class_names");
-  bundle.storage_bytes = metadata.integer("storage_bytes");
-  bundle.seed = metadata.integer("seed");
+  bundle.storage_bytes = metadata.number("storage_bytes");
+  bundle.seed = metadata.number("seed");
   read_tensors(bundle, file, metadata, path.string());
   read_preprocessing(bundle, file, metadata);
   const std::string problem = bundle_problem(bundle);

@@ -3,27 +3,19 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "retort/core/error.h"
+#include "retort/core/metadata.h"
 #include "retort/core/tensor_file.h"
 #include "synthetic/check.h"
 
 namespace retort::train {
 namespace {
 
-using Json = nlohmann::json;
-using Metadata = std::map<std::string, std::string>;
-
 constexpr const char* kFormat = "retort.teacher";
 constexpr int64_t kVersion = 1;
 constexpr std::string_view kMean = ".running_mean", kVariance = ".running_var";
-
-std::string dump(const Json& value) {
-  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
 
 template <class TeacherRef>
 auto text_fields(TeacherRef& teacher) {
@@ -46,79 +38,33 @@ Metadata metadata_of(const Teacher& teacher, const nets::Network& network) {
   Metadata metadata = {
       {"format", kFormat},
       {"format_version", std::to_string(kVersion)},
-      {"shape", dump({channels, height, width, classes})},
-      {"class_names", dump(teacher.class_names)},
+      {"shape", metadata_text({channels, height, width, classes})},
+      {"class_names", metadata_text(teacher.class_names)},
       {"preprocessing", stored.kind},
-      {"mean", dump(stored.mean)},
-      {"std", dump(stored.deviation)},
+      {"mean", metadata_text(stored.mean)},
+      {"std", metadata_text(stored.deviation)},
       {"epochs", std::to_string(teacher.epochs)},
       {"validation_accuracy", fmt::format("{}", teacher.validation_accuracy)},
-      {"norm_layers", dump(names_of(norm_layers(network)))},
+      {"norm_layers", metadata_text(names_of(norm_layers(network)))},
   };
   for (const auto& [name, text] : text_fields(teacher)) metadata[name] = *text;
   return metadata;
 }
 
-/// Reads the metadata; every problem names the file and the key.
-class Reader {
- public:
-  Reader(const TensorFile& file, std::string path) : file_(file), path_(std::move(path)) {}
-
-  [[noreturn]] void refuse(const std::string& found) const {
-    throw DataError::damaged(path_, found, "a teacher written by retort squeeze or import");
+/// The file's tensors as one vector in the layout's order.
+at::Tensor flat(const TensorFile& file, const nets::Layout& layout, const MetadataReader& reader) {
+  std::vector<at::Tensor> pieces;
+  for (const nets::Slot& slot : layout.slots) {
+    const at::Tensor value = tensor_of(file, slot.name, reader.path());
+    if (value.scalar_type() != at::kFloat || value.sizes() != at::IntArrayRef(slot.shape))
+      reader.refuse(fmt::format("its tensor '{}' is not float32 of shape [{}]", slot.name,
+                                fmt::join(slot.shape, ", ")));
+    if (!at::isfinite(value).all().item<bool>())
+      reader.refuse(fmt::format("its tensor '{}' holds a number that is not finite", slot.name));
+    pieces.push_back(value.reshape(-1));
   }
-  const std::string& text(const std::string& key) const {
-    const auto found = file_.metadata.find(key);
-    if (found == file_.metadata.end()) refuse("its metadata lack '" + key + "'");
-    return found->second;
-  }
-  template <class Number>
-  Number number(const std::string& key) const {
-    const std::string& value = text(key);
-    const char* end = value.data() + value.size();
-    Number result = 0;
-    const auto read = std::from_chars(value.data(), end, result);
-    if (read.ec != std::errc() || read.ptr != end)
-      refuse("its metadata '" + key + "' is '" + value + "', no number");
-    return result;
-  }
-  template <class T>
-  std::vector<T> list(const std::string& key) const {
-    try {
-      return Json::parse(text(key)).get<std::vector<T>>();
-    } catch (const Json::exception&) {
-      refuse("its metadata '" + key + "' is not the list that it should be");
-    }
-  }
-  void check_version() const {
-    const auto format = file_.metadata.find("format");
-    if (format == file_.metadata.end() || format->second != kFormat) refuse("it is no teacher");
-    const auto version = number<int64_t>("format_version");
-    if (version < 1) refuse(fmt::format("its format version is {}", version));
-    if (version > kVersion)
-      throw StateError(Report{
-          "reading '" + path_ + "'", fmt::format("it is a teacher of format version {}", version),
-          fmt::format("versions up to {}", kVersion), "use a newer version of retort"});
-  }
-  /// The file's tensors as one vector in the layout's order.
-  at::Tensor flat(const nets::Layout& layout) const {
-    std::vector<at::Tensor> pieces;
-    for (const nets::Slot& slot : layout.slots) {
-      const at::Tensor value = tensor_of(file_, slot.name, path_);
-      if (value.scalar_type() != at::kFloat || value.sizes() != at::IntArrayRef(slot.shape))
-        refuse(fmt::format("its tensor '{}' is not float32 of shape [{}]", slot.name,
-                           fmt::join(slot.shape, ", ")));
-      if (!at::isfinite(value).all().item<bool>())
-        refuse(fmt::format("its tensor '{}' holds a number that is not finite", slot.name));
-      pieces.push_back(value.reshape(-1));
-    }
-    return pieces.empty() ? at::Tensor() : at::cat(pieces);
-  }
-
- private:
-  const TensorFile& file_;
-  std::string path_;
-};
+  return pieces.empty() ? at::Tensor() : at::cat(pieces);
+}
 
 void put(TensorMap& tensors, const nets::Layout& layout, const at::Tensor& flat) {
   if (layout.size == 0) return;
@@ -129,7 +75,7 @@ void put(TensorMap& tensors, const nets::Layout& layout, const at::Tensor& flat)
     tensors[slot.name] = host.narrow(0, slot.offset, slot.count).reshape(slot.shape);
 }
 
-nets::Shape shape_of(const Reader& reader) {
+nets::Shape shape_of(const MetadataReader& reader) {
   const auto sides = reader.list<int64_t>("shape");
   if (sides.size() != 4) reader.refuse("its metadata 'shape' is not four numbers");
   constexpr int64_t kMost = 1 << 20;  // a damaged number must not ask for all memory
@@ -180,15 +126,16 @@ void write_teacher(const std::filesystem::path& path, const Teacher& teacher) {
 
 Teacher read_teacher(const std::filesystem::path& path) {
   const TensorFile file = load_tensors(path);
-  const Reader reader(file, path.string());
-  reader.check_version();
+  const MetadataReader reader(file.metadata, path.string(), "a teacher",
+                              "a teacher written by retort squeeze or import");
+  reader.check_version(kFormat, kVersion);
   Teacher teacher;
   for (const auto& [name, text] : text_fields(teacher)) *text = reader.text(name);
   teacher.shape = shape_of(reader);
   teacher.class_names = reader.list<std::string>("class_names");
   if (static_cast<int64_t>(teacher.class_names.size()) != teacher.shape.classes)
     reader.refuse("its class names are not as many as its classes");
-  teacher.epochs = reader.number<int64_t>("epochs");
+  teacher.epochs = reader.number("epochs");
   teacher.validation_accuracy = reader.number<double>("validation_accuracy");
   const synthetic::StoredPreprocessing stored{
       reader.text("preprocessing"), reader.list<double>("mean"), reader.list<double>("std"), {}};
@@ -196,8 +143,8 @@ Teacher read_teacher(const std::filesystem::path& path) {
   teacher.preprocessing = synthetic::restore(stored, problem);
   if (!problem.empty()) reader.refuse(problem);
   const auto network = teacher.build();
-  teacher.theta = reader.flat(network->parameters());
-  teacher.state = reader.flat(network->state());
+  teacher.theta = flat(file, network->parameters(), reader);
+  teacher.state = flat(file, network->state(), reader);
   return teacher;
 }
 

@@ -51,5 +51,7 @@ struct Pickle {
 /// Reads one pickle; DataError naming `path` where it is damaged, uses an opcode that is not
 /// accepted, or is deeper or larger than the bounds.
 std::shared_ptr<Pickle> read_pickle(std::string_view bytes, const std::string& path);
+/// The same of a pickle that more bytes follow: takes it off `bytes`.
+std::shared_ptr<Pickle> take_pickle(std::string_view& bytes, const std::string& path);
 
 }  // namespace retort

@@ -1,5 +1,6 @@
-// PyTorch's .pt files in torch.save's zip form: read without running code, and written so that
-// torch.load(weights_only=True) of 1.13 and 2.x reads them. The files are untrusted.
+// PyTorch's .pt files: torch.save's zip form and the one from before 1.6 read without running code,
+// the first written so that torch.load(weights_only=True) of 1.13 and 2.x reads it. The files are
+// untrusted.
 #pragma once
 
 #include <torch/types.h>
@@ -8,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -19,7 +21,7 @@ namespace retort {
 /// A .pt file as read: the tree of its pickle, and its tensors on demand.
 class TorchFile {
  public:
-  /// Reads the whole file; DataError where it is damaged or of PyTorch's old form (before 1.6).
+  /// Reads the whole file; DataError where it is damaged.
   explicit TorchFile(const std::filesystem::path& path);
 
   const Pickle& root() const { return *root_; }
@@ -30,6 +32,8 @@ class TorchFile {
   at::Tensor tensor(const Pickle& value) const;
 
  private:
+  void read_zip(std::string_view bytes);
+  void read_old(std::string_view bytes);
   [[noreturn]] void refuse(const std::string& found) const;
   const std::string& storage(const Pickle& value, at::ScalarType& type) const;
 
