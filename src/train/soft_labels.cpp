@@ -4,10 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 #include "retort/core/error.h"
+#include "retort/core/metadata.h"
 #include "retort/core/random.h"
 #include "train/label_file.h"
 
@@ -21,59 +21,23 @@ int64_t rows_of_batch(const LabelPlan& plan, int64_t batch) {
   return std::min(plan.views.batch_size, plan.images - batch * plan.views.batch_size);
 }
 
-using Texts = std::map<std::string, std::string>;
-
-/// Reads metadata that a file says of itself.
-class PlanReader {
- public:
-  PlanReader(const Texts& metadata, std::string path)
-      : metadata_(metadata), path_(std::move(path)) {}
-
-  [[noreturn]] void refuse(const std::string& found) const {
-    throw DataError::damaged(path_, found, "a file of labels written by retort");
-  }
-  const std::string& text(const std::string& key) const {
-    const auto found = metadata_.find(key);
-    if (found == metadata_.end()) refuse("its metadata lack '" + key + "'");
-    return found->second;
-  }
-  template <class Number>
-  Number number(const std::string& key) const {
-    const std::string& value = text(key);
-    Number number{};
-    const char* end = value.data() + value.size();
-    const auto result = std::from_chars(value.data(), end, number);
-    if (result.ec != std::errc() || result.ptr != end)
-      refuse("its metadata '" + key + "' is '" + value + "', no such number");
-    return number;
-  }
-
- private:
-  const Texts& metadata_;
-  std::string path_;
-};
-
-LabelPlan read_plan(const Texts& metadata, const std::string& path) {
-  const PlanReader reader(metadata, path);
-  if (!metadata.contains("format") || reader.text("format") != kFormat)
-    reader.refuse("it is no file of labels");
-  const auto version = reader.number<int64_t>("format_version");
-  if (version > kVersion)
-    throw StateError({"reading '" + path + "'", fmt::format("its format version is {}", version),
-                      fmt::format("versions up to {}", kVersion), "use a newer version of retort"});
+LabelPlan read_plan(const Metadata& metadata, const std::string& path) {
+  const MetadataReader reader(metadata, path, "a file of labels",
+                              "a file of labels written by retort");
+  reader.check_version(kFormat, kVersion);
   LabelPlan plan;
-  plan.views.batch_size = reader.number<int64_t>("batch_size");
+  plan.views.batch_size = reader.number("batch_size");
   plan.views.crop_low = reader.number<double>("crop_low");
-  plan.views.margin = reader.number<int64_t>("margin");
+  plan.views.margin = reader.number("margin");
   plan.views.flip = reader.text("flip") == "yes";
   plan.views.mixing = reader.text("mixing");
   plan.views.alpha = reader.number<double>("alpha");
-  plan.seed = reader.number<uint64_t>("seed");
-  plan.epochs = reader.number<int64_t>("epochs");
-  plan.images = reader.number<int64_t>("images");
-  plan.classes = reader.number<int64_t>("classes");
+  plan.seed = static_cast<uint64_t>(reader.number("seed"));
+  plan.epochs = reader.number("epochs");
+  plan.images = reader.number("images");
+  plan.classes = reader.number("classes");
   plan.precision = reader.text("precision");
-  plan.top_k = reader.number<int64_t>("top_k");
+  plan.top_k = reader.number("top_k");
   plan.keep = reader.number<double>("keep");
   plan.images_hash = reader.text("images_hash");
   plan.teacher_hash = reader.text("teacher_hash");
@@ -114,7 +78,7 @@ std::vector<int64_t> LabelPlan::kept() const {
   return places;
 }
 
-std::map<std::string, std::string> LabelPlan::metadata() const {
+Metadata LabelPlan::metadata() const {
   return {{"format", kFormat},
           {"format_version", std::to_string(kVersion)},
           {"batch_size", std::to_string(views.batch_size)},
@@ -142,6 +106,10 @@ void check_plan(const LabelPlan& plan) {
     throw ConfigError(Report{doing, found, accepted, {}});
   };
   constexpr int64_t kMostClasses = int64_t{1} << 15;  // indices are 16 bits
+  constexpr int64_t kMostBatches = int64_t{1} << 26;  // a damaged number must not ask for all memory
+  if (plan.epochs > kMostBatches / std::max<int64_t>(plan.batches(), 1))
+    refuse(fmt::format("{} epochs of {} batches", plan.epochs, plan.batches()),
+           fmt::format("{} batches in all", kMostBatches));
   if (plan.top_k < 0 || plan.top_k >= plan.classes)
     refuse(fmt::format("--top-k is {} of {} classes", plan.top_k, plan.classes),
            "0 for all, or fewer than there are classes");
