@@ -51,7 +51,7 @@ judge() {
   [ -s "$name.json" ] && return
   run eval "$run" --data "$data" --networks "$student" --students "$students" --protocol "$protocol" \
     --evaluation-epochs "$post_epochs" --validation-fraction "$validation" --random-baseline=no \
-    --labels "$labels" --json "$@" >"$name.part"
+    --student-labels "$labels" --json "$@" >"$name.part"
   mv "$name.part" "$name.json"
 }
 

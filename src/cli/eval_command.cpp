@@ -72,9 +72,9 @@ int run_eval(const Environment& environment, const Arguments& arguments) {
       data::open_dataset(data_options, is_run ? folder / "cache" : std::filesystem::path());
   synthetic::fill_preprocessing(bundle, data);
   const std::filesystem::path labels = folder / "labels.safetensors";
-  if (is_run && options.labels == "auto" && taught(bundle, options) &&
+  if (is_run && options.student_labels == "auto" && taught(bundle, options) &&
       std::filesystem::exists(labels))
-    options.labels = labels.string();
+    options.student_labels = labels.string();
   const eval::Evaluation evaluation =
       eval::evaluate(bundle, data, options, device, environment.progress(), environment.stop);
   if (environment.stop && environment.stop->requested()) {

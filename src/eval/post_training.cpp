@@ -10,11 +10,11 @@ namespace {
 constexpr const char* kDoing = "preparing the labels of students";
 
 void require_no_labels(const Protocol& protocol, const EvalOptions& options) {
-  const bool plain = options.labels == "auto" || options.labels == "hard";
+  const bool plain = options.student_labels == "auto" || options.student_labels == "hard";
   if (plain && options.teacher.empty()) return;
   throw ConfigError(Report{
       kDoing,
-      fmt::format("protocol '{}' takes no {}", protocol.name, plain ? "--teacher" : "--labels"),
+      fmt::format("protocol '{}' takes no {}", protocol.name, plain ? "--teacher" : "--student-labels"),
       "a protocol of post-training, such as rded", "`retort list protocols` shows them"});
 }
 
@@ -28,7 +28,7 @@ Teaching::Teaching(const Protocol& protocol, const synthetic::Bundle& bundle,
     return;
   }
   views_ = views_of(protocol, bundle);
-  const std::string& labels = options.labels;
+  const std::string& labels = options.student_labels;
   const bool stored = labels != "auto" && labels != "hard" && labels != "live";
   if (labels == "hard") return;
   if (!options.teacher.empty() || labels == "live")

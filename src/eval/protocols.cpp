@@ -112,7 +112,7 @@ void EvalOptions::declare(OptionSet& options) {
   options.add("part", part,
               "what students are tested on: test, or validation for choosing settings",
               {.choices = {"test", "validation"}});
-  options.add("labels", labels,
+  options.add("student_labels", student_labels,
               "of a post-training: hard, live (from the teacher) or a file of `retort relabel`; "
               "auto: the run's file, else live where a teacher is given, else hard");
   options.add("teacher", teacher, "file of the teacher for live labels", {}, Role::kExecution);

@@ -65,8 +65,8 @@ TEST_F(Decoupled, StoredLabelsGiveTheAccuracyOfLiveOnes) {
   ASSERT_EQ(made.code, 0) << made.err;
   EXPECT_EQ(Json::parse(made.out)["label_bytes"],
             static_cast<int64_t>(fs::file_size(at("f.labels"))));
-  const auto stored = call(expand("EVAL --json --labels DIR/f.labels"));
-  const auto live = call(expand("EVAL --json --labels live TEACHER"));
+  const auto stored = call(expand("EVAL --json --student-labels DIR/f.labels"));
+  const auto live = call(expand("EVAL --json --student-labels live TEACHER"));
   ASSERT_EQ(stored.code, 0) << stored.err;
   ASSERT_EQ(live.code, 0) << live.err;
   const Json a = Json::parse(stored.out)["results"][0], b = Json::parse(live.out)["results"][0];
@@ -75,7 +75,7 @@ TEST_F(Decoupled, StoredLabelsGiveTheAccuracyOfLiveOnes) {
   EXPECT_EQ(a["labels"], "stored");
   EXPECT_EQ(a["label_bytes"], static_cast<int64_t>(fs::file_size(at("f.labels"))));
   EXPECT_EQ(b["label_bytes"], 0);
-  const auto hard = call(expand("EVAL --json --labels hard"));
+  const auto hard = call(expand("EVAL --json --student-labels hard"));
   EXPECT_EQ(Json::parse(hard.out)["results"][0]["labels"], "hard");
 }
 
@@ -107,7 +107,7 @@ TEST_F(Decoupled, WhatDoesNotFitIsRefused) {
   expect_refused("relabel DIR/run/distilled.safetensors TEACHER", 2, {"--out"});
   expect_refused("relabel DIR/run --out DIR/x --protocol frozen", 2, {"no teacher", "--teacher"});
   expect_refused("RELABEL --top-k 3 --precision int8 --out DIR/x", 2, {"--precision float16"});
-  expect_refused("EVAL --labels DIR/none", 3, {"none"});
+  expect_refused("EVAL --student-labels DIR/none", 3, {"none"});
   expect_refused("EVAL --protocol dm TEACHER", 2, {"'dm'", "--teacher"});
   expect_refused(
       "distill --method sre2l --data DIR/data --network convnet-w4-d2-bn --images-per-class 1 "
@@ -125,9 +125,9 @@ TEST_F(Decoupled, ADamagedFileOfLabelsIsRefused) {
   ASSERT_EQ(call(expand("RELABEL --out DIR/b.labels")).code, 0);
   const std::string bytes = tests::read_text(at("b.labels"));
   tests::write_text(at("c.labels"), bytes.substr(0, bytes.size() / 2));
-  expect_refused("EVAL --labels DIR/c.labels", 3, {"c.labels"});
+  expect_refused("EVAL --student-labels DIR/c.labels", 3, {"c.labels"});
   tests::write_text(at("d.labels"), "no labels at all");
-  expect_refused("EVAL --labels DIR/d.labels", 3, {"d.labels"});
+  expect_refused("EVAL --student-labels DIR/d.labels", 3, {"d.labels"});
 }
 
 }  // namespace

@@ -69,9 +69,9 @@ struct Setting {
 TEST(PostTraining, StoredLabelsGiveWhatLiveOnesGive) {
   Setting setting;
   setting.relabel();
-  setting.options.labels = setting.labels;
+  setting.options.student_labels = setting.labels;
   const Evaluation stored = setting.evaluate();
-  setting.options.labels = "live";
+  setting.options.student_labels = "live";
   setting.options.teacher = setting.teacher;
   const Evaluation live = setting.evaluate();
   EXPECT_EQ(stored.results[0].accuracies, live.results[0].accuracies);
@@ -98,11 +98,11 @@ TEST(PostTraining, ReportsLastAverageAndBestApart) {
 TEST(PostTraining, CountsTheBytesOfLabels) {
   Setting setting;
   setting.relabel();
-  setting.options.labels = setting.labels;
+  setting.options.student_labels = setting.labels;
   const Result stored = setting.evaluate().results.at(0);
   EXPECT_EQ(stored.image_bytes, static_cast<int64_t>(setting.bundle.images.nbytes()));
   EXPECT_EQ(stored.label_bytes, static_cast<int64_t>(std::filesystem::file_size(setting.labels)));
-  setting.options.labels = "live";
+  setting.options.student_labels = "live";
   setting.options.teacher = setting.teacher;
   const Result live = setting.evaluate().results.at(0);
   EXPECT_EQ(live.label_bytes, 0);
@@ -112,11 +112,11 @@ TEST(PostTraining, CountsTheBytesOfLabels) {
 TEST(PostTraining, RefusesLabelsOfAnotherSetProtocolOrTeacher) {
   Setting setting;
   setting.relabel();
-  setting.options.labels = setting.labels;
+  setting.options.student_labels = setting.labels;
   setting.options.protocol = "rded";
   tests::expect_error<StateError>([&] { setting.evaluate(); }, {"crops from", "--protocol"});
   setting.options.protocol = "dm";
-  tests::expect_error<ConfigError>([&] { setting.evaluate(); }, {"'dm'", "--labels", "rded"});
+  tests::expect_error<ConfigError>([&] { setting.evaluate(); }, {"'dm'", "--student-labels", "rded"});
   setting.options.protocol = "frozen";
   setting.options.random_baseline = true;
   tests::expect_error<ConfigError>([&] { setting.evaluate(); },
@@ -130,7 +130,7 @@ TEST(PostTraining, RefusesLabelsOfAnotherSetProtocolOrTeacher) {
 
 TEST(PostTraining, LiveLabelsNeedATeacher) {
   Setting setting;
-  setting.options.labels = "live";
+  setting.options.student_labels = "live";
   tests::expect_error<ConfigError>([&] { setting.evaluate(); }, {"no teacher", "--teacher"});
 }
 

@@ -77,7 +77,7 @@ struct EvalOptions {
   int64_t whole_set_epochs = 30;  ///< a whole set has learned all it can long before a tiny one
   std::string part = "test";      ///< test | validation
   int64_t seed = 0;
-  std::string labels = "auto";  ///< of a post-training: auto | hard | live | a file
+  std::string student_labels = "auto";  ///< of a post-training: auto | hard | live | a file
   std::string teacher;          ///< its file; auto with a teacher: live
   void declare(OptionSet& options);
 };
