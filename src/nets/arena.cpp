@@ -1,6 +1,8 @@
 // No torch here.
 #include "nets/arena.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <new>
@@ -9,6 +11,7 @@ namespace retort::nets {
 namespace {
 
 constexpr int64_t kAlignment = 64;  // bytes: a cache line and the widest vector
+constexpr int64_t kHugePage = 2 << 20;
 
 }  // namespace
 
@@ -17,10 +20,14 @@ void Arena::Free::operator()(float* memory) const {
 }
 
 Arena::Memory Arena::allocate(int64_t count) {
-  const int64_t bytes =
-      (count * static_cast<int64_t>(sizeof(float)) + kAlignment - 1) / kAlignment * kAlignment;
-  void* memory = std::aligned_alloc(kAlignment, static_cast<size_t>(std::max(bytes, kAlignment)));
+  const int64_t bytes = std::max(count * static_cast<int64_t>(sizeof(float)), kAlignment);
+  const int64_t step = bytes >= kHugePage ? kHugePage : kAlignment;
+  const auto size = static_cast<size_t>((bytes + step - 1) / step * step);
+  void* memory = std::aligned_alloc(static_cast<size_t>(step), size);
   if (!memory) throw std::bad_alloc();
+#ifdef MADV_HUGEPAGE
+  if (step == kHugePage) madvise(memory, size, MADV_HUGEPAGE);  // Winograd strides over megabytes
+#endif
   return Memory(static_cast<float*>(memory));
 }
 

@@ -49,7 +49,7 @@ struct BlockedEngine::Weights {
   explicit Weights(BlockedEngine& its_engine)
       : engine(its_engine), lease(its_engine.arenas_.lease()) {}
 
-  /// The packed weights of `theta`, ready for `needs`. Pieces hold on to them.
+  /// The packed weights of `theta`, with what `needs` asks for. Pieces hold on to them.
   const PackedWeights& of(const at::Tensor& theta, const PassNeeds& needs) {
     const AloneScope alone;
     const float* data = floats(theta);
@@ -59,6 +59,18 @@ struct BlockedEngine::Weights {
       known = packed.insert(known, std::make_unique<PackedWeights>(engine.network_, data));
     prepare({engine.network_, engine.plans_, *lease}, needs, **known);
     return **known;
+  }
+
+  /// Packs all of them, on all threads: before the first piece.
+  void pack() {
+    std::vector<std::pair<const PackedWeights*, size_t>> work;
+    for (const auto& one : packed)
+      for (size_t i = 0; i < one->planned(); ++i) work.emplace_back(one.get(), i);
+    deal_out(static_cast<int64_t>(work.size()), [&](int64_t i) {
+      const AloneScope alone;
+      const auto& [weights, index] = work[static_cast<size_t>(i)];
+      weights->pack(index, engine.plans_.engine());
+    });
   }
 
   BlockedEngine& engine;
@@ -80,6 +92,7 @@ struct BlockedEngine::Frame {
       packed.push_back(&weights.of(parts[piece.part].theta, own));
       if (needs.along) packed_along.push_back(&weights.of(parts[piece.part].along, own));
     }
+    weights.pack();
   }
 
   /// Sums of all pieces, in their order, into answers that have `theta` and `loss`.
@@ -228,6 +241,7 @@ struct BlockedEngine::Seen {
     for (const Piece& piece : dealt.pieces)
       packed.push_back(
           &weights.of(own.theta, {piece.rows(), back.images || back.theta, back.images, false}));
+    weights.pack();
   }
 
   void forward(size_t i, const at::Tensor& features, const at::Tensor& logits);

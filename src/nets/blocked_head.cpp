@@ -72,7 +72,28 @@ void head_back_along(const BlockedNetwork& network, const float* theta, const fl
            dfeatures + size);
 }
 
+namespace {
+
+/// Cross-entropy of classes: q - y by row, without a graph.
+HeadLoss class_loss(const at::Tensor& logits, const losses::Targets& targets, double share) {
+  const int64_t rows = logits.size(0);
+  const at::Tensor labels = targets.values.to(at::kLong).unsqueeze(1);
+  at::Tensor log_q = at::log_softmax(logits, 1), d = log_q.exp();
+  at::Tensor losses = log_q.gather(1, labels).squeeze(1).neg_();
+  d.scatter_add_(1, labels, at::full({rows, 1}, -1.0, d.options()));
+  if (targets.weights.defined()) {
+    const at::Tensor weights = targets.weights.detach();
+    losses = losses * weights;
+    d.mul_(weights.unsqueeze(1));
+  }
+  return {losses.mean().mul_(share), d.mul_(share / static_cast<double>(rows)), at::Tensor()};
+}
+
+}  // namespace
+
 HeadLoss head_loss(const at::Tensor& logits, losses::Targets targets, double share, bool wanted) {
+  if (targets.kind == losses::Kind::kCrossEntropy && !targets.values.is_floating_point())
+    return class_loss(logits, targets, share);
   const at::AutoGradMode recording(true);
   const at::Tensor leaf = logits.detach().set_requires_grad(true);
   targets.values = targets.values.detach();

@@ -59,24 +59,29 @@ void WeightSum::finish() {
   sum_ = nullptr;
 }
 
-void PackedWeights::prepare(size_t layer, const ConvPlan& plan, const dnnl::engine& engine,
-                            Arena& arena) {
+void PackedWeights::prepare(size_t layer, const ConvPlan& plan, Arena& arena) {
   for (const Packed& packed : packed_)
     if (packed.layer == layer && packed.layout == plan.weight) return;
   const BlockedLayer& l = network_.layers[layer];
-  const float* plain = theta_ + l.weight;
   const dnnl::memory::dims dims = plan.weight.dims();
-  if (dims[0] != l.out || dims[2] != l.kernel) {  // to_neighbours(): [taps, out], zeros below
+  const bool turned = dims[0] != l.out || dims[2] != l.kernel;
+  packed_.push_back({layer, plan.weight, arena.take(floats_of(plan.weight)),
+                     turned ? arena.take(dims[0] * l.out) : nullptr});
+}
+
+void PackedWeights::pack(size_t index, const dnnl::engine& engine) const {
+  const Packed& packed = packed_[index];
+  const BlockedLayer& l = network_.layers[packed.layer];
+  const dnnl::memory::dims dims = packed.layout.dims();
+  const float* plain = theta_ + l.weight;
+  if (packed.turned) {  // to_neighbours(): [taps, out], zeros below
     const int64_t taps = l.in * l.kernel * l.kernel;
-    float* turned = arena.take(dims[0] * l.out);
-    std::memset(turned, 0, static_cast<size_t>(dims[0] * l.out) * sizeof(float));
+    std::memset(packed.turned, 0, static_cast<size_t>(dims[0] * l.out) * sizeof(float));
     for (int64_t o = 0; o < l.out; ++o)
-      for (int64_t t = 0; t < taps; ++t) turned[t * l.out + o] = plain[o * taps + t];
-    plain = turned;
+      for (int64_t t = 0; t < taps; ++t) packed.turned[t * l.out + o] = plain[o * taps + t];
+    plain = packed.turned;
   }
-  float* data = arena.take(floats_of(plan.weight));
-  reorder(engine, plain_weight(dims[0], dims[1], dims[2]), plain, plan.weight, data);
-  packed_.push_back({layer, plan.weight, data});
+  reorder(engine, plain_weight(dims[0], dims[1], dims[2]), plain, packed.layout, packed.data);
 }
 
 const float* PackedWeights::get(size_t layer, const ConvPlan& plan) const {
@@ -88,7 +93,7 @@ const float* PackedWeights::get(size_t layer, const ConvPlan& plan) const {
 void prepare(const PassTools& tools, const PassNeeds& needs, PackedWeights& weights) {
   const auto& layers = tools.network.layers;
   const auto pack = [&](size_t layer, const ConvShape& shape) {
-    weights.prepare(layer, tools.plans.get(shape), tools.plans.engine(), tools.arena);
+    weights.prepare(layer, tools.plans.get(shape), tools.arena);
   };
   const int64_t chunk = chunk_of(layers[0], needs.rows), rest = needs.rows % chunk;
   for (const int64_t rows : {chunk, rest}) {

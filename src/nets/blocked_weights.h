@@ -35,8 +35,11 @@ class PackedWeights {
  public:
   PackedWeights(const BlockedNetwork& network, const float* theta)
       : network_(network), theta_(theta) {}
-  /// Packs layer `layer` for a plan. Not thread-safe: before the pieces are dealt out.
-  void prepare(size_t layer, const ConvPlan& plan, const dnnl::engine& engine, Arena& arena);
+  /// Plans to pack layer `layer` for a plan. Not thread-safe: before the pieces are dealt out.
+  void prepare(size_t layer, const ConvPlan& plan, Arena& arena);
+  /// How many layouts are planned, and the work of one of them: each may be done on its own thread.
+  size_t planned() const { return packed_.size(); }
+  void pack(size_t index, const dnnl::engine& engine) const;
   const float* get(size_t layer, const ConvPlan& plan) const;
   const float* theta() const { return theta_; }
 
@@ -44,7 +47,7 @@ class PackedWeights {
   struct Packed {
     size_t layer;
     dnnl::memory::desc layout;
-    const float* data;
+    float *data, *turned;  // turned: room for to_neighbours()'s plain weight, else null
   };
   const BlockedNetwork& network_;
   const float* theta_;

@@ -63,9 +63,9 @@ Unroll::Point Unroll::advance(const Point& from, size_t step, at::Tensor* loss) 
   if (loss) *loss = g.loss;
   at::Tensor v = g.theta;
   if (options_.weight_decay != 0) v = v.add(from.theta, options_.weight_decay);
-  if (options_.momentum == 0) return {from.theta - rate(step) * v, at::Tensor()};
+  if (options_.momentum == 0) return {from.theta.sub(v, rate(step)), at::Tensor()};
   if (from.velocity.defined()) v = v.add(from.velocity, options_.momentum);
-  return {from.theta - rate(step) * v, v};
+  return {from.theta.sub(v, rate(step)), v};
 }
 
 at::Tensor Unroll::forward(const at::Tensor& theta) {
