@@ -51,6 +51,8 @@ const Growth kGrowth[] = {
     {"dm by classes", "classes", "dm --ipc 1 --classes {}", {10, 20, 40}},
     {"dm by side of the images", "side", "dm --ipc 1 --batch-real 64 --size {}", {16, 32, 64}},
     {"train by threads", "threads", "train --threads {}", {1, 2}},
+    {"dm by threads", "threads", "dm --threads {}", {1, 2}},
+    {"mtt by threads", "threads", "mtt --ipc 1 --threads {}", {1, 2}},
 };
 
 /// What a command's line of JSON says.
@@ -97,7 +99,8 @@ int main(int argc, char** argv) {
   bool growth = false;
   CLI::App app("Ratios of our steps to plain eager PyTorch's");
   app.add_option("build", build, "the build folder")->required();
-  app.add_option("--rounds", rounds, "how often both are run in turn")->check(CLI::PositiveNumber);
+  app.add_option("--rounds", rounds, "how often both are run in turn; 0: not at all")
+      ->check(CLI::NonNegativeNumber);
   app.add_option("--iters", iterations, "steps of a run")->check(CLI::PositiveNumber);
   app.add_option("--python", python, "one that has torch");
   app.add_option("--page", page_path, "where to draw");
@@ -117,6 +120,7 @@ int main(int argc, char** argv) {
   fmt::print("{:<48}{:>9}{:>9}{:>8} (least - most)  MB ours, theirs; of the peak\n", "", "ours s",
              "eager s", "ratio");
   for (const Case& one : kCases) {
+    if (rounds == 0) break;
     std::vector<double> own, other, ratio, own_mb, other_mb;
     retort::report::Series series{.name = one.name, .points = {}};
     for (int round = 0; round < rounds; ++round) {
@@ -143,7 +147,7 @@ int main(int argc, char** argv) {
                           fmt::format("{:.0f}", share)});
     ratios.series.push_back(series);
   }
-  page.tables.push_back(table);
+  if (rounds > 0) page.tables.push_back(table);
   if (rounds > 1) page.charts.push_back(ratios);
   for (const Growth& one : kGrowth) {
     if (!growth) break;
