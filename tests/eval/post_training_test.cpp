@@ -116,7 +116,8 @@ TEST(PostTraining, RefusesLabelsOfAnotherSetProtocolOrTeacher) {
   setting.options.protocol = "rded";
   tests::expect_error<StateError>([&] { setting.evaluate(); }, {"crops from", "--protocol"});
   setting.options.protocol = "dm";
-  tests::expect_error<ConfigError>([&] { setting.evaluate(); }, {"'dm'", "--student-labels", "rded"});
+  tests::expect_error<ConfigError>([&] { setting.evaluate(); },
+                                   {"'dm'", "--student-labels", "rded"});
   setting.options.protocol = "frozen";
   setting.options.random_baseline = true;
   tests::expect_error<ConfigError>([&] { setting.evaluate(); },
