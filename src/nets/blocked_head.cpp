@@ -27,6 +27,21 @@ void add_bias(const BlockedNetwork& network, const float* dlogits, int64_t rows,
       dtheta[network.head_bias + k] += dlogits[n * network.classes + k];
 }
 
+/// Cross-entropy of classes: q - y by row, without a graph.
+HeadLoss class_loss(const at::Tensor& logits, const losses::Targets& targets, double share) {
+  const int64_t rows = logits.size(0);
+  const at::Tensor labels = targets.values.to(at::kLong).unsqueeze(1);
+  at::Tensor log_q = at::log_softmax(logits, 1), d = log_q.exp();
+  at::Tensor losses = log_q.gather(1, labels).squeeze(1).neg_();
+  d.scatter_add_(1, labels, at::full({rows, 1}, -1.0, d.options()));
+  if (targets.weights.defined()) {
+    const at::Tensor weights = targets.weights.detach();
+    losses = losses * weights;
+    d.mul_(weights.unsqueeze(1));
+  }
+  return {losses.mean().mul_(share), d.mul_(share / static_cast<double>(rows)), at::Tensor()};
+}
+
 }  // namespace
 
 at::Tensor head(const BlockedNetwork& network, const float* theta, const float* features,
@@ -71,25 +86,6 @@ void head_back_along(const BlockedNetwork& network, const float* theta, const fl
   multiply('N', 'N', rows, network.features, network.classes, value, along + network.head_weight, 1,
            dfeatures + size);
 }
-
-namespace {
-
-/// Cross-entropy of classes: q - y by row, without a graph.
-HeadLoss class_loss(const at::Tensor& logits, const losses::Targets& targets, double share) {
-  const int64_t rows = logits.size(0);
-  const at::Tensor labels = targets.values.to(at::kLong).unsqueeze(1);
-  at::Tensor log_q = at::log_softmax(logits, 1), d = log_q.exp();
-  at::Tensor losses = log_q.gather(1, labels).squeeze(1).neg_();
-  d.scatter_add_(1, labels, at::full({rows, 1}, -1.0, d.options()));
-  if (targets.weights.defined()) {
-    const at::Tensor weights = targets.weights.detach();
-    losses = losses * weights;
-    d.mul_(weights.unsqueeze(1));
-  }
-  return {losses.mean().mul_(share), d.mul_(share / static_cast<double>(rows)), at::Tensor()};
-}
-
-}  // namespace
 
 HeadLoss head_loss(const at::Tensor& logits, losses::Targets targets, double share, bool wanted) {
   if (targets.kind == losses::Kind::kCrossEntropy && !targets.values.is_floating_point())

@@ -89,7 +89,7 @@ HWY_INLINE void forward(const BlockMap& map, const float* z, const BlockAffine& 
       const float* cell = z + at + c;
       const auto y = [&](int64_t k) HWY_ATTR {
         const auto x = hn::Sub(hn::Load(d, cell + corner[k]), mean);
-        return hn::Max(hn::MulAdd(scale, x, shift), zero);
+        return hn::Max(zero, hn::MulAdd(scale, x, shift));  // in this order, NaN stays NaN
       };
       const auto total = hn::Add(hn::Add(y(0), y(1)), hn::Add(y(2), y(3)));
       hn::Store(hn::Mul(total, quarter), d, out + to + c);
@@ -188,7 +188,7 @@ HWY_INLINE void forward_along(const BlockMap& map, const float* z, BlockTangent 
         const auto xt = hn::Sub(hn::Load(d, along.first + place), mean_t);
         const auto y = hn::MulAdd(scale, x, shift);
         const auto yt = hn::MulAdd(slope, x, hn::MulAdd(scale, xt, shift_t));
-        total = hn::Add(total, hn::Max(y, zero));
+        total = hn::Add(total, hn::Max(zero, y));
         total_t = hn::Add(total_t, hn::IfThenElseZero(hn::Gt(y, zero), yt));
       }
       hn::Store(hn::Mul(total, quarter), d, out + to + c);

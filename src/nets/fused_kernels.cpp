@@ -119,10 +119,10 @@ RETORT_INLINE void normalise(const FusedShape& s, const float* __restrict z, Fol
       for (int64_t c = 0; c < s.channels; ++c) {
         const float a = scale[c], m = mean[c], b = shift[c];
         float y0 = a * (z0[c] - m) + b;
-        if (kRelu) y0 = y0 > 0 ? y0 : 0;
+        if (kRelu) y0 = y0 < 0 ? 0 : y0;
         if (kPool) {
           float y1 = a * (z1[c] - m) + b, y2 = a * (z2[c] - m) + b, y3 = a * (z3[c] - m) + b;
-          if (kRelu) y1 = y1 > 0 ? y1 : 0, y2 = y2 > 0 ? y2 : 0, y3 = y3 > 0 ? y3 : 0;
+          if (kRelu) y1 = y1 < 0 ? 0 : y1, y2 = y2 < 0 ? 0 : y2, y3 = y3 < 0 ? 0 : y3;
           y0 = 0.25f * ((y0 + y1) + (y2 + y3));
         }
         out[c] = y0;

@@ -3,6 +3,8 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "nets/toy.h"
 #include "retort/nets/network.h"
 
@@ -126,6 +128,18 @@ TEST(BlockedEngineGroups, GiveTheSameBytesEveryTime) {
     const Directional again = toy.net->directional(toy.call, toy.hard, v, {true, false});
     EXPECT_TRUE(again.theta.equal(d.theta));
     EXPECT_TRUE(again.images.equal(d.images));
+  }
+}
+
+TEST(BlockedEngineGroups, DoNotHideNumbersThatAreNotFinite) {
+  for (const char* name : {"convnet-w16", "convnet-w10"}) {  // by the engine, and without it
+    Toy toy(name, 4, 16, 3, at::kFloat);
+    toy.call.theta[0] = std::numeric_limits<float>::quiet_NaN();  // of the first convolution
+    EXPECT_FALSE(at::isfinite(toy.net->gradient(toy.call, toy.hard).loss).item<bool>()) << name;
+    EXPECT_FALSE(at::isfinite(toy.net->predict(toy.call.theta, toy.call.state, toy.call.images))
+                     .all()
+                     .item<bool>())
+        << name;
   }
 }
 

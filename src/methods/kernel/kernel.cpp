@@ -7,7 +7,7 @@ namespace retort::methods {
 RealBatch real_rows(const Context& context, const std::vector<int64_t>& rows) {
   const at::Tensor index = at::tensor(rows, at::kLong);
   const data::Split& train = context.data.train;
-  return {context.data.preprocessing.apply(train.images.index_select(0, index), context.device),
+  return {context.data.preprocessing.gather(train.images, index, context.device),
           losses::centred_one_hot(train.labels.index_select(0, index), context.data.classes())
               .to(context.device, at::kDouble)};
 }

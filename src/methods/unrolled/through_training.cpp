@@ -21,8 +21,8 @@ void ThroughTraining::begin(int64_t iteration) {
                .to(context_.device);
   state_ = context_.network.initial_state().to(context_.device);
   const at::Tensor rows = at::tensor(draw_real(index), at::kLong);
-  real_images_ = context_.data.preprocessing.apply(context_.data.train.images.index_select(0, rows),
-                                                   context_.device);
+  real_images_ =
+      context_.data.preprocessing.gather(context_.data.train.images, rows, context_.device);
   const at::Tensor augment = augmentation("unrolled.augment_real", index, 0);
   if (augment.defined()) real_images_ = augment::apply(real_images_, augment);
   real_labels_ = context_.data.train.labels.index_select(0, rows).to(context_.device);
