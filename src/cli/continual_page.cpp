@@ -10,6 +10,7 @@
 #include "cli/arguments.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
+#include "retort/eval/evaluate.h"
 
 namespace retort::cli {
 namespace {
@@ -179,14 +180,8 @@ std::vector<ContinualLine> lines_of(const std::vector<Json>& records, int64_t ta
 }  // namespace
 
 Spread spread_of(const std::vector<double>& values) {
-  Spread spread;
-  if (values.empty()) return spread;
-  const auto count = static_cast<double>(values.size());
-  for (const double value : values) spread.mean += value / count;
-  double sum = 0;
-  for (const double value : values) sum += (value - spread.mean) * (value - spread.mean);
-  spread.deviation = std::sqrt(sum / count);
-  return spread;
+  const auto [mean, deviation] = eval::spread(values);
+  return {mean, deviation};
 }
 
 Spread spread_of(const std::vector<eval::Transfer>& transfers, double eval::Transfer::*field) {

@@ -69,8 +69,7 @@ class Worker {
     const train::Trajectories experts(folder, data_, network_);
     std::vector<int64_t> rows = Stream(0, "study.images").sample(data_.train.size(), study_.images);
     const at::Tensor index = at::tensor(rows, at::kLong);
-    const at::Tensor images =
-        data_.preprocessing.apply(data_.train.images.index_select(0, index), device_);
+    const at::Tensor images = data_.preprocessing.gather(data_.train.images, index, device_);
     const at::Tensor labels = data_.train.labels.index_select(0, index).to(device_);
     const int64_t count = std::min(study_.count, experts.count());
     report::Series series{name_of(folder), {}};

@@ -94,8 +94,8 @@ void copy_stored(synthetic::Parametrisation& parametrisation, const synthetic::B
 }  // namespace
 
 at::Tensor rows_as_input(const DistillInput& input, const std::vector<int64_t>& rows) {
-  return input.data.preprocessing.apply(
-      input.data.train.images.index_select(0, at::tensor(rows, at::kLong)), input.device);
+  return input.data.preprocessing.gather(input.data.train.images, at::tensor(rows, at::kLong),
+                                         input.device);
 }
 
 void check_start(const DistillInput& input, const synthetic::Parametrisation& parametrisation) {
