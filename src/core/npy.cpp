@@ -178,8 +178,23 @@ constexpr TypeRow kTypes[] = {{"b1", DType::kBool}, {"u1", DType::kU8},  {"i1", 
                               {"f2", DType::kF16},  {"f4", DType::kF32}, {"f8", DType::kF64}};
 
 [[noreturn]] void refuse_type(const std::string& type, const std::string& path) {
-  throw DataError::damaged(path, "an array of type '" + type + "'",
-                           "little-endian integers, floats of 2 to 8 bytes, or bool");
+  const bool objects = type.find('O') != std::string::npos;
+  throw DataError({"reading '" + path + "'",
+                   objects ? "an array of Python objects (type '" + type + "')"
+                           : "an array of type '" + type + "'",
+                   "integers, floats of 2 to 8 bytes, or bool",
+                   objects ? "save plain numbers or texts: np.stack(images), or labels.astype(str)"
+                           : "convert it in NumPy, such as array.astype('uint8') for images and "
+                             "array.astype('int64') for labels"});
+}
+
+/// Elements with their bytes in the other order.
+std::string swapped(std::string_view data, size_t width) {
+  std::string out(data);
+  for (size_t at = 0; at + width <= out.size(); at += width)
+    std::reverse(out.begin() + static_cast<std::ptrdiff_t>(at),
+                 out.begin() + static_cast<std::ptrdiff_t>(at + width));
+  return out;
 }
 
 /// Version 1.0 header, padded to a multiple of 64 bytes.
@@ -199,7 +214,7 @@ std::string header_bytes(const std::string& type, const std::vector<int64_t>& sh
 
 NpyArray parse_npy(std::string_view bytes, const std::string& path) {
   const Header header = read_header(bytes, path);
-  if (header.type.size() != 3 || (header.type[0] != '<' && header.type[0] != '|'))
+  if (header.type.size() != 3 || std::string_view("<|>").find(header.type[0]) == std::string::npos)
     refuse_type(header.type, path);
   const std::string code = header.type.substr(1);
   const size_t width = static_cast<size_t>(code[1] - '0');
@@ -217,6 +232,7 @@ NpyArray parse_npy(std::string_view bytes, const std::string& path) {
     array.data = *array.owned;
   };
   if (header.fortran && header.shape.size() > 1) own(to_c_order(header, width, count));
+  if (header.type[0] == '>') own(swapped(array.data, width));
   if (row != std::end(kTypes)) array.dtype = row->dtype;
   if (wide_unsigned) array.dtype = code == "u2" ? DType::kI32 : DType::kI64;
   if (code == "u2") own(widen<uint16_t, int32_t>(array.data, path));
@@ -233,6 +249,11 @@ std::string npy_bytes(DType dtype, const std::vector<int64_t>& shape, std::strin
                      "types that NumPy has", "convert them to float32"});
   const std::string order = dtype_size(dtype) == 1 ? "|" : "<";
   return header_bytes(order + std::string(row->code), shape).append(data);
+}
+
+bool npy_is_text(std::string_view bytes, const std::string& path) {
+  const std::string type = read_header(bytes, path).type;
+  return type.size() > 1 && (type[1] == 'U' || type[1] == 'S');
 }
 
 std::vector<std::string> parse_npy_strings(std::string_view bytes, const std::string& path) {

@@ -137,21 +137,4 @@ bool has_image_ending(const fs::path& path) {
   return ending == ".jpg" || ending == ".jpeg" || ending == ".png";
 }
 
-std::vector<fs::path> image_files(const fs::path& folder) {
-  std::vector<fs::path> files;
-  for (const auto& entry :
-       fs::recursive_directory_iterator(folder, fs::directory_options::follow_directory_symlink)) {
-    const std::string name = entry.path().filename().string();
-    if (entry.is_directory() || name.starts_with(".") || name == "Thumbs.db") continue;
-    if (!has_image_ending(entry.path()))
-      throw DataError({"reading the image folder '" + folder.string() + "'",
-                       "'" + entry.path().string() + "' is not a JPEG or PNG file",
-                       "files that end in .jpg, .jpeg or .png, in any case",
-                       "remove or convert the file"});
-    files.push_back(entry.path());
-  }
-  std::sort(files.begin(), files.end());
-  return files;
-}
-
 }  // namespace retort::data

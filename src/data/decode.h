@@ -37,8 +37,4 @@ void decode_files(const std::vector<LabelledFile>& train, const std::vector<Labe
 /// Whether the name ends in .jpg, .jpeg or .png, in any case.
 bool has_image_ending(const std::filesystem::path& path);
 
-/// All image files below `folder`, ascending by path; hidden files are passed over. DataError for a
-/// file that is no image.
-std::vector<std::filesystem::path> image_files(const std::filesystem::path& folder);
-
 }  // namespace retort::data

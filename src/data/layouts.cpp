@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <map>
 
 #include "data/imagenet_classes.h"
 #include "retort/core/error.h"
@@ -77,6 +78,18 @@ std::string lower(std::string_view text) {
   std::string result(text);
   for (char& c : result) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return result;
+}
+
+std::string folder_name(const fs::path& path) {
+  const fs::path plain = fs::absolute(path).lexically_normal();
+  return (plain.has_filename() ? plain : plain.parent_path()).filename().string();
+}
+
+void make_unique(std::vector<std::string>& names, const std::vector<std::string>& ids) {
+  std::map<std::string, int> times;
+  for (const std::string& name : names) ++times[name];
+  for (size_t i = 0; i < names.size(); ++i)
+    if (times[names[i]] > 1) names[i] += " (" + ids[i] + ")";
 }
 
 std::vector<std::string> digits() {

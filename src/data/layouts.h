@@ -36,6 +36,13 @@ void check_label(int64_t label, int64_t first, int64_t last, const std::string& 
                  int64_t record);
 
 std::string lower(std::string_view text);
+
+/// The last name in a path, whatever its spelling ("." or a slash at the end).
+std::string folder_name(const std::filesystem::path& path);
+
+/// Appends its id to every name that comes more than once: "crane (n02012849)".
+void make_unique(std::vector<std::string>& names, const std::vector<std::string>& ids);
+
 std::vector<std::string> digits();  ///< "0" to "9"
 Normalisation cifar10_normalisation();
 Normalisation imagenet_normalisation();

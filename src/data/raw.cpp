@@ -5,7 +5,9 @@
 
 #include "data/cifar_binary.h"
 #include "data/cifar_pickle.h"
+#include "data/containers.h"
 #include "data/idx.h"
+#include "data/image_files.h"
 #include "data/image_folder.h"
 #include "data/layouts.h"
 #include "data/npz.h"
@@ -27,6 +29,7 @@ const std::vector<Reader>& readers() {
                                             svhn_reader(),
                                             imagenet_npz_reader(),
                                             npz_reader(),
+                                            npy_reader(),
                                             tiny_imagenet_reader(),
                                             image_folder_reader()};  // the last recognises the most
   return table;
@@ -62,8 +65,55 @@ std::vector<const Reader*> recognising(const fs::path& path) {
   return found;
 }
 
-const std::string kAdvice =
-    "point to the folder that holds the files themselves; archives must be unpacked first";
+/// The sets in the folders below, where the path is one level too high.
+std::string sets_below(const fs::path& path) {
+  std::vector<std::string> found;
+  for (const std::string& name : folders_in(path))
+    if (const auto readers_of_it = recognising(path / name); !readers_of_it.empty())
+      found.push_back("'" + (path / name).string() + "' (" + readers_of_it[0]->name + ")");
+  std::string text;
+  for (size_t i = 0; i < found.size() && i < 8; ++i)
+    text += (i ? " or " : "did you mean ") + found[i];
+  return text.empty() ? text : text + "?";
+}
+
+[[noreturn]] void refuse_unknown(const fs::path& path) {
+  const std::string doing = "reading '" + path.string() + "'";
+  std::error_code ignored;
+  if (fs::is_directory(path, ignored))
+    if (const std::string advice = sets_below(path); !advice.empty())
+      throw DataError({doing, contents(path), known_layouts(), advice});
+  if (const auto container = known_container(path))
+    throw DataError({doing, "it is " + container->kind, {}, container->advice});
+  throw DataError({doing, contents(path), known_layouts(),
+                   "point to the folder that holds the files themselves; archives must be unpacked "
+                   "first"});
+}
+
+[[noreturn]] void refuse_missing(const fs::path& path) {
+  if (path.string().starts_with("~"))
+    throw DataError({"reading '" + path.string() + "'",
+                     "it is not there: the shell left '~' as it is",
+                     {},
+                     "write it without quotes at the start of a word, or as $HOME"});
+  throw DataError::missing(path.string(), known_layouts());
+}
+
+// The image folders' reader recognises the folders of other layouts too.
+void note_other_sets(const fs::path& path, const std::vector<const Reader*>& found,
+                     RawDataset& raw) {
+  for (size_t i = 1; i < found.size(); ++i)
+    if (found[i]->name != "image-folder")
+      raw.notes.push_back("read as " + raw.reader + "; the folder also looks like " +
+                          found[i]->summary);
+  if (found.size() < 2 || found.back()->name != "image-folder" || found[0]->name == "tiny-imagenet")
+    return;
+  std::string names;
+  for (const std::string& name : folders_in(path))
+    if (holds_images(path / name)) names += (names.empty() ? "'" : ", '") + name + "'";
+  if (!names.empty())
+    raw.notes.push_back("read as " + raw.reader + "; folders of images are not used: " + names);
+}
 
 // [C, H, W] to the asked size and channels.
 void convert(RawImages& part, const RawDataset& raw, int64_t side, int64_t channels) {
@@ -135,16 +185,12 @@ void finish_reading(RawDataset& raw, const ReadOptions& options, const std::stri
 
 RawDataset read_dataset(const fs::path& path, const ReadOptions& options) try {
   std::error_code ignored;
-  if (!fs::exists(path, ignored)) throw DataError::missing(path.string(), known_layouts());
+  if (!fs::exists(path, ignored)) refuse_missing(path);
   const auto found = recognising(path);
-  if (found.empty())
-    throw DataError({"reading '" + path.string() + "'", contents(path), known_layouts(), kAdvice});
+  if (found.empty()) refuse_unknown(path);
   RawDataset raw = found[0]->read(path, options);
   finish_reading(raw, options, path.string());
-  for (size_t i = 1; i < found.size(); ++i)
-    if (found[i]->name != "image-folder")  // it recognises the folders of other layouts too
-      raw.notes.push_back("read as " + raw.reader + "; the folder also looks like " +
-                          found[i]->summary);
+  note_other_sets(path, found, raw);
   return raw;
 } catch (const fs::filesystem_error& error) {
   throw DataError({"reading '" + path.string() + "'", error.what(), {}, "check the permissions"});

@@ -1,11 +1,14 @@
-// Tiny-ImageNet: wnids.txt (the classes in order), words.txt (their names),
-// train/WNID/images/*.JPEG, val/images and val/val_annotations.txt ("file<tab>wnid<tab>box"). The
-// val part is the test part; the unlabelled test/ is left alone. No torch here.
+// Tiny-ImageNet: wnids.txt (the classes, sorted here), words.txt (their names),
+// train/WNID/images/*.JPEG, val/images and val/val_annotations.txt ("file<tab>wnid<tab>box"), or
+// val/WNID where somebody sorted it. The val part is the test part; the unlabelled test/ is left
+// alone. No torch here.
 #include "data/tiny_imagenet.h"
 
+#include <algorithm>
 #include <map>
 
 #include "data/decode.h"
+#include "data/image_files.h"
 #include "data/layouts.h"
 #include "retort/core/error.h"
 
@@ -30,24 +33,32 @@ std::map<std::string, std::string> words(const fs::path& file) {
   return names;
 }
 
-std::vector<LabelledFile> train_files(const fs::path& folder, const std::vector<std::string>& ids,
-                                      const ClassChoice& choice) {
+/// The images of one class: in images/ below its folder, or in the folder itself.
+std::vector<fs::path> class_images(const fs::path& folder) {
+  std::error_code ignored;
+  PassedOver passed;  // the boxes' text files
+  return image_files(fs::is_directory(folder / "images", ignored) ? folder / "images" : folder,
+                     passed);
+}
+
+std::vector<LabelledFile> sorted_files(const fs::path& part, const std::vector<std::string>& ids,
+                                       const ClassChoice& choice) {
   std::vector<LabelledFile> files;
   for (size_t label = 0; label < choice.kept.size(); ++label) {
-    const fs::path images = folder / "train" / ids[choice.kept[label]];
-    if (!fs::is_directory(images / "images"))
-      throw DataError({"reading '" + folder.string() + "' as Tiny-ImageNet",
-                       "the folder '" + (images / "images").string() + "' is missing",
+    const fs::path folder = part / ids[choice.kept[label]];
+    if (!fs::is_directory(folder))
+      throw DataError({"reading '" + part.string() + "' as Tiny-ImageNet",
+                       "the folder '" + folder.string() + "' is missing",
                        "a folder for each class of wnids.txt", "unpack the whole set there"});
-    for (const fs::path& file : image_files(images / "images"))
+    for (const fs::path& file : class_images(folder))
       files.push_back({file, static_cast<int64_t>(label)});
   }
   return files;
 }
 
-std::vector<LabelledFile> val_files(const fs::path& folder,
-                                    const std::map<std::string, int64_t>& labels,
-                                    const ClassChoice& choice) {
+std::vector<LabelledFile> annotated_files(const fs::path& folder,
+                                          const std::map<std::string, int64_t>& labels,
+                                          const ClassChoice& choice) {
   const fs::path annotations = folder / "val" / "val_annotations.txt";
   require_file(annotations, "Tiny-ImageNet");
   std::vector<LabelledFile> files;
@@ -70,6 +81,19 @@ std::vector<LabelledFile> val_files(const fs::path& folder,
   return files;
 }
 
+/// As released: val/images with annotations. As PyTorch's folders want it: val/WNID.
+std::vector<LabelledFile> val_files(const fs::path& folder,
+                                    const std::map<std::string, int64_t>& labels,
+                                    const std::vector<std::string>& ids,
+                                    const ClassChoice& choice) {
+  std::error_code ignored;
+  const bool sorted = std::any_of(ids.begin(), ids.end(), [&](const std::string& id) {
+    return fs::is_directory(folder / "val" / id, ignored) && holds_images(folder / "val" / id);
+  });
+  return sorted ? sorted_files(folder / "val", ids, choice)
+                : annotated_files(folder, labels, choice);
+}
+
 RawDataset read_tiny(const fs::path& path, const ReadOptions& options) {
   Listing listing = list_tiny_imagenet(path, options);
   decode_files(listing.train, listing.test, options, listing.raw);
@@ -80,7 +104,10 @@ RawDataset read_tiny(const fs::path& path, const ReadOptions& options) {
 
 Listing list_tiny_imagenet(const fs::path& path, const ReadOptions& options) {
   const fs::path folder = *find_tiny(path);
-  const std::vector<std::string> wnids = lines_of(folder / "wnids.txt");
+  // wnids.txt is unsorted as released; published sets and networks number the classes in ascending
+  // order of their wnids.
+  std::vector<std::string> wnids = lines_of(folder / "wnids.txt");
+  std::sort(wnids.begin(), wnids.end());
   const auto names = words(folder / "words.txt");
   Listing listing;
   RawDataset& raw = listing.raw;
@@ -97,20 +124,21 @@ Listing list_tiny_imagenet(const fs::path& path, const ReadOptions& options) {
   if (wnids.empty() || labels.size() != wnids.size())
     throw DataError::damaged((folder / "wnids.txt").string(), "no wnid, or one that comes twice",
                              "one wnid a line");
+  make_unique(all_names, wnids);
   const ClassChoice choice = choose_classes(all_names, wnids, options.classes);
   for (const int64_t old : choice.kept) {
     raw.class_names.push_back(all_names[old]);
     raw.class_ids.push_back(wnids[old]);
   }
-  listing.train = train_files(folder, wnids, choice);
-  listing.test = val_files(folder, labels, choice);
+  listing.train = sorted_files(folder / "train", wnids, choice);
+  listing.test = val_files(folder, labels, wnids, choice);
   return listing;
 }
 
 Reader tiny_imagenet_reader() {
   return {"tiny-imagenet",
-          "Tiny-ImageNet: wnids.txt, words.txt, train/WNID/images, val/images and "
-          "val/val_annotations.txt",
+          "Tiny-ImageNet: wnids.txt, words.txt, train/WNID/images, and val/images with "
+          "val/val_annotations.txt or val/WNID",
           [](const fs::path& folder) { return find_tiny(folder).has_value(); }, read_tiny};
 }
 

@@ -21,6 +21,7 @@ TEST(ImageFolderReader, ReadsTrainAndValidationFoldersInNameOrder) {
   write_image_folder(folder.path(), {"zebra", "ant"});
   const RawDataset raw = read_dataset(folder.path(), {});
   EXPECT_EQ(raw.reader, "image folder");
+  EXPECT_EQ(raw.name, folder.path().filename().string());
   EXPECT_EQ(raw.class_names, (std::vector<std::string>{"ant", "zebra"}));
   EXPECT_TRUE(raw.class_ids.empty());
   EXPECT_EQ(raw.channels, 3);
@@ -107,12 +108,38 @@ TEST(TinyImagenetReader, ReadsTheLayout) {
   write_tiny_imagenet(folder.path());
   const RawDataset raw = read_dataset(folder.path(), {});
   EXPECT_EQ(raw.name, "tiny-imagenet");
-  EXPECT_EQ(raw.class_ids, (std::vector<std::string>{"n02124075", "n01443537"}));
-  EXPECT_EQ(raw.class_names, (std::vector<std::string>{"Egyptian cat", "goldfish"}));
+  // Ascending by wnid, whatever the order of wnids.txt: as PyTorch's folders number the classes.
+  EXPECT_EQ(raw.class_ids, (std::vector<std::string>{"n01443537", "n02124075"}));
+  EXPECT_EQ(raw.class_names, (std::vector<std::string>{"goldfish", "Egyptian cat"}));
   EXPECT_EQ(raw.train.labels, (std::vector<int64_t>{0, 1}));
-  EXPECT_EQ(raw.test.labels, (std::vector<int64_t>{1}));
+  EXPECT_EQ(raw.train.pixels[0], ramp_at(0, 2));
+  EXPECT_EQ(raw.test.labels, (std::vector<int64_t>{0}));
   EXPECT_EQ(raw.test.pixels[0], ramp_at(0, 3));
   EXPECT_TRUE(raw.notes.empty());
+}
+
+TEST(TinyImagenetReader, ReadsValidationImagesInClassFolders) {
+  RETORT_NEEDS_PARTS();
+  for (const char* below : {"", "images"}) {
+    const TempFolder folder;
+    write_tiny_imagenet(folder.path());
+    std::filesystem::remove_all(folder / "val");
+    write_text(folder / "val/n01443537" / below / "val_7.JPEG", png(4, 4, 3, 3));
+    write_text(folder / "val/n02124075" / below / "val_2.JPEG", png(4, 4, 3, 5));
+    const RawDataset raw = read_dataset(folder.path(), {});
+    EXPECT_EQ(raw.test.labels, (std::vector<int64_t>{0, 1}));
+    EXPECT_EQ(raw.test.pixels[0], ramp_at(0, 3));
+    EXPECT_EQ(raw.test.pixels[48], ramp_at(0, 5));
+  }
+}
+
+TEST(TinyImagenetReader, TellsClassesOfOneNameApart) {
+  RETORT_NEEDS_PARTS();
+  const TempFolder folder;
+  write_tiny_imagenet(folder.path());
+  write_text(folder / "words.txt", "n01443537\tcrane, a bird\nn02124075\tcrane, a machine\n");
+  EXPECT_EQ(read_dataset(folder.path(), {}).class_names,
+            (std::vector<std::string>{"crane (n01443537)", "crane (n02124075)"}));
 }
 
 TEST(TinyImagenetReader, ReadsTheRealSet) {

@@ -117,6 +117,13 @@ inline std::string bytes_npy(const std::vector<int64_t>& shape, size_t seed = 0)
   return npy_bytes(DType::kU8, shape, ramp(count, seed));
 }
 
+template <class T>
+std::string numbers_npy(DType type, const std::vector<int64_t>& shape,
+                        const std::vector<T>& numbers) {
+  return npy_bytes(type, shape,
+                   {reinterpret_cast<const char*>(numbers.data()), numbers.size() * sizeof(T)});
+}
+
 inline std::string labels_npy(const std::vector<int64_t>& labels) {
   return npy_bytes(DType::kI64, {static_cast<int64_t>(labels.size())},
                    {reinterpret_cast<const char*>(labels.data()), labels.size() * sizeof(int64_t)});

@@ -77,6 +77,51 @@ TEST(ReadDataset, SaysWhatElseTheFolderHolds) {
   EXPECT_NE(raw.notes[0].find("MNIST family"), std::string::npos);
 }
 
+TEST(ReadDataset, NamesASetOneFolderBelow) {
+  const TempFolder folder;
+  write_cifar10(folder / "sets/c10");
+  expect_error<DataError>(
+      [&] { read_dataset(folder / "sets", {}); },
+      {"the folder holds c10/", "did you mean '", "sets/c10' (cifar10-binary)"});
+}
+
+TEST(ReadDataset, ExplainsATildeThatTheShellLeft) {
+  expect_error<DataError>([] { read_dataset("~/no/such/data", {}); }, {"'~'", "$HOME"});
+}
+
+TEST(ReadDataset, SaysWhichFoldersOfImagesItLeft) {
+  RETORT_NEEDS_PARTS();
+  const TempFolder folder;
+  write_cifar10(folder / "cifar-10-batches-bin");
+  write_image_folder(folder / "imagenette2", {"a", "b"});
+  const RawDataset raw = read_dataset(folder.path(), {});
+  EXPECT_EQ(raw.name, "cifar10");
+  ASSERT_EQ(raw.notes.size(), 1u);
+  EXPECT_NE(raw.notes[0].find("not used: 'imagenette2'"), std::string::npos);
+}
+
+TEST(ReadDataset, NamesOtherProgramsFilesWithAWayOut) {
+  const TempFolder folder;
+  const auto expect = [&](const std::string& name, const std::string& bytes,
+                          std::vector<std::string> message) {
+    write_text(folder / name, bytes);
+    expect_error<DataError>([&] { read_dataset(folder / name, {}); }, std::move(message));
+  };
+  expect("a.parquet", "PAR1....PAR1", {"a Parquet file", "load_dataset", "np.savez"});
+  expect("a.h5", "\x89HDF\r\n\x1a\n", {"an HDF5 file", "h5py", "np.savez"});
+  expect("a.npy", npy_bytes(DType::kU8, {1}, "x"), {"a NumPy array", "np.load", "np.savez"});
+  expect("noname", "PAR1", {"a Parquet file"});
+  expect("c.tar.gz", "\x1f\x8b", {"a compressed archive", "tar -xf"});
+  expect("d.tar", std::string(257, '\0') + "ustar", {"a tar archive", "tar -xf"});
+  expect("db/data.mdb", "", {"an LMDB database", "np.savez"});
+  expect("a.pt", "PK\3\4", {"PyTorch", "retort import"});
+  expect("a.csv", "path,label\n", {"a table", "folder of images for each class"});
+  write_text(folder / "hub/data/train-0.parquet", "PAR1");
+  write_text(folder / "hub/README.md", "");
+  expect_error<DataError>([&] { read_dataset(folder / "hub", {}); },
+                          {"1 file of a kind that is not read (a Parquet file)", "load_dataset"});
+}
+
 TEST(ReadDataset, EveryReaderHasANameAndASummary) {
   for (const Reader& reader : readers()) {
     EXPECT_FALSE(reader.name.empty());
@@ -209,12 +254,46 @@ const BadInput kBadInputs[] = {
        write_text(f / "train-images-idx3-ubyte.gz", "\x1f\x8b\x08 cut");
      },
      {"train-images-idx3-ubyte.gz"}},
-    {"a text file in an image folder",
+    {"a class folder with files of other kinds only",
      [](const fs::path& f) {
        write_image_folder(f, {"a", "b"});
-       write_text(f / "train/a/notes.txt", "x");
+       write_text(f / "train/c/1.svg", "x");
+       write_text(f / "train/c/2.svg", "x");
+       write_text(f / "train/c/Thumbs.db", "x");
      },
-     {"notes.txt", "not a JPEG or PNG", "remove or convert"}},
+     {"train/c", "holds no images", "2 .svg", "convert"}},
+    {"images without class folders",
+     [](const fs::path& f) {
+       write_text(f / "x.png", png(6, 5, 3));
+       write_text(f / "y.png", png(6, 5, 3));
+     },
+     {"holds images (2, the first is 'x.png')", "no class folders", "name of its class"}},
+    {"classes one folder deeper",
+     [](const fs::path& f) {
+       write_image_folder(f / "PetImages/all", {"Cat", "Dog"});
+     },
+     {"'PetImages'", "holds no images, only folders of images", "did you mean '",
+      "PetImages/all'"}},
+    {"classes in groups",
+     [](const fs::path& f) {
+       for (const char* name : {"cats/siamese", "cats/persian", "dogs/poodle", "dogs/beagle"})
+         write_text(f / name / "1.png", png(6, 5, 3));
+     },
+     {"'cats', 'dogs'", "only folders of images", "did you mean '"}},
+    {"two training parts",
+     [](const fs::path& f) {
+       write_image_folder(f / "a", {"x", "y"});
+       fs::rename(f / "a/train", f / "train_left");
+       write_image_folder(f / "a", {"x", "y"});
+       fs::rename(f / "a/train", f / "train_right");
+     },
+     {"'train_left', 'train_right'", "training part"}},
+    {"a test part of other classes",
+     [](const fs::path& f) {
+       write_image_folder(f, {"a", "b"});
+       for (const char* name : {"test/A/1.png", "test/B/1.png"}) write_text(f / name, png(6, 5, 3));
+     },
+     {"'A', 'B'", "counterpart", "'a', 'b'"}},
     {"a text file with an image's name",
      [](const fs::path& f) {
        write_image_folder(f, {"a", "b"});
@@ -303,10 +382,11 @@ const BadInput kBadInputs[] = {
      "s.npz"},
     {"an npz of floats",
      [](const fs::path& f) {
-       write_npz(f / "s.npz", {{"images", npy_bytes(DType::kF32, {2, 1, 1}, std::string(8, '\0'))},
-                               {"labels", labels_npy({0, 1})}});
+       write_npz(f / "s.npz",
+                 {{"images", numbers_npy<float>(DType::kF32, {2, 1, 1}, {-1.5f, 2.5f})},
+                  {"labels", labels_npy({0, 1})}});
      },
-     {"s.npz", "F32", "uint8 from 0 to 255"},
+     {"s.npz", "F32", "-1.5 to 2.5", "uint8 from 0 to 255", "x * std + mean"},
      "s.npz"},
     {"an npz with a negative label",
      [](const fs::path& f) {
