@@ -58,6 +58,14 @@ TEST(Npy, WidensUnsignedIntegers) {
   EXPECT_EQ(values<int64_t>(parse_npy(npy(header("<u8", "(1,)"), "\5\0\0\0\0\0\0\0"s), "a"))[0], 5);
 }
 
+TEST(Npy, SwapsBigEndianNumbers) {
+  EXPECT_EQ(
+      values<int32_t>(parse_npy(npy(header(">i4", "(2,)"), "\0\0\1\2\xff\xff\xff\xff"s), "a")),
+      (std::vector<int32_t>{258, -1}));
+  EXPECT_EQ(values<float>(parse_npy(npy(header(">f4", "(1,)"), "\x3f\x80\0\0"s), "a"))[0], 1.0f);
+  EXPECT_EQ(values<int32_t>(parse_npy(npy(header(">u2", "(1,)"), "\1\2"), "a"))[0], 258);
+}
+
 TEST(Npy, ReadsVersion2AndEmptyArrays) {
   const std::string text = header("|b1", "(0, 4)");
   std::string bytes = "\x93NUMPY\x02\x00"s;
@@ -87,7 +95,7 @@ TEST(Npy, RefusesWhatItCannotUse) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"plain text, no array", "does not start"},
       {"\x93NUMPY\x07\x00\x01\x00x"s, "version 7"},
-      {npy(header(">f4", "(1,)"), "abcd"), "'>f4'"},
+      {npy(header("=f4", "(1,)"), "abcd"), "'=f4'"},
       {npy(header("<f4x", "(1,)"), "abcd"), "'<f4x'"},
       {npy(header("<c8", "(1,)"), "abcdefgh"), "'<c8'"},
       {npy(header("|O", "(1,)"), "abcd"), "'|O'"},
