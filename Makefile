@@ -10,6 +10,8 @@ RETORT_DEPS ?=
 RELEASE := build/release
 CONFIGURE := cmake -DRETORT_DEPS=$(abspath $(RETORT_DEPS)) $(CMAKE_ARGS) --preset
 DEPS := $(if $(RETORT_DEPS),@:,@scripts/install_deps.sh)
+# One version from PyPI, so that formatting does not depend on the machine.
+FORMATTER := .local/format/bin/clang-format
 SOURCES = $(shell find include src tests examples benchmarks -name '*.h' -o -name '*.cpp')
 
 .PHONY: help demo combinations test test-slow build bench deps deps-bundle lint format asan tidy fuzz \
@@ -57,13 +59,16 @@ deps-bundle: ## fill .deps/ with headers and GoogleTest for machines without apt
 	@scripts/install_deps.sh build
 	@scripts/bundle_deps.sh .deps
 
-lint: ## check the formatting
-	$(DEPS) lint
-	@clang-format-14 --dry-run --Werror $(SOURCES)
+lint: $(FORMATTER) ## check the formatting
+	@$(FORMATTER) --dry-run --Werror $(SOURCES)
 
-format: ## format all sources in place
+format: $(FORMATTER) ## format all sources in place
+	@$(FORMATTER) -i $(SOURCES)
+
+$(FORMATTER):
 	$(DEPS) lint
-	@clang-format-14 -i $(SOURCES)
+	@python3 -m venv .local/format
+	@.local/format/bin/pip install -q clang-format==14.0.6
 
 asan: ## run the fast tests under the address and undefined-behaviour sanitizers
 	$(DEPS) build

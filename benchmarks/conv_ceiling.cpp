@@ -12,10 +12,12 @@
 #include <thread>
 #include <vector>
 
+#include "nets/blocked_primitive.h"
 #include "retort/core/device.h"
 
 namespace {
 
+namespace nets = retort::nets;
 using dnnl::memory;
 using Clock = std::chrono::steady_clock;
 
@@ -36,27 +38,23 @@ class Work {
                          plain ? memory::format_tag::nchw : blocked);
     const memory::desc w({l.out, in, 3, 3}, kFloat, memory::format_tag::any);
     const memory::desc y({images, l.out, l.side, l.side}, kFloat, blocked);
-    const memory::dims one{1, 1};
-    const auto make_forward = [&](dnnl::algorithm algorithm) {
-      return dnnl::convolution_forward::primitive_desc(
-          {dnnl::prop_kind::forward_training, algorithm, x, w, y, one, one, one}, engine_);
-    };
+    const nets::ConvLayouts layouts{x, w, y, {1, 1}};
     if (product == kForward) {
-      const auto made = make_forward(way);
+      const auto made = nets::describe_forward(engine_, way, layouts);
       primitive_ = dnnl::convolution_forward(made);
       hold(DNNL_ARG_SRC, made.src_desc());
       hold(DNNL_ARG_WEIGHTS, made.weights_desc());
       hold(DNNL_ARG_DST, made.dst_desc());
     } else if (product == kInput) {
-      const dnnl::convolution_backward_data::primitive_desc made(
-          {way, x, w, y, one, one, one}, engine_, make_forward(dnnl::algorithm::convolution_auto));
+      const auto made =
+          nets::describe_backward<dnnl::convolution_backward_data>(engine_, way, layouts);
       primitive_ = dnnl::convolution_backward_data(made);
       hold(DNNL_ARG_DIFF_SRC, made.diff_src_desc());
       hold(DNNL_ARG_WEIGHTS, made.weights_desc());
       hold(DNNL_ARG_DIFF_DST, made.diff_dst_desc());
     } else {
-      const dnnl::convolution_backward_weights::primitive_desc made(
-          {way, x, w, y, one, one, one}, engine_, make_forward(dnnl::algorithm::convolution_auto));
+      const auto made =
+          nets::describe_backward<dnnl::convolution_backward_weights>(engine_, way, layouts);
       primitive_ = dnnl::convolution_backward_weights(made);
       hold(DNNL_ARG_SRC, made.src_desc());
       hold(DNNL_ARG_DIFF_WEIGHTS, made.diff_weights_desc());

@@ -11,9 +11,9 @@ packages_of() {
       libarchive-dev libmatio-dev libdnnl-dev libhwy-dev libgtest-dev ;;
     pytorch) echo python3-torch python3-numpy ;;
     bench) echo libbenchmark-dev ;;
-    lint) echo clang-format-14 ;;
-    tidy) echo clang-14 clang-tidy-14 ;;
-    fuzz) echo clang-14 libclang-rt-14-dev ;;
+    lint) echo python3-venv ;;
+    tidy) echo clang clang-tidy ;;
+    fuzz) echo clang libclang-rt-dev ;;
     data) echo python3-pil python3-numpy ;;
     *) echo "install_deps.sh: no group '$1'; groups are build, pytorch, bench, lint, tidy, fuzz, data" >&2
        return 1 ;;
@@ -28,7 +28,7 @@ for group in "$@"; do
 done
 
 refuse() {
-  echo "retort needs these packages of Debian 12: ${missing[*]}" >&2
+  echo "retort needs these packages of Debian 12 or 13: ${missing[*]}" >&2
   echo "$1" >&2
   exit 1
 }

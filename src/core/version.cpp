@@ -1,9 +1,13 @@
 #include "retort/core/version.h"
 
+#include <fmt/format.h>
 #include <torch/cuda.h>
 #include <torch/version.h>
 
 #include "retort/core/device.h"
+#ifdef RETORT_WITH_BLOCKED
+#include <oneapi/dnnl/dnnl_version.h>
+#endif
 
 namespace retort {
 
@@ -20,9 +24,21 @@ namespace retort {
 #define RETORT_WITH_MATIO 0
 #endif
 
-#ifndef RETORT_WITH_BLOCKED
-#define RETORT_WITH_BLOCKED 0
+/// What the ConvNet engine of this build is made of.
+BuildPart convnet_engine() {
+#ifdef RETORT_WITH_BLOCKED
+  const bool winograd = DNNL_VERSION_MAJOR < 3;
+  return {"ConvNet engine", true,
+          fmt::format("oneDNN {}.{} and Highway: ConvNets on a CPU, {}", DNNL_VERSION_MAJOR,
+                      DNNL_VERSION_MINOR,
+                      winograd ? "with Winograd on AVX-512, several times faster"
+                               : "by direct convolutions (Winograd in float32 left oneDNN with "
+                                 "version 3), faster than libtorch")};
+#else
+  return {"ConvNet engine", false,
+          "oneDNN and Highway are wanted: ConvNets run at libtorch's speed"};
 #endif
+}
 
 std::string version() {
   return RETORT_VERSION;
@@ -41,8 +57,7 @@ std::vector<BuildPart> build_parts() {
           {"PNG", RETORT_WITH_PNG == 1, "libpng: image folders, previews, reports"},
           {"archives", RETORT_WITH_ARCHIVE == 1, "libarchive: .gz, .npz and .pt files"},
           {"MATLAB files", RETORT_WITH_MATIO == 1, "matio: SVHN"},
-          {"ConvNet engine", RETORT_WITH_BLOCKED == 1,
-           "oneDNN and Highway: ConvNets on a CPU, several times faster"}};
+          convnet_engine()};
 }
 
 }  // namespace retort

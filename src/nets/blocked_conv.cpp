@@ -4,6 +4,8 @@
 #include <stdexcept>
 #include <unordered_map>
 
+#include "nets/blocked_primitive.h"
+
 namespace retort::nets {
 namespace {
 
@@ -45,7 +47,7 @@ int64_t channel_block() {
 bool by_winograd(const ConvShape& s) {
   if (s.kernel != 3 || s.padding != 1 || s.in % 16 != 0 || s.out % 16 != 0) return false;
   const int64_t cells = s.images * ((s.height + 3) / 4) * ((s.width + 3) / 4);
-  if (channel_block() < 16) return false;  // oneDNN 2.6 has no float32 Winograd below AVX-512
+  if (!kDnnlHasWinograd || channel_block() < 16) return false;  // none below AVX-512
   return cells >= kWinogradCells[static_cast<size_t>(s.product)];
 }
 
@@ -61,35 +63,28 @@ ConvPlan ConvPlans::make(const ConvShape& s) const {
   const memory::desc input = map_of(s.images, s.in, s.height, s.width);
   const memory::desc output = map_of(s.images, s.out, height, width);
   const memory::desc weight({s.out, s.in, s.kernel, s.kernel}, kFloat, memory::format_tag::any);
-  const memory::dims ones{1, 1}, padding{s.padding, s.padding};
   const auto algorithm =
       by_winograd(s) ? dnnl::algorithm::convolution_winograd : dnnl::algorithm::convolution_direct;
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  const auto forward = [&](dnnl::algorithm way) {
-    return dnnl::convolution_forward::primitive_desc(
-        {dnnl::prop_kind::forward_training, way, input, weight, output, ones, padding, padding},
-        attributes, engine_);
-  };
+  const ConvLayouts layouts{input, weight, output, {s.padding, s.padding}};
   switch (s.product) {
     case Product::kForward: {
-      const auto made = forward(algorithm);
+      const auto made = describe_forward(engine_, algorithm, layouts, attributes);
       return {dnnl::convolution_forward(made), made.src_desc(), made.weights_desc(),
               made.dst_desc(), made.scratchpad_desc()};
     }
     case Product::kInput: {
-      const dnnl::convolution_backward_data::primitive_desc made(
-          {algorithm, input, weight, output, ones, padding, padding}, attributes, engine_,
-          forward(dnnl::algorithm::convolution_auto));
-      return {dnnl::convolution_backward_data(made), made.diff_src_desc(), made.weights_desc(),
-              made.diff_dst_desc(), made.scratchpad_desc()};
+      using Primitive = dnnl::convolution_backward_data;
+      const auto made = describe_backward<Primitive>(engine_, algorithm, layouts, attributes);
+      return {Primitive(made), made.diff_src_desc(), made.weights_desc(), made.diff_dst_desc(),
+              made.scratchpad_desc()};
     }
     case Product::kWeight: {
-      const dnnl::convolution_backward_weights::primitive_desc made(
-          {algorithm, input, weight, output, ones, padding, padding}, attributes, engine_,
-          forward(dnnl::algorithm::convolution_auto));
-      return {dnnl::convolution_backward_weights(made), made.src_desc(), made.diff_weights_desc(),
-              made.diff_dst_desc(), made.scratchpad_desc()};
+      using Primitive = dnnl::convolution_backward_weights;
+      const auto made = describe_backward<Primitive>(engine_, algorithm, layouts, attributes);
+      return {Primitive(made), made.src_desc(), made.diff_weights_desc(), made.diff_dst_desc(),
+              made.scratchpad_desc()};
     }
   }
   throw std::logic_error("a convolution is one of three products");

@@ -4,8 +4,8 @@
 #include <optional>
 
 #include "nets/blocked_along.h"
-#include "nets/blocked_deal.h"
 #include "nets/blocked_head.h"
+#include "nets/row_lanes.h"
 
 namespace retort::nets {
 namespace {
@@ -80,13 +80,13 @@ struct BlockedEngine::Weights {
 
 /// What a call over several parts has: its pieces, their weights, and the sums of the parts.
 struct BlockedEngine::Frame {
-  Frame(BlockedEngine& engine, Deal its_deal, std::vector<Held> its_parts, const PassNeeds& needs)
-      : dealt(std::move(its_deal)),
+  Frame(BlockedEngine& engine, Lanes its_lanes, std::vector<Held> its_parts, const PassNeeds& needs)
+      : lanes(std::move(its_lanes)),
         parts(std::move(its_parts)),
         weights(engine),
-        sums(dealt, parts.size(), engine.network_.parameters),
-        losses(dealt.pieces.size()) {
-    for (const Piece& piece : dealt.pieces) {
+        sums(lanes, parts.size(), at::empty({engine.network_.parameters})),
+        losses(lanes.pieces.size()) {
+    for (const Piece& piece : lanes.pieces) {
       PassNeeds own = needs;
       own.rows = piece.rows();
       packed.push_back(&weights.of(parts[piece.part].theta, own));
@@ -103,14 +103,14 @@ struct BlockedEngine::Frame {
       answers[p].theta = thetas[p];
       answers[p].loss = at::zeros({});
     }
-    for (size_t i = 0; i < losses.size(); ++i) answers[dealt.pieces[i].part].loss.add_(losses[i]);
+    for (size_t i = 0; i < losses.size(); ++i) answers[lanes.pieces[i].part].loss.add_(losses[i]);
   }
 
-  const Deal dealt;
+  const Lanes lanes;
   const std::vector<Held> parts;
   Weights weights;
   std::vector<const PackedWeights*> packed, packed_along;  // of every piece
-  ThetaSums sums;
+  LaneSums sums;
   std::vector<at::Tensor> losses;  // of every piece
 };
 
@@ -155,7 +155,7 @@ bool BlockedEngine::takes(const Part& part) {
 }
 
 std::vector<Gradient> BlockedEngine::gradient(const std::vector<GradientPart>& parts, Wanted wanted,
-                                              int64_t rows) {
+                                              const RowLimits& limits) {
   std::vector<Held> held;
   std::vector<Gradient> answers(parts.size());
   for (size_t p = 0; p < parts.size(); ++p) {
@@ -166,13 +166,14 @@ std::vector<Gradient> BlockedEngine::gradient(const std::vector<GradientPart>& p
     if (wanted.targets) answers[p].targets = at::empty_like(parts[p].targets.values);
     answers[p].state = parts[p].part.state;
   }
-  Frame frame(*this, deal(sizes_of(parts), rows), std::move(held), {0, true, wanted.images, false});
-  each_piece(frame.dealt, [&](size_t i, int64_t task) {
-    const Piece& piece = frame.dealt.pieces[i];
+  Frame frame(*this, cut_rows(sizes_of(parts), limits), std::move(held),
+              {0, true, wanted.images, false});
+  each_piece(frame.lanes, [&](size_t i, int64_t lane) {
+    const Piece& piece = frame.lanes.pieces[i];
     const Held& own = frame.parts[piece.part];
     const Gradient& answer = answers[piece.part];
     const int64_t count = piece.rows();
-    float* dtheta = frame.sums.of(task, piece.part);
+    float* dtheta = frame.sums.of(lane).data_ptr<float>();
     const ArenaPool::Lease arena = arenas_.lease();
     const PassTools tools{network_, plans_, *arena};
     BlockedPass pass(tools, *frame.packed[i], count, true);
@@ -187,13 +188,14 @@ std::vector<Gradient> BlockedEngine::gradient(const std::vector<GradientPart>& p
     answer.logits.narrow(0, piece.begin, count).copy_(logits);
     if (wanted.targets) answer.targets.narrow(0, piece.begin, count).copy_(loss.targets);
     frame.losses[i] = loss.loss;
+    frame.sums.done(i, lane);
   });
   frame.finish(answers);
   return answers;
 }
 
 std::vector<Directional> BlockedEngine::directional(const std::vector<SweepPart>& parts,
-                                                    Wanted wanted, int64_t rows) {
+                                                    Wanted wanted, const RowLimits& limits) {
   std::vector<Held> held;
   std::vector<Directional> answers(parts.size());
   for (size_t p = 0; p < parts.size(); ++p) {
@@ -202,14 +204,15 @@ std::vector<Directional> BlockedEngine::directional(const std::vector<SweepPart>
     if (wanted.images) answers[p].images = at::empty_like(held[p].images);
     if (wanted.targets) answers[p].targets = at::empty_like(parts[p].targets.values);
   }
-  Frame frame(*this, deal(sizes_of(parts), rows), std::move(held), {0, true, wanted.images, true});
-  each_piece(frame.dealt, [&](size_t i, int64_t task) {
-    const Piece& piece = frame.dealt.pieces[i];
+  Frame frame(*this, cut_rows(sizes_of(parts), limits), std::move(held),
+              {0, true, wanted.images, true});
+  each_piece(frame.lanes, [&](size_t i, int64_t lane) {
+    const Piece& piece = frame.lanes.pieces[i];
     const Held& own = frame.parts[piece.part];
     const Directional& answer = answers[piece.part];
     const float *theta = floats(own.theta), *along = floats(own.along);
     const int64_t count = piece.rows();
-    float* dtheta = frame.sums.of(task, piece.part);
+    float* dtheta = frame.sums.of(lane).data_ptr<float>();
     const ArenaPool::Lease arena = arenas_.lease();
     const PassTools tools{network_, plans_, *arena};
     AlongPass pass(tools, *frame.packed[i], *frame.packed_along[i], count);
@@ -223,6 +226,7 @@ std::vector<Directional> BlockedEngine::directional(const std::vector<SweepPart>
     pass.backward(dfeatures, {dtheta, place(answer.images, own, piece)});
     if (wanted.targets) answer.targets.narrow(0, piece.begin, count).copy_(found.targets);
     frame.losses[i] = found.loss;
+    frame.sums.done(i, lane);
   });
   frame.finish(answers);
   return answers;
@@ -230,15 +234,15 @@ std::vector<Directional> BlockedEngine::directional(const std::vector<SweepPart>
 
 /// What an observation keeps for its way back: a pass with its memory for every piece.
 struct BlockedEngine::Seen {
-  Seen(BlockedEngine& its_engine, const Part& part, Deal its_deal, Back its_back)
+  Seen(BlockedEngine& its_engine, const Part& part, Lanes its_lanes, Back its_back)
       : engine(its_engine),
         own(part),
-        dealt(std::move(its_deal)),
+        lanes(std::move(its_lanes)),
         back(its_back),
         weights(its_engine),
-        arenas(dealt.pieces.size()),
-        passes(dealt.pieces.size()) {
-    for (const Piece& piece : dealt.pieces)
+        arenas(lanes.pieces.size()),
+        passes(lanes.pieces.size()) {
+    for (const Piece& piece : lanes.pieces)
       packed.push_back(
           &weights.of(own.theta, {piece.rows(), back.images || back.theta, back.images, false}));
     weights.pack();
@@ -249,7 +253,7 @@ struct BlockedEngine::Seen {
 
   BlockedEngine& engine;
   const Held own;
-  const Deal dealt;
+  const Lanes lanes;
   const Back back;
   Weights weights;
   std::vector<const PackedWeights*> packed;
@@ -260,7 +264,7 @@ struct BlockedEngine::Seen {
 
 /// Fills the rows of piece i of features [N, F] and, where they are defined, logits [N, K].
 void BlockedEngine::Seen::forward(size_t i, const at::Tensor& all, const at::Tensor& logits) {
-  const Piece& piece = dealt.pieces[i];
+  const Piece& piece = lanes.pieces[i];
   const BlockedNetwork& network = engine.network_;
   const int64_t count = piece.rows();
   const bool keep = back.images || back.theta;
@@ -288,17 +292,18 @@ Pulled BlockedEngine::Seen::pull(const std::map<std::string, at::Tensor>& cotang
       dlogits = value.detach().to(at::kFloat).contiguous();
   Pulled pulled;
   if (back.images) pulled.images = at::empty_like(own.images);
-  ThetaSums sums(dealt, 1, back.theta ? network.parameters : 0);
-  each_piece(dealt, [&](size_t i, int64_t task) {
-    const Piece& piece = dealt.pieces[i];
+  LaneSums sums(lanes, 1, at::empty({back.theta ? network.parameters : 0}));
+  each_piece(lanes, [&](size_t i, int64_t lane) {
+    const Piece& piece = lanes.pieces[i];
     float* df = dfeatures.data_ptr<float>() + piece.begin * network.features;
-    float* dtheta = back.theta ? sums.of(task, 0) : nullptr;
+    float* dtheta = back.theta ? sums.of(lane).data_ptr<float>() : nullptr;
     if (dlogits.defined())
       head_back(network, floats(own.theta), floats(dlogits) + piece.begin * network.classes,
                 floats(features) + piece.begin * network.features, piece.rows(), dtheta, df, true);
     passes[i]->backward(df, {dtheta, place(pulled.images, own, piece)});
     passes[i].reset();
     arenas[i].reset();
+    if (back.theta) sums.done(i, lane);
   });
   if (back.theta) pulled.theta = sums.take()[0];
   passes.clear();
@@ -306,14 +311,14 @@ Pulled BlockedEngine::Seen::pull(const std::map<std::string, at::Tensor>& cotang
 }
 
 Observation BlockedEngine::observe(const Part& part, const std::vector<std::string>& taps,
-                                   Back back, int64_t rows) {
+                                   Back back, const RowLimits& limits) {
   const int64_t count = part.images.size(0);
-  auto seen = std::make_shared<Seen>(*this, part, deal({count}, rows), back);
+  auto seen = std::make_shared<Seen>(*this, part, cut_rows({count}, limits), back);
   seen->features = at::empty({count, network_.features});
   at::Tensor logits;
   if (std::find(taps.begin(), taps.end(), "logits") != taps.end())
     logits = at::empty({count, network_.classes});
-  each_piece(seen->dealt, [&](size_t i, int64_t) { seen->forward(i, seen->features, logits); });
+  each_piece(seen->lanes, [&](size_t i, int64_t) { seen->forward(i, seen->features, logits); });
   Observation answer;
   for (const std::string& tap : taps) answer.taps[tap] = tap == "logits" ? logits : seen->features;
   answer.state = part.state;

@@ -21,14 +21,13 @@ class BlockedEngine {
   /// True for float32 on the CPU.
   static bool takes(const Part& part);
 
-  /// Pieces have at most `rows` rows.
   std::vector<Gradient> gradient(const std::vector<GradientPart>& parts, Wanted wanted,
-                                 int64_t rows);
+                                 const RowLimits& limits);
   std::vector<Directional> directional(const std::vector<SweepPart>& parts, Wanted wanted,
-                                       int64_t rows);
+                                       const RowLimits& limits);
   /// taps: "features" and "logits" only.
   Observation observe(const Part& part, const std::vector<std::string>& taps, Back back,
-                      int64_t rows);
+                      const RowLimits& limits);
 
  private:
   struct Weights;

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "nets/blocked_primitive.h"
+
 namespace retort::nets {
 namespace {
 
@@ -63,7 +65,7 @@ void PackedWeights::prepare(size_t layer, const ConvPlan& plan, Arena& arena) {
   for (const Packed& packed : packed_)
     if (packed.layer == layer && packed.layout == plan.weight) return;
   const BlockedLayer& l = network_.layers[layer];
-  const dnnl::memory::dims dims = plan.weight.dims();
+  const dnnl::memory::dims dims = dims_of(plan.weight);
   const bool turned = dims[0] != l.out || dims[2] != l.kernel;
   packed_.push_back({layer, plan.weight, arena.take(floats_of(plan.weight)),
                      turned ? arena.take(dims[0] * l.out) : nullptr});
@@ -72,7 +74,7 @@ void PackedWeights::prepare(size_t layer, const ConvPlan& plan, Arena& arena) {
 void PackedWeights::pack(size_t index, const dnnl::engine& engine) const {
   const Packed& packed = packed_[index];
   const BlockedLayer& l = network_.layers[packed.layer];
-  const dnnl::memory::dims dims = packed.layout.dims();
+  const dnnl::memory::dims dims = dims_of(packed.layout);
   const float* plain = theta_ + l.weight;
   if (packed.turned) {  // to_neighbours(): [taps, out], zeros below
     const int64_t taps = l.in * l.kernel * l.kernel;

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "nets/pass.h"
+#include "nets/row_lanes.h"
 #include "nets/sweep.h"
 #ifdef RETORT_WITH_BLOCKED
 #include "nets/blocked_engine.h"
@@ -190,7 +191,7 @@ Observation Network::observe(const Call& call, const std::vector<std::string>& t
     const bool kept = back.images || back.theta;
     if (blocked_taps(taps) && by_blocks({whole}))
       return blocked_->observe(whole, taps, back,
-                               piece_rows(kept ? kBlockedRows : kBlockedForward));
+                               row_limits(*this, kept ? kBlockedRows : kBlockedForward));
 #endif
     return observe_part(whole, taps, back);
   }
@@ -277,7 +278,7 @@ Gradient Network::gradient(const Call& call, const losses::Targets& targets, Wan
   }
   std::vector<Gradient> answers;
 #ifdef RETORT_WITH_BLOCKED
-  if (by_blocks(parts)) answers = blocked_->gradient(own, wanted, piece_rows(kBlockedRows));
+  if (by_blocks(parts)) answers = blocked_->gradient(own, wanted, row_limits(*this, kBlockedRows));
 #endif
   if (answers.empty())
     for (const GradientPart& one : own)
@@ -334,10 +335,10 @@ Directional Network::directional(const Call& call, const losses::Targets& target
   }
 #ifdef RETORT_WITH_BLOCKED
   if (sweeping && by_blocks(parts))
-    answers = blocked_->directional(swept, wanted, piece_rows(kBlockedRows));
+    answers = blocked_->directional(swept, wanted, row_limits(*this, kBlockedRows));
 #endif
   if (sweeping && answers.empty())
-    answers = sweep({*chain_, parameters_, state_, piece_rows(kSweepRows)}, swept, wanted);
+    answers = sweep({*chain_, parameters_, state_, row_limits(*this, kSweepRows)}, swept, wanted);
   if (!grouped(call)) return answers.front();
   return {gather(answers, &Directional::loss, true), gather(answers, &Directional::theta, true),
           gather(answers, &Directional::images, false),

@@ -1,7 +1,6 @@
 // A network's layout, its beginning, and prediction.
 #include "retort/nets/network.h"
 
-#include <ATen/Parallel.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -9,6 +8,7 @@
 #include <numbers>
 
 #include "nets/pass.h"
+#include "nets/row_lanes.h"
 #ifdef RETORT_WITH_BLOCKED
 #include "nets/blocked_engine.h"
 #endif
@@ -96,11 +96,6 @@ void Network::limit_memory(int64_t bytes) {
              "raise --memory-limit, or choose a smaller --network"});
 }
 
-int64_t Network::piece_rows(int64_t wanted) const {
-  const int64_t threads = std::max(1, at::get_num_threads());
-  return std::max<int64_t>(1, rows_at_once(wanted * threads) / threads);
-}
-
 int64_t Network::rows_at_once(int64_t wanted) const {
   if (memory_ == 0) return wanted;
   const int64_t bytes = std::max<int64_t>(memory_, 0) / kCallersShare * (kCallersShare - 1);
@@ -130,7 +125,8 @@ at::Tensor Network::predict(const at::Tensor& theta, const at::Tensor& state,
 #ifdef RETORT_WITH_BLOCKED
   const Part whole{theta, state, images, NormMode::kFrozen};
   if (by_blocks({whole}))
-    return blocked_->observe(whole, {"logits"}, {}, piece_rows(kBlockedForward)).taps["logits"];
+    return blocked_->observe(whole, {"logits"}, {}, row_limits(*this, kBlockedForward))
+        .taps["logits"];
 #endif
   chunk = rows_at_once(chunk);
   std::vector<at::Tensor> pieces;

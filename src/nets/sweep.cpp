@@ -1,28 +1,12 @@
 // Deals rows out, runs the layers forward and back, and meets them at the loss.
 #include "nets/sweep.h"
 
-#include <ATen/Parallel.h>
-
-#include <algorithm>
-#include <optional>
-
-#include "core/deal.h"
 #include "nets/dual_layers.h"
+#include "nets/row_lanes.h"
 #include "retort/core/device.h"
 
 namespace retort::nets {
 namespace {
-
-/// Rows begin..end-1 of a part: what one thread takes at a time.
-struct Piece {
-  size_t part;
-  int64_t begin, end;
-};
-
-/// What a piece adds to its part.
-struct Sum {
-  at::Tensor loss, theta;
-};
 
 class Sweep {
  public:
@@ -43,61 +27,46 @@ class Sweep {
   }
 
   std::vector<Directional> run() {
-    const std::vector<Piece> pieces = cut_rows();
-    const auto count = static_cast<int64_t>(pieces.size());
-    const int64_t wave = std::max<int64_t>(at::get_num_threads(), 1);  // sums alive at once
-    for (int64_t first = 0; first < count; first += wave) {
-      std::vector<Sum> sums(static_cast<size_t>(std::min(wave, count - first)));
-      const auto work = [&](int64_t i) {
-        std::optional<AloneScope> alone;
-        if (count > 1) alone.emplace();
-        sums[static_cast<size_t>(i)] = one(pieces[static_cast<size_t>(first + i)]);
-      };
-      if (count == 1)
-        work(0);
-      else
-        deal_out(static_cast<int64_t>(sums.size()), work);
-      for (size_t i = 0; i < sums.size(); ++i) {
-        Directional& answer = answers_[pieces[static_cast<size_t>(first) + i].part];
-        answer.loss.add_(sums[i].loss);
-        answer.theta.add_(sums[i].theta);
-      }
-    }
+    const Lanes lanes = lanes_of();
+    LaneSums sums(lanes, parts_.size(), answers_.front().theta);
+    std::vector<at::Tensor> losses(lanes.pieces.size());
+    const auto work = [&](size_t i, int64_t lane) {
+      const at::Tensor theta = at::zeros_like(answers_.front().theta);
+      losses[i] = one(lanes.pieces[i], theta);
+      sums.of(lane).add_(theta);
+      sums.done(i, lane);
+    };
+    if (lanes.pieces.size() == 1)
+      work(0, 0);  // on all threads
+    else
+      each_piece(lanes, work);
+    const std::vector<at::Tensor> thetas = sums.take();
+    for (size_t p = 0; p < parts_.size(); ++p) answers_[p].theta = thetas[p];
+    for (size_t i = 0; i < losses.size(); ++i) answers_[lanes.pieces[i].part].loss.add_(losses[i]);
     return std::move(answers_);
   }
 
  private:
-  /// Pieces of a bounded number of rows, as many for every thread. The cut depends on sizes,
-  /// threads and the memory limit only.
-  std::vector<Piece> cut_rows() const {
-    const int64_t most = network_.rows;
-    std::vector<Piece> pieces;
-    for (size_t p = 0; p < parts_.size(); ++p) {
-      const Part& part = parts_[p].part;
-      const int64_t rows = part.images.size(0);
-      int64_t size = rows;
-      if (part.images.device().is_cpu() && !couples(network_.state, part)) {
-        const int64_t threads = parts_.size() > 1 ? 1 : at::get_num_threads();
-        const int64_t rounds = (rows + threads * most - 1) / (threads * most);
-        size = (rows + threads * rounds - 1) / (threads * rounds);
-      }
-      for (int64_t begin = 0; begin < rows; begin += size)
-        pieces.push_back({p, begin, std::min(rows, begin + size)});
+  Lanes lanes_of() const {
+    std::vector<int64_t> sizes;
+    std::vector<bool> whole;
+    for (const SweepPart& one : parts_) {
+      sizes.push_back(one.part.images.size(0));
+      whole.push_back(!one.part.images.device().is_cpu() || couples(network_.state, one.part));
     }
-    return pieces;
+    return cut_rows(sizes, network_.limits, whole);
   }
 
-  Sum one(const Piece& piece) {
+  /// The loss of a piece; fills its sum [P] of zeros, and its rows of the other answers.
+  at::Tensor one(const Piece& piece, const at::Tensor& theta) {
     const at::NoGradGuard no_graph;
     const SweepPart& part = parts_[piece.part];
-    const int64_t count = piece.end - piece.begin;
+    const int64_t count = piece.rows();
     const auto rows = [&](const at::Tensor& x) { return x.detach().narrow(0, piece.begin, count); };
-    Sum sum;
-    sum.theta = at::zeros_like(part.along);
     DualParameters p;
     p.theta = cut(network_.parameters, part.part.theta.detach());
     p.along = cut(network_.parameters, part.along.detach());
-    p.product = cut(network_.parameters, sum.theta);
+    p.product = cut(network_.parameters, theta);
     p.norm = part.part.norm;
     if (network_.state.size > 0 && p.norm == NormMode::kFrozen)
       p.state = cut(network_.state, part.part.state.detach());
@@ -106,7 +75,6 @@ class Sweep {
     for (const auto& layer : layers) x = layer->forward(x);
     const double share = 1.0 / static_cast<double>(part.part.images.size(0));
     const DualHead head(x, rows_of(part.targets, piece.begin, count), share);
-    sum.loss = head.loss;
     Dual d = head.logits;
     for (size_t i = layers.size(); i-- > 0;) {
       const Below last = wanted_.images ? Below::kTangent : Below::kNothing;
@@ -117,11 +85,11 @@ class Sweep {
     if (wanted_.images)
       answer.images.narrow(0, piece.begin, count).copy_(d.tangent.view_as(x_of(piece)));
     if (wanted_.targets) answer.targets.narrow(0, piece.begin, count).copy_(head.targets);
-    return sum;
+    return head.loss;
   }
 
   at::Tensor x_of(const Piece& piece) const {
-    return parts_[piece.part].part.images.narrow(0, piece.begin, piece.end - piece.begin);
+    return parts_[piece.part].part.images.narrow(0, piece.begin, piece.rows());
   }
 
   const ChainNetwork& network_;

@@ -6,6 +6,7 @@
 
 #include "nets/dual_layers.h"
 #include "nets/pass.h"
+#include "nets/row_lanes.h"
 #include "retort/nets/forward.h"
 #include "retort/nets/network.h"
 
@@ -16,7 +17,7 @@ struct ChainNetwork {
   const std::vector<Step>& steps;
   const Layout& parameters;
   const Layout& state;
-  int64_t rows;  ///< of a piece, at most
+  RowLimits limits;
 };
 
 constexpr int64_t kSweepRows = 16;  ///< as many rows as fit into caches, about
@@ -42,7 +43,7 @@ struct DualHead {
 losses::Targets rows_of(const losses::Targets& targets, int64_t begin, int64_t count);
 
 /// `directional` of every part. Rows that do not influence each other are cut into pieces that fit
-/// into caches, and the pieces are dealt out to the threads; their sums are taken in row order.
+/// into caches (nets/row_lanes.h).
 std::vector<Directional> sweep(const ChainNetwork& network, const std::vector<SweepPart>& parts,
                                Wanted wanted);
 

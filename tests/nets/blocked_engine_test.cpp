@@ -143,16 +143,59 @@ TEST(BlockedEngineGroups, DoNotHideNumbersThatAreNotFinite) {
   }
 }
 
-TEST(BlockedEngineGroups, AgreeOnOneThreadAndOnTwo) {
-  const Toy toy("convnet-w16", 21, 16, 3, at::kFloat);
+/// Calls `work` on 1, 2 and 5 threads; the answers in that order.
+template <class Work>
+auto on_threads(const Work& work) {
   const int before = at::get_num_threads();
-  std::vector<at::Tensor> found;
-  for (const int threads : {1, 2}) {
+  std::vector<decltype(work())> found;
+  for (const int threads : {1, 2, 5}) {
     at::set_num_threads(threads);
-    found.push_back(toy.net->gradient(toy.call, toy.hard).theta);
+    found.push_back(work());
   }
   at::set_num_threads(before);
-  EXPECT_LT(difference(found[1], found[0]), 1e-5);
+  return found;
+}
+
+TEST(BlockedEngineGroups, GiveTheSameBytesOnAnyNumberOfThreads) {
+  for (const int64_t rows : {1, 3, 10, 21, 100}) {
+    const Toy toy("convnet-w16", rows, 16, 3, at::kFloat);
+    const at::Tensor v = normals(toy.call.theta.sizes().vec(), 6, at::kFloat);
+    const auto gradients =
+        on_threads([&] { return toy.net->gradient(toy.call, toy.soft, {true}); });
+    const auto products = on_threads([&] {
+      return toy.net->directional(toy.call, toy.soft, v, {true, false});
+    });
+    const auto logits = on_threads(
+        [&] { return toy.net->predict(toy.call.theta, toy.call.state, toy.call.images); });
+    for (size_t i = 1; i < gradients.size(); ++i) {
+      EXPECT_TRUE(gradients[i].loss.equal(gradients[0].loss)) << rows;
+      EXPECT_TRUE(gradients[i].theta.equal(gradients[0].theta)) << rows;
+      EXPECT_TRUE(gradients[i].images.equal(gradients[0].images)) << rows;
+      EXPECT_TRUE(products[i].theta.equal(products[0].theta)) << rows;
+      EXPECT_TRUE(products[i].images.equal(products[0].images)) << rows;
+      EXPECT_TRUE(logits[i].equal(logits[0])) << rows;
+    }
+  }
+}
+
+TEST(BlockedEngineGroups, AreWhatTheyAreAlone) {
+  const Toy toy("convnet-w16-d2", 60, 16, 3, at::kFloat);
+  Call call = toy.call;
+  call.offsets = {0, 10, 60};
+  call.theta = at::stack({call.theta, call.theta * 1.1});
+  const at::Tensor v = normals(call.theta.sizes().vec(), 6, at::kFloat);
+  Call one = toy.call;
+  one.theta = call.theta[1];
+  one.images = toy.call.images.narrow(0, 10, 50);
+  const losses::Targets targets{toy.hard.values.narrow(0, 10, 50)};
+  const auto both = on_threads([&] { return toy.net->directional(call, toy.hard, v, {true}); });
+  const auto alone = on_threads([&] { return toy.net->directional(one, targets, v[1], {true}); });
+  const at::Tensor gradient = toy.net->gradient(one, targets).theta;
+  for (const auto& all : both) {
+    EXPECT_TRUE(all.theta[1].equal(alone[0].theta));
+    EXPECT_TRUE(all.images.narrow(0, 10, 50).equal(alone[0].images));
+  }
+  EXPECT_TRUE(toy.net->gradient(call, toy.hard).theta[1].equal(gradient));
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 // directional against finite differences of gradient in double.
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include "nets/toy.h"
@@ -72,7 +73,8 @@ TEST(Directional, LossIsTheGradientAlongTheDirection) {
   EXPECT_LT(difference(toy.net->directional(toy.call, toy.hard, v).loss, wanted), 1e-4);
 }
 
-TEST(Directional, OfGroupsEqualsSeparateCalls) {
+TEST(Directional, OfGroupsEqualsSeparateCallsOnAnyNumberOfThreads) {
+  const int before = at::get_num_threads();
   const Toy toy("convnet-w4-d2", 5);
   const int64_t size = toy.net->parameters().size;
   const at::Tensor v = normals({2, size}, 40);
@@ -86,14 +88,16 @@ TEST(Directional, OfGroupsEqualsSeparateCalls) {
   Call one = toy.call;
   one.images = one.images.narrow(0, 2, 3);
   const losses::Targets part{toy.soft.values.narrow(0, 2, 3)};
-  for (const Directional* all : {&ds, &dv, &d}) {
-    if (all == &d) one.theta = own.theta[1];
+  for (const Directional* all : {&ds, &dv, &d, &ds, &dv, &d}) {
+    one.theta = all == &d ? own.theta[1] : toy.call.theta;
+    at::set_num_threads(at::get_num_threads() % 3 + 1);
     const Directional alone = toy.net->directional(one, part, v[1], {true, true});
     EXPECT_TRUE(all->loss[1].equal(alone.loss));
     EXPECT_TRUE(all->theta[1].equal(alone.theta));
     EXPECT_TRUE(all->images.narrow(0, 2, 3).equal(alone.images));
     EXPECT_TRUE(all->targets.narrow(0, 2, 3).equal(alone.targets));
   }
+  at::set_num_threads(before);
 }
 
 }  // namespace

@@ -174,8 +174,6 @@ class Network {
                                const at::Tensor& v, Wanted wanted) const;
   std::vector<Part> parts_of(const Call& call) const;
   bool by_blocks(const std::vector<Part>& parts) const;
-  /// Rows of a piece where every thread works on one, at most `wanted`.
-  int64_t piece_rows(int64_t wanted) const;
   bool updates(const Call& call) const;
 
   std::string name_;
