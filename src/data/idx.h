@@ -19,6 +19,10 @@ struct IdxArray {
 /// Big-endian header, unsigned bytes, exactly `dimensions` sizes; `path` is only for messages.
 IdxArray parse_idx(std::string_view bytes, const std::string& path, size_t dimensions);
 
+/// The classes of a label file: unsigned bytes [N], or QMNIST's integers [N, 8] whose first column
+/// they are.
+std::vector<int64_t> parse_idx_labels(std::string_view bytes, const std::string& path);
+
 Reader idx_reader();
 
 }  // namespace retort::data

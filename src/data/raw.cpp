@@ -154,6 +154,19 @@ void drop_unfit_published(RawDataset& raw) {
     raw.published.reset();
 }
 
+// Values of 0 to 16, or 12 bits in the high bytes of 16, look black and train badly.
+void note_dark_images(RawDataset& raw) {
+  constexpr uint8_t kQuarter = 63;
+  uint8_t most = 0;
+  for (const RawImages* part : {&raw.train, &raw.test})
+    for (size_t i = 0; i < part->pixels.size() && most <= kQuarter; ++i)
+      most = std::max(most, part->pixels[i]);
+  if (most <= kQuarter)
+    raw.notes.push_back("the largest pixel value is " + std::to_string(most) +
+                        " of 255: the images are nearly black; if they are not meant so, scale "
+                        "their values to 0 to 255");
+}
+
 void check(const RawDataset& raw, const std::string& path) {
   if (raw.class_names.size() < 2)
     throw DataError({"reading '" + path + "'",
@@ -180,6 +193,7 @@ void finish_reading(RawDataset& raw, const ReadOptions& options, const std::stri
                        "leave --label-set out"});
   conform(raw, options);
   drop_unfit_published(raw);
+  note_dark_images(raw);
   check(raw, origin);
 }
 

@@ -38,7 +38,8 @@ synthetic::Geometry budget_of(const data::Dataset& data, const DistillOptions& o
   std::vector<int64_t> sizes;
   for (const auto& members : data.train.members)
     sizes.push_back(static_cast<int64_t>(members.size()));
-  return {synthetic::parse_images_per_class(options.images_per_class, data.class_names, sizes),
+  return {synthetic::parse_images_per_class(options.images_per_class, data.class_names, sizes,
+                                            data.class_ids),
           data.channels, data.height, data.width};
 }
 

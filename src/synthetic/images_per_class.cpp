@@ -58,8 +58,20 @@ std::vector<int64_t> proportional(int64_t total, const std::vector<int64_t>& siz
   return counts;
 }
 
+/// The class that a name, an id or an index means; names go first. The number of classes for none.
+size_t row_of(const std::string& word, const std::vector<std::string>& names,
+              const std::vector<std::string>& ids) {
+  for (const auto* list : {&names, &ids})
+    if (const auto at = std::find(list->begin(), list->end(), word); at != list->end())
+      return static_cast<size_t>(at - list->begin());
+  const auto index = whole_number(word);
+  const auto count = static_cast<int64_t>(names.size());
+  return static_cast<size_t>(index && *index >= 0 && *index < count ? *index : count);
+}
+
 /// CLASS=COUNT lines; everything wrong is collected. Names may hold '=': the last one counts.
 std::vector<int64_t> from_lines(const std::string& text, const std::vector<std::string>& names,
+                                const std::vector<std::string>& ids,
                                 std::vector<std::string>& problems) {
   std::vector<int64_t> counts(names.size(), 0);
   size_t number = 0;
@@ -77,9 +89,8 @@ std::vector<int64_t> from_lines(const std::string& text, const std::vector<std::
       continue;
     }
     const std::string name(trimmed(line.substr(0, equals)));
-    const auto found = std::find(names.begin(), names.end(), name);
-    const auto row = static_cast<size_t>(found - names.begin());
-    if (found == names.end()) {
+    const size_t row = row_of(name, names, ids);
+    if (row == names.size()) {
       const std::string near = nearest(name, names);
       problems.push_back(fmt::format("line {}: there is no class '{}'{}", number + 1, name,
                                      near.empty() ? "" : "; did you mean '" + near + "'?"));
@@ -98,7 +109,8 @@ std::vector<int64_t> from_lines(const std::string& text, const std::vector<std::
 
 std::vector<int64_t> parse_images_per_class(const std::string& text,
                                             const std::vector<std::string>& class_names,
-                                            const std::vector<int64_t>& sizes) {
+                                            const std::vector<int64_t>& sizes,
+                                            const std::vector<std::string>& class_ids) {
   const std::string doing = "images_per_class '" + text + "'";
   const std::string accepted =
       "a number of at least 1, proportional:TOTAL, or a file of CLASS=COUNT lines";
@@ -124,7 +136,7 @@ std::vector<int64_t> parse_images_per_class(const std::string& text,
     std::error_code ignored;
     if (!std::filesystem::is_regular_file(text, ignored))
       throw ConfigError({doing, "it is neither a number nor a file", accepted, ""});
-    counts = from_lines(read_file(text, kLargestFile), class_names, problems);
+    counts = from_lines(read_file(text, kLargestFile), class_names, class_ids, problems);
   }
   for (size_t c = 0; c < counts.size(); ++c)
     if (counts[c] > sizes[c])

@@ -90,6 +90,83 @@ TEST(PrepareDataset, TakesPublishedValuesUnlessAskedToCompute) {
   EXPECT_EQ(prepare_dataset(raw, options).preprocessing.kind(), "zca");
 }
 
+TEST(PrepareDataset, TakesMeanAndDeviationOfOtherSetsOrByNumber) {
+  RawDataset raw = make_raw();
+  raw.channels = 3;
+  raw.width = 1;
+  raw.train.pixels.resize(60);
+  raw.test.pixels.resize(12);
+  raw.published = Normalisation{{0.5071, 0.4866, 0.4409}, {0.2673, 0.2564, 0.2762}};
+  DataOptions options;
+  options.normalisation = "cifar10";
+  const Dataset like_cifar10 = prepare_dataset(raw, options);
+  EXPECT_EQ(like_cifar10.preprocessing.kind(), "mean_std");
+  EXPECT_EQ(like_cifar10.preprocessing.mean(), (std::vector<double>{0.4914, 0.4822, 0.4465}));
+  EXPECT_EQ(like_cifar10.preprocessing.deviation(), (std::vector<double>{0.2023, 0.1994, 0.2010}));
+  options.normalisation = "imagenet";
+  EXPECT_EQ(prepare_dataset(raw, options).preprocessing.deviation(),
+            (std::vector<double>{0.229, 0.224, 0.225}));
+  options.normalisation = "given";
+  options.mean_and_deviation = {"0.5", "0.25", "1e-1", "0.5", "1", "2"};
+  EXPECT_EQ(prepare_dataset(raw, options).preprocessing.mean(),
+            (std::vector<double>{0.5, 0.25, 0.1}));
+  EXPECT_EQ(prepare_dataset(raw, options).preprocessing.deviation(),
+            (std::vector<double>{0.5, 1, 2}));
+}
+
+TEST(PrepareDataset, RefusesNumbersThatDoNotFit) {
+  DataOptions options;
+  const auto refused = [&](std::vector<std::string> message) {
+    tests::expect_error<ConfigError>([&] { prepare_dataset(make_raw(), options); }, message);
+  };
+  options.normalisation = "imagenet";
+  refused({"three channels", "have 1"});
+  options.normalisation = "given";
+  refused({"has 0 numbers", "2 numbers"});
+  options.mean_and_deviation = {"0.5", "0"};
+  refused({"not above 0"});
+  options.mean_and_deviation = {"half", "1"};
+  refused({"'half'", "no number"});
+  options.normalisation = "auto";
+  refused({"--normalisation given"});
+}
+
+TEST(PrepareDataset, NamesImagenetsValuesForItsClasses) {
+  RawDataset raw = make_raw();
+  raw.class_ids = {"n01440764", "n02102040"};
+  const Dataset set = prepare_dataset(raw, {});
+  ASSERT_EQ(set.notes.size(), 1u);
+  EXPECT_NE(set.notes[0].find("--normalisation imagenet"), std::string::npos);
+  EXPECT_EQ(set.class_ids, raw.class_ids);
+  raw.published = Normalisation{{0.5}, {0.5}};
+  EXPECT_TRUE(prepare_dataset(raw, {}).notes.empty());
+}
+
+TEST(PrepareDataset, NamesClassesWithoutATestImage) {
+  RawDataset raw = make_raw(10, false);
+  raw.class_names.push_back("rare");
+  raw.train.pixels.insert(raw.train.pixels.end(), {99, 99});
+  raw.train.labels.push_back(2);
+  const Dataset set = prepare_dataset(raw, {});
+  ASSERT_EQ(set.notes.size(), 2u);
+  EXPECT_EQ(set.notes[1], "1 of 3 classes without a test image: 'rare' (1 training image)");
+}
+
+TEST(PrepareDataset, NamesImagesThatStandInBothPartsOrUnderTwoLabels) {
+  RawDataset raw = make_raw();
+  // Rows 0 and 3 of the test part become rows 4 ("even") and 7 ("odd") of the training part; rows
+  // 1 ("odd") and 2 ("even") of the training part become one image.
+  std::copy_n(raw.train.pixels.begin() + 8, 2, raw.test.pixels.begin());
+  std::copy_n(raw.train.pixels.begin() + 14, 2, raw.test.pixels.begin() + 6);
+  std::copy_n(raw.train.pixels.begin() + 2, 2, raw.train.pixels.begin() + 4);
+  const Dataset set = prepare_dataset(raw, {});
+  EXPECT_EQ(set.notes, (std::vector<std::string>{
+                           "2 of 4 test images are training images as well (the same pixels), the "
+                           "first of class 'even'",
+                           "1 training image stands under two labels (the same pixels), the first "
+                           "under 'odd' and 'even'"}));
+}
+
 TEST(PrepareDataset, CachesZcaByImagesAndSettings) {
   const tests::TempFolder cache;
   DataOptions options;

@@ -153,6 +153,14 @@ TEST(NpzReader, TurnsFloatImagesIntoBytes) {
   EXPECT_EQ(half.train.pixels, (std::vector<uint8_t>{255, 128}));
 }
 
+TEST(NpzReader, SaysWhenTheImagesAreNearlyBlack) {
+  RETORT_NEEDS_PARTS();
+  const RawDataset raw = read_arrays(
+      {{"images", npy_bytes(DType::kU8, {2, 1, 2}, "\1\x10\2\3")}, {"labels", labels_npy({0, 1})}});
+  ASSERT_EQ(raw.notes.size(), 1u);
+  EXPECT_NE(raw.notes[0].find("the largest pixel value is 16 of 255"), std::string::npos);
+}
+
 TEST(NpzReader, UsesOrNamesAValidationPart) {
   RETORT_NEEDS_PARTS();
   const std::string images = bytes_npy({6, 2, 2}), labels = labels_npy(kSix);

@@ -117,6 +117,20 @@ TEST(ImagesPerClass, ReadsAFileOfLines) {
             (std::vector<int64_t>{3, 1, 2}));
 }
 
+TEST(ImagesPerClass, ReadsIdsAndIndices) {
+  const TempFolder folder;
+  const std::string file = (folder / "counts.txt").string();
+  const std::vector<std::string> ids = {"n01440764", "n02012849", "n03126707"};
+  write_text(file, "n03126707=3\n0=1\ndog=2\n");
+  EXPECT_EQ(parse_images_per_class(file, kNames, {3, 3, 3}, ids), (std::vector<int64_t>{1, 2, 3}));
+  write_text(file, "n02012849=3\ndog=1\n2=1\n3=1\n");
+  expect_error<ConfigError>(
+      [&] {
+        parse_images_per_class(file, kNames, {3, 3, 3}, ids);
+      },
+      {"line 2: class 'dog' is there twice", "no class '3'", "'cat'"});
+}
+
 TEST(ImagesPerClass, RefusesWithEveryProblemNamed) {
   const TempFolder folder;
   const std::string file = (folder / "counts.txt").string();

@@ -22,6 +22,8 @@ struct DataOptions {
   std::vector<std::string> classes;
   std::string label_set = "fine";      ///< fine | coarse
   std::string normalisation = "auto";  ///< auto (published, else computed) | computed | none | zca
+                                       ///< | cifar10 | imagenet | given
+  std::vector<std::string> mean_and_deviation;  ///< of `given`: C numbers, then C
   double zca_epsilon = 0.1;
   double validation_fraction = 0.0;  ///< of the training part, per class, split off by seed
   double test_fraction = 0.2;        ///< where the source has no test part
@@ -75,9 +77,10 @@ struct Dataset {
   std::string name, reader;
   int64_t channels = 0, height = 0, width = 0;
   std::vector<std::string> class_names;
-  Split train, validation, test;  ///< validation may be empty
-  Preprocessing preprocessing;    ///< fitted to the training part
-  std::string hash;               ///< of all pixels, labels and class names, 16 hex digits
+  std::vector<std::string> class_ids;  ///< wnids or folder names, where they differ; else empty
+  Split train, validation, test;       ///< validation may be empty
+  Preprocessing preprocessing;         ///< fitted to the training part
+  std::string hash;                    ///< of all pixels, labels and class names, 16 hex digits
   std::vector<std::string> notes;
   int64_t classes() const { return static_cast<int64_t>(class_names.size()); }
 };

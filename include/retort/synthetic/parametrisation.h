@@ -82,10 +82,12 @@ struct ParametrisationEntry {
 const std::vector<ParametrisationEntry>& parametrisation_table();
 
 /// The number of images for each class from "10", "proportional:500" or the path of a file of
-/// CLASS=COUNT lines. `sizes[c]` are the real images of class c; every class gets at least one.
+/// CLASS=COUNT lines, CLASS being a name, an id (wnid) or an index. `sizes[c]` are the real images
+/// of class c; every class gets at least one.
 /// ConfigError where a class is unknown or missing, or asks for more images than there are.
 std::vector<int64_t> parse_images_per_class(const std::string& text,
                                             const std::vector<std::string>& class_names,
-                                            const std::vector<int64_t>& sizes);
+                                            const std::vector<int64_t>& sizes,
+                                            const std::vector<std::string>& class_ids = {});
 
 }  // namespace retort::synthetic
