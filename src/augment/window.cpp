@@ -13,20 +13,45 @@ struct Side {
   int64_t roll;
 };
 
+/// Calls add(pixel of the side, weight) for what makes pixel j of a view: its two neighbours.
+template <class Add>
+void between(int64_t length, double scale, int64_t j, const Add& add) {
+  const double place = std::max((static_cast<double>(j) + 0.5) * scale - 0.5, 0.0);
+  const int64_t low = std::min(static_cast<int64_t>(place), length - 1);
+  const double share = place - static_cast<double>(low);
+  add(low, 1 - share);
+  add(std::min(low + 1, length - 1), share);
+}
+
+/// The same where the side shrinks: all pixels under a triangle of the pixel's size.
+template <class Add>
+void averaged(int64_t length, double scale, int64_t j, const Add& add) {
+  const double middle = (static_cast<double>(j) + 0.5) * scale;
+  const auto begin = std::max<int64_t>(static_cast<int64_t>(middle - scale + 0.5), 0),
+             end = std::min(static_cast<int64_t>(middle + scale + 0.5), length);
+  const auto weight = [&](int64_t k) {
+    return std::max(1 - std::abs(static_cast<double>(k) + 0.5 - middle) / scale, 0.0);
+  };
+  double sum = 0;
+  for (int64_t k = begin; k < end; ++k) sum += weight(k);
+  for (int64_t k = begin; k < end; ++k) add(k, weight(k) / sum);
+}
+
 /// Adds the weights of one side to entry [to, from].
-void weigh(const Side& side, at::TensorAccessor<double, 2> entry) {
+void weigh(const Side& side, bool smooth, at::TensorAccessor<double, 2> entry) {
   const int64_t to = entry.size(0), from = entry.size(1);
   const double scale = static_cast<double>(side.length) / static_cast<double>(to);
   for (int64_t i = 0; i < to; ++i) {
     const int64_t unrolled = (((i - side.roll) % to) + to) % to;
     const int64_t j = side.flip ? to - 1 - unrolled : unrolled;
-    const double place = std::max((static_cast<double>(j) + 0.5) * scale - 0.5, 0.0);
-    const int64_t low = std::min(static_cast<int64_t>(place), side.length - 1);
-    const double share = place - static_cast<double>(low);
-    const int64_t first = side.begin + low,
-                  second = side.begin + std::min(low + 1, side.length - 1);
-    if (first >= 0 && first < from) entry[i][first] += 1 - share;
-    if (second >= 0 && second < from) entry[i][second] += share;
+    const auto add = [&](int64_t pixel, double weight) {
+      const int64_t place = side.begin + pixel;
+      if (place >= 0 && place < from) entry[i][place] += weight;
+    };
+    if (smooth && scale > 1)
+      averaged(side.length, scale, j, add);
+    else
+      between(side.length, scale, j, add);
   }
 }
 
@@ -75,7 +100,7 @@ Window draw_shift(int64_t height, int64_t width, int64_t margin, Stream& stream)
 }
 
 WindowMap::WindowMap(const std::vector<Window>& windows, at::IntArrayRef from, at::IntArrayRef to,
-                     const at::TensorOptions& options) {
+                     const at::TensorOptions& options, bool smooth) {
   const auto count = static_cast<int64_t>(windows.size());
   at::Tensor rows = at::zeros({count, to[0], from[0]}, at::kDouble);
   at::Tensor columns = at::zeros({count, to[1], from[1]}, at::kDouble);
@@ -83,8 +108,8 @@ WindowMap::WindowMap(const std::vector<Window>& windows, at::IntArrayRef from, a
   auto column_entries = columns.accessor<double, 3>();
   for (int64_t i = 0; i < count; ++i) {
     const Window& window = windows[static_cast<size_t>(i)];
-    weigh({window.top, window.height, false, window.roll_rows}, row_entries[i]);
-    weigh({window.left, window.width, window.flip, window.roll_columns}, column_entries[i]);
+    weigh({window.top, window.height, false, window.roll_rows}, smooth, row_entries[i]);
+    weigh({window.left, window.width, window.flip, window.roll_columns}, smooth, column_entries[i]);
   }
   rows_ = rows.unsqueeze(1).to(options);
   columns_ = columns.unsqueeze(1).to(options);

@@ -297,7 +297,7 @@ int run_continual(const Environment& environment, const Arguments& arguments) {
   const data::Dataset data = data::open_dataset(command.data);
   const eval::TaskStream first(data, command.stream, 0);
   const std::string recipe = given.toml();  // as it was asked for
-  command.settle_images_per_class(first);
+  command.settle_images_per_class(first, given);
   const auto network = nets::make_network(command.loop.network,
                                           {data.channels, data.height, data.width, data.classes()});
   const Condenser condense(command, given, data, device, environment);

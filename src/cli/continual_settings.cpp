@@ -8,12 +8,20 @@
 #include "retort/core/error.h"
 #include "retort/core/registry.h"
 #include "retort/eval/evaluate.h"
+#include "synthetic/memories.h"
 
 namespace retort::cli {
 namespace {
 
 bool is_baseline(const std::string& method) {
   return method == "online" || method == "replay";
+}
+
+/// Sets an option that the program chooses.
+void choose(OptionSet& set, const char* name, int64_t value) {
+  Problems none;
+  set.set(name, std::to_string(value), "the stream", none);
+  none.raise("settling the options of a stream");
 }
 
 }  // namespace
@@ -39,6 +47,11 @@ Continual::Continual(const std::string& stream_name, const std::string& method_n
   loop.protocol = kind.protocol;
   loop.images_per_class = kind.once ? "auto" : "20";
   if (!kind.new_classes) loop.augmentation = "none";  // it knows upright images only
+  OptionSet of_sets;
+  parametrisation->declare(of_sets);
+  // Where pixels are permuted, neighbours have nothing in common that a coarser basis could hold.
+  const bool permuted = kind.name.find("permutations") != std::string::npos;
+  if (permuted && of_sets.find("downsample")) choose(of_sets, "downsample", 1);
   uses = is_baseline(method_name) ? std::vector<std::string>{method_name}
          : kind.once              ? std::vector<std::string>{"retrain", "rehearsal"}
                                   : std::vector<std::string>{"retrain"};
@@ -131,8 +144,28 @@ double Continual::budget_bytes(const data::Dataset& all) const {
          static_cast<double>(all.channels * all.height * all.width * int64_t{sizeof(float)});
 }
 
-void Continual::settle_images_per_class(const eval::TaskStream& drawn) {
+/// Bases and addressing matrices that a task's part of the memory holds, which may be less than an
+/// image of each class: at most four fifths of it are bases.
+void Continual::settle_memories(const eval::TaskStream& drawn, OptionSet& given) {
+  const data::Dataset& data = drawn.data();
+  synthetic::Geometry images{std::vector<int64_t>(drawn.task(0).classes.size(), 0), data.channels,
+                             data.height, data.width};
+  const int64_t share = stream.memory / stream.tasks;
+  images.counts[0] = share;  // how many, not of which class
+  const int64_t downsample = std::stoll(given.find("downsample")->text());
+  const int64_t most = share * downsample * downsample * 4 / 5;
+  const int64_t bases = std::stoll(given.find("bases")->text());
+  if (!given.find("bases")->was_set) choose(given, "bases", std::clamp<int64_t>(most, 1, bases));
+  const int64_t addressers =
+      synthetic::addressers_within(images, std::stoll(given.find("bases")->text()), downsample);
+  if (given.find("addressers")->text() == "0" && addressers > 0)
+    choose(given, "addressers", addressers);
+}
+
+void Continual::settle_images_per_class(const eval::TaskStream& drawn, OptionSet& given) {
   if (!kind().once || !method) return;
+  if (loop.images_per_class == "auto" && loop.parametrisation == "memories")
+    settle_memories(drawn, given);
   const auto classes = static_cast<int64_t>(drawn.task(0).classes.size());
   const int64_t whole = stream.memory / (stream.tasks * classes);
   const bool automatic = loop.images_per_class == "auto", pixels = loop.parametrisation == "pixels";

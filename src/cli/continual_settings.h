@@ -47,9 +47,13 @@ struct Continual {
   /// Bytes of images that a task's set may take; 0: counted in images per class.
   double budget_bytes(const data::Dataset& all) const;
 
-  /// Replaces "auto" by what the memory allows; ConfigError where that is nothing, or less than was
-  /// asked for.
-  void settle_images_per_class(const eval::TaskStream& drawn);
+  /// Replaces "auto" by what the memory allows, and the sizes of memories that `given`, the options
+  /// of the command line, leave open; ConfigError where that is nothing, or less than was asked
+  /// for.
+  void settle_images_per_class(const eval::TaskStream& drawn, OptionSet& given);
+
+ private:
+  void settle_memories(const eval::TaskStream& drawn, OptionSet& given);
 };
 
 }  // namespace retort::cli

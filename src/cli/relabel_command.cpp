@@ -107,7 +107,7 @@ int run_relabel(const Environment& environment, const Arguments& arguments) {
   const bool before = finished(path, plan);
   if (!before) {
     const auto source = data::tensor_source(bundle.images.to(device), bundle.labels.to(device));
-    const train::Views views(*source, plan.views, plan.seed);
+    const train::Views views(*source, plan.views, plan.seed, bundle.preprocessing);
     if (!train::write_labels(path, plan, views, teacher, environment.progress(),
                              environment.stop)) {
       environment.err << "stopped: give the same command to go on\n";

@@ -237,6 +237,7 @@ void count_bytes(const synthetic::Bundle& bundle, const Subject& subject, Result
 /// What all groups of students have in common.
 struct Judge {
   const synthetic::Bundle& bundle;
+  const std::optional<PostTraining>& post;
   const data::Split& validation;
   const data::Split& part;
   const EvalOptions& options;
@@ -284,6 +285,10 @@ struct Judge {
                                              Best& best) const {
     const std::string label = fmt::format("{} on {}, {} student{}", network.name(), subject.name,
                                           options.students, options.students == 1 ? "" : "s");
+    train::TrainOptions training = subject.training;
+    if (post && post->learning_rate &&
+        !(bundle.student_learning_rate && subject.name == "distilled"))
+      training.learning_rate = post->learning_rate(network.name(), bundle);
     const bool ordered = !subject.step_rates.empty();
     const auto steps = static_cast<int64_t>(subject.step_rates.size());
     Progress progress(style, label,
@@ -305,8 +310,8 @@ struct Judge {
       }
       return all;
     }
-    return train::train_many(network, subject.students(options.students), subject.training, seed,
-                             device, watch);
+    return train::train_many(network, subject.students(options.students), training, seed, device,
+                             watch);
   }
 };
 
@@ -368,8 +373,9 @@ Evaluation evaluate(const synthetic::Bundle& bundle, const data::Dataset& data,
   evaluation.soft_labels = teaching.on() ? teaching.soft() : bundle.soft_labels.defined();
   const data::Split none;
   // What is tested on is not chosen by.
-  const Judge judge{
-      bundle, options.part == "test" ? data.validation : none, part, options, device, style, stop};
+  const Judge judge{bundle, protocol.post, options.part == "test" ? data.validation : none,
+                    part,   options,       device,
+                    style,  stop};
   for (const auto& network : networks) {
     for (const Subject& subject : subjects) {
       Result result = judge(*network, subject);

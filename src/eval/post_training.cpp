@@ -12,17 +12,21 @@ constexpr const char* kDoing = "preparing the labels of students";
 void require_no_labels(const Protocol& protocol, const EvalOptions& options) {
   const bool plain = options.student_labels == "auto" || options.student_labels == "hard";
   if (plain && options.teacher.empty()) return;
-  throw ConfigError(Report{
-      kDoing,
-      fmt::format("protocol '{}' takes no {}", protocol.name, plain ? "--teacher" : "--student-labels"),
-      "a protocol of post-training, such as rded", "`retort list protocols` shows them"});
+  throw ConfigError(Report{kDoing,
+                           fmt::format("protocol '{}' takes no {}", protocol.name,
+                                       plain ? "--teacher" : "--student-labels"),
+                           "a protocol of post-training, such as rded",
+                           "`retort list protocols` shows them"});
 }
 
 }  // namespace
 
 Teaching::Teaching(const Protocol& protocol, const synthetic::Bundle& bundle,
                    const data::Dataset& data, const EvalOptions& options, at::Device device)
-    : post_(protocol.post), seed_(static_cast<uint64_t>(options.seed)), classes_(data.classes()) {
+    : post_(protocol.post),
+      preprocessing_(bundle.preprocessing),
+      seed_(static_cast<uint64_t>(options.seed)),
+      classes_(data.classes()) {
   if (!post_) {
     require_no_labels(protocol, options);
     return;
@@ -54,6 +58,9 @@ void Teaching::open_stored(const std::string& path, const synthetic::Bundle& bun
     throw StateError(Report{doing, "they are labels of " + plan.views.text(),
                             "those of the protocol: " + views_.text(),
                             "give the --protocol that they were made for, or " + again});
+  if (plan.batch_statistics != post_->batch_statistics)
+    throw StateError(Report{
+        doing, "the teacher's BatchNorm took other statistics than the protocol's", {}, again});
   if (teacher_ && teacher_->hash != plan.teacher_hash)
     throw StateError(Report{
         doing, "they are another teacher's", {}, "give the --teacher that made them, or " + again});
@@ -62,11 +69,12 @@ void Teaching::open_stored(const std::string& path, const synthetic::Bundle& bun
 
 Taught Teaching::teach(const data::BatchSource& source, bool distilled) const {
   Taught taught;
-  taught.views = std::make_unique<train::Views>(source, views_, seed_);
+  taught.views = std::make_unique<train::Views>(source, views_, seed_, preprocessing_);
   train::LessonSetting setting{*taught.views};
   setting.classes = classes_;
   setting.temperature = post_->temperature;
   setting.temperature_squared = post_->temperature_squared;
+  setting.batch_statistics = post_->batch_statistics;
   taught.labels = "hard";
   if (stored_ && distilled) {
     setting.labels = train::Labels::kStored;

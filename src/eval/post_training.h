@@ -40,6 +40,7 @@ class Teaching {
  private:
   void open_stored(const std::string& path, const synthetic::Bundle& bundle);
   std::optional<PostTraining> post_;
+  data::Preprocessing preprocessing_;
   train::ViewOptions views_;
   uint64_t seed_ = 0;
   int64_t classes_ = 0;

@@ -1,6 +1,9 @@
 // Published post-trainings (Yin, Xing and Shen, 2023; Yin and Shen, 2024; Zhou et al., 2024; Sun et
 // al., 2024).
 #include <algorithm>
+#include <sstream>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "eval/post_training.h"
@@ -30,9 +33,12 @@ Protocol slow(Protocol protocol) {
   return protocol;
 }
 
-/// Shifts by 4 pixels, MixUp and temperature 30: the published codes for CIFAR-100.
+/// Shifts by 4 pixels, MixUp, temperature 30, decay of all parameters, and a teacher that was never
+/// put out of its training mode: the published codes for CIFAR-100.
 Protocol for_cifar(Protocol protocol, int64_t epochs) {
   protocol.training.epochs = epochs;
+  protocol.training.decay_weights_only = false;
+  protocol.post->batch_statistics = true;
   protocol.post->temperature = 30;
   protocol.post->views.margin = 4;
   protocol.post->views.mixing = "mixup";
@@ -40,15 +46,16 @@ Protocol for_cifar(Protocol protocol, int64_t epochs) {
   return protocol;
 }
 
-/// SGD 0.2 with a warm-up, T^2 before the divergence (the authors' code for Tiny-ImageNet).
+/// SGD 0.2 as torchvision trains (5 epochs of warm-up, decay of all parameters), T^2 before the
+/// divergence: the authors' code for Tiny-ImageNet.
 Protocol sre2l_tiny() {
   Protocol protocol =
       post_training("sre2l-tiny", "published for SRe2L on Tiny-ImageNet: SGD, no mixing", 256);
   protocol.training.optimiser = "sgd";
   protocol.training.learning_rate = 0.2;
   protocol.training.weight_decay = 1e-4;
-  protocol.training.schedule = "warmup_cosine";
-  protocol.training.warmup_steps = 200;  // 5 epochs of 10,000 images
+  protocol.training.decay_weights_only = false;
+  protocol.training.warmup_epochs = 5;
   protocol.training.epochs = 100;
   protocol.post->temperature_squared = true;
   protocol.post->views.mixing = "none";
@@ -64,18 +71,54 @@ Protocol scdd_cifar() {
   return protocol;
 }
 
-/// 100, 50 and 10 at 50, 10 and 1 images per class; twice that from 100 classes on.
-int64_t rded_batch(double images_per_class, int64_t classes) {
-  const int64_t batch = images_per_class >= 50 ? 100 : images_per_class >= 10 ? 50 : 10;
-  return classes >= 100 ? 2 * batch : batch;
+bool starts_with(const std::string& name, std::string_view family) {
+  return name.rfind(family, 0) == 0;
+}
+
+/// The three-block ConvNet on CIFAR-100, which has a setting of its own.
+bool is_small_on_cifar100(const std::string& network, const synthetic::Bundle& set) {
+  const bool three =
+      starts_with(network, "convnet") && (network + "-").find("-d") == std::string::npos;
+  return three && set.classes() == 100 && set.images.size(2) == 32;
+}
+
+/// 100, 50 and 10 at 50, 10 and 1 images per class; twice that from 100 classes on, but 100 for
+/// Tiny-ImageNet and 25 for a ConvNet on CIFAR-100.
+int64_t rded_batch(const synthetic::Bundle& set) {
+  constexpr int64_t kTiny = 200, kMany = 100;  // classes
+  const int64_t classes = std::max<int64_t>(set.classes(), 1);
+  if (classes == kTiny) return 100;
+  if (is_small_on_cifar100(set.network, set)) return 25;
+  const auto images = static_cast<double>(set.images.size(0)) / static_cast<double>(classes);
+  const int64_t batch = images >= 50 ? 100 : images >= 10 ? 50 : 10;
+  return classes >= kMany ? 2 * batch : batch;
+}
+
+/// AdamW's rate goes by the student.
+double rded_rate(const std::string& student, const synthetic::Bundle& set) {
+  if (is_small_on_cifar100(student, set) && is_small_on_cifar100(set.network, set)) return 2e-3;
+  if (starts_with(student, "vgg11")) return 5e-4;
+  if (starts_with(student, "alexnet")) return 1e-4;
+  return 1e-3;
 }
 
 Protocol rded() {
-  Protocol protocol = slow(
-      post_training("rded", "published for RDED: whole images, a slow cosine, small batches", 50));
-  protocol.post->views.crop_low = 1;
+  Protocol protocol = slow(post_training(
+      "rded", "published for RDED: patches shuffled, a slow cosine, small batches", 50));
+  protocol.post->mosaics = true;
   protocol.post->batch_size = rded_batch;
+  protocol.post->learning_rate = rded_rate;
   return protocol;
+}
+
+/// Of how many patches along a side the images of a set are: what the run that made it was told.
+int64_t mosaic_of(const synthetic::Bundle& set) {
+  std::istringstream lines(set.recipe);
+  int64_t mosaic = 1;
+  for (std::string line; std::getline(lines, line);)
+    if (starts_with(line, "mosaic = ")) std::istringstream(line.substr(9)) >> mosaic;
+  const bool patches = set.method == "rded" || set.method == "imported";
+  return patches ? std::clamp<int64_t>(mosaic, 1, set.images.size(2)) : 1;
 }
 
 }  // namespace
@@ -99,10 +142,10 @@ std::vector<Protocol> post_trainings() {
 train::ViewOptions views_of(const Protocol& protocol, const synthetic::Bundle& bundle) {
   train::ViewOptions views = protocol.post->views;
   views.batch_size = protocol.training.batch_size;
-  if (protocol.post->batch_size) {
-    const double images = static_cast<double>(bundle.images.size(0)) /
-                          static_cast<double>(std::max<int64_t>(bundle.classes(), 1));
-    views.batch_size = protocol.post->batch_size(images, bundle.classes());
+  if (protocol.post->batch_size) views.batch_size = protocol.post->batch_size(bundle);
+  if (protocol.post->mosaics) {
+    views.mosaic = mosaic_of(bundle);
+    views.crop_low = 1 / static_cast<double>(views.mosaic);
   }
   return views;
 }

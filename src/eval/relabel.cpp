@@ -36,6 +36,7 @@ train::LabelPlan plan_labels(const synthetic::Bundle& bundle, const RelabelOptio
       options.evaluation_epochs > 0 ? options.evaluation_epochs : protocol.training.epochs;
   plan.images = bundle.images.size(0);
   plan.classes = bundle.classes();
+  plan.batch_statistics = protocol.post->batch_statistics;
   plan.precision = options.precision;
   plan.top_k = options.top_k;
   plan.keep = options.keep;

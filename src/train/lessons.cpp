@@ -16,7 +16,7 @@ class ViewLessons : public Lessons {
     if (setting_.labels == Labels::kStored) return stored(epoch * batches() + batch);
     Views::Batch view = setting_.views.get(epoch, batch);
     if (setting_.labels == Labels::kLive)
-      return taught(view.images, setting_.teacher->logits(view.images));
+      return taught(view.images, setting_.teacher->logits(view.images, setting_.batch_statistics));
     return {view.images, {augment::mix_targets(distributions(view.targets), view.mix)}};
   }
 

@@ -104,7 +104,13 @@ double learning_rate_at(const TrainOptions& options, int64_t epoch, int64_t batc
   if (options.schedule == "cosine" || options.schedule == "slow_cosine") {
     const int64_t last = options.schedule_epochs > 0 ? options.schedule_epochs : options.epochs;
     const double slow = options.schedule == "slow_cosine" ? 2 : 1;
-    const double share = static_cast<double>(epoch) / (slow * static_cast<double>(last));
+    constexpr double kFirst = 0.01;  // of the rate, as torchvision's training begins
+    const int64_t warmup = options.warmup_epochs;
+    if (epoch < warmup)
+      return rate *
+             (kFirst + (1 - kFirst) * static_cast<double>(epoch) / static_cast<double>(warmup));
+    const double share = static_cast<double>(epoch - warmup) /
+                         (slow * static_cast<double>(std::max<int64_t>(last - warmup, 1)));
     return 0.5 * rate * (1 + std::cos(std::numbers::pi * share));
   }
   if (options.schedule == "warmup_cosine")

@@ -18,8 +18,10 @@ std::string hash_of(const Teacher& teacher) {
 
 }  // namespace
 
-at::Tensor ReadyTeacher::logits(const at::Tensor& images) const {
-  return network->predict(theta, state, images);
+at::Tensor ReadyTeacher::logits(const at::Tensor& images, bool batch_statistics) const {
+  if (!batch_statistics) return network->predict(theta, state, images);
+  return network->observe({theta, state, images, {}, nets::NormMode::kBatch}, {"logits"})
+      .taps.at("logits");
 }
 
 int64_t ReadyTeacher::bytes() const {

@@ -36,6 +36,9 @@ LabelPlan read_plan(const Metadata& metadata, const std::string& path) {
   plan.epochs = reader.number("epochs");
   plan.images = reader.number("images");
   plan.classes = reader.number("classes");
+  if (metadata.count("mosaic") > 0) plan.views.mosaic = reader.number("mosaic");
+  plan.batch_statistics =
+      metadata.count("teacher_statistics") > 0 && reader.text("teacher_statistics") == "batch";
   plan.precision = reader.text("precision");
   plan.top_k = reader.number("top_k");
   plan.keep = reader.number<double>("keep");
@@ -84,6 +87,7 @@ Metadata LabelPlan::metadata() const {
           {"batch_size", std::to_string(views.batch_size)},
           {"crop_low", fmt::format("{}", views.crop_low)},
           {"margin", std::to_string(views.margin)},
+          {"mosaic", std::to_string(views.mosaic)},
           {"flip", views.flip ? "yes" : "no"},
           {"mixing", views.mixing},
           {"alpha", fmt::format("{}", views.alpha)},
@@ -91,6 +95,7 @@ Metadata LabelPlan::metadata() const {
           {"epochs", std::to_string(epochs)},
           {"images", std::to_string(images)},
           {"classes", std::to_string(classes)},
+          {"teacher_statistics", batch_statistics ? "batch" : "running"},
           {"precision", precision},
           {"top_k", std::to_string(top_k)},
           {"keep", fmt::format("{}", keep)},
@@ -106,7 +111,8 @@ void check_plan(const LabelPlan& plan) {
     throw ConfigError(Report{doing, found, accepted, {}});
   };
   constexpr int64_t kMostClasses = int64_t{1} << 15;  // indices are 16 bits
-  constexpr int64_t kMostBatches = int64_t{1} << 26;  // a damaged number must not ask for all memory
+  constexpr int64_t kMostBatches = int64_t{1}
+                                   << 26;  // a damaged number must not ask for all memory
   if (plan.epochs > kMostBatches / std::max<int64_t>(plan.batches(), 1))
     refuse(fmt::format("{} epochs of {} batches", plan.epochs, plan.batches()),
            fmt::format("{} batches in all", kMostBatches));

@@ -7,7 +7,6 @@
 #include <chrono>
 #include <cmath>
 #include <limits>
-#include <numbers>
 #include <numeric>
 #include <optional>
 
@@ -20,6 +19,7 @@
 #include "retort/core/records.h"
 #include "retort/core/version.h"
 #include "retort/train/trainer.h"
+#include "train/optimiser.h"
 #include "train/probe.h"
 #include "train/squeeze_objective.h"
 
@@ -43,12 +43,12 @@ std::string augmentation_of(const SqueezeInput& input) {
 
 /// Half a cosine to 0 after the warm-up.
 double rate_of(const SqueezeOptions& options, int64_t epoch) {
-  constexpr double kFirst = 0.01;
-  const auto warmup = static_cast<double>(options.warmup_epochs);
-  const auto at = static_cast<double>(epoch), total = static_cast<double>(options.epochs);
-  if (at < warmup) return options.learning_rate * (kFirst + (1 - kFirst) * at / warmup);
-  return 0.5 * options.learning_rate *
-         (1 + std::cos(std::numbers::pi * (at - warmup) / std::max(total - warmup, 1.0)));
+  TrainOptions training;
+  training.learning_rate = options.learning_rate;
+  training.schedule = "cosine";
+  training.epochs = options.epochs;
+  training.warmup_epochs = options.warmup_epochs;
+  return learning_rate_at(training, epoch);
 }
 
 /// Batches of views, in network-input space.

@@ -23,16 +23,35 @@ augment::Window window_of(const ViewOptions& options, int64_t height, int64_t wi
   return window;
 }
 
+/// The pixels of a side, its strips in a random order; the last strip takes what is left over.
+at::Tensor shuffled_strips(int64_t side, int64_t count, Stream& stream) {
+  std::vector<int64_t> pixels;
+  for (const int64_t strip : stream.permutation(count)) {
+    const int64_t begin = strip * (side / count),
+                  end = strip + 1 < count ? begin + side / count : side;
+    for (int64_t p = begin; p < end; ++p) pixels.push_back(p);
+  }
+  return at::tensor(pixels, at::kLong);
+}
+
 }  // namespace
 
 std::string ViewOptions::text() const {
-  return fmt::format("batches of {}, crops from {}, shifts {}, flip {}, {} {}", batch_size,
-                     crop_low, margin, flip ? "yes" : "no", mixing, alpha);
+  std::string text = fmt::format("batches of {}, crops from {}, shifts {}, flip {}, {} {}",
+                                 batch_size, crop_low, margin, flip ? "yes" : "no", mixing, alpha);
+  if (mosaic > 1) text += fmt::format(", {}x{} patches shuffled", mosaic, mosaic);
+  return text;
 }
 
-Views::Views(const data::BatchSource& source, const ViewOptions& options, uint64_t seed)
-    : source_(source), options_(options), mixing_(augment::parse_mix(options.mixing)), seed_(seed) {
-  TORCH_CHECK(source.size() > 0 && options.batch_size > 0, "views need images and batches");
+Views::Views(const data::BatchSource& source, const ViewOptions& options, uint64_t seed,
+             data::Preprocessing preprocessing)
+    : source_(source),
+      options_(options),
+      mixing_(augment::parse_mix(options.mixing)),
+      seed_(seed),
+      preprocessing_(std::move(preprocessing)) {
+  TORCH_CHECK(source.size() > 0 && options.batch_size > 0 && options.mosaic > 0,
+              "views need images and batches");
 }
 
 int64_t Views::batches() const {
@@ -48,19 +67,44 @@ Views::Batch Views::get(int64_t epoch, int64_t batch) const {
   const std::vector<int64_t> order = Stream(seed_, "views.order", e).permutation(source_.size());
   const auto begin = order.begin() + batch * options_.batch_size;
   const std::vector<int64_t> rows(begin, begin + rows_of(batch));
-  const data::Batch examples = source_.get(rows);
+  data::Batch examples = source_.get(rows);
   const int64_t height = examples.images.size(2), width = examples.images.size(3);
   std::vector<augment::Window> windows;
   for (const int64_t row : rows) {
     Stream stream(seed_, "views.window", e, static_cast<uint64_t>(row));
     windows.push_back(window_of(options_, height, width, stream));
   }
-  const augment::WindowMap map(windows, {height, width}, {height, width},
-                               examples.images.options());
+  if (options_.mosaic > 1) examples.images = shuffled(examples.images, rows, e);
   Stream stream(seed_, "views.mix", e, static_cast<uint64_t>(batch));
   const augment::Mix mix =
       augment::draw_mix(mixing_, options_.alpha, rows_of(batch), height, width, stream);
-  return {augment::mix_images(map.apply(examples.images), mix), examples.targets, mix};
+  return {augment::mix_images(shown(examples.images, windows), mix), examples.targets, mix};
+}
+
+at::Tensor Views::shuffled(const at::Tensor& images, const std::vector<int64_t>& rows,
+                           uint64_t epoch) const {
+  at::Tensor all = at::empty_like(images);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    Stream stream(seed_, "views.patches", epoch, static_cast<uint64_t>(rows[i]));
+    const auto along = [&](int64_t side) {
+      return shuffled_strips(side, options_.mosaic, stream).to(images.device());
+    };
+    const at::Tensor columns = along(images.size(3)), lines = along(images.size(2));
+    const auto image = static_cast<int64_t>(i);
+    all[image].copy_(images[image].index_select(2, columns).index_select(1, lines));
+  }
+  return all;
+}
+
+at::Tensor Views::shown(const at::Tensor& images,
+                        const std::vector<augment::Window>& windows) const {
+  const auto size = images.sizes().slice(2);
+  const augment::WindowMap map(windows, size, size, images.options());
+  if (options_.margin == 0) return map.apply(images);
+  const at::Tensor nothing =
+      at::zeros({1, images.size(1), size[0], size[1]}, at::TensorOptions(at::kByte));
+  const at::Tensor black = preprocessing_.apply(nothing, images.device()).to(images.scalar_type());
+  return map.apply(images - black) + black;
 }
 
 }  // namespace retort::train

@@ -98,7 +98,7 @@ bool write_labels(const std::filesystem::path& path, const LabelPlan& plan, cons
     if (stop && stop->requested()) return false;
     const int64_t place = kept[static_cast<size_t>(done)];
     const at::Tensor images = views.get(place / plan.batches(), place % plan.batches()).images;
-    file.append(pack_labels(plan, teacher.logits(images)));
+    file.append(pack_labels(plan, teacher.logits(images, plan.batch_statistics)));
     progress.update(++done);
   }
   file.finish(path);

@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "support/golden.h"
+
 namespace retort::augment {
 namespace {
 
@@ -29,6 +31,21 @@ TEST(Window, IsACropResizedAsLibtorchDoesIt) {
   const at::Tensor crop = images.slice(2, 1, 5).slice(3, 3, 8);
   const at::Tensor wanted = at::upsample_bilinear2d(crop, {8, 8}, false);
   EXPECT_TRUE(at::allclose(map_of(window, {8, 8}, {8, 8}).apply(images), wanted, 0, 1e-12));
+}
+
+TEST(Window, ThatShrinksAveragesAsPyTorchsAntialiasDoes) {
+  const nlohmann::json golden = tests::golden("antialias");
+  const at::Tensor images = tests::golden_tensor(golden.at("image"), {1, 2, 11, 13});
+  for (const nlohmann::json& view : golden.at("views")) {
+    const auto place = view.at("window").get<std::vector<int64_t>>();
+    const auto to = view.at("to").get<std::vector<int64_t>>();
+    Window window;
+    window.top = place[0], window.left = place[1], window.height = place[2],
+    window.width = place[3];
+    const WindowMap map({window}, {11, 13}, to, at::kDouble, /*smooth=*/true);
+    const at::Tensor wanted = tests::golden_tensor(view.at("view"), {1, 2, to[0], to[1]});
+    EXPECT_TRUE(at::allclose(map.apply(images), wanted, 0, 2e-4)) << view;  // float32 of 0 to 99
+  }
 }
 
 TEST(Window, FlipsAndThenRolls) {

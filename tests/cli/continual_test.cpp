@@ -1,6 +1,7 @@
 // retort continual: several methods in one folder, going on, and what is refused.
 #include <gtest/gtest.h>
 
+#include "cli/continual_settings.h"
 #include "cli/refusal.h"
 #include "cli/small_data.h"
 #include "retort/core/records.h"
@@ -94,12 +95,61 @@ TEST_F(Continual, RefusesWhatCannotBe) {
   expect_refused("CLASSES --method dm --normalisation zca", 2, {"zca"});
   expect_refused("ROTATIONS --method dm --memory 10", 2, {"10 images for 2 tasks", "--memory 20"});
   expect_refused("ROTATIONS --method dm --images-per-class 2", 2, {"--memory 40"});
-  expect_refused("ROTATIONS --method dm --memory 10 --parametrisation memories --bases 3", 2,
-                 {"more than its task's part", "15.7 kB a task"});
+  expect_refused(
+      "ROTATIONS --method dm --memory 10 --parametrisation memories --bases 3 --addressers 200", 2,
+      {"more than its task's part", "15.7 kB a task"});
   expect_refused("ROTATIONS --method dm --samples-per-task 400", 2, {"--samples-per-task 100"});
   expect_refused("ROTATIONS --method dm --name a/b", 2, {"--name"});
   expect_refused("ROTATIONS --method dm --iterations 5 --network convnet-d6", 2, {"convnet-d6"});
   expect_refused("continual --stream rotations --data DATA", 2, {"--out"});
+}
+
+/// The numbers of one class's images that a stream of 28x28 images settles on.
+struct Settled {
+  std::string bases, downsample, addressers;
+  int64_t numbers;  // of bases and coefficients
+};
+
+Settled settled(const std::string& stream, const std::vector<std::string>& more = {}) {
+  data::Dataset data;
+  data.channels = 1;
+  data.height = data.width = 28;
+  for (int c = 0; c < 10; ++c) data.class_names.push_back("c" + std::to_string(c));
+  const at::Tensor labels = at::arange(1000, at::kLong).remainder(10);
+  data.train = data::make_split(at::zeros({1000, 1, 28, 28}, at::kByte), labels, 10);
+  data.test = data.train;
+  cli::Continual settings(stream, "bptt", "memories");
+  OptionSet given;
+  settings.declare(given);
+  Problems none;
+  for (size_t i = 0; i + 1 < more.size(); i += 2) given.set(more[i], more[i + 1], "test", none);
+  settings.settle_images_per_class(eval::TaskStream(data, settings.stream, 0), given);
+  const auto text = [&](const char* name) { return given.find(name)->text(); };
+  const int64_t bases = std::stoll(text("bases")), side = 28 / std::stoll(text("downsample"));
+  return {text("bases"), text("downsample"), text("addressers"),
+          bases * (side * side + 10 * std::stoll(text("addressers")))};
+}
+
+TEST(ContinualMemories, FitTheMemoryOfEveryStreamAtTheirDefaults) {
+  // A task's part is ten images, and five of many permutations.
+  EXPECT_LE(settled("rotations").numbers, 7840);
+  EXPECT_LE(settled("permutations").numbers, 7840);
+  EXPECT_LE(settled("many-permutations").numbers, 3920);
+  for (const char* stream : {"rotations", "permutations", "many-permutations"})
+    EXPECT_GE(std::stoll(settled(stream).addressers), 1) << stream;
+}
+
+TEST(ContinualMemories, HaveNoCoarserBasesWherePixelsArePermuted) {
+  EXPECT_EQ(settled("rotations").downsample, "2");
+  EXPECT_EQ(settled("permutations").downsample, "1");
+  EXPECT_EQ(settled("many-permutations").downsample, "1");
+}
+
+TEST(ContinualMemories, TakeWhatIsAskedFor) {
+  // (3,920 - 10 * 196) / (10 * 10) = 19.6 and (3,920 - 3 * 784) / (3 * 10) = 52.3 matrices.
+  EXPECT_EQ(settled("many-permutations", {"bases", "10", "downsample", "2"}).addressers, "19");
+  EXPECT_EQ(settled("many-permutations", {"bases", "3"}).addressers, "52");
+  EXPECT_EQ(settled("many-permutations", {"bases", "3", "addressers", "7"}).addressers, "7");
 }
 
 }  // namespace

@@ -6,11 +6,14 @@
 
 #include <cmath>
 #include <numbers>
+#include <set>
 
 #include "methods/decoupled/groups.h"
+#include "methods/decoupled/patches.h"
 #include "methods/decoupled/recovery.h"
 #include "methods/toy_teacher.h"
 #include "retort/core/error.h"
+#include "support/golden.h"
 #include "support/support.h"
 
 namespace retort::methods {
@@ -78,6 +81,81 @@ TEST(Recovery, DerivativeThroughCropFlipAndRollIsThatOfFiniteDifferences) {
     const double slope = (setting.at(setting.images).images * direction).sum().item<double>() / 2;
     EXPECT_NEAR(slope, (above - below) / (2 * step), 1e-6 * std::abs(slope) + 1e-7) << unit;
   }
+}
+
+TEST(Recovery, IsThePublishedLossBehindCropFlipAndRoll) {
+  const nlohmann::json golden = tests::golden("recovery");
+  train::Teacher teacher = tests::toy_teacher();
+  teacher.network = "convnet-w2-d2-bn";
+  teacher.theta = tests::golden_tensor(golden.at("theta"), {129}).to(at::kFloat);
+  teacher.state = tests::golden_tensor(golden.at("state"), {8}).to(at::kFloat);
+  const tests::TempFolder folder;
+  Setting setting;
+  setting.geometry.counts = {1, 1, 1};
+  setting.options.teacher = (folder / "t.safetensors").string();
+  setting.options.statistics_weight = 0.01;
+  train::write_teacher(setting.options.teacher, teacher);
+  Recovery recovery(setting.context(), setting.options);
+  recovery.begin(30);
+  const augment::Window window = recovery.windows_of(0).front();
+  EXPECT_EQ(golden.at("window").get<std::vector<int64_t>>(),
+            (std::vector<int64_t>{window.top, window.left, window.height, window.width,
+                                  window.flip ? 1 : 0, window.roll_rows, window.roll_columns}));
+  const Cotangents found =
+      recovery.cotangents({tests::golden_tensor(golden.at("images"), {3, 3, 8, 8}),
+                           setting.geometry.labels(), setting.geometry.offsets()});
+  EXPECT_NEAR(found.loss, golden.at("loss").get<double>(), 1e-6);
+  const at::Tensor gradient = tests::golden_tensor(golden.at("gradient"), {3, 3, 8, 8});
+  EXPECT_LT((found.images - gradient).abs().max().item<double>(), 1e-7);
+}
+
+TEST(Recovery, AGroupSharesOneWindowOfTheAskedRange) {
+  Setting setting;
+  for (const bool both_ways : {false, true}) {
+    setting.options.roll_both_ways = both_ways;
+    setting.options.crop_low = 0.5;
+    Recovery recovery(setting.context(), setting.options);
+    std::set<int64_t> rows, columns;
+    int flips = 0;
+    for (int64_t iteration = 0; iteration < 100; ++iteration) {
+      recovery.begin(iteration);
+      const auto windows = recovery.windows_of(0), others = recovery.windows_of(1);
+      ASSERT_EQ(windows.size(), 3u);
+      for (const augment::Window& one : windows) {
+        EXPECT_EQ(one.top, windows[0].top);
+        EXPECT_EQ(one.left, windows[0].left);
+        EXPECT_EQ(one.height * one.width, windows[0].height * windows[0].width);
+        EXPECT_EQ(one.flip, windows[0].flip);
+        EXPECT_EQ(one.roll_rows, windows[0].roll_rows);
+      }
+      EXPECT_GE(windows[0].height * windows[0].width, 27);  // half of 64, rounded by side
+      rows.insert(windows[0].roll_rows);
+      columns.insert(windows[0].roll_columns);
+      flips += windows[0].flip ? 1 : 0;
+    }
+    // random.randint(0, 3) of the ImageNet code, random.randint(-3, 3) of the Tiny-ImageNet code.
+    const std::set<int64_t> range =
+        both_ways ? std::set<int64_t>{-3, -2, -1, 0, 1, 2, 3} : std::set<int64_t>{0, 1, 2, 3};
+    EXPECT_EQ(rows, range);
+    EXPECT_EQ(columns, range);
+    EXPECT_NEAR(flips, 50, 25);
+  }
+}
+
+TEST(Recovery, ImagesHaveWindowsOfTheirOwnWhereAsked) {
+  Setting setting;
+  setting.options.window_share = "image";
+  Recovery recovery(setting.context(), setting.options);
+  int equal = 0;
+  for (int64_t iteration = 0; iteration < 20; ++iteration) {
+    recovery.begin(iteration);
+    const auto windows = recovery.windows_of(0);
+    equal += windows[0].top == windows[1].top && windows[0].height == windows[1].height &&
+                     windows[0].roll_rows == windows[1].roll_rows
+                 ? 1
+                 : 0;
+  }
+  EXPECT_LT(equal, 10);
 }
 
 TEST(Recovery, SeveralGroupsInOnePassAreWhatEachIsByItself) {
@@ -184,6 +262,29 @@ TEST(Recovery, GoesOnWithTheSameTeacherOnly) {
         recovery.restore({{"teacher", at::zeros({1}, at::kLong)}});
       },
       {"another teacher"});
+}
+
+TEST(Rded, ChoosesRanksAndTilesAsThePublishedCodeDoes) {
+  const nlohmann::json golden = tests::golden("rded");
+  const at::Tensor patches = tests::golden_tensor(golden.at("patches"), {3, 9, 3, 2, 2});
+  const at::Tensor weight = tests::golden_tensor(golden.at("teacher"), {3, 48}) / 50;
+  EXPECT_TRUE(padded(patches[0].narrow(0, 0, 1), 5, 5)
+                  .equal(tests::golden_tensor(golden.at("padded"), {1, 3, 5, 5})));
+  const at::Tensor seen = padded(patches.flatten(0, 1), 4, 4).flatten(1) / 50;
+  const at::Tensor losses =
+      losses::row_losses(at::matmul(seen, weight.t()), {at::ones({27}, at::kLong)}).view({3, 9});
+  EXPECT_TRUE(at::allclose(losses, tests::golden_tensor(golden.at("losses"), {3, 9}), 0, 1e-5));
+  const at::Tensor chosen = choose_patches({patches, losses}, 8, "easiest");
+  EXPECT_TRUE(chosen.equal(tests::golden_tensor(golden.at("chosen"), {8, 3, 2, 2})));
+  EXPECT_TRUE(tiled(chosen, 2).equal(tests::golden_tensor(golden.at("mosaics"), {2, 3, 4, 4})));
+}
+
+TEST(Rded, MediumPatchesLieAboutTheMiddleOfTheRanks) {
+  const at::Tensor patches = at::arange(7, at::kFloat).view({1, 7, 1, 1, 1});
+  const at::Tensor losses = at::tensor({3.f, 6.f, 1.f, 0.f, 5.f, 2.f, 4.f}).view({1, 7});
+  // Ranks 2, 3 and 4 of seven.
+  EXPECT_TRUE(
+      choose_patches({patches, losses}, 3, "medium").flatten().equal(at::tensor({5.f, 0.f, 6.f})));
 }
 
 TEST(Rded, MosaicsAreOfTheAskedShapeAndOfTheirClass) {

@@ -112,6 +112,18 @@ TEST(Schedule, CosineFallsToZeroOnceAnEpoch) {
   EXPECT_FALSE(resets_before(options, 7));
 }
 
+TEST(Schedule, CosineWarmsUpByEpochAsTorchvisionsTrainingDoes) {
+  TrainOptions options;
+  options.schedule = "cosine";
+  options.learning_rate = 0.2;
+  options.epochs = 8;
+  options.warmup_epochs = 5;
+  // LinearLR from 0.01 over 5 epochs, then CosineAnnealingLR over 3: PyTorch 1.13's SequentialLR.
+  const double rates[] = {0.002, 0.0416, 0.0812, 0.1208, 0.1604, 0.2, 0.15, 0.05};
+  for (int64_t epoch = 0; epoch < 8; ++epoch)
+    EXPECT_NEAR(learning_rate_at(options, epoch, 3, 4), rates[epoch], 1e-12);
+}
+
 TEST(Schedule, ConstantStays) {
   TrainOptions options;
   options.schedule = "constant";

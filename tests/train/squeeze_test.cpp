@@ -6,8 +6,10 @@
 #include "methods/toy.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
+#include "support/golden.h"
 #include "support/support.h"
 #include "train/probe.h"
+#include "train/squeeze_objective.h"
 
 namespace retort::train {
 namespace {
@@ -101,6 +103,81 @@ TEST(Squeeze, RefusesWhitenedDataAndAQueueBelowTheBatch) {
   toy.options.queue = 24;
   toy.data.preprocessing = data::fit_zca(toy.data.train.images, 0.1);
   retort::tests::expect_error<ConfigError>([&] { check_squeeze(toy.input()); }, {"zca"});
+}
+
+/// The golden network: a block of two channels, whose first 60 parameters both objectives move.
+constexpr int64_t kParameters = 87, kMoved = 60;
+
+at::Tensor numbers_of(const nlohmann::json& from, const char* key, int64_t count) {
+  return retort::tests::golden_tensor(from.at(key), {count});
+}
+
+std::vector<at::Tensor> views_of(const nlohmann::json& from) {
+  std::vector<at::Tensor> views;
+  for (const nlohmann::json& view : from.at("views"))
+    views.push_back(retort::tests::golden_tensor(view, {4, 3, 4, 4}));
+  return views;
+}
+
+double gap(const at::Tensor& found, const at::Tensor& wanted) {
+  return (found - wanted).abs().max().item<double>();
+}
+
+TEST(Moco, StepsAsItsAlgorithmSays) {
+  const nlohmann::json golden = retort::tests::golden("squeeze").at("moco");
+  const auto network = nets::make_network("convnet-w2-d1-bn", {3, 4, 4, 3});
+  SqueezeOptions options;
+  options.objective = "moco";
+  options.projection = 4;
+  options.queue = 6;
+  options.splits = 2;
+  options.key_momentum = 0.9;
+  options.temperature = 0.2;
+  const auto objective = make_squeeze_objective(options, *network, at::kCPU);
+  const nlohmann::json& start = golden.at("start");
+  const int64_t head = static_cast<int64_t>(start.at("head").size());
+  objective->restore({{"key_theta", numbers_of(start, "key_theta", kParameters)},
+                      {"key_head", numbers_of(start, "key_head", head)},
+                      {"queue", retort::tests::golden_tensor(start.at("queue"), {6, 4})},
+                      {"queue_place", at::scalar_tensor(4, at::kLong)}});
+  at::Tensor state = network->initial_state().to(at::kDouble);
+  for (size_t i = 0; i < 2; ++i) {
+    const nlohmann::json& wanted = golden.at("steps").at(i);
+    const double scale = 1 + 0.1 * static_cast<double>(i);
+    const Learner now{scale * numbers_of(start, "theta", kParameters), state,
+                      scale * numbers_of(start, "head", head)};
+    const LearnerStep found =
+        objective->step(now, views_of(wanted), {}, Stream(9 + i, "test.step"));
+    EXPECT_NEAR(found.loss.item<double>(), wanted.at("loss").get<double>(), 1e-8);
+    EXPECT_LT(gap(found.theta, numbers_of(wanted, "theta", kParameters)), 1e-8);
+    EXPECT_LT(gap(found.head, numbers_of(wanted, "head", head)), 1e-8);
+    EXPECT_LT(gap(found.state, numbers_of(wanted, "state", 4)), 1e-8);
+    const TensorMap memory = objective->memory();
+    EXPECT_LT(gap(memory.at("queue").flatten(), numbers_of(wanted, "queue", 24)), 1e-8);
+    EXPECT_EQ(memory.at("queue_place").item<int64_t>(), wanted.at("place").get<int64_t>());
+    EXPECT_LT(
+        gap(memory.at("key_theta").narrow(0, 0, kMoved), numbers_of(wanted, "key_theta", kMoved)),
+        1e-8);
+    EXPECT_LT(gap(memory.at("key_head"), numbers_of(wanted, "key_head", head)), 1e-8);
+    state = found.state;
+  }
+}
+
+TEST(SimSiam, StepsAsItsAlgorithmSays) {
+  const nlohmann::json golden = retort::tests::golden("squeeze").at("simsiam");
+  const auto network = nets::make_network("convnet-w2-d1-bn", {3, 4, 4, 3});
+  SqueezeOptions options;
+  options.objective = "simsiam";
+  options.projection = 8;
+  const auto objective = make_squeeze_objective(options, *network, at::kCPU);
+  const int64_t head = static_cast<int64_t>(golden.at("head").size());
+  const Learner now{numbers_of(golden, "theta", kParameters),
+                    network->initial_state().to(at::kDouble), numbers_of(golden, "head", head)};
+  const LearnerStep found = objective->step(now, views_of(golden), {}, Stream(9, "test.step"));
+  EXPECT_NEAR(found.loss.item<double>(), golden.at("loss").get<double>(), 1e-8);
+  EXPECT_LT(gap(found.theta, numbers_of(golden, "gradient", kParameters)), 1e-8);
+  EXPECT_LT(gap(found.head, numbers_of(golden, "head_gradient", head)), 1e-8);
+  EXPECT_LT(gap(found.state, numbers_of(golden, "state", 4)), 1e-8);
 }
 
 TEST(Probe, LeavesTheBackboneAndItsStatisticsAsTheyAre) {

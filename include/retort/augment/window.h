@@ -30,13 +30,13 @@ Window draw_window(int64_t height, int64_t width, double low, double high, doubl
 /// A window of the image's size, moved by up to `margin` pixels each way (crop with padding).
 Window draw_shift(int64_t height, int64_t width, int64_t margin, Stream& stream);
 
-/// Windows as linear maps of images, bilinear with align_corners=false and no smoothing.
+/// Windows as linear maps of images, bilinear with align_corners=false.
 class WindowMap {
  public:
   /// `windows` of images of size `from` {H, W}, resized to `to` {h, w}: one for all images, or one
-  /// for each.
+  /// for each. `smooth`: where a window shrinks, its pixels are averaged (antialias of PyTorch).
   WindowMap(const std::vector<Window>& windows, at::IntArrayRef from, at::IntArrayRef to,
-            const at::TensorOptions& options);
+            const at::TensorOptions& options, bool smooth = false);
   at::Tensor apply(const at::Tensor& images) const;        ///< [N, C, H, W] to [N, C, h, w]
   at::Tensor adjoint(const at::Tensor& cotangents) const;  ///< [N, C, h, w] to [N, C, H, W]
 

@@ -24,8 +24,11 @@ struct PostTraining {
   train::ViewOptions views;  ///< its batches are those of the training
   double temperature = 20;
   bool temperature_squared = false;
-  /// Images of a batch by images per class and classes; null: the training's.
-  int64_t (*batch_size)(double images_per_class, int64_t classes) = nullptr;
+  bool batch_statistics = false;  ///< the teacher's BatchNorm takes those of the batch
+  bool mosaics = false;  ///< patches of the set's mosaics are shuffled, crops are of 1 / mosaic on
+  int64_t (*batch_size)(const synthetic::Bundle& set) = nullptr;  ///< null: the training's
+  /// The rate of a student; null: the training's.
+  double (*learning_rate)(const std::string& student, const synthetic::Bundle& set) = nullptr;
 };
 
 /// A named way of training students.
@@ -78,7 +81,7 @@ struct EvalOptions {
   std::string part = "test";      ///< test | validation
   int64_t seed = 0;
   std::string student_labels = "auto";  ///< of a post-training: auto | hard | live | a file
-  std::string teacher;          ///< its file; auto with a teacher: live
+  std::string teacher;                  ///< its file; auto with a teacher: live
   void declare(OptionSet& options);
 };
 

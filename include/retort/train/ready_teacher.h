@@ -20,12 +20,13 @@ struct ReadyTeacher {
   at::Tensor theta, state;
   std::string hash;  ///< of network, parameters and statistics: 16 hexadecimal digits
 
-  at::Tensor logits(const at::Tensor& images) const;  ///< [N, K], running statistics
-  int64_t bytes() const;                              ///< of parameters and statistics
+  /// [N, K], with its running statistics, or with those of the images at hand.
+  at::Tensor logits(const at::Tensor& images, bool batch_statistics = false) const;
+  int64_t bytes() const;  ///< of parameters and statistics
 };
 
-/// Reads and checks a teacher; ConfigError where `path` is empty. `use.doing` says what for, without
-/// the teacher's name.
+/// Reads and checks a teacher; ConfigError where `path` is empty. `use.doing` says what for,
+/// without the teacher's name.
 ReadyTeacher open_teacher(const std::filesystem::path& path, TeacherUse use, at::Device device);
 /// The same for a data set as it was opened.
 ReadyTeacher open_teacher(const std::filesystem::path& path, const std::string& doing,

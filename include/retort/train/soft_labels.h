@@ -26,6 +26,7 @@ struct LabelPlan {
   uint64_t seed = 0;
   int64_t epochs = 300;
   int64_t images = 0, classes = 0;
+  bool batch_statistics = false;      ///< the teacher's BatchNorm takes those of the batch
   std::string precision = "float32";  ///< float32 | float16 | int8
   int64_t top_k = 0;                  ///< above 0: as many logits of a row, float16, and the mean
                                       ///< of the others
@@ -85,6 +86,7 @@ struct LessonSetting {
   int64_t classes = 0;
   double temperature = 20;
   bool temperature_squared = false;
+  bool batch_statistics = false;          ///< kLive: as of LabelPlan
   const ReadyTeacher* teacher = nullptr;  ///< kLive
   const StoredLabels* stored = nullptr;   ///< kStored
 };

@@ -35,10 +35,11 @@ struct TrainOptions {
                                   ///< half a cosine to 0, one rate an epoch (PyTorch's
                                   ///< CosineAnnealingLR) | slow_cosine: a quarter, to half the rate
                                   ///< | warmup_cosine: up from 0, then down to 1 %, a rate a step
-  int64_t schedule_epochs = 0;  ///< cosine, slow_cosine: epochs to their end; 0: all epochs
-  int64_t warmup_steps = 500;   ///< of warmup_cosine; at most half of all steps
-  int64_t epochs = 1000;        ///< drop runs epochs + 1 passes, as published; others run epochs
-  int64_t batch_size = 256;     ///< shuffled, the last partial batch kept
+  int64_t schedule_epochs = 0;    ///< cosine, slow_cosine: epochs to their end; 0: all epochs
+  int64_t warmup_steps = 500;     ///< of warmup_cosine; at most half of all steps
+  int64_t warmup_epochs = 0;      ///< cosine: straight up from a hundredth of the rate, before it
+  int64_t epochs = 1000;          ///< drop runs epochs + 1 passes, as published; others run epochs
+  int64_t batch_size = 256;       ///< shuffled, the last partial batch kept
   std::string augmentation = "none";  ///< a DSA strategy, parameters per image
   losses::Kind loss = losses::Kind::kCrossEntropy;
   Flat flat = {};

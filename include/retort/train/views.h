@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "retort/augment/mix.h"
+#include "retort/augment/window.h"
 #include "retort/data/batch_source.h"
+#include "retort/data/dataset.h"
 
 namespace retort::train {
 
@@ -17,7 +19,9 @@ namespace retort::train {
 struct ViewOptions {
   int64_t batch_size = 128;
   double crop_low = 0.08;         ///< smallest area of a crop; 1: no crop
-  int64_t margin = 0;             ///< above 0: shifts by up to as many pixels in place of crops
+  int64_t margin = 0;             ///< above 0: shifts by up to as many pixels in place of crops,
+                                  ///< black beyond the edges
+  int64_t mosaic = 1;             ///< above 1: as many strips each way are shuffled before the crop
   bool flip = true;               ///< half of the images
   std::string mixing = "cutmix";  ///< none | cutmix | mixup
   double alpha = 1;               ///< of the Beta distribution that shares are drawn from
@@ -28,8 +32,10 @@ struct ViewOptions {
 /// Views of a source's images. Thread-safe.
 class Views {
  public:
-  /// `source` must outlive it. ConfigError on an unknown mixing.
-  Views(const data::BatchSource& source, const ViewOptions& options, uint64_t seed);
+  /// `source` must outlive it; its images are what `preprocessing` gives. ConfigError on an unknown
+  /// mixing.
+  Views(const data::BatchSource& source, const ViewOptions& options, uint64_t seed,
+        data::Preprocessing preprocessing = {});
 
   int64_t batches() const;  ///< of an epoch; the last one may be smaller
   int64_t rows_of(int64_t batch) const;
@@ -42,10 +48,14 @@ class Views {
   Batch get(int64_t epoch, int64_t batch) const;
 
  private:
+  at::Tensor shuffled(const at::Tensor& images, const std::vector<int64_t>& rows,
+                      uint64_t epoch) const;
+  at::Tensor shown(const at::Tensor& images, const std::vector<augment::Window>& windows) const;
   const data::BatchSource& source_;
   const ViewOptions options_;
   const augment::Mix::Kind mixing_;
   const uint64_t seed_;
+  const data::Preprocessing preprocessing_;
 };
 
 }  // namespace retort::train

@@ -16,27 +16,16 @@ namespace {
 constexpr const char* kDoing = "preparing mosaics of real patches";
 constexpr double kLow = 0.08;  // smallest area of a patch, as in RandomResizedCrop
 
-/// Patches of one class and how hard they are to the teacher.
-struct Scored {
-  at::Tensor patches;  // [n, C, h, w], network input
-  at::Tensor losses;   // [n]
-};
-
 /// The teacher's loss of patches in the middle of blank images.
 at::Tensor losses_of(const train::ReadyTeacher& teacher, const at::Tensor& patches, int64_t label) {
   const nets::Shape& shape = teacher.network->shape();
-  const int64_t top = (shape.height - patches.size(2)) / 2,
-                left = (shape.width - patches.size(3)) / 2;
-  at::Tensor whole =
-      at::zeros({patches.size(0), shape.channels, shape.height, shape.width}, patches.options());
-  whole.slice(2, top, top + patches.size(2)).slice(3, left, left + patches.size(3)).copy_(patches);
   const at::Tensor labels = at::full({patches.size(0)}, label, patches.options().dtype(at::kLong));
-  return losses::row_losses(teacher.logits(whole), {labels});
+  return losses::row_losses(teacher.logits(padded(patches, shape.height, shape.width)), {labels});
 }
 
-/// Of each of some real images, the crop that the teacher knows best.
-Scored best_crops(const Context& context, const train::ReadyTeacher& teacher,
-                  const PatchOptions& options, size_t label, int64_t needed) {
+/// Crops of some real images of a class, those of one image beside each other.
+ScoredPatches draw_crops(const Context& context, const train::ReadyTeacher& teacher,
+                         const PatchOptions& options, size_t label, int64_t needed) {
   const auto& members = context.data.train.members[label];
   Stream draw(context.seed, "patches.candidates", label);
   std::vector<int64_t> rows;
@@ -56,41 +45,47 @@ Scored best_crops(const Context& context, const train::ReadyTeacher& teacher,
     }
     const augment::WindowMap map(windows, {height, width},
                                  {height / options.mosaic, width / options.mosaic},
-                                 images.options());
+                                 images.options(), /*smooth=*/true);
     patches.push_back(map.apply(images));
     losses.push_back(losses_of(teacher, patches.back(), static_cast<int64_t>(label)));
   }
-  const at::Tensor all = at::stack(losses);  // [crops, n]
-  const at::Tensor best = all.argmin(0).to(at::kCPU);
-  Scored scored{at::empty_like(patches.front()), all.amin(0).to(at::kCPU)};
-  for (int64_t i = 0; i < best.numel(); ++i)
-    scored.patches[i].copy_(patches[static_cast<size_t>(best[i].item<int64_t>())][i]);
-  return scored;
+  return {at::stack(patches), at::stack(losses)};
 }
 
-/// Patches in order of their losses: the first `count`, or as many about the middle.
-at::Tensor chosen(const Scored& scored, int64_t count, const std::string& choice) {
-  std::vector<int64_t> order(static_cast<size_t>(scored.losses.numel()));
+}  // namespace
+
+at::Tensor padded(const at::Tensor& patches, int64_t height, int64_t width) {
+  const int64_t top = (height - patches.size(2)) / 2, left = (width - patches.size(3)) / 2;
+  at::Tensor whole =
+      at::zeros({patches.size(0), patches.size(1), height, width}, patches.options());
+  whole.slice(2, top, top + patches.size(2)).slice(3, left, left + patches.size(3)).copy_(patches);
+  return whole;
+}
+
+at::Tensor choose_patches(const ScoredPatches& scored, int64_t count, const std::string& choice) {
+  const at::Tensor least = scored.losses.amin(0).to(at::kCPU, at::kFloat).contiguous();
+  const at::Tensor crop = scored.losses.argmin(0).to(at::kCPU);
+  std::vector<int64_t> order(static_cast<size_t>(least.numel()));
   std::iota(order.begin(), order.end(), 0);
-  const at::Tensor losses = scored.losses.contiguous();
-  const float* loss = losses.data_ptr<float>();
+  const float* loss = least.data_ptr<float>();
   std::stable_sort(order.begin(), order.end(),
                    [loss](int64_t a, int64_t b) { return loss[a] < loss[b]; });
   const int64_t spare = static_cast<int64_t>(order.size()) - count;
   const int64_t first = choice == "medium" ? spare / 2 : 0;
-  const std::vector<int64_t> rows(order.begin() + first, order.begin() + first + count);
-  return scored.patches.index_select(0, at::tensor(rows, at::kLong).to(scored.patches.device()));
+  std::vector<at::Tensor> patches;
+  for (int64_t i = first; i < first + count; ++i) {
+    const int64_t image = order[static_cast<size_t>(i)];
+    patches.push_back(scored.patches[crop[image].item<int64_t>()][image]);
+  }
+  return at::stack(patches);
 }
 
-/// [n f^2, C, h, w] to [n, C, f h, f w], row by row.
 at::Tensor tiled(const at::Tensor& patches, int64_t f) {
   const int64_t channels = patches.size(1), h = patches.size(2), w = patches.size(3);
-  return patches.view({-1, f, f, channels, h, w})
-      .permute({0, 3, 1, 4, 2, 5})
+  return patches.view({f, f, -1, channels, h, w})
+      .permute({2, 3, 0, 4, 1, 5})
       .reshape({-1, channels, f * h, f * w});
 }
-
-}  // namespace
 
 void PatchOptions::declare(OptionSet& set) {
   set.add("candidates", candidates, "real images of a class that patches are taken from",
@@ -128,8 +123,8 @@ at::Tensor compose_patches(const Context& context, const train::ReadyTeacher& te
   std::vector<at::Tensor> images;
   for (size_t c = 0; c < context.geometry.counts.size(); ++c) {
     const int64_t needed = context.geometry.counts[c] * options.mosaic * options.mosaic;
-    const Scored scored = best_crops(context, teacher, options, c, needed);
-    images.push_back(tiled(chosen(scored, needed, options.choice), options.mosaic));
+    const ScoredPatches scored = draw_crops(context, teacher, options, c, needed);
+    images.push_back(tiled(choose_patches(scored, needed, options.choice), options.mosaic));
   }
   return at::cat(images).to(at::kCPU);
 }

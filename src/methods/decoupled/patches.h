@@ -21,6 +21,21 @@ struct PatchOptions {
   void declare(OptionSet& set);
 };
 
+/// Crops of n real images, m of each, and how hard they are to the teacher.
+struct ScoredPatches {
+  at::Tensor patches;  ///< [m, n, C, h, w], network input
+  at::Tensor losses;   ///< [m, n]
+};
+
+/// Patches [n, C, h, w] in the middle of images of zeros.
+at::Tensor padded(const at::Tensor& patches, int64_t height, int64_t width);
+/// The crop of least loss of every image; of these the `count` of least loss, or as many about the
+/// middle, in order of their losses: [count, C, h, w].
+at::Tensor choose_patches(const ScoredPatches& scored, int64_t count, const std::string& choice);
+/// [f^2 n, C, h, w] to n images [n, C, f h, f w]: image j holds patches j, n + j, 2 n + j and so
+/// on, row by row.
+at::Tensor tiled(const at::Tensor& patches, int64_t f);
+
 /// Images [M, C, H, W] of the context's geometry, class after class. Every candidate gives its
 /// patch of least loss. ConfigError where a class has too few images, or the mosaic does not divide
 /// the sides.

@@ -58,8 +58,10 @@ class Recovery : public Objective {
   TensorMap state() const override;
   void restore(const TensorMap& state) override;
 
- private:
+  /// What is seen of each image of a group at this iteration.
   std::vector<augment::Window> windows_of(size_t group) const;
+
+ private:
   /// The groups of one pass.
   struct Pass {
     size_t begin = 0, end = 0;

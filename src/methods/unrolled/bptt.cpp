@@ -182,8 +182,8 @@ class BpttMethod : public Method {
   }
   std::vector<std::string> deviations() const override {
     return {
-        "Augmentations are drawn anew for every inner step; the reference draws one for all steps "
-        "of an iteration.",
+        "Augmentations are drawn anew for every inner step and for the real batch; the reference "
+        "draws one for all steps of an iteration and for its real batch.",
         "The reference's penalty of the coefficients is left out: by an error it never reached "
         "them.",
         "Images are decoded once an iteration and cotangents pulled back once, which is the same; "
