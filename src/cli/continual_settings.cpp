@@ -147,9 +147,9 @@ double Continual::budget_bytes(const data::Dataset& all) const {
 /// Bases and addressing matrices that a task's part of the memory holds, which may be less than an
 /// image of each class: at most four fifths of it are bases.
 void Continual::settle_memories(const eval::TaskStream& drawn, OptionSet& given) {
-  const data::Dataset& data = drawn.data();
-  synthetic::Geometry images{std::vector<int64_t>(drawn.task(0).classes.size(), 0), data.channels,
-                             data.height, data.width};
+  const data::Dataset& all = drawn.data();
+  synthetic::Geometry images{std::vector<int64_t>(drawn.task(0).classes.size(), 0), all.channels,
+                             all.height, all.width};
   const int64_t share = stream.memory / stream.tasks;
   images.counts[0] = share;  // how many, not of which class
   const int64_t downsample = std::stoll(given.find("downsample")->text());

@@ -200,8 +200,8 @@ TEST(Protocols, OfPostTrainingAreThoseOfThePublishedScripts) {
     EXPECT_EQ(views.margin, script.margin);
     EXPECT_TRUE(views.flip);
     EXPECT_EQ(views.mosaic, 1);
-    if (views.margin == 0) EXPECT_EQ(views.crop_low, script.crop_low);
-    if (views.mixing != "none") EXPECT_EQ(views.alpha, script.alpha);
+    EXPECT_EQ(views.crop_low, script.crop_low);
+    EXPECT_EQ(views.alpha, script.alpha);
   }
 }
 
@@ -309,9 +309,10 @@ TEST(PostTraining, MovesStudentsAsThePublishedScriptsDo) {
     const nlohmann::json& wanted = golden.numbers.at(name);
     const train::Trained found = golden.train(find_entry<Protocol>(protocols(), "protocol", name));
     const at::Tensor theta = tests::golden_tensor(wanted.at("theta"), {87});
-    EXPECT_LT((found.theta - theta).abs().max().item<double>(), 1e-9);
-    EXPECT_NEAR(found.final_loss, wanted.at("last_loss").get<double>(), 1e-9);
-    EXPECT_TRUE(at::allclose(found.state, tests::golden_tensor(wanted.at("state"), {4}), 0, 1e-9));
+    // What decays is marked in 32 bits; decay itself moves weights by 1e-5 and more.
+    EXPECT_LT((found.theta - theta).abs().max().item<double>(), 1e-7);
+    EXPECT_NEAR(found.final_loss, wanted.at("last_loss").get<double>(), 1e-7);
+    EXPECT_TRUE(at::allclose(found.state, tests::golden_tensor(wanted.at("state"), {4}), 0, 1e-7));
   }
 }
 
