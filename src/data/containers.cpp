@@ -79,7 +79,7 @@ const std::array kKinds = {
     Kind{"an LMDB database", "", 0, {".mdb"}, kRecords},
     Kind{"a TFRecord file", "", 0, {".tfrecord", ".tfrecords", ".array_record"}, kRecords},
     Kind{"an MXNet record file", "", 0, {".rec"}, kRecords},
-    Kind{"a table", "", 0, {".csv", ".tsv", ".json", ".jsonl", ".txt"}, kTable},
+    Kind{"a table", "", 0, {".csv", ".tsv", ".json", ".jsonl"}, kTable},
     Kind{
         "a MATLAB file",
         "MATLAB",

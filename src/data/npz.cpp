@@ -95,11 +95,18 @@ Roles roles_by_number(const Arrays& members, const std::string& path) {
   return roles;
 }
 
-const std::string& member(const Arrays& members, const std::string& name, const char* usual,
+/// What the labels of images, or the images of labels, are called: y_train beside x_train.
+std::string counterpart(const std::string& name, bool of_images) {
+  const char initial = of_images ? 'x' : 'y';
+  if (!name.empty() && lower(name).front() == initial) return (of_images ? "y" : "x") + name.substr(1);
+  return of_images ? "labels" : "images";
+}
+
+const std::string& member(const Arrays& members, const std::string& name, const std::string& usual,
                           const std::string& path) {
   const auto at = members.find(name);
   if (at == members.end())
-    throw DataError({"reading '" + path + "'", std::string("the array '") + usual + "' is missing",
+    throw DataError({"reading '" + path + "'", "the array '" + usual + "' is missing",
                      "images with their labels", "save both arrays"});
   return at->second;
 }
@@ -109,10 +116,11 @@ RawDataset read_arrays(const Arrays& members, const Roles& roles, const std::str
   raw.name = fs::path(path).stem().string();
   raw.reader = "npz";
   std::vector<std::pair<ImageArray, RawImages*>> images;
-  const auto read = [&](const PartNames& names, const char* usual_images, const char* usual_labels,
-                        RawImages& out) {
-    const std::string& bytes = member(members, names.images, usual_images, path);
-    const std::string& label_bytes = member(members, names.labels, usual_labels, path);
+  const auto read = [&](const PartNames& names, RawImages& out) {
+    const std::string& bytes =
+        member(members, names.images, counterpart(names.labels, false), path);
+    const std::string& label_bytes =
+        member(members, names.labels, counterpart(names.images, true), path);
     const std::string place = path + ":" + names.images;
     images.push_back({{place, parse_npy(bytes, place)}, &out});
     LabelArray labels = read_labels(label_bytes, path, names.labels, raw.class_names);
@@ -129,9 +137,8 @@ RawDataset read_arrays(const Arrays& members, const Roles& roles, const std::str
     out.labels = std::move(labels.values);
     if (!labels.names.empty()) raw.class_names = std::move(labels.names);
   };
-  read(roles.train, "images", "labels", raw.train);
-  if (!roles.test.images.empty() || !roles.test.labels.empty())
-    read(roles.test, "test_images", "test_labels", raw.test);
+  read(roles.train, raw.train);
+  if (!roles.test.images.empty() || !roles.test.labels.empty()) read(roles.test, raw.test);
   read_images(images, raw);
   return raw;
 }

@@ -205,9 +205,9 @@ TEST(BadData, BadImageFoldersAreRefused) {
       {"truncated picture",
        with("train/dog/b.png", tests::png(6, 5, 3).substr(0, 60)),
        {"train/dog/b.png'", "damaged"}},
-      {"another kind of file",
-       with("train/dog/notes.txt", "hello"),
-       {"train/dog/notes.txt' is not a JPEG or PNG file", "remove or convert"}},
+      {"a class of other files",
+       with("train/eel/notes.txt", "hello"),
+       {"train/eel' holds no images, but files of other kinds: 1 .txt", "convert the files"}},
       {"a picture beside the class folders",
        with("train/stray.png", tests::png(6, 5, 3)),
        {"'stray.png' lies beside the class folders"}},
@@ -232,10 +232,11 @@ TEST(BadData, BadImageFoldersAreRefused) {
   });
 }
 
-std::string floats_npy(const std::vector<int64_t>& shape) {
+std::string floats_npy(const std::vector<int64_t>& shape, float value) {
   int64_t count = 1;
   for (const int64_t side : shape) count *= side;
-  return npy_bytes(DType::kF32, shape, std::string(static_cast<size_t>(count) * 4, '\0'));
+  return tests::numbers_npy(DType::kF32, shape,
+                            std::vector<float>(static_cast<size_t>(count), value));
 }
 
 TEST(BadData, DamagedNpzIsRefused) {
@@ -263,13 +264,13 @@ TEST(BadData, DamagedNpzIsRefused) {
        3,
        a},
       {"images as float",
-       with({{"x_train", floats_npy({4, 5, 5})}, {"y_train", labels}}),
-       {"a.npz'", "'x_train' is F32 [4, 5, 5]", "save them as uint8 from 0 to 255"},
+       with({{"x_train", floats_npy({4, 5, 5}, -2.5f)}, {"y_train", labels}}),
+       {"a.npz:x_train'", "'x_train' is F32 [4, 5, 5]", "save them as uint8 from 0 to 255"},
        3,
        a},
       {"labels as float",
-       with({{"x_train", images}, {"y_train", floats_npy({4})}}),
-       {"a.npz'", "'y_train' is F32", "integer labels [N]"},
+       with({{"x_train", images}, {"y_train", floats_npy({4}, 0.5f)}}),
+       {"a.npz'", "'y_train' holds 0.5", "whole numbers [N]"},
        3,
        a},
       {"a label below 0",
