@@ -25,7 +25,7 @@ const char* const kHuggingFace =
     "    np.savez(\"set.npz\", images=np.stack([np.asarray(x[\"image\"].convert(\"RGB\")) for x in "
     "d]), labels=d[\"label\"])";
 const char* const kArray =
-    "write images and labels as one .npz in Python:\n"
+    "put its labels beside it as labels.npy, or write both as one .npz in Python:\n"
     "    import numpy as np; x, y = np.load(\"x.npy\"), np.load(\"y.npy\")\n"
     "    np.savez(\"set.npz\", images=x.astype(np.uint8), labels=y.astype(np.int64))";
 const char* const kHdf5 =
@@ -46,6 +46,8 @@ const char* const kPickle =
     "    np.savez(\"set.npz\", images=s[\"images\"], labels=s[\"labels\"])";
 const char* const kTable =
     "point to a folder with one folder of images for each class; a table alone holds no images";
+
+const char* const kTableKind = "a table";
 
 struct Kind {
   const char* name;
@@ -79,7 +81,7 @@ const std::array kKinds = {
     Kind{"an LMDB database", "", 0, {".mdb"}, kRecords},
     Kind{"a TFRecord file", "", 0, {".tfrecord", ".tfrecords", ".array_record"}, kRecords},
     Kind{"an MXNet record file", "", 0, {".rec"}, kRecords},
-    Kind{"a table", "", 0, {".csv", ".tsv", ".json", ".jsonl"}, kTable},
+    Kind{kTableKind, "", 0, {".csv", ".tsv", ".json", ".jsonl"}, kTable},
     Kind{
         "a MATLAB file",
         "MATLAB",
@@ -90,8 +92,18 @@ const std::array kKinds = {
         "    from scipy.io import loadmat; import numpy as np; s = loadmat(\"FILE\")\n"
         "    np.savez(\"set.npz\", images=s[\"images\"], labels=s[\"labels\"].ravel())"}};
 
-std::optional<Container> named(const Kind& kind) {
-  return Container{kind.name, kind.advice};
+std::string replaced(std::string text, const std::string& word, const std::string& by) {
+  for (size_t at = text.find(word); at != text.npos; at = text.find(word, at + by.size()))
+    text.replace(at, word.size(), by);
+  return text;
+}
+
+/// With the file's own path in the lines of Python.
+std::optional<Container> named(const Kind& kind, const fs::path& path) {
+  const fs::path whole = fs::absolute(path);
+  const std::string folder = whole.parent_path().string();
+  return Container{kind.name,
+                   replaced(replaced(kind.advice, "FILE", whole.string()), "FOLDER", folder)};
 }
 
 std::optional<Container> of_file(const fs::path& path) {
@@ -107,9 +119,9 @@ std::optional<Container> of_file(const fs::path& path) {
     return std::string_view(head).substr(std::min(kind.place, head.size())).starts_with(kind.magic);
   };
   for (const Kind& kind : kKinds)  // a PyTorch file is a zip: by the ending where that fits
-    if (ends(kind) && holds(kind)) return named(kind);
+    if (ends(kind) && holds(kind)) return named(kind, path);
   for (const Kind& kind : kKinds)
-    if (!kind.magic.empty() && holds(kind)) return named(kind);
+    if (!kind.magic.empty() && holds(kind)) return named(kind, path);
   return std::nullopt;
 }
 
@@ -121,7 +133,7 @@ std::optional<Container> of_folder(const fs::path& folder) {
   for (auto at = fs::recursive_directory_iterator(folder, ignored); at != end(at) && left-- > 0;
        at.increment(ignored)) {
     if (!at->is_regular_file(ignored)) continue;
-    if (auto one = of_file(at->path()); one && one->advice != kTable) {
+    if (auto one = of_file(at->path()); one && one->kind != kTableKind) {
       auto& [count, container] = found[one->kind];
       ++count;
       container = std::move(*one);

@@ -80,16 +80,19 @@ void name_idx_set(RawDataset& raw, const std::string& prefix, const std::string&
   const size_t count = raw.class_names.size();
   const KnownSet* set = by_pixels(raw);
   if (set) raw.published = set->published;
+  const bool said = prefix.starts_with("emnist") || place.find("emnist") != place.npos;
   // EMNIST has 26, 47 or 62 classes; nothing else under these names has.
-  const bool emnist = prefix.starts_with("emnist") || place.find("emnist") != place.npos ||
-                      (count == 26 && from_one) || count == 47 || count == 62;
+  const bool emnist = said || (count == 26 && from_one) || count == 47 || count == 62;
   const bool qmnist = prefix.starts_with("qmnist") || place.find("qmnist") != place.npos;
   if (emnist || qmnist) {
     raw.name = emnist ? "emnist" : "qmnist";
     if (emnist)
       raw.notes.push_back(
-          "EMNIST's files hold every image mirrored at its diagonal; they are left so, as "
-          "torchvision leaves them");
+          (said ? std::string()
+                : "taken for EMNIST by its " + std::to_string(count) + " classes; ") +
+          "EMNIST's files hold every image mirrored at its diagonal: left so, as torchvision "
+          "leaves "
+          "them");
     const std::vector<std::string> names = emnist ? emnist_names(count) : digits();
     if (names.size() == count && (prefix.starts_with("emnist") || qmnist)) raw.class_names = names;
   } else {
@@ -99,9 +102,12 @@ void name_idx_set(RawDataset& raw, const std::string& prefix, const std::string&
     if (!set && count == 10) set = &known_sets().back();
     if (set && set->classes.size() == count && !from_one) raw.class_names = set->classes;
   }
-  if (!raw.published && !emnist)
-    raw.notes.push_back("the images are not " + raw.name +
-                        "'s as published: mean and deviation are computed");
+  if (raw.published) return;
+  const bool has_published = std::any_of(known_sets().begin(), known_sets().end(),
+                                         [&](const KnownSet& one) { return raw.name == one.name; });
+  raw.notes.push_back(
+      (has_published ? "the images are not " + raw.name + "'s as published: " : "") +
+      "mean and deviation are computed");
 }
 
 }  // namespace retort::data

@@ -109,9 +109,10 @@ TEST(ReadDataset, NamesOtherProgramsFilesWithAWayOut) {
   };
   expect("a.parquet", "PAR1....PAR1", {"a Parquet file", "load_dataset", "np.savez"});
   expect("a.h5", "\x89HDF\r\n\x1a\n", {"an HDF5 file", "h5py", "np.savez"});
-  expect("a.npy", npy_bytes(DType::kU8, {1}, "x"), {"a NumPy array", "np.load", "np.savez"});
+  expect("a.npy", npy_bytes(DType::kU8, {1}, "x"),
+         {"a NumPy array", "labels.npy", "np.load", "np.savez"});
   expect("noname", "PAR1", {"a Parquet file"});
-  expect("c.tar.gz", "\x1f\x8b", {"a compressed archive", "tar -xf"});
+  expect("c.tar.gz", "\x1f\x8b", {"a compressed archive", "tar -xf /", "c.tar.gz"});
   expect("d.tar", std::string(257, '\0') + "ustar", {"a tar archive", "tar -xf"});
   expect("db/data.mdb", "", {"an LMDB database", "np.savez"});
   expect("a.pt", "PK\3\4", {"PyTorch", "retort import"});
