@@ -73,7 +73,7 @@ std::optional<Named> named(const fs::path& root, const std::string& name) {
       word += c;
       continue;
     }
-    const auto found = part_of(word);
+    const auto found = part_of(word.substr(0, word.find_last_not_of("0123456789") + 1));
     if (found && part) return std::nullopt;
     if (found)
       part = found;
@@ -164,6 +164,29 @@ void find_test(const Named& train, std::vector<Named> others, FolderParts& parts
                             " in class folders: not used; " + taken + "/ taken as the test part");
 }
 
+/// Two parts without class folders are no two classes, unless other words stand beside them.
+void refuse_flat_parts(const fs::path& root, const std::vector<Named>& parts) {
+  std::map<std::string, std::vector<const Named*>> flat;  // by the other words
+  for (const Named& one : parts)
+    if (one.classes.empty() && images_lie_in(one.path)) flat[one.rest].push_back(&one);
+  for (const auto& [rest, same] : flat) {
+    std::set<Part> kinds;
+    std::vector<std::string> names;
+    for (const Named* one : same) {
+      kinds.insert(one->part);
+      names.push_back(one->name);
+    }
+    if (kinds.size() < 2) continue;
+    throw DataError({"reading the image folder '" + root.string() + "'",
+                     "its parts " + listed(names) +
+                         " hold images outside class folders, such as '" +
+                         images_in(same[0]->path)[0].filename().string() + "'",
+                     "one folder of images for each class in each part: train/cat/1.jpg",
+                     "sort the images into folders by their classes, as their names or a table "
+                     "beside them give them"});
+  }
+}
+
 }  // namespace
 
 FolderParts find_parts(const fs::path& root) {
@@ -176,7 +199,10 @@ FolderParts find_parts(const fs::path& root) {
       unused.push_back(name);
   }
   const Named* train = choose_train(root, parts);
-  if (!train) return {root, {}, {}};
+  if (!train) {
+    refuse_flat_parts(root, parts);
+    return {root, {}, {}};
+  }
   for (const Named& one : parts) {
     if (one.part != Part::kTrain)
       tests.push_back(one);

@@ -88,6 +88,19 @@ TEST(FolderParts, WhatIsNotUsedIsNamed) {
                 "folders with images beside the parts are not used: 'extra'"}));
 }
 
+TEST(FolderParts, FlatPartsAreNoClasses) {
+  RETORT_NEEDS_PARTS();
+  for (const auto& [train, test] :
+       {std::pair("train", "test1"), {"Train", "val"}, {"val2017", "train2017"}}) {
+    const TempFolder folder;
+    add_class(folder.path(), train, 3);
+    add_class(folder.path(), test, 3);
+    expect_error<DataError>([&] { read_dataset(folder.path(), {}); },
+                            {std::string("'") + train + "'", std::string("'") + test + "'",
+                             "outside class folders", "'0.png'", "train/cat/1.jpg"});
+  }
+}
+
 TEST(FolderParts, AClassMayBeCalledTrain) {
   RETORT_NEEDS_PARTS();
   const TempFolder folder;
