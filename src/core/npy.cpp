@@ -65,7 +65,10 @@ class HeaderParser {
   }
   std::string quoted() {
     const char quote = peek();
-    if (quote != '\'' && quote != '"') fail("a structured or unknown type");
+    if (quote == '[')
+      throw DataError({"reading '" + path_ + "'", "a structured array", "an array of numbers",
+                       "save each field as an array of its own"});
+    if (quote != '\'' && quote != '"') fail("an unknown type");
     const size_t end = text_.find(quote, ++at_);
     if (end == std::string_view::npos) fail("a text without an end");
     const std::string out(text_.substr(at_, end - at_));
@@ -258,14 +261,16 @@ bool npy_is_text(std::string_view bytes, const std::string& path) {
 
 std::vector<std::string> parse_npy_strings(std::string_view bytes, const std::string& path) {
   const Header header = read_header(bytes, path);
-  const bool unicode = header.type.rfind("<U", 0) == 0;
+  const bool swap = header.type.rfind(">U", 0) == 0;
+  const bool unicode = swap || header.type.rfind("<U", 0) == 0;
+  const bool column = header.shape.size() == 2 && header.shape[1] == 1;
   int64_t length = 0;
   const char* end = header.type.data() + header.type.size();
-  if ((!unicode && header.type.rfind("|S", 0) != 0) || header.shape.size() != 1 ||
+  if ((!unicode && header.type.rfind("|S", 0) != 0) || (header.shape.size() != 1 && !column) ||
       std::from_chars(header.type.data() + 2, end, length).ptr != end || length < 0 ||
       length > 65536)
-    throw DataError::damaged(path, "an array of type '" + header.type + "'",
-                             "a one-dimensional array of text");
+    throw DataError({"reading '" + path + "'", "an array of type '" + header.type + "'",
+                     "a one-dimensional array of text", "save it so, such as names.ravel()"});
   const int64_t width = unicode ? 4 * length : length;
   // Empty texts take no bytes, so their number is not bounded by the file.
   if (width == 0 && header.shape[0] > 65536)
@@ -283,6 +288,7 @@ std::vector<std::string> parse_npy_strings(std::string_view bytes, const std::st
     for (size_t at = 0; at + 4 <= raw.size(); at += 4) {
       uint32_t code = 0;
       std::memcpy(&code, raw.data() + at, 4);
+      if (swap) code = __builtin_bswap32(code);
       if (code == 0) break;
       if (code > 0x10FFFF) throw DataError::damaged(path, "a text holds no valid character");
       append_utf8(text, code);

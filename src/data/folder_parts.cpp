@@ -64,22 +64,35 @@ std::vector<std::string> class_folders(const fs::path& folder) {
   return classes;
 }
 
+/// The words of a name in small letters: "TrainImages_2017" is train, images, 2017.
+std::vector<std::string> words_of(const std::string& name) {
+  std::vector<std::string> words(1);
+  char before = ' ';
+  for (const char c : name) {
+    const auto is = [](int (*kind)(int), char letter) {
+      return kind(static_cast<unsigned char>(letter)) != 0;
+    };
+    if (!is(std::isalnum, c) || (is(std::isupper, c) && is(std::islower, before)))
+      words.emplace_back();
+    if (is(std::isalnum, c)) words.back() += c;
+    before = c;
+  }
+  for (std::string& word : words) word = lower(word);
+  std::erase(words, "");
+  return words;
+}
+
 /// One word must name the part; "train_test_images" is neither.
 std::optional<Named> named(const fs::path& root, const std::string& name) {
   std::optional<Part> part;
-  std::string rest, word;
-  for (const char c : lower(name) + " ") {
-    if (std::isalnum(static_cast<unsigned char>(c))) {
-      word += c;
-      continue;
-    }
+  std::string rest;
+  for (const std::string& word : words_of(name)) {
     const auto found = part_of(word.substr(0, word.find_last_not_of("0123456789") + 1));
     if (found && part) return std::nullopt;
     if (found)
       part = found;
-    else if (!word.empty())
-      rest += (rest.empty() ? "" : " ") + word;
-    word.clear();
+    else
+      rest += " " + word;
   }
   if (!part) return std::nullopt;
   const fs::path path = innermost(root / name);

@@ -98,7 +98,8 @@ Roles roles_by_number(const Arrays& members, const std::string& path) {
 /// What the labels of images, or the images of labels, are called: y_train beside x_train.
 std::string counterpart(const std::string& name, bool of_images) {
   const char initial = of_images ? 'x' : 'y';
-  if (!name.empty() && lower(name).front() == initial) return (of_images ? "y" : "x") + name.substr(1);
+  if (!name.empty() && lower(name).front() == initial)
+    return (of_images ? "y" : "x") + name.substr(1);
   return of_images ? "labels" : "images";
 }
 

@@ -33,6 +33,17 @@ struct Shape {
                    kShapes, advice});
 }
 
+/// How rows of so many numbers become images, where they are square.
+std::string reshape(int64_t numbers) {
+  for (const int64_t channels : {1, 3}) {
+    const int64_t side = std::llround(std::sqrt(static_cast<double>(numbers / channels)));
+    if (side * side * channels == numbers)
+      return std::string(channels == 3 ? "reshape(-1, 3, " : "reshape(-1, ") +
+             std::to_string(side) + ", " + std::to_string(side) + ")";
+  }
+  return "reshape(-1, height, width)";
+}
+
 [[noreturn]] void refuse_shape(const ImageArray& images) {
   const auto& s = images.array.shape;
   const auto is = [&](size_t d, int64_t size) { return s.size() == 4 && s[d] == size; };
@@ -49,7 +60,7 @@ struct Shape {
                (last ? "images[..., [2, 1, 0]]" : "images[:, [2, 1, 0]]"));
   }
   if (s.size() == 2)
-    refuse(images, "rows of numbers", "give them their shape, such as images.reshape(-1, 28, 28)");
+    refuse(images, "rows of numbers", "give them their shape, such as images." + reshape(s[1]));
   refuse(images, "", "save the images in such a shape");
 }
 

@@ -37,6 +37,8 @@ const std::vector<Reader>& readers() {
 
 namespace {
 
+constexpr int kNamesShown = 8;
+
 std::string known_layouts() {
   std::string text = "one of these layouts";
   for (const Reader& reader : readers()) text += "\n    " + reader.summary;
@@ -51,7 +53,7 @@ std::string contents(const fs::path& path) {
     names.push_back(entry.path().filename().string() + (entry.is_directory(ignored) ? "/" : ""));
   if (names.empty()) return "an empty folder";
   std::sort(names.begin(), names.end());
-  const size_t shown = std::min<size_t>(names.size(), 8);
+  const size_t shown = std::min<size_t>(names.size(), kNamesShown);
   std::string text = "no layout that a reader knows; the folder holds ";
   for (size_t i = 0; i < shown; ++i) text += (i ? ", " : "") + names[i];
   if (shown < names.size()) text += " and " + std::to_string(names.size() - shown) + " more";
@@ -65,24 +67,29 @@ std::vector<const Reader*> recognising(const fs::path& path) {
   return found;
 }
 
-/// The sets in the folders below, where the path is one level too high.
-std::string sets_below(const fs::path& path) {
-  std::vector<std::string> found;
-  for (const std::string& name : folders_in(path))
-    if (const auto readers_of_it = recognising(path / name); !readers_of_it.empty())
-      found.push_back("'" + (path / name).string() + "' (" + readers_of_it[0]->name + ")");
+/// The sets right below a folder, or that a file belongs to, as a question.
+std::string sets_nearby(const fs::path& path) {
+  std::error_code ignored;
+  std::vector<fs::path> places;
+  if (fs::is_directory(path, ignored))
+    for (const auto& entry : fs::directory_iterator(path, ignored))
+      if (!is_leftover(entry.path().filename().string())) places.push_back(entry.path());
+  if (places.empty()) places = {fs::absolute(path).parent_path()};
+  std::sort(places.begin(), places.end());
   std::string text;
-  for (size_t i = 0; i < found.size() && i < 8; ++i)
-    text += (i ? " or " : "did you mean ") + found[i];
+  int found = 0;
+  for (const fs::path& place : places)
+    if (const auto readers_of_it = recognising(place);
+        !readers_of_it.empty() && readers_of_it[0]->name != "image-folder" && found++ < kNamesShown)
+      text += (found > 1 ? " or '" : "did you mean '") + place.string() + "' (" +
+              readers_of_it[0]->name + ")";
   return text.empty() ? text : text + "?";
 }
 
 [[noreturn]] void refuse_unknown(const fs::path& path) {
   const std::string doing = "reading '" + path.string() + "'";
-  std::error_code ignored;
-  if (fs::is_directory(path, ignored))
-    if (const std::string advice = sets_below(path); !advice.empty())
-      throw DataError({doing, contents(path), known_layouts(), advice});
+  if (const std::string advice = sets_nearby(path); !advice.empty())
+    throw DataError({doing, contents(path), known_layouts(), advice});
   if (const auto container = known_container(path))
     throw DataError({doing, "it is " + container->kind, {}, container->advice});
   throw DataError({doing, contents(path), known_layouts(),

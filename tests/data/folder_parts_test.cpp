@@ -33,7 +33,9 @@ TEST(FolderParts, TakeTheUsualSpellings) {
       {"train_set", "test_set"},
       {"seg_train/seg_train", "seg_test/seg_test"},
       {"Final_Training/Images", "val"},
-      {"train", "valid"}};
+      {"train", "valid"},
+      {"TrainImages", "TestImages"},
+      {"train2017", "val2017"}};
   for (const auto& [train, test] : spellings) {
     SCOPED_TRACE(train);
     const TempFolder folder;

@@ -198,7 +198,7 @@ TEST(NpzReader, RefusesWhatIsNoSetOfImagesWithTheWayOut) {
   refused(bytes_npy({6, 8, 8, 4}), labels, {"[6, 8, 8, 4]", "alpha", "images[..., :3]"});
   refused(bytes_npy({6, 13, 8, 8}), labels, {"13 channels", "images[:, [2, 1, 0]]"});
   refused(bytes_npy({6, 9, 9, 9}), labels, {"volumes"});
-  refused(bytes_npy({6, 12}), labels, {"rows of numbers", "reshape"});
+  refused(bytes_npy({6, 12}), labels, {"rows of numbers", "reshape(-1, 3, 2, 2)"});
   refused(numbers_npy<float>(DType::kF32, {6, 1, 1}, {-1, 1, 0, 0, .5, 0}), labels,
           {"-1 to 1", "(x + 1) * 127.5"});
   refused(numbers_npy<int32_t>(DType::kI32, {6, 1, 1}, {0, 4095, 0, 0, 5, 0}), labels,
@@ -212,6 +212,19 @@ TEST(NpzReader, RefusesWhatIsNoSetOfImagesWithTheWayOut) {
   std::string objects = labels;
   objects.replace(objects.find("<i8"), 3, "|O8");
   refused(six, objects, {"Python objects", "astype(str)"});
+}
+
+TEST(NpzReader, ReadsTextsOfEitherByteOrderInAColumn) {
+  RETORT_NEEDS_PARTS();
+  std::string texts = npy_strings({"b", "a"});
+  texts.replace(texts.find("<U1"), 3, ">U1");
+  texts.replace(texts.find("(2,)"), 4, "(2,1");  // the padding after it takes the bracket
+  texts.replace(texts.find("(2,1,"), 5, "(2,1)");
+  for (size_t at = texts.size() - 8; at < texts.size(); at += 4)
+    std::reverse(texts.begin() + static_cast<std::ptrdiff_t>(at),
+                 texts.begin() + static_cast<std::ptrdiff_t>(at + 4));
+  EXPECT_EQ(read_arrays({{"images", bytes_npy({2, 2, 2})}, {"labels", texts}}).train.labels,
+            (std::vector<int64_t>{1, 0}));
 }
 
 TEST(NpyReader, ReadsFilesBesideEachOther) {

@@ -28,7 +28,7 @@ std::string npy_bytes(DType dtype, const std::vector<int64_t>& shape, std::strin
 
 /// Whether the array is of text.
 bool npy_is_text(std::string_view bytes, const std::string& path);
-/// A one-dimensional array of text ('<U' or '|S') as UTF-8, and back ('<U').
+/// A one-dimensional array of text, or a column of it (U or S), as UTF-8, and back ('<U').
 std::vector<std::string> parse_npy_strings(std::string_view bytes, const std::string& path);
 std::string npy_strings(const std::vector<std::string>& texts);
 
