@@ -110,12 +110,13 @@ Preprocessing fit_preprocessing(const DataOptions& options,
                                 const std::optional<Normalisation>& measured,
                                 const std::filesystem::path& cache, Dataset& set) {
   if (options.normalisation == "none") return {};
-  if (options.normalisation == "zca") {
+  const bool standardised = options.normalisation == "standardised-zca";
+  if (options.normalisation == "zca" || standardised) {
     // Everything that decides which images are fitted, and the ridge.
     const std::string settings =
-        fmt::format("{} {} {} {} {}", set.hash, options.zca_epsilon, options.validation_fraction,
-                    options.test_fraction, options.split_seed);
-    return cached_zca(set.train.images, options.zca_epsilon,
+        fmt::format("{} {} {} {} {}{}", set.hash, options.zca_epsilon, options.validation_fraction,
+                    options.test_fraction, options.split_seed, standardised ? " standardised" : "");
+    return cached_zca(set.train.images, options.zca_epsilon, standardised,
                       hex(hash_bytes(settings.data(), settings.size())), cache, set.notes);
   }
   if (const auto named = named_normalisation(options.normalisation, options.mean_and_deviation,
@@ -141,14 +142,17 @@ void DataOptions::declare(OptionSet& options) {
               "the classes to keep: names, indices, wnids, or one named list such as imagenette");
   options.add("label_set", label_set, "CIFAR-100: its 100 fine or its 20 coarse classes",
               {.choices = {"fine", "coarse"}});
-  options.add(
-      "normalisation", normalisation,
-      "auto: published mean and deviation, else computed; zca: whitened; cifar10, imagenet: "
-      "those of that set; given: mean_and_deviation",
-      {.choices = {"auto", "computed", "none", "zca", "cifar10", "imagenet", "given"}});
+  options.add("normalisation", normalisation,
+              "auto: published mean and deviation, else computed; zca: whitened; standardised-zca: "
+              "whitened as in FRePo, after the channels were standardised; cifar10, imagenet: "
+              "those of that set; given: mean_and_deviation",
+              {.choices = {"auto", "computed", "none", "zca", "standardised-zca", "cifar10",
+                           "imagenet", "given"}});
   options.add("mean_and_deviation", mean_and_deviation,
               "for normalisation given: the mean of each channel, then the deviation of each");
-  options.add("zca_epsilon", zca_epsilon, "added to the eigenvalues before whitening",
+  options.add("zca_epsilon", zca_epsilon,
+              "added to the eigenvalues before whitening; with standardised-zca a share of their "
+              "mean",
               {.min = 1e-12, .max = 1e6});
   options.add("validation_fraction", validation_fraction,
               "part of every training class kept aside to choose by", {.min = 0, .max = 0.9});

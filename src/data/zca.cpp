@@ -1,5 +1,7 @@
-// ZCA whitening, W = U (S + epsilon)^(-1/2) U^T of the covariance U S U^T, n - 1 in its divisor
-// (as kornia's, which published ZCA sets were made with), by the symmetric eigen-solver.
+// ZCA whitening, W = U (S + epsilon)^(-1/2) U^T of the covariance U S U^T, by the symmetric
+// eigen-solver. Two ways that published sets were made with: kornia's (MTT and its successors),
+// with n - 1 in the covariance's divisor and an absolute epsilon, and FRePo's, of standardised
+// channels, with n in the divisor and a ridge that is a share of the spectrum's mean.
 #include "data/zca.h"
 
 #include <fmt/format.h>
@@ -9,6 +11,7 @@
 #include <optional>
 #include <utility>
 
+#include "data/measure.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
 #include "retort/core/tensor_file.h"
@@ -25,6 +28,39 @@ void stream_rows(const at::Tensor& images, Use&& use) {
     const int64_t count = std::min(kChunk, images.size(0) - first);
     use(images.narrow(0, first, count).flatten(1).to(at::kDouble).div_(255));
   }
+}
+
+/// Means [D] of pixels in [0, 1], and sums of products [D, D] of what differs from them; float64.
+struct Moments {
+  at::Tensor mean, squares;
+};
+
+Moments moments(const at::Tensor& images) {
+  const int64_t count = images.size(0), pixels = images.numel() / std::max<int64_t>(count, 1);
+  if (count < 2)
+    throw DataError(Report{"fitting ZCA", fmt::format("{} training images", count), "at least 2",
+                           "use another normalisation"});
+  Moments found{at::zeros({pixels}, at::kDouble), at::zeros({pixels, pixels}, at::kDouble)};
+  stream_rows(images, [&](const at::Tensor& rows) { found.mean += rows.sum(0); });
+  found.mean /= static_cast<double>(count);
+  stream_rows(images, [&](at::Tensor rows) {
+    rows.sub_(found.mean);
+    found.squares.addmm_(rows.t(), rows);
+  });
+  return found;
+}
+
+/// A covariance's eigenvalues, ascending, and its eigenvectors in columns.
+struct Spectrum {
+  at::Tensor values, basis;
+  at::Tensor power(const at::Tensor& of, double exponent) const {
+    return at::mm(basis * of.pow(exponent), basis.t());
+  }
+};
+
+Spectrum spectrum_of(const at::Tensor& covariance) {
+  auto [values, basis] = at::linalg_eigh(covariance, "L");
+  return {values, basis};
 }
 
 /// Identifies the content of the cached tensors.
@@ -63,36 +99,47 @@ std::optional<Preprocessing> load_zca(const std::filesystem::path& path, const s
 }  // namespace
 
 Preprocessing fit_zca(const at::Tensor& images, double epsilon) {
-  const int64_t count = images.size(0), pixels = images.numel() / std::max<int64_t>(count, 1);
-  if (count < 2)
-    throw DataError(Report{"fitting ZCA", fmt::format("{} training images", count), "at least 2",
-                           "use another normalisation"});
-  at::Tensor mean = at::zeros({pixels}, at::kDouble);
-  stream_rows(images, [&](const at::Tensor& rows) { mean += rows.sum(0); });
-  mean /= static_cast<double>(count);
-  at::Tensor covariance = at::zeros({pixels, pixels}, at::kDouble);
-  stream_rows(images, [&](at::Tensor rows) {
-    rows.sub_(mean);
-    covariance.addmm_(rows.t(), rows);
-  });
-  covariance /= static_cast<double>(count - 1);
-
-  const auto eigen = at::linalg_eigh(covariance, "L");
-  const at::Tensor &spectrum = std::get<0>(eigen), &basis = std::get<1>(eigen);
+  const Moments of = moments(images);
+  const Spectrum whole = spectrum_of(of.squares / static_cast<double>(images.size(0) - 1));
   // Rounding leaves tiny negative eigenvalues where the images span fewer dimensions.
-  const at::Tensor lifted = spectrum.clamp_min(0).add(epsilon);
-  const auto power = [&](double exponent) {
-    return at::mm(basis * lifted.pow(exponent), basis.t()).to(at::kFloat);
-  };
-  return Preprocessing::zca(mean.to(at::kFloat), power(-0.5), power(0.5));
+  const at::Tensor lifted = whole.values.clamp_min(0).add(epsilon);
+  return Preprocessing::zca(of.mean.to(at::kFloat), whole.power(lifted, -0.5).to(at::kFloat),
+                            whole.power(lifted, 0.5).to(at::kFloat));
 }
 
-Preprocessing cached_zca(const at::Tensor& images, double epsilon, const std::string& key,
-                         const std::filesystem::path& cache, std::vector<std::string>& notes) {
-  if (cache.empty()) return fit_zca(images, epsilon);
+// FRePo's `normalize_zca`: ((x - m) / s - mean) W is (x - pixel means) diag(1 / s) W.
+Preprocessing fit_standardised_zca(const at::Tensor& images, double share) {
+  const Moments of = moments(images);
+  const int64_t count = images.size(0), pixels = of.mean.size(0);
+  const std::vector<double> channels = measure(images).deviation;
+  const at::Tensor deviation =
+      at::tensor(channels, at::kDouble).repeat_interleave(pixels / images.size(1));
+  const at::Tensor covariance =
+      of.squares / static_cast<double>(count) / at::outer(deviation, deviation);
+  const double ridge = share * covariance.trace().item<double>() / static_cast<double>(pixels);
+  if (!(ridge > 0))
+    throw DataError(Report{"fitting ZCA", "training images that are all alike",
+                           "images that differ", "use another normalisation"});
+  const Spectrum whole = spectrum_of(covariance);
+  const at::Tensor lifted = whole.values.clamp_min(0).add(ridge);
+  // Directions that fewer images than pixels cannot span are left as they are.
+  if (count < pixels) lifted.narrow(0, 0, pixels - count).fill_(1);
+  const at::Tensor column = deviation.unsqueeze(1);
+  return Preprocessing::zca(of.mean.to(at::kFloat),
+                            (whole.power(lifted, -0.5) / column).to(at::kFloat),
+                            (whole.power(lifted, 0.5) * deviation).to(at::kFloat));
+}
+
+Preprocessing cached_zca(const at::Tensor& images, double epsilon, bool standardised,
+                         const std::string& key, const std::filesystem::path& cache,
+                         std::vector<std::string>& notes) {
+  const auto fit = [&] {
+    return standardised ? fit_standardised_zca(images, epsilon) : fit_zca(images, epsilon);
+  };
+  if (cache.empty()) return fit();
   const std::filesystem::path path = cache / fmt::format("zca-{}.safetensors", key);
   if (auto kept = load_zca(path, key, images[0].numel())) return *kept;
-  Preprocessing fitted = fit_zca(images, epsilon);
+  Preprocessing fitted = fit();
   const TensorMap tensors = {{"mean", fitted.zca_mean()},
                              {"whitening", fitted.zca_matrix()},
                              {"inverse", fitted.zca_inverse()}};

@@ -9,6 +9,7 @@
 
 #include "retort/core/error.h"
 #include "retort/core/random.h"
+#include "support/golden.h"
 #include "support/support.h"
 
 namespace retort::data {
@@ -76,11 +77,66 @@ TEST(Zca, IsTheSameForAnyNumberOfRowsAtATime) {
   EXPECT_TRUE(at::allclose(fit_zca(images, 0.1).zca_matrix(), whole, 1e-5, 1e-6));
 }
 
+// One pixel of two channels, values 0 and 1 as byte 0 and 255: standardised they are -1 and 1.
+at::Tensor two_channels(std::vector<uint8_t> values) {
+  return at::tensor(values, at::kByte).view({-1, 2, 1, 1});
+}
+
+TEST(StandardisedZca, RidgeIsAShareOfTheMeanEigenvalueByHand) {
+  // Uncorrelated channels, the second of a fifth of the first's deviation: covariance I, ridge 3,
+  // so both come out as -1 / 2 and 1 / 2. The deviations divide by n.
+  const at::Tensor images = two_channels({0, 0, 0, 51, 255, 0, 255, 51});
+  const at::Tensor input = fit_standardised_zca(images, 3).apply(images, at::kCPU).view({4, 2});
+  const at::Tensor wanted = at::tensor({-0.5f, -0.5f, -0.5f, 0.5f, 0.5f, -0.5f, 0.5f, 0.5f});
+  EXPECT_TRUE(at::allclose(input.flatten(), wanted, 1e-5, 1e-6)) << input;
+}
+
+TEST(StandardisedZca, KeepsTheCommonPartOfEqualChannels) {
+  // Covariance [[1, 1], [1, 1]]: eigenvalues 2 and 0 of mean 1; with a ridge of 2, (1, 1) / 2.
+  const at::Tensor images = two_channels({0, 0, 255, 51, 0, 0, 255, 51});
+  const at::Tensor input = fit_standardised_zca(images, 2).apply(images, at::kCPU).view({4, 2});
+  EXPECT_TRUE(at::allclose(
+      input, at::tensor({-0.5f, 0.5f, -0.5f, 0.5f}).unsqueeze(1).expand({4, 2}), 1e-5, 1e-6));
+}
+
+// What FRePo's own functions make of these images; see tests/golden/README.md.
+TEST(StandardisedZca, IsFreposOwn) {
+  for (const char* name : {"frepo_whitening", "frepo_whitening_of_few"}) {
+    tests::Golden golden(name);
+    const at::Tensor images =
+        name == std::string("frepo_whitening") ? correlated() : correlated().narrow(0, 0, 12);
+    golden.input("images", images);
+    const Preprocessing fitted = fit_standardised_zca(images, 0.1);
+    golden.answer("whitened", fitted.apply(images, at::kCPU), 1e-5);
+    golden.answer(
+        "restored",
+        at::mm(fitted.apply(images, at::kCPU).flatten(1), fitted.zca_inverse()) + fitted.zca_mean(),
+        1e-5);
+  }
+}
+
+TEST(StandardisedZca, RefusesImagesThatAreAllAlike) {
+  tests::expect_error<DataError>(
+      [] {
+        fit_standardised_zca(two_channels({9, 9, 9, 9}), 0.1);
+      },
+      {"all alike", "another normalisation"});
+}
+
+TEST(StandardisedZca, IsChosenByItsName) {
+  DataOptions options;
+  options.normalisation = "standardised-zca";
+  options.resolution = 8;
+  const Dataset set = open_dataset(options);
+  const Preprocessing wanted = fit_standardised_zca(set.train.images, 0.1);
+  EXPECT_TRUE(same(set.preprocessing, wanted));
+}
+
 /// A cache with one fitted file in it.
 class ZcaCache : public ::testing::Test {
  protected:
   Preprocessing fetch(const std::string& key = "k") {
-    return cached_zca(images_, 0.1, key, folder_.path(), notes_);
+    return cached_zca(images_, 0.1, false, key, folder_.path(), notes_);
   }
   std::filesystem::path file() const { return folder_ / "zca-k.safetensors"; }
 
@@ -122,7 +178,7 @@ TEST_F(ZcaCache, MakesAFileOfAnotherKeyOrSizeAnew) {
 
 TEST_F(ZcaCache, NotesThatItCannotWrite) {
   tests::write_text(folder_ / "file", "in the way");
-  const Preprocessing got = cached_zca(images_, 0.1, "k", folder_ / "file", notes_);
+  const Preprocessing got = cached_zca(images_, 0.1, false, "k", folder_ / "file", notes_);
   EXPECT_TRUE(same(got, fitted_));
   ASSERT_EQ(notes_.size(), 1u);
   EXPECT_NE(notes_[0].find("not cached"), std::string::npos);
