@@ -60,8 +60,8 @@ double OuterLoop::step(int64_t iteration) {
     view_.images = parametrisation_->decode();
     const Cotangents found = objective_->cotangents(view_);
     loss = found.loss;
+    if (found.skip) continue;  // a loss that is not finite among them
     require_finite(std::isfinite(loss), fmt::format("the loss became {}", loss), iteration);
-    if (found.skip) continue;
     std::vector<at::Tensor> gradients = parametrisation_->pullback(found.images);
     gradients.insert(gradients.end(), found.learned.begin(), found.learned.end());
     move(std::move(gradients), iteration);

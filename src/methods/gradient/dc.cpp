@@ -1,6 +1,7 @@
 // DC and DSA: one objective with and without augmentation.
 #include "methods/gradient/dc.h"
 
+#include "methods/deviations.h"
 #include "methods/gradient/gradient_matching.h"
 
 namespace retort::methods {
@@ -31,14 +32,19 @@ class Dc : public Method {
         "The recorded loss is the last matching step's sum over classes; the reference prints the "
         "mean over classes and steps.",
         "The saved set is the one that is evaluated; the reference saves it one iteration later."};
-    if (augmented_)
+    all.emplace_back(
+        "A set that was made with a BatchNorm network is judged with it; the reference's default "
+        "mode takes the same network with instance norm: give its name with --networks.");
+    if (augmented_) {
       all.emplace_back(
           "Every class and matching step has its own augmentation; in the reference, classes of "
           "one millisecond share one.");
-    else
+      all.emplace_back(kAllOfAnAugmentation);
+    } else {
       all.emplace_back(
-          "Students are trained without augmentation for MNIST and ConvNetBN too, where the "
-          "reference crops, scales, rotates or adds noise.");
+          "Students are trained for 300 epochs without augmentation for MNIST and ConvNetBN too, "
+          "where the reference crops, scales, rotates or adds noise, for 1,000 epochs.");
+    }
     return all;
   }
   std::unique_ptr<Objective> objective(const Context& context) override {

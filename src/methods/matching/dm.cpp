@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "methods/deviations.h"
 #include "retort/augment/siamese.h"
 
 namespace retort::methods {
@@ -106,7 +107,8 @@ class DistributionMatching : public Objective {
   }
 
   nets::Observation features_of(const at::Tensor& images, nets::Back back) const {
-    return context_.network.observe({theta_, state_, images}, {"features"}, back);
+    const at::ScalarType type = images.scalar_type();
+    return context_.network.observe({theta_.to(type), state_.to(type), images}, {"features"}, back);
   }
 
   /// Adds the loss and the cotangents of classes first..last-1.
@@ -152,7 +154,8 @@ class Dm : public Method {
         "Augmentations are drawn from named streams, one per class and iteration; the reference "
         "seeds them "
         "from the clock, and classes of one millisecond share a draw.",
-        "The saved set is the one that is evaluated; the reference saves it one update later."};
+        "The saved set is the one that is evaluated; the reference saves it one update later.",
+        kAllOfAnAugmentation};
   }
   std::unique_ptr<Objective> objective(const Context& context) override {
     return std::make_unique<DistributionMatching>(context, options_);

@@ -32,7 +32,8 @@ struct Options {
             "iterations until start epochs go up to --max-start-epoch", {.min = 0});
     set.add("label_learning_rate", label_learning_rate, "rate of the label logits (momentum 0.9)",
             {.min = 0});
-    set.add("skip_above", skip_above, "an iteration with a larger loss changes nothing",
+    set.add("skip_above", skip_above,
+            "an iteration with a larger loss, or one that is not finite, changes nothing",
             {.min = 0});
     set.add("start_correct", start_correct,
             "start from real images that an expert classifies rightly");

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "methods/deviations.h"
 #include "retort/core/error.h"
 
 namespace retort::methods {
@@ -172,7 +173,9 @@ std::vector<std::string> trajectory_deviations(std::vector<std::string> own) {
       "The student's rate is kept at 1e-6 or above; the references let it turn negative.",
       "Minibatches and augmentations come from named streams; the references seed from the clock.",
       "The last set is the result; published figures are the best over evaluations on the test "
-      "set."};
+      "set.",
+      "The augmentation auto leaves flips out for digits; the references flip every data set.",
+      kAllOfAnAugmentation};
   all.insert(all.end(), own.begin(), own.end());
   return all;
 }

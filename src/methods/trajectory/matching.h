@@ -71,6 +71,11 @@ class TrajectoryMatching : public Objective {
   std::vector<train::UnrollStep> steps_;
 };
 
+/// Of the methods that leave the defaults above as they are.
+inline constexpr const char* kDefaultSteps =
+    "Without options, an iteration takes 30 inner steps towards 2 epochs further on, from epochs "
+    "below 15, which lies between the published settings; MTT's script has 20, 3 and 25.";
+
 /// What all of them do differently from the reference codes; a method adds its own.
 std::vector<std::string> trajectory_deviations(std::vector<std::string> own = {});
 

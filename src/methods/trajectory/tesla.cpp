@@ -75,9 +75,12 @@ class Tesla : public Method {
   }
   std::vector<std::string> deviations() const override {
     return trajectory_deviations(
-        {"With --hessian no, the gradient is the paper's approximation; the reference code loses a "
-         "factor of 2 of it, so that its image rates are twice what they say.",
-         "Teachers' labels work for any data set; the reference crashes for all but ImageNet."});
+        {"With --hessian no, the gradient is the paper's approximation in full; the reference code "
+         "loses a factor of 2 of it for the images, so that --image-learning-rate R here moves "
+         "them "
+         "as far as its lr_img 2 R. The recipes give half of the published lr_img.",
+         "Teachers' labels work for any data set; the reference crashes for all but ImageNet.",
+         kDefaultSteps});
   }
   std::unique_ptr<Objective> objective(const Context& context) override {
     return std::make_unique<TeslaMatching>(context, shared_, options_);
