@@ -12,6 +12,7 @@
 
 #include "augment/image_rows.h"
 #include "retort/core/error.h"
+#include "support/golden.h"
 #include "support/support.h"
 
 namespace retort::augment {
@@ -73,6 +74,27 @@ TEST(SiameseStrategy, DoesNotFlipDigits) {
   EXPECT_EQ(default_strategy("fashion_mnist"), kAll);
   EXPECT_EQ(default_strategy("mnist"), "color_crop_cutout_scale_rotate");
   EXPECT_EQ(default_strategy("svhn"), "color_crop_cutout_scale_rotate");
+}
+
+// The authors' functions with the draws that these rows stand for: tests/golden/README.md.
+TEST(SiameseApply, IsTheAuthors) {
+  for (const char* operation : {"color", "crop", "cutout", "flip", "scale", "rotate"})
+    for (const bool shared : {false, true}) {
+      tests::Golden golden(std::string("augment_") + operation + (shared ? "_shared" : ""));
+      const at::Tensor images = tests::hashed({5, 3, 8, 8}, 1).mul(2);
+      Stream draw(11, "test.golden");
+      const at::Tensor rows = draw_each(parse_strategy(operation), shared ? 1 : 5, 8, 8, draw);
+      golden.input("images", images);
+      golden.input("rows", rows);
+      golden.input("shared", at::full({1}, shared, at::kLong));
+      const at::Tensor weights = tests::hashed({5, 3, 8, 8}, 2);
+      for (const bool tensors : {false, true}) {
+        const at::Tensor x = images.clone().requires_grad_(true);
+        const at::Tensor seen = tensors ? apply_tensors(x, rows) : apply(x, rows);
+        golden.answer("seen", seen, 1e-6);
+        golden.answer("d_images", torch::autograd::grad({(seen * weights).sum()}, {x})[0], 1e-6);
+      }
+    }
 }
 
 TEST(SiameseDraw, PicksEachOperationEquallyOften) {

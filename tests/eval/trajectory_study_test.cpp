@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "methods/toy_experts.h"
 #include "nets/toy.h"
 
@@ -40,7 +42,12 @@ TEST(Follow, MeasuresTheDistanceAsAPartOfTheExpertsWay) {
   ASSERT_EQ(path.size(), 3U);
   EXPECT_EQ(path[2].steps, 6);
   EXPECT_EQ(path[2].epochs, 3);
-  EXPECT_NE(path[0].distance, 1);
+  at::Tensor theta = experts.snapshot(1, 0);
+  for (int k = 0; k < 2; ++k)
+    theta = theta - 0.01 * network->gradient({theta, {}, bundle.images}, {bundle.labels}).theta;
+  const at::Tensor there = experts.snapshot(1, 1), way = there - experts.snapshot(1, 0);
+  EXPECT_NEAR(path[0].distance, ((theta - there).norm() / way.norm()).item<double>(), 1e-5);
+  EXPECT_GT(std::abs(path[0].distance - 1), 1e-3);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "retort/core/random.h"
+#include "support/golden.h"
 
 namespace retort::losses {
 namespace {
@@ -98,6 +99,24 @@ TEST(GradientDistance, DerivativeIsThatOfFiniteDifferences) {
                    down = value(a - step * direction, b, metric);
       const double wanted = (derivative * direction).sum().item<double>();
       EXPECT_NEAR((up - down) / (2 * step), wanted, 1e-6 * std::abs(wanted));
+    }
+  }
+}
+
+// The authors' match_loss: tests/golden/README.md.
+TEST(GradientDistance, IsTheAuthors) {
+  const std::pair<const char*, GradientMetric> metrics[] = {{"ours", GradientMetric::kLayerwise},
+                                                            {"mse", GradientMetric::kSquared},
+                                                            {"cos", GradientMetric::kCosine}};
+  for (const double size : {1.0, 1e-3}) {
+    tests::Golden golden(size == 1 ? "gradient_distance" : "gradient_distance_of_small");
+    const at::Tensor a = tests::hashed({kSize}, 1) * size, b = tests::hashed({kSize}, 2) * size;
+    golden.input("a", a);
+    golden.input("b", b);
+    for (const auto& [name, metric] : metrics) {
+      const GradientDistance found = gradient_distance(a, b, spans(), metric);
+      golden.answer(std::string("value_") + name, found.value, 1e-10);
+      golden.answer(std::string("derivative_") + name, found.derivative, 1e-9);
     }
   }
 }

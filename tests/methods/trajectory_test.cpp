@@ -1,6 +1,12 @@
 // MTT, FTD, TESLA and DATM on toy experts.
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
+#include <set>
+
+#include "methods/hashed_experts.h"
+#include "methods/outer_loop.h"
 #include "methods/toy_experts.h"
 #include "methods/trajectory/trajectory.h"
 #include "retort/core/error.h"
@@ -113,9 +119,17 @@ TEST(Mtt, GoesOnOnlyWithTheSameExperts) {
   tests::expect_error<StateError>([&] { toy.objective->restore(state); }, {"--experts"});
 }
 
+// With one step there is no Hessian to leave out.
+TEST(Tesla, WithoutTheHessianIsExactForOneStep) {
+  Toy exact(make_tesla(), {{"inner_steps", "1"}, {"student_learning_rate", "0.1"}});
+  Toy bare(make_tesla(),
+           {{"inner_steps", "1"}, {"student_learning_rate", "0.1"}, {"hessian", "false"}});
+  EXPECT_TRUE(at::allclose(exact.at_iteration(0).images, bare.at_iteration(0).images, 1e-5, 1e-9));
+}
+
 TEST(Tesla, WithoutTheHessianDescendsInAnotherDirection) {
   Toy exact(make_tesla(), {{"student_learning_rate", "0.1"}});
-  Toy bare(make_tesla(), {{"student_learning_rate", "0.1"}, {"hessian", "no"}});
+  Toy bare(make_tesla(), {{"student_learning_rate", "0.1"}, {"hessian", "false"}});
   const Cotangents a = exact.at_iteration(0), b = bare.at_iteration(0);
   EXPECT_EQ(a.loss, b.loss);
   const double cosine = (a.images * b.images).sum().item<double>() /
@@ -176,9 +190,149 @@ TEST(Datm, RefusesAWindowThatIsNone) {
       {"--min-start-epoch 2"});
 }
 
-TEST(Ftd, AveragesItsImages) {
-  const Toy toy(make_ftd(), {{"average_decay", "0.99"}});
-  EXPECT_EQ(toy.objective->average_decay(), 0.99);
+/// Iterations on hashed experts with one inner step on the whole set: its loss tells which expert
+/// and which epochs it went from and to.
+struct Hashed {
+  static constexpr int64_t kExperts = 2, kEpochs = 8;
+  tests::TempFolder folder;
+  std::unique_ptr<Toy> toy;
+
+  Hashed(std::unique_ptr<Method> method, std::map<std::string, std::string> given) {
+    const auto network = nets::make_network("convnet-w4-d2", {3, 8, 8, 3});
+    tests::write_hashed_experts(folder.path(), tests::toy_dataset(), *network, kExperts, kEpochs);
+    given.insert({{"experts", folder.path().string()},
+                  {"inner_steps", "1"},
+                  {"student_learning_rate", "0.5"}});
+    toy = std::make_unique<Toy>(std::move(method), given);
+  }
+  /// |theta_0 - rate g - theta*|^2 / |theta_0 - theta*|^2, written out.
+  double loss_of(int64_t expert, int64_t from, int64_t to, const losses::Targets& targets) const {
+    const at::Tensor start = tests::hashed_snapshot(*toy->network, expert, from),
+                     end = tests::hashed_snapshot(*toy->network, expert, to);
+    const at::Tensor g = toy->network->gradient({start, {}, toy->view.images}, targets).theta;
+    return ((start - 0.5 * g - end).to(at::kDouble).square().sum() /
+            (start - end).to(at::kDouble).square().sum())
+        .item<double>();
+  }
+  /// The epoch that an iteration started at, with `reach` epochs to its target; -1: none of them.
+  int64_t start_of(int64_t iteration, int64_t reach, const losses::Targets& targets) const {
+    const double loss = toy->at_iteration(iteration).loss;
+    for (int64_t expert = 0; expert < kExperts; ++expert)
+      for (int64_t from = 0; from + reach <= kEpochs; ++from)
+        if (std::abs(loss / loss_of(expert, from, from + reach, targets) - 1) < 1e-4) return from;
+    return -1;
+  }
+};
+
+TEST(Mtt, GoesFromEveryEpochBelowTheLastToTheOneMFurtherOn) {
+  const Hashed hashed(make_mtt(), {{"expert_epochs", "3"}, {"max_start_epoch", "4"}});
+  std::set<int64_t> starts;
+  for (int64_t i = 0; i < 60; ++i) starts.insert(hashed.start_of(i, 3, {hashed.toy->view.labels}));
+  EXPECT_EQ(starts, (std::set<int64_t>{0, 1, 2, 3}));
+}
+
+// U = min(T+, T + floor((T+ - T) i / E)) with T- = 1, T = 2, T+ = 5, E = 30: from 1 alone it widens
+// to 1, 2, 3 and 4, one more every ten iterations, and stays so.
+TEST(Datm, WindowWidensAsPublished) {
+  const Hashed hashed(make_datm(), {{"expert_epochs", "2"},
+                                    {"min_start_epoch", "1"},
+                                    {"first_max_start_epoch", "2"},
+                                    {"max_start_epoch", "5"},
+                                    {"widening_iterations", "30"},
+                                    {"skip_above", "1e9"}});
+  hashed.toy->objective->start(hashed.toy->view.images, true);
+  const losses::Targets labels{at::softmax(hashed.toy->objective->learned()[1].value, 1)};
+  const int64_t ends[] = {2, 3, 4, 5, 5, 5, 5, 5};
+  std::set<int64_t> last;
+  for (int64_t i = 0; i < 80; ++i) {
+    const int64_t start = hashed.start_of(i, 2, labels), end = ends[i / 10];
+    EXPECT_GE(start, 1) << i;
+    EXPECT_LT(start, end) << i;
+    if (i >= 30) last.insert(start);
+  }
+  EXPECT_EQ(last, (std::set<int64_t>{1, 2, 3, 4}));
+}
+
+TEST(Datm, LogitsToStartFromAreTheMeanOverExpertsThatAreRight) {
+  const Hashed hashed(make_datm(), {{"expert_epochs", "2"}, {"first_max_start_epoch", "0"}});
+  const Toy& toy = *hashed.toy;
+  toy.objective->start(toy.view.images, true);
+  const at::Tensor found = toy.objective->learned()[1].value;
+  std::vector<at::Tensor> said;
+  for (int64_t e = 0; e < Hashed::kExperts; ++e)
+    said.push_back(toy.network->predict(tests::hashed_snapshot(*toy.network, e, Hashed::kEpochs),
+                                        at::Tensor(), toy.view.images));
+  for (int64_t n = 0; n < 6; ++n) {
+    const int64_t label = toy.view.labels[n].item<int64_t>();
+    at::Tensor sum = at::zeros({3});
+    int64_t right = 0;
+    for (const at::Tensor& logits : said) {
+      if (logits[n].argmax().item<int64_t>() != label) continue;
+      sum += logits[n];
+      ++right;
+    }
+    if (right > 0) {
+      EXPECT_TRUE(at::allclose(found[n], sum / right, 1e-4, 1e-5)) << n;
+    } else {  // Deviation: the first expert's, the class brought to its top
+      EXPECT_EQ(found[n][label].item<float>(), found[n].max().item<float>());
+    }
+  }
+}
+
+/// DATM's loop on hashed experts with images that the network cannot take.
+TEST(Datm, SkipsAnIterationWhoseLossIsNotFinite) {
+  const Hashed hashed(
+      make_datm(),
+      {{"expert_epochs", "2"}, {"first_max_start_epoch", "0"}, {"max_start_epoch", "4"}});
+  Toy& toy = *hashed.toy;
+  DistillOptions loop;
+  auto set = synthetic::parametrisation_table().front().make()->make({toy.geometry});
+  const at::Tensor images = toy.view.images.clone();
+  images[0].fill_(std::numeric_limits<float>::infinity());
+  set->initialise(images.clone());
+  toy.objective->start(toy.view.images, true);
+  OuterLoop outer(loop, std::move(set), std::move(toy.objective));
+  EXPECT_FALSE(std::isfinite(outer.step(0)));
+  EXPECT_TRUE(outer.result().images.equal(images));
+}
+
+TEST(Mtt, StopsAtALossThatIsNotFinite) {
+  const Hashed hashed(make_mtt(), {{"expert_epochs", "2"}, {"max_start_epoch", "4"}});
+  Toy& toy = *hashed.toy;
+  DistillOptions loop;
+  auto set = synthetic::parametrisation_table().front().make()->make({toy.geometry});
+  set->initialise(at::full_like(toy.view.images, std::numeric_limits<float>::infinity()));
+  OuterLoop outer(loop, std::move(set), std::move(toy.objective));
+  tests::expect_error<StateError>([&] { outer.step(0); }, {"iteration 0", "loss"});
+}
+
+// Z starts as X and becomes 0.9 Z + 0.1 X after every step of X, which momentum 0.5 moves.
+TEST(Ftd, ResultIsTheMovingAverageOfTheImages) {
+  Hashed hashed(make_ftd(), {{"expert_epochs", "2"},
+                             {"max_start_epoch", "4"},
+                             {"average_decay", "0.9"},
+                             {"student_learning_rate_rate", "0"}});
+  Hashed other(
+      make_ftd(),
+      {{"expert_epochs", "2"}, {"max_start_epoch", "4"}, {"student_learning_rate_rate", "0"}});
+  DistillOptions loop;
+  loop.image_learning_rate = 10;
+  loop.image_momentum = 0.5;
+  View view = other.toy->view;
+  view.images = view.images.clone();
+  auto set = synthetic::parametrisation_table().front().make()->make({hashed.toy->geometry});
+  set->initialise(view.images.clone());
+  OuterLoop outer(loop, std::move(set), std::move(hashed.toy->objective));
+  at::Tensor average = view.images.clone(), velocity = at::zeros_like(average);
+  for (int64_t i = 0; i < 3; ++i) {
+    outer.step(i);
+    other.toy->objective->begin(i);
+    velocity = 0.5 * velocity + other.toy->objective->cotangents(view).images;
+    view.images = view.images - 10 * velocity;
+    average = 0.9 * average + 0.1 * view.images;
+  }
+  EXPECT_TRUE(at::allclose(outer.result().images, average, 1e-5, 1e-6));
+  EXPECT_GT((average - view.images).abs().max().item<double>(), 1e-3);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include "retort/core/random.h"
 #include "retort/train/trainer.h"
+#include "support/golden.h"
 #include "support/support.h"
 
 namespace retort::train {
@@ -70,6 +71,26 @@ TEST(FlatUpdate, IsTheReferenceRuleInOneStep) {
     const Flat flat{true, 0.05, 0.3, adaptive};
     EXPECT_LT(distance(after_a_step(*network, flat), written_out(*network, theta, flat)), 1e-12);
     EXPECT_GT(distance(after_a_step(*network, flat), after_a_step(*network, {})), 1e-5);
+  }
+}
+
+// The authors' GSAM, one step of SGD at 0.1: tests/golden/README.md.
+TEST(FlatUpdate, IsTheAuthors) {
+  const auto network = nets::make_network("convnet-w4-d2-swish", {3, 8, 8, 3});
+  tests::Golden golden("gsam");
+  const at::Tensor images = tests::hashed({6, 3, 8, 8}, 2).mul(2), labels = labels_for(6);
+  const at::Tensor theta = network->initial(Stream(5, "test.gsam")).to(at::kDouble);
+  golden.input("theta", theta);
+  golden.input("images", images);
+  golden.input("labels", labels);
+  for (const bool adaptive : {true, false}) {
+    const Flat flat{true, 0.05, 0.3, adaptive};
+    const auto gradient = [&](const at::Tensor& at) {
+      return network->gradient({at, {}, images}, losses::Targets{labels}).theta;
+    };
+    const at::Tensor g = gradient(theta);
+    const at::Tensor way = flat_direction(g, gradient(sharpest_nearby(theta, g, flat)), flat);
+    golden.answer(adaptive ? "adaptive" : "plain", theta - 0.1 * way, 1e-12);
   }
 }
 
