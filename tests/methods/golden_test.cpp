@@ -265,9 +265,12 @@ void expect_frepo(const std::string& name, const std::string& network, const std
   c.objective->begin(1);
   c.objective->cotangents(c.view);
   golden.answer("theta_after", c.objective->state().at(at), 1e-5);
-  if (c.network->couples_rows())
-    golden.answer("statistics_after", c.objective->state().at("state." + std::to_string(place)),
-                  1e-5);
+  if (!c.network->couples_rows()) return;
+  // Deviation: the variance of the 6 x 4 x 4 values of a channel divides by 95, theirs by 96.
+  const at::Tensor kept = c.objective->state().at("state." + std::to_string(place)).clone();
+  at::Tensor variance = kept.slice(0, 4);
+  variance.copy_((variance - 0.1) * (95.0 / 96) + 0.1);
+  golden.answer("statistics_after", kept, 1e-5);
 }
 
 TEST(FrepoGolden, AnIterationAndAStepOfThePoolAreTheAuthors) {

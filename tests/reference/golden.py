@@ -1,6 +1,6 @@
 """Makes tests/golden: lets the authors' own code answer the inputs that the tests wrote down.
 
-    golden.py INPUTS GOLDEN --condensation DIR --mtt DIR --datm DIR --frepo DIR [NAME ...]
+    golden.py INPUTS GOLDEN --condensation DIR --mtt DIR --datm DIR --frepo DIR [--only NAME ...]
 
 INPUTS is the folder that the tests filled (RETORT_GOLDEN_INPUTS, see tests/golden/README.md). The
 DIRs are working copies of the authors' repositories; none of their lines is here. All is computed
@@ -89,9 +89,7 @@ def absent(*names):
 # --- FRePo ---------------------------------------------------------------------------------------
 
 def frepo_whitening(given, where):
-    import jax
-    jax.config.update("jax_enable_x64", True)
-    import jax.numpy as jnp
+    jnp = jax_in_double().numpy
     absent("tensorflow", "tensorflow_datasets", "tqdm")
     ops = load(where.frepo, "lib.dataset.ops", "frepo_ops")
     images = given["images"].double().permute(0, 2, 3, 1).numpy() / 255  # theirs is N, H, W, C
@@ -142,7 +140,7 @@ def network(where, name, channels=3, side=32, classes=10):
 
 def fill(module, theta):
     """Parameters from one flat vector, in the module's order."""
-    torch.nn.utils.vector_to_parameters(theta.double(), module.parameters())
+    torch.nn.utils.vector_to_parameters(theta.double().clone(), module.parameters())
 
 
 def hashed_theta(module, salt=1):
@@ -193,7 +191,9 @@ def networks(given, where):
 
     def of_images(x):
         return (x * hashed(x.numel(), 4).view(x.shape)).sum((1, 2, 3))
-    answers = {"logits": logits, "features": features, "loss": loss.view(1),
+    answers = {"logits": logits,
+               "features": (features * hashed(features.numel(), 6).view(features.shape)).sum(1),
+               "loss": loss.view(1),
                "d_theta": products(found[:-1]), "d_images": of_images(found[-1])}
     along = hashed(sum(sizes), 5).split(sizes)
     slope = sum((g.flatten() * v).sum() for g, v in zip(found[:-1], along))
@@ -245,7 +245,8 @@ def augmented(where, images, rows, shared):
         "color": [rows[:, 13] + 0.5, rows[:, 14] / 2, rows[:, 15] - 0.5],
     }[name]
     param = theirs.ParamDiffAug()
-    param.Siamese, param.latestseed = shared, -1
+    # Newer PyTorch refuses their in-place sharing for one image, where it changes nothing.
+    param.Siamese, param.latestseed = shared and len(images) > 1, -1
 
     def next_draw(shape, kind):
         values = draws.pop(0).to(kind)
@@ -266,7 +267,7 @@ def augmented(where, images, rows, shared):
                               lambda x, g: sample(x, g, align_corners=False)):
         for function in theirs.AUGMENT_FNS[name]:
             images = function(images, param)
-    return images
+    return images.contiguous()
 
 
 def augment(given, where):
@@ -452,6 +453,7 @@ def jax_in_double():
     import jax
     jax.config.update("jax_enable_x64", True)
     import jax.scipy
+    import flax.training.checkpoints  # looks for tensorflow, so it comes before what absent() does
     solve = jax.scipy.linalg.solve
     if not getattr(solve, "translated", False):  # an argument that newer releases call otherwise
         def translated(a, b, sym_pos=False):
@@ -531,9 +533,10 @@ def frepo(given, where):
         return metrics.mean_squared_loss(predicted, targets).mean() + margin
     x = pictures(given["images"])
     loss, (d_images, d_labels) = jax.value_and_grad(loss_of, argnums=(0, 1))(x, labels)
-    after, _ = training.train_step(state, {"image": x, "label": labels}, jax.random.PRNGKey(0),
-                                   metrics.mean_squared_loss, has_feat=True, has_bn=bn,
-                                   use_pmap=False)
+    with mock.patch.object(training, "compute_metrics", lambda *_: {}):  # wants five classes
+        after, _ = training.train_step(state, {"image": x, "label": labels},
+                                       jax.random.PRNGKey(0), metrics.mean_squared_loss,
+                                       has_feat=True, has_bn=bn, use_pmap=False)
 
     def back(kernel_):
         return torch.from_numpy(np.asarray(kernel_).transpose(3, 2, 0, 1).copy()).flatten()
@@ -560,7 +563,7 @@ def frepo(given, where):
 def kip(given, where):
     jax = jax_in_double()
     jnp = jax.numpy
-    absent("tensorflow", "tf2jax")
+    absent("tensorflow", "tf2jax", "jax.experimental.jax2tf")
     from neural_tangents import stax
 
     def kernel_of(layers):
@@ -613,12 +616,12 @@ def main():
     parser.add_argument("golden")
     for name in ("condensation", "mtt", "datm", "frepo"):
         parser.add_argument("--" + name)
-    parser.add_argument("names", nargs="*")
+    parser.add_argument("--only", nargs="*", default=[])
     where = parser.parse_args()
     torch.set_default_dtype(torch.float64)
     for file in sorted(os.listdir(where.inputs)):
         name = os.path.splitext(file)[0]
-        if where.names and name not in where.names:
+        if where.only and name not in where.only:
             continue
         maker = next((ANSWERS[key] for key in sorted(ANSWERS, key=len, reverse=True)
                       if name.startswith(key)), None)

@@ -265,6 +265,9 @@ class Frepo : public Method {
         "is float32 throughout.",
         "Real images are drawn anew in every iteration; the reference passes through shuffled "
         "epochs.",
+        "Running variances of BatchNorm divide by the number of values less one; the reference's "
+        "by "
+        "the number.",
         "The augmentation of students is that of DSA (one operation a batch), whose ranges of "
         "colour, scale and cutout are not the reference's.",
         "The set at the end is the result; the reference keeps the one of the best look at the "
