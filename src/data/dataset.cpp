@@ -8,8 +8,10 @@
 #include <memory>
 #include <utility>
 
+#include "data/duplicates.h"
 #include "data/layouts.h"
 #include "data/measure.h"
+#include "data/normalisation.h"
 #include "data/pack_file.h"
 #include "data/split.h"
 #include "data/zca.h"
@@ -63,6 +65,31 @@ void split_test(Dataset& set, const DataOptions& options) {
       100 * options.test_fraction, options.split_seed));
 }
 
+ImageRows rows_of(const Split& part) {
+  return {part.images.data_ptr<uint8_t>(), part.labels.data_ptr<int64_t>(), part.size()};
+}
+
+/// What makes test results doubtful: classes without test images, images in both parts.
+void note_doubtful_parts(Dataset& set) {
+  constexpr size_t kShown = 6;
+  std::vector<std::string> untested;
+  for (size_t c = 0; c < set.class_names.size(); ++c)
+    if (set.test.members[c].empty())
+      untested.push_back(fmt::format("'{}' ({} training image{})", set.class_names[c],
+                                     set.train.members[c].size(),
+                                     set.train.members[c].size() == 1 ? "" : "s"));
+  if (!untested.empty()) {
+    const size_t all = untested.size();
+    untested.resize(std::min(all, kShown));
+    set.notes.push_back(fmt::format("{} of {} classes without a test image: {}{}", all,
+                                    set.class_names.size(), fmt::join(untested, ", "),
+                                    all > kShown ? fmt::format(" and {} more", all - kShown) : ""));
+  }
+  for (std::string& note : duplicate_notes(rows_of(set.train), rows_of(set.test),
+                                           set.channels * set.height * set.width, set.class_names))
+    set.notes.push_back(std::move(note));
+}
+
 }  // namespace
 
 RawDataset read_source(const DataOptions& options) {
@@ -78,20 +105,6 @@ RawDataset read_source(const DataOptions& options) {
   return raw;
 }
 
-namespace {
-
-/// The numbers of the data set that an option names; nothing where it names none.
-std::optional<Normalisation> another_sets(const std::string& name, const Dataset& set) {
-  if (name != "cifar10" && name != "imagenet") return {};
-  if (set.channels == 3)
-    return name == "cifar10" ? cifar10_normalisation() : imagenet_normalisation();
-  throw ConfigError(Report{"normalising '" + set.name + "'",
-                           fmt::format("--normalisation {} for images of one channel", name),
-                           "images of three channels", "use auto or computed"});
-}
-
-}  // namespace
-
 Preprocessing fit_preprocessing(const DataOptions& options,
                                 const std::optional<Normalisation>& published,
                                 const std::optional<Normalisation>& measured,
@@ -106,9 +119,16 @@ Preprocessing fit_preprocessing(const DataOptions& options,
     return cached_zca(set.train.images, options.zca_epsilon, standardised,
                       hex(hash_bytes(settings.data(), settings.size())), cache, set.notes);
   }
-  const std::optional<Normalisation> chosen =
-      options.normalisation == "auto" ? published : another_sets(options.normalisation, set);
-  const Normalisation used = chosen ? *chosen : measured ? *measured : measure(set.train.images);
+  if (const auto named = named_normalisation(options.normalisation, options.mean_and_deviation,
+                                             set.train.images.size(1)))
+    return Preprocessing::mean_std(named->mean, named->deviation);
+  if (options.normalisation == "auto" && !published && are_imagenet(set.class_ids))
+    set.notes.push_back(
+        "mean and deviation are computed; published recipes for ImageNet's classes take those of "
+        "ImageNet: --normalisation imagenet");
+  const Normalisation used = options.normalisation == "auto" && published ? *published
+                             : measured                                   ? *measured
+                                        : measure(set.train.images);
   return Preprocessing::mean_std(used.mean, used.deviation);
 }
 
@@ -122,12 +142,14 @@ void DataOptions::declare(OptionSet& options) {
               "the classes to keep: names, indices, wnids, or one named list such as imagenette");
   options.add("label_set", label_set, "CIFAR-100: its 100 fine or its 20 coarse classes",
               {.choices = {"fine", "coarse"}});
-  options.add(
-      "normalisation", normalisation,
-      "auto: published mean and deviation, else computed; cifar10, imagenet: those of these "
-      "sets; zca: whitened; standardised-zca: whitened as in FRePo, after the channels were "
-      "standardised",
-      {.choices = {"auto", "computed", "cifar10", "imagenet", "none", "zca", "standardised-zca"}});
+  options.add("normalisation", normalisation,
+              "auto: published mean and deviation, else computed; zca: whitened; standardised-zca: "
+              "whitened as in FRePo, after the channels were standardised; cifar10, imagenet: "
+              "those of that set; given: mean_and_deviation",
+              {.choices = {"auto", "computed", "none", "zca", "standardised-zca", "cifar10",
+                           "imagenet", "given"}});
+  options.add("mean_and_deviation", mean_and_deviation,
+              "for normalisation given: the mean of each channel, then the deviation of each");
   options.add("zca_epsilon", zca_epsilon,
               "added to the eigenvalues before whitening; with standardised-zca a share of their "
               "mean",
@@ -154,6 +176,7 @@ Dataset prepare_dataset(RawDataset raw, const DataOptions& options,
   set.height = raw.height;
   set.width = raw.width;
   set.class_names = raw.class_names;
+  set.class_ids = raw.class_ids;
   set.notes = raw.notes;
   set.hash = hash_dataset(raw);
   set.train = adopt_split(std::move(raw.train), raw);
@@ -162,6 +185,7 @@ Dataset prepare_dataset(RawDataset raw, const DataOptions& options,
   if (options.validation_fraction > 0)
     std::tie(set.train, set.validation) =
         hold_out(set.train, options.validation_fraction, options.split_seed, "data.validation");
+  note_doubtful_parts(set);
   set.preprocessing = fit_preprocessing(options, raw.published, {}, cache, set);
   return set;
 }

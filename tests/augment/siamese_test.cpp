@@ -12,7 +12,7 @@
 
 #include "augment/image_rows.h"
 #include "retort/core/error.h"
-#include "support/golden.h"
+#include "support/golden_tensors.h"
 #include "support/support.h"
 
 namespace retort::augment {

@@ -52,25 +52,6 @@ TEST(MakeSplit, ListsTheRowsOfEachClassInOrder) {
   EXPECT_THROW(make_split(split.images, split.labels, 2), c10::Error);
 }
 
-// MTT, FTD and DATM prepare CIFAR-100 with CIFAR-10's numbers, and ImageNet's subsets with its own.
-TEST(PrepareDataset, TakesTheNumbersOfAnotherSet) {
-  RawDataset raw = make_raw();
-  raw.channels = 3;
-  for (RawImages* part : {&raw.train, &raw.test}) {
-    const std::vector<uint8_t> once = part->pixels;
-    for (int i = 0; i < 2; ++i) part->pixels.insert(part->pixels.end(), once.begin(), once.end());
-  }
-  DataOptions options;
-  options.normalisation = "cifar10";
-  EXPECT_EQ(prepare_dataset(raw, options).preprocessing.mean(),
-            (std::vector<double>{0.4914, 0.4822, 0.4465}));
-  options.normalisation = "imagenet";
-  EXPECT_EQ(prepare_dataset(raw, options).preprocessing.deviation(),
-            (std::vector<double>{0.229, 0.224, 0.225}));
-  tests::expect_error<ConfigError>([&] { prepare_dataset(make_raw(), options); },
-                                   {"imagenet", "three channels"});
-}
-
 TEST(PrepareDataset, KeepsWhatTheReaderFound) {
   const Dataset set = prepare_dataset(make_raw(), {});
   EXPECT_EQ(set.name, "toy");

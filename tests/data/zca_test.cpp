@@ -9,7 +9,7 @@
 
 #include "retort/core/error.h"
 #include "retort/core/random.h"
-#include "support/golden.h"
+#include "support/golden_tensors.h"
 #include "support/support.h"
 
 namespace retort::data {

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "retort/core/random.h"
-#include "support/golden.h"
+#include "support/golden_tensors.h"
 
 namespace retort::losses {
 namespace {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "retort/train/trajectories.h"
-#include "support/golden.h"
+#include "support/golden_tensors.h"
 #include "support/support.h"
 #include "train/trajectory_file.h"
 

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "retort/nets/network.h"
-#include "support/golden.h"
+#include "support/golden_tensors.h"
 
 namespace retort::nets {
 namespace {

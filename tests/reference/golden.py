@@ -56,7 +56,7 @@ def write(path, tensors):
 
 
 def hashed(count, salt):
-    """As in tests/support/golden.h: numbers between -1 and 1."""
+    """As in tests/support/golden_tensors.h: numbers between -1 and 1."""
     x = (np.arange(count, dtype=np.uint64) + salt * 0x9E3779B9) & 0xFFFFFFFF
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
         x = ((x ^ (x >> np.uint64(shift))) * np.uint64(factor)) & 0xFFFFFFFF

@@ -5,7 +5,7 @@
 
 #include "retort/core/random.h"
 #include "retort/train/trainer.h"
-#include "support/golden.h"
+#include "support/golden_tensors.h"
 #include "support/support.h"
 
 namespace retort::train {
