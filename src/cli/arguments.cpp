@@ -9,6 +9,7 @@
 
 #include "retort/core/device.h"
 #include "retort/core/error.h"
+#include "retort/core/limits.h"
 
 namespace retort::cli {
 namespace {
@@ -30,24 +31,35 @@ std::string help_of(const Option& option) {
 
 void bind(CLI::App& app, const Option& option, std::vector<Given>& given) {
   const std::string name = option.name;
-  CLI::Option* bound = nullptr;
-  if (option.type_name() == "yes|no") {
-    bound = app.add_flag_function(
-        option.flag(),
-        [name, &given](int64_t count) {
-          given.push_back({name, count > 0 ? "true" : "false"});
-        },
-        help_of(option));
-  } else {
-    bound = app.add_option_function<std::string>(
-        option.flag(),
-        [name, &given](const std::string& text) {
-          given.push_back({name, text});
-        },
-        help_of(option));
-    bound->type_name(option.type_name())->take_last();
-  }
+  CLI::Option* bound = app.add_option_function<std::string>(
+      option.flag(),
+      [name, &given](const std::string& text) {
+        given.push_back({name, text});
+      },
+      help_of(option));
+  // `joined` gives every flag its word, so that one of yes|no may stand alone.
+  bound->type_name(option.type_name() == "yes|no" ? "" : option.type_name())->take_last();
   bound->group(option.group.empty() ? "Options" : option.group);
+}
+
+/// The words with the value of every known flag joined to it, "--seed=1"; a yes|no flag without a
+/// yes or a no after it says yes.
+Arguments joined(const Arguments& arguments, const OptionSet& options) {
+  Arguments words;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    words.push_back(arguments[i]);
+    const bool flag = arguments[i].starts_with("--") && arguments[i].find('=') == std::string::npos;
+    std::string name = flag ? arguments[i].substr(2) : "";
+    std::replace(name.begin(), name.end(), '-', '_');
+    const Option* option = options.find(name);
+    if (!option) continue;
+    const bool more = i + 1 < arguments.size();
+    if (option->type_name() == "yes|no")
+      words.back() += more && yes_or_no(arguments[i + 1]) ? "=" + arguments[++i] : "=yes";
+    else if (more && !arguments[i + 1].starts_with("--"))
+      words.back() += "=" + arguments[++i];
+  }
+  return words;
 }
 
 /// Words that CLI11 did not know, as problems with the nearest option.
@@ -57,7 +69,7 @@ void report_extras(const std::vector<std::string>& extras, const OptionSet& opti
   for (const Option& option : options.all()) flags.push_back(option.flag());
   for (const std::string& word : extras) {
     if (!word.starts_with("--")) {
-      problems.add("there is no place for '" + word + "'");
+      problems.add("'" + word + "' is one word too many: the command takes no more of them");
       continue;
     }
     const std::string flag = word.substr(0, word.find('='));
@@ -117,6 +129,10 @@ at::Device MachineOptions::apply(const Environment& environment) {
 bool parse(const Environment& environment, const Usage& usage, const Arguments& arguments,
            OptionSet& options, const std::vector<Positional>& positionals,
            const std::string& recipe, const std::vector<std::string>& recipe_ignores) {
+  if (environment.survey) {
+    environment.survey(options, positionals);
+    return false;
+  }
   CLI::App app(usage.summary, "retort " + usage.command);
   app.allow_extras();
   app.footer(usage.examples);
@@ -128,7 +144,8 @@ bool parse(const Environment& environment, const Usage& usage, const Arguments& 
   const std::string doing = "reading the command line of 'retort " + usage.command + "'";
   Problems problems;
   if (!recipe.empty()) options.read_toml(recipe, problems, recipe_ignores);
-  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+  std::vector<std::string> reversed = joined(arguments, options);
+  std::reverse(reversed.begin(), reversed.end());
   try {
     app.parse(reversed);
   } catch (const CLI::CallForHelp&) {
@@ -154,6 +171,15 @@ std::filesystem::path bundle_of(const std::string& target) {
     throw DataError(Report{"reading '" + target + "'", "the folder holds no distilled.safetensors",
                            "a finished run", "finish the run with the command that started it"});
   return file;
+}
+
+void keep_unnamed_page(const OptionSet& options) {
+  const Option& out = *options.find("out");
+  if (out.was_set || !std::filesystem::exists(out.text())) return;
+  throw ConfigError(Report{"choosing the page to write",
+                           "'" + out.text() + "' is there already",
+                           {},
+                           "name the page with --out; a page that is named is written over"});
 }
 
 std::string portable_recipe(const OptionSet& options, const std::string& data_name) {
@@ -196,7 +222,8 @@ std::string aligned(const std::vector<std::vector<std::string>>& rows) {
   return text;
 }
 
-std::string percent(double mean, double deviation) {
+std::string percent(double mean, double deviation, int64_t of) {
+  if (of < 2) return fmt::format("{:.1f}", mean * 100);
   return fmt::format("{:.1f} ± {:.1f}", mean * 100, deviation * 100);
 }
 

@@ -26,14 +26,6 @@ struct MachineOptions {
 /// Bytes of "800MB", "2.5GB" or "1000000"; 0 for an empty text. ConfigError on anything else.
 int64_t parse_bytes(const std::string& text);
 
-/// A positional argument of a command.
-struct Positional {
-  std::string name;
-  std::string help;
-  std::string* value;
-  bool required = true;
-};
-
 /// How a command is called, for its help.
 struct Usage {
   std::string command;  ///< "distill"
@@ -42,13 +34,18 @@ struct Usage {
 };
 
 /// Parses arguments into the options; flags override a `recipe` file ("" for none) that was read
-/// before. All problems at once as ConfigError. Returns false when help was asked for and printed.
+/// before. All problems at once as ConfigError. Returns false when help was asked for and printed,
+/// or the environment holds a survey.
 bool parse(const Environment& environment, const Usage& usage, const Arguments& arguments,
            OptionSet& options, const std::vector<Positional>& positionals = {},
            const std::string& recipe = {}, const std::vector<std::string>& recipe_ignores = {});
 
 /// The bundle that a run folder holds, or the file itself; DataError where the run has none yet.
 std::filesystem::path bundle_of(const std::string& target);
+
+/// ConfigError where the page that --out names by default is there: only one that was named is
+/// written over.
+void keep_unnamed_page(const OptionSet& options);
 
 /// The options that change the result, as TOML without paths: what goes into a bundle.
 std::string portable_recipe(const OptionSet& options, const std::string& data_name);
@@ -59,7 +56,7 @@ std::string peek(const Arguments& arguments, const std::string& name);
 /// Text as an aligned table; the first row is the head. Columns of numbers are right-aligned.
 std::string aligned(const std::vector<std::vector<std::string>>& rows);
 
-/// "48.9 +- 0.6" of fractions.
-std::string percent(double mean, double deviation);
+/// "48.9 +- 0.6" of fractions; of a single one, which has no deviation, "48.9".
+std::string percent(double mean, double deviation, int64_t of = 2);
 
 }  // namespace retort::cli

@@ -1,14 +1,28 @@
 // What a subcommand is: a name, a line of help, and a function of its arguments.
 #pragma once
 
+#include <functional>
 #include <iosfwd>
 #include <string>
 #include <vector>
 
+#include "retort/core/options.h"
 #include "retort/core/progress.h"
 #include "retort/core/stop.h"
 
 namespace retort::cli {
+
+/// A positional argument of a command.
+struct Positional {
+  std::string name;
+  std::string help;
+  std::string* value;
+  bool required = true;
+  std::vector<std::string> choices = {};  ///< words to complete it with, next to files
+};
+
+/// Told what a command declares for the arguments that it was given.
+using Survey = std::function<void(OptionSet& options, const std::vector<Positional>& positionals)>;
 
 /// Where a command writes and how it is asked to stop.
 struct Environment {
@@ -17,6 +31,8 @@ struct Environment {
   bool terminal = false;
   int width = 80;
   StopFlag* stop = nullptr;
+  Survey survey = {};  ///< where there is one, a command declares its options and does nothing else
+  bool check_only = false;  ///< distill refuses what it would refuse, and does nothing else
 
   ProgressStyle progress() const { return {&err, terminal, width}; }
 };

@@ -1,111 +1,184 @@
-// retort completion: scripts for shells, from the same declarations as the options.
+// retort completion: scripts for shells, from the declarations of the options.
+#include <map>
 #include <ostream>
-#include <set>
 
 #include "cli/arguments.h"
 #include "retort/core/error.h"
+#include "retort/core/records.h"
 #include "retort/core/registry.h"
 #include "retort/eval/continual.h"
 #include "retort/eval/evaluate.h"
 #include "retort/methods/distill.h"
-#include "retort/train/experts.h"
-#include "retort/train/squeeze.h"
 
 namespace retort::cli {
 namespace {
 
-/// Every flag of the long commands, once.
-std::string all_flags() {
-  std::set<std::string> flags{"--help",    "--out",          "--recipe",   "--format", "--grid",
-                              "--which",   "--export-npz",   "--markdown", "--uses",   "--name",
-                              "--teacher", "--probe-epochs", "--repeat",   "--gauge"};
-  OptionSet set;
-  methods::DistillOptions loop;
-  data::DataOptions data;
-  eval::EvalOptions eval;
-  MachineOptions machine;
-  train::ExpertOptions experts;
-  train::SqueezeOptions squeeze;
-  loop.declare(set);
-  experts.declare(set);
-  squeeze.declare(set);
-  data.declare(set);
-  eval.declare(set);
-  machine.declare(set);
-  std::vector<eval::ContinualOptions> streams(eval::stream_kinds().size());
-  for (size_t i = 0; i < streams.size(); ++i) {
-    streams[i].take(eval::stream_kinds()[i]);
-    streams[i].declare(set);
-  }
-  std::vector<std::unique_ptr<methods::Method>> kept;
-  for (const auto& entry : methods::method_table()) {
-    kept.push_back(entry.make());
-    kept.back()->declare(set);
-  }
-  std::vector<std::unique_ptr<synthetic::ParametrisationKind>> kinds;
-  for (const auto& entry : synthetic::parametrisation_table()) {
-    kinds.push_back(entry.make());
-    kinds.back()->declare(set);
-  }
-  for (const Option& option : set.all()) flags.insert(option.flag());
-  return fmt::format("{}", fmt::join(flags, " "));
+using Words = std::vector<std::string>;
+
+/// What a shell offers after a flag.
+struct Flag {
+  std::string help;
+  Words values;           // empty: none is known
+  bool switched = false;  // yes or no, and may stand alone
+  bool path = false;      // a file or folder
+};
+
+/// What a shell offers for a command.
+struct Offer {
+  std::map<std::string, Flag> flags;  // by name with dashes, without the two in front
+  Words positionals;
+};
+
+std::string joined(const Words& words) {
+  return fmt::format("{}", fmt::join(words, " "));
 }
 
-std::string all_commands() {
-  std::vector<std::string> names;
-  for (const Command& command : command_table()) names.push_back(command.name);
-  return fmt::format("{}", fmt::join(names, " "));
+/// The words that an option takes although its declaration, on a lower level, cannot know them.
+Words known_values(const Option& option) {
+  if (!option.limits.choices.empty()) return option.limits.choices;
+  if (option.type_name() == "yes|no") return {"yes", "no"};
+  if (option.name == "method") return names_of(std::span(methods::method_table()));
+  if (option.name == "protocol") return names_of(std::span(eval::protocols()));
+  if (option.name == "device") return {"cpu", "cuda"};
+  if (option.name == "network" || option.name == "networks")
+    return names_of(std::span(nets::network_table()));
+  return {};
 }
 
-std::string all_methods() {
-  return fmt::format("{}", fmt::join(names_of(std::span(methods::method_table())), " "));
+/// The command lines whose options together are all that a command may take.
+std::vector<Arguments> variants_of(const std::string& command) {
+  std::vector<Arguments> lines{{}};
+  const bool streams = command == "continual";
+  if (command == "distill" || streams) {
+    for (const auto& entry : methods::method_table()) lines.push_back({"--method=" + entry.name});
+    for (const auto& entry : synthetic::parametrisation_table())
+      lines.push_back({"--parametrisation=" + entry.name});
+  }
+  if (streams)
+    for (const auto& kind : eval::stream_kinds()) lines.push_back({"--stream=" + kind.name});
+  if (command == "study") lines.push_back({"bn-statistics"});
+  return lines;
 }
 
-std::string bash_script() {
-  return fmt::format(
+Offer offer_of(const Environment& environment, const Command& command) {
+  Offer offer;
+  Environment asking = environment;
+  asking.survey = [&](OptionSet& options, const std::vector<Positional>& positionals) {
+    for (const Option& option : options.all()) {
+      const std::string type = option.type_name();
+      offer.flags.emplace(option.flag().substr(2),
+                          Flag{option.help, known_values(option), type == "yes|no",
+                               type == "text" || type == "list"});
+    }
+    for (const Positional& place : positionals)
+      offer.positionals.insert(offer.positionals.end(), place.choices.begin(), place.choices.end());
+  };
+  for (const Arguments& line : variants_of(command.name)) command.run(asking, line);
+  if (command.name == "continual")
+    for (const char* baseline : {"online", "replay"})
+      offer.flags.at("method").values.emplace_back(baseline);
+  if (command.name == "study") offer.positionals.emplace_back("bn-statistics");
+  offer.flags.emplace("help", Flag{"Print this help message and exit", {}, true});
+  return offer;
+}
+
+Words flags_of(const Offer& offer) {
+  Words flags;
+  for (const auto& [name, flag] : offer.flags) flags.push_back("--" + name);
+  return flags;
+}
+
+/// bash joins what stands around "=" into the word before it: COMP_WORDS has "--x", "=", "y".
+std::string bash_script(const std::map<std::string, Offer>& offers, const Words& commands) {
+  std::string text = fmt::format(
       "_retort() {{\n"
       "  local word=\"${{COMP_WORDS[COMP_CWORD]}}\" before=\"${{COMP_WORDS[COMP_CWORD-1]}}\"\n"
-      "  if [ \"$COMP_CWORD\" = 1 ]; then COMPREPLY=($(compgen -W \"{}\" -- \"$word\"))\n"
-      "  elif [ \"$before\" = --method ]; then COMPREPLY=($(compgen -W \"{}\" -- \"$word\"))\n"
-      "  elif [[ \"$word\" == -* ]]; then COMPREPLY=($(compgen -W \"{}\" -- \"$word\"))\n"
-      "  else COMPREPLY=($(compgen -f -- \"$word\")); fi\n"
-      "}}\n"
-      "complete -o filenames -F _retort retort\n",
-      all_commands(), all_methods(), all_flags());
+      "  local flags='' values='' files=yes\n"
+      "  if [ \"$COMP_CWORD\" = 1 ]; then\n"
+      "    COMPREPLY=($(compgen -W \"{} --help --version\" -- \"$word\")); return\n"
+      "  fi\n"
+      "  if [ \"$word\" = '=' ]; then word=''\n"
+      "  elif [ \"$before\" = '=' ]; then before=\"${{COMP_WORDS[COMP_CWORD-2]}}\"; fi\n"
+      "  case \"${{COMP_WORDS[1]}}\" in\n",
+      joined(commands));
+  for (const auto& [command, offer] : offers) {
+    text += fmt::format("  {})\n    flags='{}'\n    case \"$before\" in\n", command,
+                        joined(flags_of(offer)));
+    for (const auto& [name, flag] : offer.flags)
+      if (!flag.values.empty())
+        text += fmt::format("    --{}) values='{}'{} ;;\n", name, joined(flag.values),
+                            flag.path || flag.switched ? "" : "; files=no");
+    text +=
+        fmt::format("    --*) ;;\n    *) values='{}' ;;\n    esac ;;\n", joined(offer.positionals));
+  }
+  return text +
+         "  esac\n"
+         "  if [[ \"$word\" == -* ]]; then COMPREPLY=($(compgen -W \"$flags\" -- \"$word\")); "
+         "return; fi\n"
+         "  COMPREPLY=($(compgen -W \"$values\" -- \"$word\"))\n"
+         "  if [ $files = yes ]; then COMPREPLY+=($(compgen -f -- \"$word\")); fi\n"
+         "}\n"
+         "complete -o filenames -F _retort retort\n";
 }
 
-std::string fish_script() {
+/// Inside single quotes fish reads \\ and \' alone.
+std::string fish_quoted(const std::string& text) {
+  std::string out = "'";
+  for (const char c : text) {
+    if (c == '\\' || c == '\'') out += '\\';
+    out += c;
+  }
+  return out + "'";
+}
+
+std::string fish_script(const std::map<std::string, Offer>& offers) {
   std::string text;
   for (const Command& command : command_table())
-    text += fmt::format("complete -c retort -n __fish_use_subcommand -f -a {} -d '{}'\n",
-                        command.name, command.summary);
-  text += fmt::format("complete -c retort -l method -x -a '{}'\n", all_methods());
-  std::istringstream flags(all_flags());
-  for (std::string flag; flags >> flag;)
-    if (flag != "--method") text += "complete -c retort -l " + flag.substr(2) + "\n";
+    text += fmt::format("complete -c retort -n __fish_use_subcommand -f -a {} -d {}\n",
+                        command.name, fish_quoted(command.summary));
+  for (const auto& [command, offer] : offers) {
+    const std::string here = fmt::format("complete -c retort -n {} ",
+                                         fish_quoted("__fish_seen_subcommand_from " + command));
+    if (!offer.positionals.empty())
+      text += here + "-a " + fish_quoted(joined(offer.positionals)) + "\n";
+    for (const auto& [name, flag] : offer.flags) {
+      text += here + "-l " + name;
+      if (!flag.switched) text += flag.path ? " -r" : " -x";
+      if (!flag.values.empty() && !flag.switched) text += " -a " + fish_quoted(joined(flag.values));
+      text += " -d " + fish_quoted(flag.help) + "\n";
+    }
+  }
   return text;
 }
 
 }  // namespace
 
 int run_completion(const Environment& environment, const Arguments& arguments) {
+  const Words shells{"bash", "zsh", "fish"};
   std::string shell;
+  bool json = false;
   OptionSet set;
+  set.add("json", json, "print one JSON document on standard output");
   const Usage usage{"completion", "Prints a completion script.",
                     "Examples:\n  source <(retort completion bash)\n"
                     "  retort completion fish > ~/.config/fish/completions/retort.fish\n"};
-  if (!parse(environment, usage, arguments, set, {{"shell", "bash, zsh or fish", &shell, true}}))
+  if (!parse(environment, usage, arguments, set,
+             {{"shell", "bash, zsh or fish", &shell, true, shells}}))
     return 0;
-  if (shell == "bash") {
-    environment.out << bash_script();
-  } else if (shell == "zsh") {
-    environment.out << "autoload -U +X bashcompinit && bashcompinit\n" << bash_script();
-  } else if (shell == "fish") {
-    environment.out << fish_script();
-  } else {
-    throw ConfigError::unknown("printing a completion script", "shell", shell,
-                               {"bash", "zsh", "fish"});
+  if (std::find(shells.begin(), shells.end(), shell) == shells.end())
+    throw ConfigError::unknown("printing a completion script", "shell", shell, shells);
+  std::map<std::string, Offer> offers;
+  Words commands;
+  for (const Command& command : command_table()) {
+    offers.emplace(command.name, offer_of(environment, command));
+    commands.push_back(command.name);
   }
+  std::string script = shell == "fish" ? fish_script(offers) : bash_script(offers, commands);
+  if (shell == "zsh") script = "autoload -U +X bashcompinit && bashcompinit\n" + script;
+  if (json)
+    environment.out << json_text(Json{{"shell", shell}, {"script", script}}, 2) << "\n";
+  else
+    environment.out << script;
   return 0;
 }
 

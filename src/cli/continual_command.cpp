@@ -254,15 +254,20 @@ void print(const Environment& environment, const Continual& command) {
     const Spread retained = spread_of(line.transfers, &eval::Transfer::retained);
     const Spread learning = spread_of(line.transfers, &eval::Transfer::learning);
     const Spread backward = spread_of(line.transfers, &eval::Transfer::backward);
-    rows.push_back({line.title(), percent(retained.mean, retained.deviation),
-                    percent(learning.mean, learning.deviation),
-                    percent(backward.mean, backward.deviation),
+    const auto of = static_cast<int64_t>(line.transfers.size());
+    rows.push_back({line.title(), percent(retained.mean, retained.deviation, of),
+                    percent(learning.mean, learning.deviation, of),
+                    percent(backward.mean, backward.deviation, of),
                     format_bytes(static_cast<double>(line.stored_bytes)),
                     std::to_string(line.buffered_samples), std::to_string(line.orders)});
   }
   environment.out << fmt::format("{}, {} tasks, {}\n\n", command.stream.stream,
                                  command.stream.tasks, command.loop.network)
-                  << aligned(rows) << "\nreport: " << page.string() << "\n";
+                  << aligned(rows)
+                  << "\nRA: accuracy on all tasks after the last one; LA: on each task when it was "
+                     "learned; BTI: RA - LA,\nbelow 0 where tasks are forgotten. ± is the standard "
+                     "deviation over orders and networks.\n"
+                  << "report: " << page.string() << "\n";
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "retort/augment/siamese.h"
 #include "retort/core/error.h"
+#include "retort/core/limits.h"
 #include "retort/core/registry.h"
 #include "retort/eval/evaluate.h"
 #include "synthetic/memories.h"
@@ -79,7 +80,7 @@ void Continual::declare(OptionSet& set) {
     set.add("method", loop.method, "the method; `retort list methods` shows more");
     set.add("network", loop.network, "the network that learns");
     set.add("protocol", loop.protocol, "of methods with stored sets; one for all in a folder");
-    set.add("seed", loop.seed, "seed of all random draws", {.min = 0});
+    set.add("seed", loop.seed, "seed of all random draws", {.min = 0, .max = kLargestSeed});
   }
   set.group("Data");
   data.declare(set);
@@ -92,7 +93,7 @@ void Continual::declare_shared(OptionSet& set) {
   stream.declare(set);
   set.add("network", loop.network, "");
   set.add("protocol", loop.protocol, "");
-  set.add("seed", loop.seed, "");
+  set.add("seed", loop.seed, "", {.max = kLargestSeed});
   if (!kind().once) set.add("images_per_class", loop.images_per_class, "");
   data.declare(set);
 }

@@ -11,129 +11,195 @@
 namespace retort::cli {
 namespace {
 
-void print_options(std::ostream& out, const OptionSet& options) {
-  out << "| option | default | takes | meaning |\n| --- | --- | --- | --- |\n";
-  for (const Option& option : options.all())
-    out << fmt::format("| `{}` | {} | {} | {} |\n", option.flag(),
-                       option.default_text.empty() ? "" : "`" + option.default_text + "`",
-                       option.accepted(), option.help);
+Json options_json(const OptionSet& options) {
+  Json all = Json::array();
+  for (const Option& option : options.all()) {
+    all.push_back({{"option", option.flag()},
+                   {"type", option.type_name()},
+                   {"default", option.default_text},
+                   {"takes", option.accepted()},
+                   {"meaning", option.help}});
+    if (!option.limits.choices.empty()) all.back()["choices"] = option.limits.choices;
+  }
+  return all;
 }
 
-void describe_method(std::ostream& out, const methods::MethodEntry& entry) {
+void print_options(std::ostream& out, const Json& options) {
+  if (options.empty()) {
+    out << "It has no options of its own.\n";
+    return;
+  }
+  out << "| option | default | takes | meaning |\n| --- | --- | --- | --- |\n";
+  for (const Json& option : options) {
+    const auto otherwise = option.at("default").get<std::string>();
+    out << fmt::format("| `{}` | {} | {} | {} |\n", option.at("option").get<std::string>(),
+                       otherwise.empty() ? "" : "`" + otherwise + "`",
+                       option.at("takes").get<std::string>(),
+                       option.at("meaning").get<std::string>());
+  }
+}
+
+/// The options that anything with declare() has.
+template <class Declares>
+Json options_of(Declares&& declares) {
+  OptionSet set;
+  declares.declare(set);
+  return options_json(set);
+}
+
+Json describe_method(const methods::MethodEntry& entry) {
   const auto method = entry.make();
-  methods::DistillOptions loop;
+  methods::DistillOptions loop, usual;
   loop.method = entry.name;
   loop.take(method->defaults());
-  out << "## " << entry.name << "\n\n" << entry.summary << ".";
-  if (!entry.paper.empty()) out << " " << entry.paper << ".";
-  out << "\n\n";
-  OptionSet options;
-  method->declare(options);
-  if (options.all().empty()) {
-    out << "It has no options of its own.\n";
-  } else {
-    print_options(out, options);
-  }
-  OptionSet shared;
+  OptionSet shared, plain;
   loop.declare(shared);
-  OptionSet plain;
-  methods::DistillOptions usual;
   usual.declare(plain);
-  std::vector<std::string> suggestions;
+  Json changed = Json::array();
   for (const Option& option : shared.all())
     if (option.name != "method" && option.default_text != plain.find(option.name)->default_text)
-      suggestions.push_back(fmt::format("`{} {}`", option.flag(), option.default_text));
-  if (!suggestions.empty())
-    out << fmt::format("\nIt changes these defaults: {}.\n", fmt::join(suggestions, ", "));
-  const auto deviations = method->deviations();
-  if (!deviations.empty()) out << "\nWhere it differs from the reference code:\n\n";
-  for (const std::string& text : deviations) out << "- " << text << "\n";
+      changed.push_back({{"option", option.flag()}, {"default", option.default_text}});
+  return {{"kind", "method"},
+          {"name", entry.name},
+          {"summary", entry.summary},
+          {"paper", entry.paper},
+          {"options", options_of(*method)},
+          {"changed_defaults", changed},
+          {"deviations", method->deviations()}};
+}
+
+void print_method(std::ostream& out, const Json& method) {
+  const auto text = [&](const char* key) { return method.at(key).get<std::string>(); };
+  out << "## " << text("name") << "\n\n" << text("summary") << ".";
+  if (!text("paper").empty()) out << " " << text("paper") << ".";
+  out << "\n\n";
+  print_options(out, method.at("options"));
+  std::vector<std::string> changed;
+  for (const Json& one : method.at("changed_defaults"))
+    changed.push_back(fmt::format("`{} {}`", one.at("option").get<std::string>(),
+                                  one.at("default").get<std::string>()));
+  if (!changed.empty())
+    out << fmt::format("\nIt changes these defaults: {}.\n", fmt::join(changed, ", "));
+  if (!method.at("deviations").empty()) out << "\nWhere it differs from the reference code:\n\n";
+  for (const Json& deviation : method.at("deviations"))
+    out << "- " << deviation.get<std::string>() << "\n";
   out << "\n";
 }
 
-void describe_parametrisation(std::ostream& out, const synthetic::ParametrisationEntry& entry) {
-  out << "## parametrisation " << entry.name << "\n\n" << entry.summary << ".\n\n";
-  const auto kind = entry.make();
-  OptionSet options;
-  kind->declare(options);
-  if (options.all().empty()) {
-    out << "It has no options of its own.\n";
-  } else {
-    print_options(out, options);
-  }
+Json describe_parametrisation(const synthetic::ParametrisationEntry& entry) {
+  return {{"kind", "parametrisation"},
+          {"name", entry.name},
+          {"summary", entry.summary},
+          {"options", options_of(*entry.make())}};
+}
+
+void print_parametrisation(std::ostream& out, const Json& entry) {
+  out << fmt::format("## parametrisation {}\n\n{}.\n\n", entry.at("name").get<std::string>(),
+                     entry.at("summary").get<std::string>());
+  print_options(out, entry.at("options"));
   out << "\n";
 }
 
-void describe_protocol(std::ostream& out, const eval::Protocol& protocol) {
+Json describe_protocol(const eval::Protocol& protocol) {
   const train::TrainOptions& t = protocol.training;
-  const std::string length =
-      protocol.steps ? "steps by the number of images" : fmt::format("{} epochs", t.epochs);
+  Json training{{"optimiser", t.optimiser},       {"learning_rate", t.learning_rate},
+                {"weight_decay", t.weight_decay}, {"schedule", t.schedule},
+                {"batch_size", t.batch_size},     {"augmentation", t.augmentation}};
+  if (t.optimiser == "sgd") training["momentum"] = t.momentum;
+  if (!protocol.steps) training["epochs"] = t.epochs;
+  return {{"kind", "protocol"},
+          {"name", protocol.name},
+          {"summary", protocol.summary},
+          {"training", training}};
+}
+
+void print_protocol(std::ostream& out, const Json& protocol) {
+  const Json& t = protocol.at("training");
+  const auto text = [&](const char* key) { return t.at(key).get<std::string>(); };
+  const auto number = [&](const char* key) { return t.at(key).get<double>(); };
   out << fmt::format(
       "## protocol {}\n\n{}.\n\n{} with rate {}, {}weight decay {}, schedule {}, {}, "
       "batches of {}, augmentation {}.\n\n",
-      protocol.name, protocol.summary, t.optimiser, t.learning_rate,
-      t.optimiser == "sgd" ? fmt::format("momentum {}, ", t.momentum) : "", t.weight_decay,
-      t.schedule, length, t.batch_size, t.augmentation);
+      protocol.at("name").get<std::string>(), protocol.at("summary").get<std::string>(),
+      text("optimiser"), number("learning_rate"),
+      t.contains("momentum") ? fmt::format("momentum {}, ", number("momentum")) : "",
+      number("weight_decay"), text("schedule"),
+      t.contains("epochs") ? fmt::format("{} epochs", t.at("epochs").get<int64_t>())
+                           : "steps by the number of images",
+      t.at("batch_size").get<int64_t>(), text("augmentation"));
 }
 
-void describe_network(std::ostream& out, const nets::NetworkEntry& network) {
-  out << fmt::format("## network {}\n\n{}.\n\nVariants, joined by dashes: {}.\n\n", network.name,
-                     network.summary, network.variants);
+Json describe_network(const nets::NetworkEntry& network) {
+  return {{"kind", "network"},
+          {"name", network.name},
+          {"summary", network.summary},
+          {"variants", network.variants}};
+}
+
+void print_network(std::ostream& out, const Json& network) {
+  out << fmt::format("## network {}\n\n{}.\n\nVariants, joined by dashes: {}.\n\n",
+                     network.at("name").get<std::string>(),
+                     network.at("summary").get<std::string>(),
+                     network.at("variants").get<std::string>());
 }
 
 /// The whole of docs/methods.md.
 void print_markdown(std::ostream& out) {
   out << "# Methods and options\n\nPrinted by `retort describe --markdown`; a test compares the "
          "two.\n\n";
-  for (const auto& entry : methods::method_table()) describe_method(out, entry);
+  for (const auto& entry : methods::method_table()) print_method(out, describe_method(entry));
   out << "# Options of every distillation\n\n";
-  OptionSet options;
-  methods::DistillOptions loop;
-  loop.declare(options);
-  print_options(out, options);
+  print_options(out, options_of(methods::DistillOptions{}));
   out << "\n# Parametrisations\n\n";
-  for (const auto& entry : synthetic::parametrisation_table()) describe_parametrisation(out, entry);
+  for (const auto& entry : synthetic::parametrisation_table())
+    print_parametrisation(out, describe_parametrisation(entry));
   out << "# Options of experts\n\n";
-  OptionSet expert_set;
-  train::ExpertOptions experts;
-  experts.declare(expert_set);
-  print_options(out, expert_set);
+  print_options(out, options_of(train::ExpertOptions{}));
   out << "\n# Options of the data\n\n";
-  OptionSet data_set;
-  data::DataOptions data;
-  data.declare(data_set);
-  print_options(out, data_set);
+  print_options(out, options_of(data::DataOptions{}));
   out << "\n# Options of an evaluation\n\n";
-  OptionSet eval_set;
-  eval::EvalOptions eval;
-  eval.declare(eval_set);
-  print_options(out, eval_set);
+  print_options(out, options_of(eval::EvalOptions{}));
   out << "\n# Networks\n\n";
-  for (const auto& network : nets::network_table()) describe_network(out, network);
+  for (const auto& network : nets::network_table()) print_network(out, describe_network(network));
   out << "# Protocols\n\n";
-  for (const auto& protocol : eval::protocols()) describe_protocol(out, protocol);
+  for (const auto& protocol : eval::protocols()) print_protocol(out, describe_protocol(protocol));
 }
 
-/// Describes the entry of that name, whatever table it is in.
-void describe(std::ostream& out, const std::string& name) {
-  std::vector<std::string> known;
-  bool found = false;
-  auto look = [&](const auto& table, auto&& print) {
-    for (const auto& entry : table) {
-      known.push_back(entry.name);
-      if (entry.name == name) {
-        print(out, entry);
-        found = true;
-      }
-    }
+std::vector<std::string> all_names() {
+  std::vector<std::string> names;
+  const auto take = [&](const auto& table) {
+    for (const auto& entry : table) names.push_back(entry.name);
+  };
+  take(methods::method_table());
+  take(synthetic::parametrisation_table());
+  take(nets::network_table());
+  take(eval::protocols());
+  return names;
+}
+
+/// What is known of each entry of that name: a method and a protocol may share one.
+std::vector<Json> describe(const std::string& name) {
+  std::vector<Json> found;
+  const auto look = [&](const auto& table, auto&& to_json) {
+    for (const auto& entry : table)
+      if (entry.name == name) found.push_back(to_json(entry));
   };
   look(methods::method_table(), describe_method);
   look(synthetic::parametrisation_table(), describe_parametrisation);
   look(nets::network_table(), describe_network);
   look(eval::protocols(), describe_protocol);
-  if (!found)
+  if (found.empty())
     throw ConfigError::unknown("describing '" + name + "'",
-                               "method, parametrisation, network or protocol", name, known);
+                               "method, parametrisation, network or protocol", name, all_names());
+  return found;
+}
+
+void print(std::ostream& out, const Json& entry) {
+  const auto kind = entry.at("kind").get<std::string>();
+  if (kind == "method") print_method(out, entry);
+  if (kind == "parametrisation") print_parametrisation(out, entry);
+  if (kind == "network") print_network(out, entry);
+  if (kind == "protocol") print_protocol(out, entry);
 }
 
 }  // namespace
@@ -147,22 +213,27 @@ int run_describe(const Environment& environment, const Arguments& arguments) {
   const Usage usage{"describe",
                     "Says what a method, parametrisation, network or protocol does and takes.",
                     "Examples:\n  retort describe dm\n  retort describe convnet\n"};
-  if (!parse(environment, usage, arguments, set,
-             {{"name", "a method, parametrisation, network or protocol", &name, false}}))
+  if (!parse(
+          environment, usage, arguments, set,
+          {{"name", "a method, parametrisation, network or protocol", &name, false, all_names()}}))
     return 0;
   if (!markdown && name.empty())
     throw ConfigError(Report{"reading the command line of 'retort describe'", "nothing to describe",
                              "a name, or --markdown", "`retort list` shows the names"});
+  std::vector<Json> entries;
   std::ostringstream text;
   if (markdown) {
     print_markdown(text);
   } else {
-    describe(text, name);
+    entries = describe(name);
+    for (const Json& entry : entries) print(text, entry);
   }
   std::string whole = text.str();
   while (whole.ends_with("\n\n")) whole.pop_back();
   if (json) {
-    environment.out << json_text(Json{{"name", name}, {"text", whole}}, 2) << "\n";
+    const Json document =
+        markdown ? Json{{"text", whole}} : Json{{"name", name}, {"entries", entries}};
+    environment.out << json_text(document, 2) << "\n";
   } else {
     environment.out << whole;
   }

@@ -18,8 +18,8 @@ constexpr const char* kExamples =
     "Examples:\n"
     "  retort distill --method dm --data shapes --images-per-class 10 --iterations 500 "
     "--real-batch 64 --out runs/a\n"
-    "  retort distill --method dm --data my_images/ --resolution 32 --images-per-class 1 --out "
-    "runs/b\n"
+    "  retort distill --method dm --data my_images/ --resolution 32 --images-per-class 1 "
+    "--iterations 500 --real-batch 64 --out runs/b\n"
     "  retort distill --recipe recipes/dm/cifar10-ipc10.toml --data cifar-10-batches-bin --out "
     "runs/c\n\n"
     "A run that was stopped goes on when the same command is given again.\n"
@@ -93,6 +93,8 @@ methods::Validate validator(const Settings& settings, const data::Dataset& data,
 void check_combination(const Settings& settings) {
   Problems problems;
   if (settings.out.empty()) problems.add("missing: --out, the run's folder");
+  if (!settings.options.find("data")->was_set)
+    problems.add("missing: --data, the data set's folder, or shapes, the built-in set");
   if (settings.loop.validate_every > 0 && settings.data.validation_fraction <= 0)
     problems.add(
         "--validate-every needs a validation part: give --validation-fraction, such as 0.1");
@@ -101,6 +103,17 @@ void check_combination(const Settings& settings) {
   augment::parse_strategy(settings.loop.augmentation == "auto" ? "none"
                                                                : settings.loop.augmentation);
   problems.raise("reading the options of 'retort distill'");
+}
+
+/// A run of the usual length may take a day: how long it is to be is asked, not guessed.
+void require_length(const Settings& settings) {
+  const int64_t usual = settings.loop.iterations;
+  if (usual == 0 || settings.options.find("iterations")->was_set) return;
+  throw ConfigError(Report{"reading the options of 'retort distill'",
+                           "missing: --iterations, how long to run",
+                           fmt::format("a number; {} is usual for {}", usual, settings.loop.method),
+                           "begin with 100: after three the program says how long all will take, "
+                           "and the same command with more goes on from there"});
 }
 
 /// Measured: what a first step adds beside its passes, most of it libtorch's own code read in.
@@ -152,6 +165,24 @@ std::string storage_text(const synthetic::Bundle& bundle) {
   return text + fmt::format("  in all   as {:.4g} images per class\n", whole);
 }
 
+/// How to judge the set; students of a post-training learn a teacher's labels, which have to be
+/// asked for.
+std::string next_text(const Settings& settings, const std::string& run) {
+  const std::string judge = "retort eval " + run + " --data " + settings.data.data;
+  const auto& protocol =
+      find_entry(std::span(eval::protocols()), "protocol", settings.loop.protocol);
+  if (!protocol.post) return "  next     " + judge + "\n";
+  const Option* given = settings.options.find("teacher");
+  const std::string teacher =
+      given && !given->text().empty() ? given->text() : std::string("TEACHER");
+  return fmt::format(
+      "  next     {} --teacher {}     # students learn the teacher's labels, live\n"
+      "      or   retort relabel {} --teacher {}     # stores them; then eval needs no teacher\n"
+      "           with neither, students learn the hard labels, which protocol '{}' is not made "
+      "for\n",
+      judge, teacher, run, teacher, settings.loop.protocol);
+}
+
 void print_result(const Environment& environment, const Settings& settings,
                   const methods::RunFolder& folder, const methods::DistillOutcome& outcome,
                   bool was_finished) {
@@ -171,8 +202,7 @@ void print_result(const Environment& environment, const Settings& settings,
                                  format_bytes(static_cast<double>(bundle.storage_bytes)))
                   << storage_text(bundle) << "  set      " << folder.bundle().string() << "\n"
                   << "  report   " << page.string() << "\n"
-                  << "  next     retort eval " << folder.path().string() << " --data "
-                  << settings.data.data << "\n";
+                  << next_text(settings, folder.path().string());
 }
 
 }  // namespace
@@ -208,7 +238,14 @@ int run_distill(const Environment& environment, const Arguments& arguments) {
                                     environment.progress(),
                                     environment.stop,
                                     validator(settings, data, device)};
-  if (!started) methods::check_new_run(input);
+  if (environment.check_only) {
+    if (!started) methods::check_set(input);
+    return 0;
+  }
+  if (!started) {
+    methods::check_new_run(input);
+    require_length(settings);
+  }
   const methods::RunFolder folder(settings.out, settings.options);
   methods::DistillOutcome outcome;
   outcome.iteration = settings.loop.iterations;

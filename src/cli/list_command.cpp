@@ -68,7 +68,8 @@ int run_list(const Environment& environment, const Arguments& arguments) {
                     "Example:\n  retort list networks\n\nSections: methods, networks, "
                     "parametrisations, protocols, readers, classes, parts\n"};
   if (!parse(environment, usage, arguments, set,
-             {{"section", "one section; all where absent", &which, false}}))
+             {{"section", "one section; all where absent", &which, false,
+               names_of(std::span<const Section>(sections()))}}))
     return 0;
   if (!which.empty()) find_entry(std::span(sections()), "section", which);
   Json document = Json::object();

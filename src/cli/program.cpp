@@ -131,7 +131,7 @@ const std::vector<Command>& command_table() {
        run_study},
       {"continual", "learn tasks that come one after another, with stored sets as the memory",
        run_continual},
-      {"data", "show what is found in a folder of images", run_data},
+      {"data", "show what a folder of images holds, class by class", run_data},
       {"pack", "write a data set into one mapped file, for data larger than memory", run_pack},
       {"report", "write the page of a run", run_report},
       {"export", "write a set as PNG folders, .npz or .pt", run_export},

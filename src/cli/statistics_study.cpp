@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
+#include "retort/core/limits.h"
 #include "retort/core/records.h"
 #include "retort/eval/statistics_study.h"
 #include "retort/report/page.h"
@@ -39,7 +40,8 @@ struct Settings {
                 "also every supervised teacher with its convolutions this many times as large; 0: "
                 "without",
                 {.min = 0, .max = 1e3});
-    options.add("seed", seed, "of noise and of the choice of images", {.min = 0});
+    options.add("seed", seed, "of noise and of the choice of images",
+                {.min = 0, .max = kLargestSeed});
     options.add("out", out, "the page, and its figures as .json beside it");
     options.group("Data");
     data.declare(options);
@@ -303,6 +305,7 @@ int run_statistics_study(const Environment& environment, const Arguments& argume
                              "no teacher is named",
                              "folders of retort squeeze, or teachers' files, before the options",
                              {}});
+  keep_unnamed_page(settings.options);
   settings.machine.apply(environment);
   const data::Dataset data = data::open_dataset(settings.data);
   const std::vector<Kind> kinds =

@@ -211,6 +211,7 @@ int run_study(const Environment& environment, const Arguments& arguments) {
                              "there is nothing to do",
                              "--experts, --sets, --runs, --storage or several of them",
                              {}});
+  keep_unnamed_page(set);
   const at::Device device = study.machine.apply(environment);
   const data::Dataset data = data::open_dataset(study.data);
   const auto network =
@@ -218,10 +219,13 @@ int run_study(const Environment& environment, const Arguments& arguments) {
   const Worker worker(study, data, *network, device, environment);
   report::Page page;
   const bool of_experts = !study.experts.empty() || !study.sets.empty();
-  page.title = of_experts ? "Experts and the sets that follow them" : "Sets and what they take";
+  page.title = of_experts ? "Experts and the sets that follow them" : "What sets take to store";
   if (of_experts)
     page.summary =
         fmt::format("{} on {}: means over {} experts", study.network, data.name, study.count);
+  else
+    page.summary = fmt::format("For images of {}, {} x {} x {}", data.name, data.channels,
+                               data.height, data.width);
   report::Chart sharp{"Top eigenvalue of the Hessian along experts", "epoch", "eigenvalue", {}};
   for (const std::string& folder : study.experts) sharp.series.push_back(worker.sharpness(folder));
   report::Chart far{"Accumulated trajectory error",

@@ -11,6 +11,7 @@
 
 #include "retort/core/error.h"
 #include "retort/core/file.h"
+#include "retort/core/limits.h"
 
 namespace retort {
 namespace {
@@ -43,6 +44,12 @@ bool parse_number(const std::string& text, Number& value) {
   return problem == std::errc{} && end == text.data() + text.size() && !text.empty();
 }
 
+std::optional<double> largest_of(const Option::Target& target) {
+  if (std::holds_alternative<int64_t*>(target)) return kLargestWhole;
+  if (std::holds_alternative<double*>(target)) return kLargestReal;
+  return {};
+}
+
 bool within(double value, const Limits& limits) {
   return value >= limits.min && value <= limits.max;
 }
@@ -58,9 +65,9 @@ struct Assign {
   const Limits& limits;
 
   bool operator()(bool* field) const {
-    if (text == "true" || text == "yes" || text == "1") return *field = true, true;
-    if (text == "false" || text == "no" || text == "0") return *field = false, true;
-    return false;
+    const std::optional<bool> value = yes_or_no(text);
+    if (!value) return false;
+    return *field = *value, true;
   }
   bool operator()(int64_t* field) const {
     int64_t value = 0;
@@ -125,6 +132,14 @@ std::string text_of(const toml::node& node, const std::string& path, const std::
 
 }  // namespace
 
+std::optional<bool> yes_or_no(std::string_view word) {
+  for (const std::string_view yes : {"yes", "true", "on", "1"})
+    if (word == yes) return true;
+  for (const std::string_view no : {"no", "false", "off", "0"})
+    if (word == no) return false;
+  return {};
+}
+
 std::string Option::flag() const {
   std::string text = "--" + name;
   std::replace(text.begin(), text.end(), '_', '-');
@@ -142,12 +157,15 @@ std::string Option::accepted() const {
            fmt::format("{}", fmt::join(limits.choices, ", "));
   if (type_name() == "yes|no") return "yes or no";
   if (type_name() == "list") return "words separated by commas";
-  if (type_name() == "text") return "a text";
-  const std::string kind = type_name() == "integer" ? "an integer" : "a number";
-  const bool low = std::isfinite(limits.min), high = std::isfinite(limits.max);
-  if (low && high) return fmt::format("{} from {} to {}", kind, limits.min, limits.max);
-  if (low) return fmt::format("{} of at least {}", kind, limits.min);
-  return high ? fmt::format("{} of at most {}", kind, limits.max) : kind;
+  if (type_name() == "text") return "text";
+  const bool whole = type_name() == "integer";
+  const auto number = [&](double value) {
+    return whole ? fmt::format("{:.0f}", value) : fmt::format("{}", value);
+  };
+  const std::string kind = whole ? "an integer" : "a number", low = number(limits.min);
+  if (limits.max == (whole ? kLargestWhole : kLargestReal))
+    return fmt::format("{} of at least {} and at most {}", kind, low, number(limits.max));
+  return fmt::format("{} from {} to {}", kind, low, number(limits.max));
 }
 
 std::string Option::text() const {
@@ -164,6 +182,10 @@ void Problems::raise(const std::string& doing) const {
 
 Option& OptionSet::insert(std::string name, Option::Target target, std::string help, Limits limits,
                           Role role) {
+  if (const auto largest = largest_of(target)) {
+    limits.min = std::max(limits.min, -*largest);
+    if (!std::isfinite(limits.max)) limits.max = *largest;
+  }
   options_.push_back(
       {std::move(name), std::move(help), group_, std::move(limits), role, target, {}, false});
   options_.back().default_text = options_.back().text();

@@ -17,6 +17,7 @@
 #include "data/zca.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
+#include "retort/core/limits.h"
 
 namespace retort::data {
 namespace {
@@ -159,7 +160,7 @@ void DataOptions::declare(OptionSet& options) {
   options.add("test_fraction", test_fraction,
               "part of every class split off as test where the source has none",
               {.min = 0, .max = 0.9});
-  options.add("split_seed", split_seed, "seed of these splits", {.min = 0});
+  options.add("split_seed", split_seed, "seed of these splits", {.min = 0, .max = kLargestSeed});
 }
 
 Dataset open_dataset(const DataOptions& options, const std::filesystem::path& cache) {

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "eval/post_training.h"
+#include "retort/core/limits.h"
 #include "retort/core/registry.h"
 #include "retort/eval/evaluate.h"
 
@@ -117,7 +118,7 @@ void EvalOptions::declare(OptionSet& options) {
               "auto: the run's file, else live where a teacher is given, else hard");
   options.add("teacher", teacher, "file of the teacher for live labels", {}, Role::kExecution);
   options.add("seed", seed, "seed of initial parameters, orders, augmentation and random subsets",
-              {.min = 0});
+              {.min = 0, .max = kLargestSeed});
 }
 
 }  // namespace retort::eval

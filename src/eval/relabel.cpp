@@ -1,6 +1,7 @@
 #include "retort/eval/relabel.h"
 
 #include "retort/core/error.h"
+#include "retort/core/limits.h"
 #include "retort/core/registry.h"
 
 namespace retort::eval {
@@ -17,7 +18,7 @@ void RelabelOptions::declare(OptionSet& options) {
               {.min = 0});
   options.add("keep", keep, "share of the batches that are stored, and used again in turn",
               {.min = 1e-6, .max = 1});
-  options.add("seed", seed, "seed of the views", {.min = 0});
+  options.add("seed", seed, "seed of the views", {.min = 0, .max = kLargestSeed});
 }
 
 train::LabelPlan plan_labels(const synthetic::Bundle& bundle, const RelabelOptions& options,

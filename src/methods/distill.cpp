@@ -12,6 +12,7 @@
 #include "retort/augment/siamese.h"
 #include "retort/core/device.h"
 #include "retort/core/error.h"
+#include "retort/core/limits.h"
 #include "retort/core/version.h"
 
 namespace retort::methods {
@@ -269,11 +270,11 @@ void DistillOptions::declare(OptionSet& options) {
   options.add("protocol", protocol,
               "how students are trained on the result; `retort list protocols`");
   options.add("iterations", iterations, "outer iterations", {.min = 0, .max = 1e9});
-  options.add("image_learning_rate", image_learning_rate, "rate of the outer optimiser",
+  options.add("image_learning_rate", image_learning_rate, "step size of the optimiser that moves the images",
               {.min = 0});
   options.add("image_momentum", image_momentum,
-              "momentum of the outer optimiser; beta1 of adam and lamb", {.min = 0, .max = 0.9999});
-  options.add("image_optimiser", image_optimiser, "the outer optimiser", {.choices = optimisers()});
+              "momentum of that optimiser; beta1 of adam and lamb", {.min = 0, .max = 0.9999});
+  options.add("image_optimiser", image_optimiser, "the optimiser that moves the images", {.choices = optimisers()});
   options.add("image_beta2", image_beta2, "beta2 of adam and lamb", {.min = 0, .max = 0.999999});
   options.add(
       "image_schedule", image_schedule,
@@ -284,7 +285,7 @@ void DistillOptions::declare(OptionSet& options) {
               "largest joint norm of all gradients of an outer step; 0: none", {.min = 0});
   options.add("clamp_pixels", clamp_pixels,
               "keep stored pixels between black and white after every step");
-  options.add("seed", seed, "seed of all random draws", {.min = 0});
+  options.add("seed", seed, "seed of all random draws", {.min = 0, .max = kLargestSeed});
   options.add("validate_every", validate_every,
               "iterations between validations on the validation part (needs "
               "--validation-fraction); 0: none",
@@ -293,6 +294,10 @@ void DistillOptions::declare(OptionSet& options) {
               Role::kExecution);
   options.add("checkpoint_every", checkpoint_every, "iterations between checkpoints", {.min = 1},
               Role::kExecution);
+}
+
+void check_set(const DistillInput& input) {
+  check_start(input, *parametrise(input));
 }
 
 void check_new_run(const DistillInput& input) {

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "retort/core/file.h"
+#include "retort/core/limits.h"
 #include "retort/core/records.h"
 
 namespace retort::train {
@@ -32,7 +33,7 @@ void ExpertOptions::declare(OptionSet& options) {
   options.add("adaptive", flat.adaptive, "flat: scale the neighbourhood by each parameter");
   options.add("snapshots", snapshots, "how parameters are kept; float16 halves the disk",
               {.choices = {"float32", "float16"}});
-  options.add("seed", seed, "seed of all random draws", {.min = 0});
+  options.add("seed", seed, "seed of all random draws", {.min = 0, .max = kLargestSeed});
   options.add("import", imports,
               "buffers of MTT, replay_buffer_0.pt and so on, to write as experts instead");
   options.add("share", share, "INDEX/COUNT: the experts that this process trains", {},

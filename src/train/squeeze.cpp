@@ -15,6 +15,7 @@
 #include "retort/augment/window.h"
 #include "retort/core/device.h"
 #include "retort/core/error.h"
+#include "retort/core/limits.h"
 #include "retort/core/metadata.h"
 #include "retort/core/records.h"
 #include "retort/core/version.h"
@@ -108,14 +109,15 @@ class Squeeze {
     int64_t done = resume_or_begin();
     RecordWriter records(folder_ / "records.jsonl", done == 0 ? -1 : done);
     if (done == 0) records.write(opening());
-    Progress progress(input_.progress, label(), options_.epochs, done);
+    Progress progress(input_.progress, label() + ", steps", options_.epochs * batches(),
+                      done * batches());
     double loss = kUnknown;
     while (done < options_.epochs) {
       const auto begin = std::chrono::steady_clock::now();
-      const std::optional<double> now = epoch(done);
+      const std::optional<double> now = epoch(done, loss, progress);
       if (!now) return {{}, done, loss, false, true};
       loss = *now;
-      progress.update(++done, loss);
+      progress.update(++done * batches(), loss);
       records.write({{"kind", "iteration"},
                      {"iteration", done},
                      {"loss", loss},
@@ -231,19 +233,28 @@ class Squeeze {
     return reader.number("epoch");
   }
 
-  /// One pass; its mean loss, or nothing where a stop was asked for in the middle.
-  std::optional<double> epoch(int64_t index) {
+  int64_t batch() const {
+    return std::min(options_.batch_size, static_cast<int64_t>(rows_.size()));
+  }
+  // Contrast needs full batches; a small last one would also spoil BatchNorm's statistics.
+  int64_t batches() const {
+    const auto size = static_cast<int64_t>(rows_.size());
+    return objective_->views() > 1 ? size / batch() : (size + batch() - 1) / batch();
+  }
+
+  /// One pass; its mean loss, or nothing where a stop was asked for in the middle. `before` is the
+  /// loss of the pass before.
+  std::optional<double> epoch(int64_t index, double before, Progress& progress) {
     const auto size = static_cast<int64_t>(rows_.size());
     const std::vector<int64_t> order = stream("squeeze.order", index).permutation(size);
-    const int64_t batch = std::min(options_.batch_size, size);
-    // Contrast needs full batches; a small last one would also spoil BatchNorm's statistics.
-    const int64_t batches = objective_->views() > 1 ? size / batch : (size + batch - 1) / batch;
     at::Tensor sum = at::zeros({}, at::TensorOptions(input_.device).dtype(at::kDouble));
     int64_t seen = 0;
-    for (int64_t b = 0; b < batches; ++b) {
+    for (int64_t b = 0; b < batches(); ++b) {
       if (input_.stop && input_.stop->requested()) return {};
+      progress.update(index * batches() + b,
+                      std::isfinite(before) ? std::optional(before) : std::nullopt);
       std::vector<int64_t> rows;
-      for (int64_t i = b * batch; i < std::min((b + 1) * batch, size); ++i)
+      for (int64_t i = b * batch(); i < std::min((b + 1) * batch(), size); ++i)
         rows.push_back(rows_[static_cast<size_t>(order[static_cast<size_t>(i)])]);
       sum.add_(step(rows, index, b).to(at::kDouble), static_cast<double>(rows.size()));
       seen += static_cast<int64_t>(rows.size());
@@ -361,7 +372,7 @@ void SqueezeOptions::declare(OptionSet& set) {
           {.min = 0});
   set.add("checkpoint_every", checkpoint_every, "epochs between checkpoints", {.min = 1},
           Role::kExecution);
-  set.add("seed", seed, "seed of all random draws", {.min = 0});
+  set.add("seed", seed, "seed of all random draws", {.min = 0, .max = kLargestSeed});
 }
 
 void check_squeeze(const SqueezeInput& input) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "retort/core/error.h"
+#include "retort/core/limits.h"
 #include "support/support.h"
 
 namespace retort {
@@ -49,10 +50,66 @@ TEST(Options, ReportAllProblemsAtOnce) {
   f.set.set("image_learning_rate", "nan", "--image-learning-rate", problems);
   f.set.set("initialisation", "reel", "--initialisation", problems);
   EXPECT_EQ(problems.all().size(), 5U);
-  tests::expect_error<ConfigError>(
-      [&] { problems.raise("reading the options"); },
-      {"5 problems", "did you mean 'iterations'?", "an integer of at least 1", "one of real, noise",
-       "did you mean 'real'?"});
+  tests::expect_error<ConfigError>([&] { problems.raise("reading the options"); },
+                                   {"5 problems", "did you mean 'iterations'?",
+                                    "an integer of at least 1 and at most 2147483647",
+                                    "one of real, noise", "did you mean 'real'?"});
+}
+
+TEST(Options, EveryNumberHasALargestValue) {
+  Fields f;
+  int64_t seed = 0, whole = 0;
+  f.set.add("seed", seed, "", {.min = 0, .max = kLargestSeed});
+  f.set.add("whole", whole, "");
+  const std::vector<std::pair<std::string, std::string>> refused{
+      {"iterations", "2147483648"},
+      {"iterations", "9223372036854775807"},
+      {"iterations", "9223372036854775808"},
+      {"iterations", "-9223372036854775808"},
+      {"whole", "-2147483648"},
+      {"seed", "1000000000000000001"},
+      {"seed", "18446744073709551616"},
+      {"image_learning_rate", "1.1e30"},
+      {"image_learning_rate", "1e39"},
+      {"image_learning_rate", "1e400"},
+      {"image_learning_rate", "inf"},
+      {"image_learning_rate", "-nan"},
+      {"image_learning_rate", ""},
+      {"iterations", ""}};
+  for (const auto& [name, text] : refused) {
+    Problems problems;
+    f.set.set(name, text, "flag", problems);
+    EXPECT_EQ(problems.all().size(), 1U) << name << " = " << text;
+  }
+  Problems none;
+  f.set.set("iterations", "2147483647", "flag", none);
+  f.set.set("whole", "-2147483647", "flag", none);
+  f.set.set("seed", "1000000000000000000", "flag", none);
+  f.set.set("image_learning_rate", "1e30", "flag", none);
+  EXPECT_TRUE(none.empty());
+  EXPECT_EQ(f.iterations, 2147483647);
+  EXPECT_EQ(seed, 1000000000000000000);
+}
+
+TEST(Options, TakeYesAndNoInEverySpelling) {
+  Fields f;
+  for (const auto& [text, value] : std::vector<std::pair<std::string, bool>>{{"yes", true},
+                                                                             {"no", false},
+                                                                             {"on", true},
+                                                                             {"off", false},
+                                                                             {"true", true},
+                                                                             {"false", false},
+                                                                             {"1", true},
+                                                                             {"0", false}}) {
+    Problems problems;
+    f.zca = !value;
+    f.set.set("zca", text, "--zca", problems);
+    EXPECT_TRUE(problems.empty()) << text;
+    EXPECT_EQ(f.zca, value) << text;
+  }
+  Problems problems;
+  f.set.set("zca", "maybe", "--zca", problems);
+  tests::expect_error<ConfigError>([&] { problems.raise("reading"); }, {"'maybe'", "yes or no"});
 }
 
 TEST(Options, SurviveTomlAndBack) {

@@ -104,6 +104,9 @@ struct DistillOutcome {
   double seconds = 0;  ///< over all starts
 };
 
+/// Refuses a set that a new run cannot start with, whatever its method and what that needs; a part
+/// of the next.
+void check_set(const DistillInput& input);
 /// Refuses what distill() would refuse of a new run (a number of images that cannot be, a bundle to
 /// start from that does not fit), before a folder is made for it.
 void check_new_run(const DistillInput& input);

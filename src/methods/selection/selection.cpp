@@ -120,7 +120,13 @@ class ForgettingBuilder : public Builder {
   int64_t epochs_;
 };
 
-class Random : public Method {
+/// A choice is made at once: iterations mean nothing to it.
+class Selection : public Method {
+ public:
+  LoopDefaults defaults() const override { return {.iterations = 0}; }
+};
+
+class Random : public Selection {
  public:
   std::unique_ptr<Builder> builder(const Context& context) override {
     return std::make_unique<RandomBuilder>(context);
@@ -128,7 +134,7 @@ class Random : public Method {
 };
 
 /// A method that trains a network on the real images first.
-class TrainedMethod : public Method {
+class TrainedMethod : public Selection {
  public:
   void declare(OptionSet& options) override {
     options.add("selection_epochs", epochs_,
