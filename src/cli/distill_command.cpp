@@ -183,13 +183,23 @@ std::string next_text(const Settings& settings, const std::string& run) {
       judge, teacher, run, teacher, settings.loop.protocol);
 }
 
+/// What the run warned of, whenever that was.
+std::vector<std::string> warnings_of(const methods::RunFolder& folder) {
+  std::vector<std::string> texts;
+  for (const Json& record : read_records(folder.records()))
+    if (record.value("kind", "") == "warning") texts.push_back(record.value("text", ""));
+  return texts;
+}
+
 void print_result(const Environment& environment, const Settings& settings,
                   const methods::RunFolder& folder, const methods::DistillOutcome& outcome,
                   bool was_finished) {
   const synthetic::Bundle bundle = synthetic::load_bundle(folder.bundle());
   const auto page = write_report(folder.path());
+  const std::vector<std::string> warnings = warnings_of(folder);
   if (settings.machine.json) {
     Json summary = summary_json(outcome, folder, bundle);
+    summary["warnings"] = warnings;
     summary["already_finished"] = was_finished;
     summary["report"] = page.string();
     environment.out << json_text(summary, 2) << "\n";
@@ -203,6 +213,7 @@ void print_result(const Environment& environment, const Settings& settings,
                   << storage_text(bundle) << "  set      " << folder.bundle().string() << "\n"
                   << "  report   " << page.string() << "\n"
                   << next_text(settings, folder.path().string());
+  for (const std::string& warning : warnings) environment.out << "warning: " << warning << "\n";
 }
 
 }  // namespace

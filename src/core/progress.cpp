@@ -8,6 +8,15 @@
 #include <utility>
 
 namespace retort {
+namespace {
+
+/// An estimate is not known to a part of a second.
+std::string left_text(double seconds) {
+  if (seconds < 1) return "under 1 s";
+  return seconds < 60 ? fmt::format("{:.0f} s", seconds) : format_duration(seconds);
+}
+
+}  // namespace
 
 Progress::Progress(ProgressStyle style, std::string label, int64_t total, int64_t start)
     : style_(style),
@@ -45,7 +54,7 @@ void Progress::draw(std::chrono::steady_clock::time_point now) {
     tail += rate >= 1 ? fmt::format("  {:.1f}/s", rate)
                       : fmt::format("  {} each", format_duration(1 / rate));
   if (rate > 0 && done_ < total_)
-    tail += fmt::format("  {} left", format_duration(static_cast<double>(total_ - done_) / rate));
+    tail += "  " + left_text(static_cast<double>(total_ - done_) / rate) + " left";
   if (done_ >= total_) tail += "  in " + format_duration(seconds);
   if (loss_) tail += fmt::format("  loss {:.4g}", *loss_);
   shown_ = done_;

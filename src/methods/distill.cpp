@@ -8,6 +8,7 @@
 #include "methods/descent.h"
 #include "methods/outer_loop.h"
 #include "methods/previews.h"
+#include "methods/runaway.h"
 #include "methods/start.h"
 #include "retort/augment/siamese.h"
 #include "retort/core/device.h"
@@ -179,6 +180,31 @@ double seconds_through(const std::vector<Json>& records, int64_t iteration) {
   return seconds;
 }
 
+/// Says once in a run, over all of its starts, that something runs away.
+class Warner {
+ public:
+  Warner(const Run& run, RecordWriter& records) : run_(run), records_(records) {
+    for (const Json& record : read_records(run.folder.records()))
+      said_ = said_ || record.value("kind", "") == "warning";
+  }
+  void look(const at::Tensor& images, const std::vector<Learned>& learned, int64_t iterations) {
+    if (said_) return;
+    const std::optional<std::string> text = runaway(images, learned, iterations);
+    if (!text) return;
+    said_ = true;
+    records_.write({{"kind", "warning"}, {"iteration", iterations}, {"text", *text}});
+    const ProgressStyle& style = run_.input.progress;
+    if (style.out)
+      *style.out << (style.terminal ? "\r\033[K" : "") << "warning: " << *text << "\n"
+                 << std::flush;
+  }
+
+ private:
+  const Run& run_;
+  RecordWriter& records_;
+  bool said_ = false;
+};
+
 DistillOutcome descend(Run& run, std::unique_ptr<synthetic::Parametrisation> parametrisation,
                        std::unique_ptr<Objective> objective) {
   const DistillOptions& options = run.input.options;
@@ -205,11 +231,13 @@ DistillOutcome descend(Run& run, std::unique_ptr<synthetic::Parametrisation> par
     loop.save(run.folder.checkpoint(), 0, run.input.data.hash);
   }
   Progress progress(run.input.progress, options.method, options.iterations, done);
+  Warner warner(run, records);
   constexpr int64_t kMeasured = 3;
   int64_t measured = 0;
   double loss = 0;
   while (done < options.iterations) {
     loss = loop.step(done++);
+    warner.look(loop.images(), loop.learned(), done - 1);
     progress.update(done, loss);
     if (++measured == kMeasured) say_estimate(run, measured, options.iterations - done);
     const bool last = done == options.iterations,
@@ -231,7 +259,9 @@ DistillOutcome descend(Run& run, std::unique_ptr<synthetic::Parametrisation> par
       loop.save(run.folder.checkpoint(), done, run.input.data.hash);
     if (stop && !last) return {{}, true, done, loss, run.seconds()};
   }
-  return finish(run, records, bundle_now(), done, loss);
+  synthetic::Bundle bundle = bundle_now();
+  warner.look(bundle.images, loop.learned(), done);
+  return finish(run, records, std::move(bundle), done, loss);
 }
 
 }  // namespace
@@ -270,11 +300,12 @@ void DistillOptions::declare(OptionSet& options) {
   options.add("protocol", protocol,
               "how students are trained on the result; `retort list protocols`");
   options.add("iterations", iterations, "outer iterations", {.min = 0, .max = 1e9});
-  options.add("image_learning_rate", image_learning_rate, "step size of the optimiser that moves the images",
-              {.min = 0});
+  options.add("image_learning_rate", image_learning_rate,
+              "step size of the optimiser that moves the images", {.min = 0});
   options.add("image_momentum", image_momentum,
               "momentum of that optimiser; beta1 of adam and lamb", {.min = 0, .max = 0.9999});
-  options.add("image_optimiser", image_optimiser, "the optimiser that moves the images", {.choices = optimisers()});
+  options.add("image_optimiser", image_optimiser, "the optimiser that moves the images",
+              {.choices = optimisers()});
   options.add("image_beta2", image_beta2, "beta2 of adam and lamb", {.min = 0, .max = 0.999999});
   options.add(
       "image_schedule", image_schedule,

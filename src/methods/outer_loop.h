@@ -35,6 +35,9 @@ class OuterLoop {
   /// for one.
   Decoded result() const;
   const Objective& objective() const { return *objective_; }
+  /// The images that the last step began with, and what is learned beside them.
+  const at::Tensor& images() const { return view_.images; }
+  const std::vector<Learned>& learned() const { return learned_; }
 
  private:
   void move(std::vector<at::Tensor> gradients, int64_t iteration);
