@@ -29,37 +29,37 @@ std::string help_of(const Option& option) {
   return text;
 }
 
-void bind(CLI::App& app, const Option& option, std::vector<Given>& given) {
-  const std::string name = option.name;
+/// For the help text; values are taken by `take_known`.
+void bind(CLI::App& app, const Option& option) {
   CLI::Option* bound = app.add_option_function<std::string>(
-      option.flag(),
-      [name, &given](const std::string& text) {
-        given.push_back({name, text});
-      },
-      help_of(option));
-  // `joined` gives every flag its word, so that one of yes|no may stand alone.
-  bound->type_name(option.type_name() == "yes|no" ? "" : option.type_name())->take_last();
+      option.flag(), [](const std::string&) {}, help_of(option));
+  bound->type_name(option.type_name() == "yes|no" ? "" : option.type_name());
   bound->group(option.group.empty() ? "Options" : option.group);
 }
 
-/// The words with the value of every known flag joined to it, "--seed=1"; a yes|no flag without a
-/// yes or a no after it says yes.
-Arguments joined(const Arguments& arguments, const OptionSet& options) {
-  Arguments words;
+/// Takes every known flag with its value out of the words, which come back without them. A yes|no
+/// flag without a yes or a no after it says yes.
+Arguments take_known(const Arguments& arguments, const OptionSet& options,
+                     std::vector<Given>& given, Problems& problems) {
+  Arguments rest;
   for (size_t i = 0; i < arguments.size(); ++i) {
-    words.push_back(arguments[i]);
-    const bool flag = arguments[i].starts_with("--") && arguments[i].find('=') == std::string::npos;
-    std::string name = flag ? arguments[i].substr(2) : "";
+    const size_t sign = arguments[i].find('=');
+    std::string name = arguments[i].starts_with("--") ? arguments[i].substr(2, sign - 2) : "";
     std::replace(name.begin(), name.end(), '-', '_');
     const Option* option = options.find(name);
-    if (!option) continue;
     const bool more = i + 1 < arguments.size();
-    if (option->type_name() == "yes|no")
-      words.back() += more && yes_or_no(arguments[i + 1]) ? "=" + arguments[++i] : "=yes";
+    if (!option)
+      rest.push_back(arguments[i]);
+    else if (sign != std::string::npos)
+      given.push_back({name, arguments[i].substr(sign + 1)});
+    else if (option->type_name() == "yes|no")
+      given.push_back({name, more && yes_or_no(arguments[i + 1]) ? arguments[++i] : "yes"});
     else if (more && !arguments[i + 1].starts_with("--"))
-      words.back() += "=" + arguments[++i];
+      given.push_back({name, arguments[++i]});
+    else
+      problems.add(fmt::format("{}: its value is missing: {}", option->flag(), option->accepted()));
   }
-  return words;
+  return rest;
 }
 
 /// Words that CLI11 did not know, as problems with the nearest option.
@@ -137,14 +137,14 @@ bool parse(const Environment& environment, const Usage& usage, const Arguments& 
   app.allow_extras();
   app.footer(usage.examples);
   app.get_formatter()->column_width(34);
-  std::vector<Given> given;
-  for (const Option& option : options.all()) bind(app, option, given);
+  for (const Option& option : options.all()) bind(app, option);
   for (const Positional& place : positionals) app.add_option(place.name, *place.value, place.help);
 
   const std::string doing = "reading the command line of 'retort " + usage.command + "'";
   Problems problems;
   if (!recipe.empty()) options.read_toml(recipe, problems, recipe_ignores);
-  std::vector<std::string> reversed = joined(arguments, options);
+  std::vector<Given> given;
+  std::vector<std::string> reversed = take_known(arguments, options, given, problems);
   std::reverse(reversed.begin(), reversed.end());
   try {
     app.parse(reversed);

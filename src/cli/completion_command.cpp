@@ -66,9 +66,10 @@ Offer offer_of(const Environment& environment, const Command& command) {
   asking.survey = [&](OptionSet& options, const std::vector<Positional>& positionals) {
     for (const Option& option : options.all()) {
       const std::string type = option.type_name();
+      const Words values = known_values(option);
+      const bool path = values.empty() && (type == "text" || type == "list");
       offer.flags.emplace(option.flag().substr(2),
-                          Flag{option.help, known_values(option), type == "yes|no",
-                               type == "text" || type == "list"});
+                          Flag{option.help, values, type == "yes|no", path});
     }
     for (const Positional& place : positionals)
       offer.positionals.insert(offer.positionals.end(), place.choices.begin(), place.choices.end());
@@ -107,7 +108,7 @@ std::string bash_script(const std::map<std::string, Offer>& offers, const Words&
     for (const auto& [name, flag] : offer.flags)
       if (!flag.values.empty())
         text += fmt::format("    --{}) values='{}'{} ;;\n", name, joined(flag.values),
-                            flag.path || flag.switched ? "" : "; files=no");
+                            flag.switched ? "" : "; files=no");
     text +=
         fmt::format("    --*) ;;\n    *) values='{}' ;;\n    esac ;;\n", joined(offer.positionals));
   }
@@ -174,7 +175,11 @@ int run_completion(const Environment& environment, const Arguments& arguments) {
     commands.push_back(command.name);
   }
   std::string script = shell == "fish" ? fish_script(offers) : bash_script(offers, commands);
-  if (shell == "zsh") script = "autoload -U +X bashcompinit && bashcompinit\n" + script;
+  if (shell == "zsh")
+    script =
+        "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit; }\n"
+        "autoload -U +X bashcompinit && bashcompinit\n" +
+        script;
   if (json)
     environment.out << json_text(Json{{"shell", shell}, {"script", script}}, 2) << "\n";
   else

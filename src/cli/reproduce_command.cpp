@@ -133,6 +133,10 @@ struct Job {
       claims.set(key, text, origin, problems);
     } else if (key == "recipe") {
       problems.add(origin + ": the recipe is the word after 'retort reproduce'");
+    } else if (!run.find(key)) {
+      const std::string near = nearest(key, run.names());
+      problems.add(fmt::format("{}: there is no option --{}{}", origin, key,
+                               near.empty() ? "" : "; did you mean --" + near + "?"));
     } else {
       run.set(key, text, origin, problems);
       changed.emplace_back(key, text);
@@ -191,6 +195,9 @@ int make_experts(const Environment& environment, Job& job) {
   Environment checking = environment;
   checking.check_only = true;
   if (const int code = run_distill(checking, distill_line(job)); code != 0) return code;
+  environment.err << fmt::format("reproduce: {} expert{} of {} epoch{}\n", job.claim.experts_count,
+                                 job.claim.experts_count == 1 ? "" : "s", job.claim.experts_epochs,
+                                 job.claim.experts_epochs == 1 ? "" : "s");
   return run_experts(environment, expert_line(job));
 }
 
@@ -312,9 +319,12 @@ int run_reproduce(const Environment& environment, const Arguments& arguments) {
   const Environment part{environment.err, environment.err, environment.terminal, environment.width,
                          environment.stop};
   if (const int code = make_experts(part, job); code != 0) return code;
+  environment.err << "reproduce: distillation\n";
   if (const int code = run_distill(part, distill_line(job)); code != 0) return code;
   std::optional<Json> found = evaluation_of(job);
   if (!found) {
+    environment.err << fmt::format("reproduce: evaluation, {} student{} for every figure\n",
+                                   job.students, job.students == 1 ? "" : "s");
     if (const int code = judge(part, job); code != 0) return code;
     found = evaluation_of(job);
   }

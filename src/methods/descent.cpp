@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "retort/core/limits.h"
+
 namespace retort::methods {
 namespace {
 
@@ -43,7 +45,7 @@ Descent::Descent(const std::string& optimiser, at::Tensor value, double beta2)
 void Descent::step(const at::Tensor& gradient, double rate, double momentum) {
   if (!square_.defined()) {
     velocity_.mul_(momentum).add_(gradient);
-    value_.sub_(velocity_, rate);
+    value_.sub_(velocity_, as_float32(rate));
     return;
   }
   count_.add_(1);
@@ -57,7 +59,7 @@ void Descent::step(const at::Tensor& gradient, double rate, double momentum) {
     const double own = value_.norm().item<double>(), its = move.norm().item<double>();
     if (own > 0 && its > 0) rate *= own / its;
   }
-  value_.sub_(move, rate);
+  value_.sub_(move, as_float32(rate));
 }
 
 TensorMap Descent::state() const {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "retort/core/error.h"
+#include "retort/core/limits.h"
 
 namespace retort::train {
 namespace {
@@ -25,7 +26,7 @@ class Sgd : public Optimiser {
       velocity_.mul_(momentum_).add_(decayed);
     else
       velocity_ = decayed;
-    theta.add_(velocity_, -learning_rate);
+    theta.add_(velocity_, -as_float32(learning_rate));
   }
 
   void reset() override { velocity_ = at::Tensor(); }

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "retort/augment/siamese.h"
+#include "retort/core/limits.h"
 
 namespace retort::train {
 
@@ -34,7 +35,7 @@ Unroll::Unroll(const nets::Network& network, const UnrollSet& set, std::vector<U
 }
 
 double Unroll::rate(size_t step) const {
-  return set_.step_rates.empty() ? set_.learning_rate : set_.step_rates[step];
+  return as_float32(set_.step_rates.empty() ? set_.learning_rate : set_.step_rates[step]);
 }
 
 Unroll::Batch Unroll::batch(const UnrollStep& step, bool graph) const {

@@ -48,7 +48,7 @@ TEST(BadLine, UnknownNamesAreRefusedWithTheNearest) {
        {"there is no command 'distil'", "accepted: distill, reproduce, eval", "mean 'distill'?\n"}},
       {"distill GOOD --imges-per-class 2",
        {"retort distill", "there is no option --imges-per-class", "mean --images-per-class?"}},
-      {"distill GOOD extra", {"there is no place for 'extra'"}},
+      {"distill GOOD extra", {"'extra' is one word too many"}},
       {"distill GOOD --method dmm",
        {"there is no method 'dmm'", "accepted: random, herding", "did you mean 'dm'?\n"}},
       {"distill GOOD --network convnt", {"there is no network 'convnt'", "mean 'convnet'?"}},

@@ -95,7 +95,7 @@ TEST(Completion, OfFishClosesEveryQuote) {
     EXPECT_TRUE(quotes_are_closed(line)) << line;
   }
   EXPECT_GT(count, 300);
-  EXPECT_NE(script.find("-l initialisation -r -a 'real noise'"), std::string::npos);
+  EXPECT_NE(script.find("-l initialisation -x -a 'real noise'"), std::string::npos);
 }
 
 TEST(Completion, IsReadByFishAndZshWhereTheyAre) {

@@ -143,9 +143,9 @@ TEST(OptionSweep, AFlagTakesYesOrNoBehindItOrWithASign) {
   refused("list --json=", "--json");
   refused("list --=x", "--");
   refused("list methods networks", "'networks' is one word too many");
-  for (const std::string& yes : {"--json", "--json yes", "--json=on", "--json true", "--json 1"})
+  for (const char* yes : {"--json", "--json yes", "--json=on", "--json true", "--json 1"})
     EXPECT_TRUE(tests::call(tests::words("list methods " + std::string(yes))).out.starts_with("{"));
-  for (const std::string& no : {"--json no", "--json=off", "--json false", "--json 0"})
+  for (const char* no : {"--json no", "--json=off", "--json false", "--json 0"})
     EXPECT_TRUE(
         tests::call(tests::words("list " + std::string(no) + " methods")).out.starts_with("meth"));
   // A word that is neither stays an argument of the command.

@@ -67,7 +67,7 @@ TEST(Options, EveryNumberHasALargestValue) {
       {"iterations", "9223372036854775808"},
       {"iterations", "-9223372036854775808"},
       {"whole", "-2147483648"},
-      {"seed", "1000000000000000001"},
+      {"seed", "1000000000000001000"},
       {"seed", "18446744073709551616"},
       {"image_learning_rate", "1.1e30"},
       {"image_learning_rate", "1e39"},
