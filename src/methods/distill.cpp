@@ -84,7 +84,8 @@ Context context_of(const DistillInput& input, const synthetic::Geometry& geometr
           static_cast<uint64_t>(input.options.seed),
           input.device,
           {},
-          input.options.iterations};
+          input.options.iterations,
+          input.progress};
 }
 
 synthetic::Bundle make_bundle(const Run& run, at::Tensor images) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "retort/core/options.h"
+#include "retort/core/progress.h"
 #include "retort/core/share.h"
 #include "retort/core/tensor_file.h"
 #include "retort/data/dataset.h"
@@ -28,7 +29,8 @@ struct Context {
   uint64_t seed = 0;
   at::Device device;
   Share share = {};
-  int64_t iterations = 0;  ///< of the whole run
+  int64_t iterations = 0;       ///< of the whole run
+  ProgressStyle progress = {};  ///< of a Builder, whose work the loop cannot count
 };
 
 /// The synthetic set as an objective sees it: decoded images, grouped by class.

@@ -121,10 +121,13 @@ at::Tensor compose_patches(const Context& context, const train::ReadyTeacher& te
                            const PatchOptions& options) {
   check_patches(context, options);
   std::vector<at::Tensor> images;
+  Progress progress(context.progress, "rded, classes",
+                    static_cast<int64_t>(context.geometry.counts.size()));
   for (size_t c = 0; c < context.geometry.counts.size(); ++c) {
     const int64_t needed = context.geometry.counts[c] * options.mosaic * options.mosaic;
     const ScoredPatches scored = draw_crops(context, teacher, options, c, needed);
     images.push_back(tiled(choose_patches(scored, needed, options.choice), options.mosaic));
+    progress.update(static_cast<int64_t>(c) + 1);
   }
   return at::cat(images).to(at::kCPU);
 }

@@ -47,10 +47,13 @@ class RandomBuilder : public Builder {
 };
 
 train::Trained train_on_real(const Context& context, const data::BatchSource& source,
-                             int64_t epochs, const train::Watch& watch = {}) {
+                             int64_t epochs, train::Watch watch = {}) {
   train::TrainOptions options;
   options.schedule = "constant";
   options.epochs = epochs;
+  Progress progress(context.progress, "training on real images, epochs", epochs);
+  int64_t done = 0;
+  watch.epoch = [&](const train::Epoch& epoch) { progress.update(++done, epoch.loss); };
   return train::train(context.network, source, options, {context.seed, "selection.network", 0},
                       context.device, watch);
 }
