@@ -74,13 +74,15 @@ report::Chart chart_of(const std::vector<ContinualLine>& lines, const eval::Stre
 report::Table table_of(const std::vector<ContinualLine>& lines, const eval::StreamKind& kind) {
   report::Table table;
   table.caption =
-      "Mean and deviation over orders and networks, in percent. RA: accuracy on all "
-      "tasks after the last one; LA: on each task when it was learned; BTI: RA - LA, "
-      "negative where tasks are forgotten";
-  table.head = {"method", "RA", "LA", "BTI"};
+      "Mean ± standard deviation over orders and networks, in percent. Retained (RA): accuracy on "
+      "all tasks after the last one; learning (LA): on each task when it was learned; backward "
+      "transfer (BTI): RA - LA, negative where tasks are forgotten";
+  table.head = {"method", "retained (RA)", "learning (LA)", "backward transfer (BTI)"};
   if (kind.once) {
-    table.caption += "; FWT: gain on the next task before it came, over an untrained network";
-    table.head.emplace_back("FWT");
+    table.caption +=
+        "; forward transfer (FWT): gain on the next task before it came, above an untrained "
+        "network";
+    table.head.emplace_back("forward transfer (FWT)");
   }
   for (const char* title : {"stored", "samples held", "steps", "orders"})
     table.head.emplace_back(title);

@@ -1,11 +1,24 @@
 #include "cli/judged.h"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+#include <ctime>
 #include <filesystem>
 #include <ostream>
 
 namespace retort::cli {
+
+namespace {
+
+/// "2026-03-01 14:05 UTC". Records alone say when: tensors are the same whenever they are made.
+std::string date_now() {
+  return fmt::format("{:%Y-%m-%d %H:%M} UTC", fmt::gmtime(std::time(nullptr)));
+}
+
+}  // namespace
 
 Json to_json(const eval::Evaluation& evaluation) {
   Json results = Json::array();
@@ -15,6 +28,9 @@ Json to_json(const eval::Evaluation& evaluation) {
                        {"accuracies", result.accuracies},
                        {"mean", result.mean()},
                        {"deviation", result.deviation()},
+                       {"balanced", result.balanced()},
+                       {"class_accuracies", result.class_accuracies},
+                       {"draws", result.draws},
                        {"averaged", result.averaged},
                        {"best", result.best},
                        {"labels", result.labels},
@@ -27,7 +43,15 @@ Json to_json(const eval::Evaluation& evaluation) {
                        {"steps", result.steps}});
   return {{"kind", "evaluation"},
           {"protocol", evaluation.protocol},
+          {"shortened", evaluation.shortened},
           {"part", evaluation.part},
+          {"data", evaluation.data},
+          {"data_hash", evaluation.data_hash},
+          {"class_names", evaluation.class_names},
+          {"test_images", evaluation.test_images},
+          {"seed", evaluation.seed},
+          {"date", date_now()},
+          {"notes", evaluation.notes},
           {"students", evaluation.students},
           {"training_images", evaluation.training_images},
           {"soft_labels", evaluation.soft_labels},
@@ -47,38 +71,74 @@ std::string labels_text(const eval::Result& result) {
   return text;
 }
 
+/// Without a deviation where there is one student.
 std::string percent_of(const std::vector<double>& accuracies) {
+  if (accuracies.empty()) return "-";
+  if (accuracies.size() == 1) return fmt::format("{:.1f}", 100 * accuracies[0]);
   const auto [mean, deviation] = eval::spread(accuracies);
-  return accuracies.empty() ? "-" : percent(mean, deviation);
+  return percent(mean, deviation);
+}
+
+/// A column that only some evaluations have.
+struct Column {
+  std::string title, meaning;
+  std::string (*cell)(const eval::Result&);
+  bool (*wanted)(const eval::Result&);
+};
+
+const std::vector<Column>& columns() {
+  static const std::vector<Column> all = {
+      {"balanced %", "the mean over classes, whatever their numbers of images",
+       [](const eval::Result& result) { return fmt::format("{:.1f}", 100 * result.balanced()); },
+       [](const eval::Result& result) {
+         return std::abs(result.balanced() - result.mean()) > 5e-4;
+       }},
+      {"averaged %", "of the same students, with a moving average of their parameters",
+       [](const eval::Result& result) { return percent_of(result.averaged); },
+       [](const eval::Result& result) { return !result.averaged.empty(); }},
+      {"best epoch %", "of the last fifth of the epochs, chosen on the validation part",
+       [](const eval::Result& result) { return percent_of(result.best); },
+       [](const eval::Result& result) { return !result.best.empty(); }}};
+  return all;
+}
+
+std::vector<Column> columns_of(const eval::Evaluation& evaluation) {
+  std::vector<Column> wanted;
+  for (const Column& column : columns())
+    if (std::any_of(evaluation.results.begin(), evaluation.results.end(), column.wanted))
+      wanted.push_back(column);
+  return wanted;
 }
 
 }  // namespace
 
 void print_table(const Environment& environment, const eval::Evaluation& evaluation) {
-  bool averaged = false, best = false;
-  for (const eval::Result& result : evaluation.results) {
-    averaged = averaged || !result.averaged.empty();
-    best = best || !result.best.empty();
-  }
-  std::vector<std::string> head{"network", "trained on", "images", "steps", "accuracy %"};
-  if (averaged) head.push_back("moving average %");
-  if (best) head.push_back("best epoch %");
-  head.insert(head.end(), {"image bytes", "labels", "students"});
-  std::vector<std::vector<std::string>> rows{head};
+  const std::vector<Column> more = columns_of(evaluation);
+  std::vector<std::vector<std::string>> rows{
+      {"network", "trained on", "images", "steps", "accuracy %"}};
+  for (const Column& column : more) rows[0].push_back(column.title);
+  rows[0].insert(rows[0].end(), {"image bytes", "labels", "students", "draws"});
   for (const eval::Result& result : evaluation.results) {
     std::vector<std::string> row{result.network, result.subject, std::to_string(result.images),
-                                 std::to_string(result.steps),
-                                 percent(result.mean(), result.deviation())};
-    if (averaged) row.push_back(percent_of(result.averaged));
-    if (best) row.push_back(percent_of(result.best));
+                                 std::to_string(result.steps), percent_of(result.accuracies)};
+    for (const Column& column : more) row.push_back(column.cell(result));
     row.insert(row.end(), {bytes_text(result.image_bytes), labels_text(result),
-                           std::to_string(result.accuracies.size())});
+                           std::to_string(result.accuracies.size()), std::to_string(result.draws)});
     rows.push_back(row);
   }
-  environment.out << fmt::format("{} images, protocol {}, {} labels, tested on the {} part\n\n",
-                                 evaluation.training_images, evaluation.protocol,
-                                 evaluation.soft_labels ? "soft" : "hard", evaluation.part)
+  environment.out << fmt::format(
+                         "{} image{}, protocol {}, {} labels, tested on {} images of the {} part, "
+                         "seed {}\n\n",
+                         evaluation.training_images, evaluation.training_images == 1 ? "" : "s",
+                         evaluation.protocol, evaluation.soft_labels ? "soft" : "hard",
+                         evaluation.test_images, evaluation.part, evaluation.seed)
                   << aligned(rows) << "\n";
+  if (evaluation.students > 1)
+    environment.out << "accuracy: mean ± standard deviation over students; draws: different "
+                       "training sets among them\n";
+  for (const Column& column : more)
+    environment.out << column.title << ": " << column.meaning << "\n";
+  for (const std::string& note : evaluation.notes) environment.out << "note: " << note << "\n";
 }
 
 void take_run_options(const Arguments& arguments, OptionSet& options) {

@@ -42,7 +42,7 @@ std::filesystem::path write_report(const std::filesystem::path& folder) {
   };
   add("final.png", "The synthetic set, one row a class");
   add("bases.png", "The bases that every image is combined from");
-  add("initial.png", "Where it started");
+  add("initial.png", "The images before the first iteration");
   for (const std::string& name : recalled(folder / "images"))
     add(name, "Recalled from mixed labels: " + name);
   const auto page =

@@ -57,8 +57,11 @@ void StorageStudy::declare(OptionSet& set) {
 }
 
 report::Chart StorageStudy::chart(const data::Dataset& data) const {
-  report::Chart chart{
-      fmt::format("Storage of {} images of each class", images_), "classes", "stored bytes", {}};
+  report::Chart chart{fmt::format("Storage of {} image{} of each class, {}", images_,
+                                  images_ == 1 ? "" : "s", data.name),
+                      "classes",
+                      "stored bytes",
+                      {}};
   chart.log_y = true;
   for (size_t i = 0; wanted() && i < kinds_.size(); ++i) {
     OptionSet own;

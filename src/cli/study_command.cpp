@@ -11,6 +11,7 @@
 #include "retort/core/error.h"
 #include "retort/core/file.h"
 #include "retort/core/records.h"
+#include "retort/core/version.h"
 #include "retort/eval/evaluate.h"
 #include "retort/eval/trajectory_study.h"
 #include "retort/report/page.h"
@@ -219,13 +220,14 @@ int run_study(const Environment& environment, const Arguments& arguments) {
   const Worker worker(study, data, *network, device, environment);
   report::Page page;
   const bool of_experts = !study.experts.empty() || !study.sets.empty();
-  page.title = of_experts ? "Experts and the sets that follow them" : "What sets take to store";
+  page.title = of_experts ? "Experts and the sets that follow them" : "Storage of sets";
   if (of_experts)
     page.summary =
         fmt::format("{} on {}: means over {} experts", study.network, data.name, study.count);
   else
-    page.summary = fmt::format("For images of {}, {} x {} x {}", data.name, data.channels,
-                               data.height, data.width);
+    page.summary = fmt::format("Images of {}: {}x{}x{}, {} classes", data.name, data.channels,
+                               data.height, data.width, data.classes());
+  page.facts = {{"Data", data.name}, {"Data hash", data.hash}, {"retort version", version()}};
   report::Chart sharp{"Top eigenvalue of the Hessian along experts", "epoch", "eigenvalue", {}};
   for (const std::string& folder : study.experts) sharp.series.push_back(worker.sharpness(folder));
   report::Chart far{"Accumulated trajectory error",

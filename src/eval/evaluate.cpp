@@ -9,36 +9,16 @@
 #include <memory>
 #include <numeric>
 
+#include "eval/evaluation_notes.h"
 #include "eval/post_training.h"
+#include "eval/subjects.h"
 #include "retort/augment/siamese.h"
 #include "retort/core/error.h"
-#include "retort/core/random.h"
 #include "retort/core/registry.h"
-#include "retort/data/batch_source.h"
 #include "retort/train/in_order.h"
 
 namespace retort::eval {
 namespace {
-
-/// A training set to judge.
-struct Subject {
-  std::string name;
-  train::TrainOptions training;
-  std::vector<std::unique_ptr<data::BatchSource>> sources;  ///< one for all students, or one each
-  std::vector<int64_t> counts = {};     ///< images of each class; empty for the whole set
-  std::vector<double> step_rates = {};  ///< not empty: trained in order
-  std::vector<Taught> taught = {};      ///< of a post-training, one a source
-
-  std::vector<train::Student> students(int64_t count) const {
-    std::vector<train::Student> all;
-    for (int64_t i = 0; i < count; ++i) {
-      const size_t which = static_cast<size_t>(i) % sources.size();
-      all.push_back({sources[which].get(), static_cast<uint64_t>(i)});
-      if (!taught.empty()) all.back().lessons = taught[which].lessons.get();
-    }
-    return all;
-  }
-};
 
 using Networks = std::vector<std::unique_ptr<nets::Network>>;
 
@@ -78,8 +58,9 @@ const data::Split& part_of(const data::Dataset& data, const std::string& part) {
 std::string network_of(const synthetic::Bundle& bundle, const Protocol& protocol) {
   std::string name = bundle.network.empty() ? "convnet" : bundle.network;
   const size_t place = (name + "-").find("-bn-");
-  if (protocol.without_batchnorm && place != std::string::npos) name.replace(place, 3, "-nn");
-  return name;
+  if (place == std::string::npos) return name;
+  if (protocol.without_batchnorm) return name.replace(place, 3, "-nn");
+  return judged_without_batchnorm(bundle) ? name.replace(place, 3, "-in") : name;
 }
 
 Networks make_networks(const synthetic::Bundle& bundle, const data::Dataset& data,
@@ -109,114 +90,6 @@ train::TrainOptions training_of(const Protocol& protocol, const synthetic::Bundl
   return training;
 }
 
-/// As many images of each class as take the bytes of the set.
-std::vector<int64_t> random_counts(const synthetic::Bundle& bundle, const data::Dataset& data) {
-  std::vector<int64_t> counts = bundle.counts();
-  if (bundle.compact.empty()) return counts;
-  const int64_t each = std::lround(bundle.images_per_class_equivalents());
-  for (size_t c = 0; c < counts.size(); ++c)
-    counts[c] = std::clamp<int64_t>(each, 1, static_cast<int64_t>(data.train.members[c].size()));
-  return counts;
-}
-
-/// Random training images of every class, fresh for every student. They are few: they are
-/// preprocessed once.
-std::unique_ptr<data::BatchSource> random_subset(const synthetic::Bundle& bundle,
-                                                 const data::Dataset& data, uint64_t seed,
-                                                 uint64_t student, at::Device device) {
-  const std::vector<int64_t> counts = random_counts(bundle, data);
-  std::vector<int64_t> rows;
-  for (size_t c = 0; c < counts.size(); ++c) {
-    const std::vector<int64_t>& members = data.train.members[c];
-    Stream stream(seed, "eval.random", student, c);
-    for (const int64_t i : stream.sample(static_cast<int64_t>(members.size()), counts[c]))
-      rows.push_back(members[static_cast<size_t>(i)]);
-  }
-  std::vector<int64_t> all(rows.size());
-  std::iota(all.begin(), all.end(), 0);
-  const data::Batch batch =
-      data::real_source(data.train, bundle.preprocessing, device, std::move(rows))->get(all);
-  return data::tensor_source(batch.images, batch.targets);
-}
-
-/// A source whose classes become the targets of a regression; soft labels stay.
-class CentredSource : public data::BatchSource {
- public:
-  CentredSource(std::unique_ptr<data::BatchSource> source, int64_t classes)
-      : source_(std::move(source)), classes_(classes) {}
-  int64_t size() const override { return source_->size(); }
-  data::Batch get(const std::vector<int64_t>& indices) const override {
-    data::Batch batch = source_->get(indices);
-    if (!batch.targets.is_floating_point())
-      batch.targets = losses::centred_one_hot(batch.targets, classes_);
-    return batch;
-  }
-
- private:
-  std::unique_ptr<data::BatchSource> source_;
-  int64_t classes_;
-};
-
-int64_t steps_an_epoch(const Subject& subject) {
-  const int64_t batch = subject.training.batch_size;
-  return (subject.sources.front()->size() + batch - 1) / batch;
-}
-
-std::vector<Subject> make_subjects(const synthetic::Bundle& bundle, const data::Dataset& data,
-                                   const EvalOptions& options, const train::TrainOptions& training,
-                                   at::Device device) {
-  std::vector<Subject> subjects;
-  subjects.reserve(3);  // references stay good
-  Subject& distilled = subjects.emplace_back(Subject{"distilled", training, {}});
-  if (bundle.student_learning_rate)
-    distilled.training.learning_rate = *bundle.student_learning_rate;
-  distilled.sources.push_back(synthetic::bundle_source(bundle, device));
-  distilled.counts = bundle.counts();
-  if (options.random_baseline) {
-    Subject& random = subjects.emplace_back(Subject{"random", training, {}});
-    for (int64_t i = 0; i < options.students; ++i)
-      random.sources.push_back(random_subset(bundle, data, static_cast<uint64_t>(options.seed),
-                                             static_cast<uint64_t>(i), device));
-    // Fewer images make fewer steps of an epoch: the same number of steps in all.
-    const int64_t ours = steps_an_epoch(distilled), theirs = steps_an_epoch(random);
-    random.training.epochs = (random.training.epochs * ours + theirs - 1) / theirs;
-    random.counts = random_counts(bundle, data);
-  }
-  if (options.whole_set) {
-    Subject& whole = subjects.emplace_back(Subject{"whole set", training, {}});
-    whole.training.epochs = options.whole_set_epochs;
-    whole.sources.push_back(data::real_source(data.train, bundle.preprocessing, device));
-  }
-  if (training.loss == losses::Kind::kSquared)
-    for (Subject& subject : subjects)
-      for (auto& source : subject.sources)
-        source = std::make_unique<CentredSource>(std::move(source), data.classes());
-  return subjects;
-}
-
-/// Makes the subjects trained in order: at the rates of the set, else at those of the protocol.
-void put_in_order(std::vector<Subject>& subjects, const at::Tensor& rates) {
-  for (Subject& subject : subjects) {
-    if (subject.counts.empty()) continue;  // the whole set has no such order
-    if (rates.defined()) {
-      subject.step_rates.assign(rates.data_ptr<double>(), rates.data_ptr<double>() + rates.numel());
-      continue;
-    }
-    const size_t batches = train::ordered_batches(subject.counts).size();
-    subject.step_rates.assign(batches * static_cast<size_t>(subject.training.epochs),
-                              subject.training.learning_rate);
-  }
-}
-
-void teach(std::vector<Subject>& subjects, const Teaching& teaching) {
-  if (!teaching.on()) return;
-  for (Subject& subject : subjects) {
-    subject.training.batch_size = teaching.views().batch_size;
-    for (const auto& source : subject.sources)
-      subject.taught.push_back(teaching.teach(*source, subject.name == "distilled"));
-  }
-}
-
 /// Bytes of the images and labels that a subject trains on.
 void count_bytes(const synthetic::Bundle& bundle, const Subject& subject, Result& result) {
   const int64_t all = bundle.stored_bytes();
@@ -234,6 +107,34 @@ void count_bytes(const synthetic::Bundle& bundle, const Subject& subject, Result
   if (result.labels != "hard") result.label_bytes = subject.taught.front().label_bytes;
 }
 
+/// How far all groups of students together are, in steps of the optimiser.
+class Advance {
+ public:
+  Advance(ProgressStyle style, const std::vector<Subject>& subjects, int64_t networks,
+          int64_t students)
+      : style_(style),
+        groups_(networks * static_cast<int64_t>(subjects.size())),
+        progress_(style, "evaluation, all steps", networks * students * steps_of(subjects)) {}
+
+  void begin(const std::string& group) {
+    if (style_.out)
+      *style_.out << fmt::format("{}{} of {}: {}\n", style_.terminal ? "\r\033[K" : "", ++group_,
+                                 groups_, group)
+                  << std::flush;
+  }
+  void add(int64_t steps, double loss) { progress_.update(done_ += steps, loss); }
+
+ private:
+  static int64_t steps_of(const std::vector<Subject>& subjects) {
+    int64_t steps = 0;
+    for (const Subject& subject : subjects) steps += subject.steps();
+    return steps;
+  }
+  ProgressStyle style_;
+  int64_t groups_, group_ = 0, done_ = 0;
+  Progress progress_;
+};
+
 /// What all groups of students have in common.
 struct Judge {
   const synthetic::Bundle& bundle;
@@ -242,7 +143,7 @@ struct Judge {
   const data::Split& part;
   const EvalOptions& options;
   at::Device device;
-  ProgressStyle style;
+  Advance& advance;
   const StopFlag* stop;
 
   bool stopped() const { return stop && stop->requested(); }
@@ -256,48 +157,58 @@ struct Judge {
     result.network = network.name();
     result.epochs = subject.training.epochs;
     result.images = subject.sources.front()->size();
-    result.steps = subject.step_rates.empty()
-                       ? train::passes(subject.training) * steps_an_epoch(subject)
-                       : static_cast<int64_t>(subject.step_rates.size());
+    result.steps = subject.steps();
+    result.draws = std::min(static_cast<int64_t>(subject.sources.size()), options.students);
     count_bytes(bundle, subject, result);
     Best best(network, validation, bundle.preprocessing, device, options.students);
     const std::vector<train::Trained> students = train_students(network, subject, best);
     if (stopped()) return result;
-    const auto test = [&](const train::Trained& student) {
-      return train::accuracy(network, student, part, bundle.preprocessing, device);
-    };
-    for (const train::Trained& student : students) {
-      result.accuracies.push_back(test(student));
-      if (!student.average_theta.defined()) continue;
-      train::Trained average;
-      average.theta = student.average_theta;
-      average.state = student.average_state;
-      result.averaged.push_back(test(average));
-    }
+    test(network, students, result);
     if (!subject.taught.empty() && best.on())
-      for (const train::Trained& student : best.kept()) result.best.push_back(test(student));
+      for (const train::Trained& student : best.kept())
+        result.best.push_back(
+            train::accuracy(network, student, part, bundle.preprocessing, device));
     result.seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     return result;
   }
 
+  void test(const nets::Network& network, const std::vector<train::Trained>& students,
+            Result& result) const {
+    result.class_accuracies.assign(part.members.size(), 0);
+    for (const train::Trained& student : students) {
+      const auto right =
+          train::right_by_class(network, student, part, bundle.preprocessing, device);
+      const auto all = std::accumulate(right.begin(), right.end(), int64_t{0});
+      result.accuracies.push_back(static_cast<double>(all) / static_cast<double>(part.size()));
+      for (size_t c = 0; c < right.size(); ++c)  // NaN where the class has no image
+        result.class_accuracies[c] += static_cast<double>(right[c]) /
+                                      static_cast<double>(part.members[c].size()) /
+                                      static_cast<double>(students.size());
+      if (!student.average_theta.defined()) continue;
+      train::Trained average;
+      average.theta = student.average_theta;
+      average.state = student.average_state;
+      result.averaged.push_back(
+          train::accuracy(network, average, part, bundle.preprocessing, device));
+    }
+  }
+
   std::vector<train::Trained> train_students(const nets::Network& network, const Subject& subject,
                                              Best& best) const {
-    const std::string label = fmt::format("{} on {}, {} student{}", network.name(), subject.name,
-                                          options.students, options.students == 1 ? "" : "s");
+    advance.begin(fmt::format("{} on {}, {} student{}", network.name(), subject.name,
+                              options.students, options.students == 1 ? "" : "s"));
     train::TrainOptions training = subject.training;
     if (post && post->learning_rate &&
         !(bundle.student_learning_rate && subject.name == "distilled"))
       training.learning_rate = post->learning_rate(network.name(), bundle);
     const bool ordered = !subject.step_rates.empty();
-    const auto steps = static_cast<int64_t>(subject.step_rates.size());
-    Progress progress(style, label,
-                      options.students * (ordered ? steps : train::passes(subject.training)));
-    int64_t done = 0;
+    const int64_t each = ordered ? 1 : subject.steps_an_epoch();
     train::Watch watch;
     watch.stop = stop;
+    watch.advice = divergence_advice(bundle, subject.name, network.name());
     watch.epoch = [&](const train::Epoch& epoch) {
-      progress.update(++done, epoch.loss);
+      advance.add(each, epoch.loss);
       if (!subject.taught.empty()) best.see(epoch);
     };
     train::TrainSeed seed{static_cast<uint64_t>(options.seed), "eval.student", 0};
@@ -334,6 +245,13 @@ double Result::deviation() const {
   return spread(accuracies).second;
 }
 
+double Result::balanced() const {
+  std::vector<double> there;
+  for (const double accuracy : class_accuracies)
+    if (std::isfinite(accuracy)) there.push_back(accuracy);
+  return spread(there).first;
+}
+
 void check_fit(const synthetic::Bundle& bundle, const data::Dataset& data) {
   const auto [ours, theirs] = misfit(bundle, data);
   if (ours.empty()) return;
@@ -348,7 +266,7 @@ void check_fit(const synthetic::Bundle& bundle, const data::Dataset& data) {
 
 Evaluation evaluate(const synthetic::Bundle& bundle, const data::Dataset& data,
                     const EvalOptions& options, at::Device device, ProgressStyle style,
-                    const StopFlag* stop) {
+                    const StopFlag* stop, const Redraw& redraw) {
   check_fit(bundle, data);
   const data::Split& part = part_of(data, options.part);
   std::string name = options.protocol.empty() ? bundle.protocol : options.protocol;
@@ -358,24 +276,36 @@ Evaluation evaluate(const synthetic::Bundle& bundle, const data::Dataset& data,
   train::TrainOptions training = training_of(protocol, bundle, data, options);
   if (teaching.on()) training.batch_size = teaching.views().batch_size;
   const Networks networks = make_networks(bundle, data, protocol, options.networks);
-  std::vector<Subject> subjects = make_subjects(bundle, data, options, training, device);
-  teach(subjects, teaching);
-  if (protocol.ordered) put_in_order(subjects, bundle.step_learning_rates);
+  // Stored labels are those of one choice.
+  const Redraw choice = options.redraw && !teaching.stored() ? redraw : Redraw();
+  const std::vector<Subject> subjects =
+      make_subjects({bundle, data, options, protocol, training, teaching, choice, device});
 
   Evaluation evaluation;
   evaluation.protocol = protocol.name;
-  if (options.evaluation_epochs >
-      0)  // a figure never stands under a protocol that it did not follow
-    evaluation.protocol += fmt::format(" with {} epochs", options.evaluation_epochs);
+  evaluation.shortened = options.evaluation_epochs > 0;
+  if (evaluation.shortened)  // a figure never stands under a protocol that it did not follow
+    evaluation.protocol += fmt::format(" with {} epoch{}", options.evaluation_epochs,
+                                       options.evaluation_epochs == 1 ? "" : "s");
   evaluation.part = options.part;
+  evaluation.data = data.name;
+  evaluation.data_hash = data.hash;
+  evaluation.class_names = data.class_names;
+  for (const auto& members : part.members)
+    evaluation.class_images.push_back(static_cast<int64_t>(members.size()));
   evaluation.students = options.students;
   evaluation.training_images = bundle.images.size(0);
+  evaluation.test_images = part.size();
+  evaluation.seed = options.seed;
   evaluation.soft_labels = teaching.on() ? teaching.soft() : bundle.soft_labels.defined();
+  evaluation.notes = evaluation_notes(
+      {bundle, data, part, options, protocol, evaluation.soft_labels, static_cast<bool>(choice)});
   const data::Split none;
+  Advance advance(style, subjects, static_cast<int64_t>(networks.size()), options.students);
   // What is tested on is not chosen by.
-  const Judge judge{bundle, protocol.post, options.part == "test" ? data.validation : none,
-                    part,   options,       device,
-                    style,  stop};
+  const Judge judge{bundle,  protocol.post, options.part == "test" ? data.validation : none,
+                    part,    options,       device,
+                    advance, stop};
   for (const auto& network : networks) {
     for (const Subject& subject : subjects) {
       Result result = judge(*network, subject);

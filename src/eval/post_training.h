@@ -32,6 +32,7 @@ class Teaching {
            const EvalOptions& options, at::Device device);
   bool on() const { return post_.has_value(); }
   bool soft() const { return teacher_ || stored_; }
+  bool stored() const { return stored_ != nullptr; }
   /// The batches of all subjects: of the protocol, or of the file.
   const train::ViewOptions& views() const { return views_; }
   /// Stored labels are those of the distilled set alone: other subjects ask the teacher.

@@ -19,6 +19,14 @@ Protocol published(std::string name, std::string summary, int64_t epochs,
   return {.name = std::move(name), .summary = std::move(summary), .training = training};
 }
 
+/// As dm in batches of 128 (Guo et al., 2024: all configurations and the evaluation script).
+Protocol datm() {
+  Protocol protocol =
+      published("datm", "published for DATM: as dm in batches of 128", 1000, "auto");
+  protocol.training.batch_size = 128;
+  return protocol;
+}
+
 /// Published for sets of 10, 100, 200, 400 and 500, 1,000 and 2,000 and 5,000 images.
 int64_t frepo_steps(int64_t images) {
   constexpr std::array<std::pair<int64_t, int64_t>, 5> kUpTo = {
@@ -73,8 +81,11 @@ Protocol in_order() {
 
 std::vector<Protocol> own_protocols() {
   return {
-      published("dm", "published for DM and DSA: 1,000 epochs, siamese augmentation", 1000, "auto"),
+      published("dm",
+                "published for DM, DSA, MTT, FTD and TESLA: 1,000 epochs, siamese augmentation",
+                1000, "auto"),
       published("dc", "published for DC: 300 epochs, no augmentation", 300, "none"),
+      datm(),
       remembering(),
       in_order(),
       published("short", "not published: as dm with 300 epochs, for quick comparisons", 300,
@@ -106,7 +117,11 @@ void EvalOptions::declare(OptionSet& options) {
   options.add("evaluation_epochs", evaluation_epochs, "epochs of a student; 0: the protocol's",
               {.min = 0, .max = 1e6});
   options.add("random_baseline", random_baseline,
-              "train on random real images of the same number as well");
+              "train on random real images as well, as many as take the bytes of the set, drawn "
+              "anew for every student");
+  options.add("redraw", redraw,
+              "choose the images of a selection (random, herding, kcenter, forgetting) anew for "
+              "every student, so that the deviation holds the choice; no: the stored ones for all");
   options.add("whole_set", whole_set, "train on all real training images as well (slow)");
   options.add("whole_set_epochs", whole_set_epochs, "epochs of a student of the whole set",
               {.min = 1, .max = 1e6});

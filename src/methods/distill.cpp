@@ -15,6 +15,7 @@
 #include "retort/core/error.h"
 #include "retort/core/limits.h"
 #include "retort/core/version.h"
+#include "retort/synthetic/contrast.h"
 
 namespace retort::methods {
 namespace {
@@ -153,10 +154,14 @@ DistillOutcome finish(const Run& run, RecordWriter& records, synthetic::Bundle b
   save_bases(run.folder.images() / "bases.png", bundle);
   synthetic::save_bundle(run.folder.bundle(), bundle);
   const double seconds = run.seconds();
-  records.write({{"kind", "finish"},
-                 {"iteration", iteration},
-                 {"seconds", seconds},
-                 {"peak_memory_bytes", peak_memory_bytes()}});
+  Json record{{"kind", "finish"},
+              {"iteration", iteration},
+              {"seconds", seconds},
+              {"peak_memory_bytes", peak_memory_bytes()}};
+  const std::string note = synthetic::flatness_note(bundle, run.input.data.train.images);
+  if (!note.empty()) record["notes"] = {note};
+  if (!note.empty() && run.input.progress.out) *run.input.progress.out << "note: " << note << "\n";
+  records.write(record);
   return {std::move(bundle), false, iteration, loss, seconds};
 }
 

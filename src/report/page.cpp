@@ -58,13 +58,17 @@ bool is_numeric(const Table& table, size_t column) {
   return any;
 }
 
+/// Where rows are stacked, every cell has the name of its column beside it.
 std::string cell_html(const Table& table, const std::string& cell, size_t column, bool numeric) {
   if (column == 0 && !numeric) return "<th scope=\"row\">" + escape(cell) + "</th>";
+  const std::string name = column < table.head.size() ? table.head[column] : "";
+  const std::string rest = " data-name=\"" + escape(name) + "\">" + escape(cell) + "</td>";
   const std::optional<double> value = leading_number(cell);
   if (static_cast<int>(column) == table.percent_column && value)
-    return fmt::format("<td class=\"n percent\" style=\"--v:{:.1f}%\">{}</td>",
-                       std::clamp(*value, 0.0, 100.0), escape(cell));
-  return (numeric ? "<td class=\"n\">" : "<td>") + escape(cell) + "</td>";
+    return fmt::format("<td class=\"n percent\" style=\"--v:{:.1f}%\"",
+                       std::clamp(*value, 0.0, 100.0)) +
+           rest;
+  return (numeric ? "<td class=\"n\"" : "<td") + rest;
 }
 
 std::string row_html(const Table& table, size_t index) {
@@ -75,13 +79,15 @@ std::string row_html(const Table& table, size_t index) {
   return html + "</tr>\n";
 }
 
-/// The caption stands outside of the box that scrolls, so that a phone shows all of it.
+/// The caption stands outside of the box that scrolls, so that a phone shows all of it. A phone
+/// stacks the cells of wide rows.
 std::string table_html(const Table& table, const std::string& id) {
+  constexpr size_t kNarrow = 3;  // columns that fit any screen
   std::string html = fmt::format(
-      "<figure class=\"table\"><figcaption id=\"{0}\">{1}</figcaption>\n<div class=\"scroll\" "
+      "<figure class=\"table\"><figcaption id=\"{0}\">{1}</figcaption>\n<div class=\"scroll{2}\" "
       "role=\"region\" tabindex=\"0\" aria-labelledby=\"{0}\"><table aria-labelledby=\"{0}\">\n"
       "<thead><tr>",
-      id, escape(table.caption));
+      id, escape(table.caption), table.head.size() > kNarrow ? " stack" : "");
   for (size_t c = 0; c < table.head.size(); ++c)
     html += std::string("<th scope=\"col\"") + (is_numeric(table, c) ? " class=\"n\">" : ">") +
             escape(table.head[c]) + "</th>";

@@ -1,8 +1,11 @@
 // Grids of images with class names. No torch here.
 #include "retort/report/picture.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
+#include <set>
 #include <stdexcept>
 #include <string_view>
 
@@ -14,9 +17,9 @@ namespace {
 using Colour = std::array<uint8_t, 3>;
 constexpr Colour kGround = {22, 25, 31};
 constexpr Colour kInk = {226, 230, 236};
-constexpr int64_t kBlockGap = 24;    // between two columns of classes
-constexpr int64_t kWidest = 1000;    // columns of classes are added up to this width
-constexpr size_t kLabelLength = 18;  // characters; longer names are cut
+constexpr int64_t kBlockGap = 24;  // between two columns of classes
+constexpr int64_t kWidest = 1000;  // columns of classes are added up to this width
+constexpr std::array<size_t, 4> kLabelLengths = {18, 24, 36, 60};  // characters; longer are cut
 
 /// Where everything lies. A block is a column of classes; all blocks are equally wide.
 struct Layout {
@@ -58,10 +61,34 @@ class Canvas {
   Picture& picture_;
 };
 
-std::string shown_label(const std::string& label) {
-  std::string text = printable(label);
-  if (text.size() > kLabelLength) text = text.substr(0, kLabelLength - 2) + "..";
-  return text;
+/// The middle of long names is left out: they differ at their ends more often.
+std::string shortened(const std::string& text, size_t length) {
+  if (text.size() <= length) return text;
+  const size_t tail = (length - 2) / 2;
+  return text.substr(0, length - 2 - tail) + ".." + text.substr(text.size() - tail);
+}
+
+/// No text but the empty one is there twice.
+bool all_differ(const std::vector<std::string>& texts) {
+  std::set<std::string> seen;
+  return std::all_of(texts.begin(), texts.end(), [&](const std::string& text) {
+    return text.empty() || seen.insert(text).second;
+  });
+}
+
+/// Labels as they are drawn: no two of different rows alike. The shortest length that does it is
+/// taken; names that the font cannot tell apart get the number of their row.
+std::vector<std::string> shown_labels(const std::vector<GridRow>& rows) {
+  std::vector<std::string> shown;
+  for (const size_t length : kLabelLengths) {
+    shown.clear();
+    for (const GridRow& row : rows) shown.push_back(shortened(printable(row.label), length));
+    if (all_differ(shown)) return shown;
+  }
+  for (size_t i = 0; i < rows.size(); ++i)
+    if (const std::string& one = shown[i]; !one.empty())
+      shown[i] = fmt::format("{} {}", i + 1, shortened(printable(rows[i].label), kLabelLengths[0]));
+  return shown;
 }
 
 int64_t text_width(const std::string& text, int64_t scale) {
@@ -83,18 +110,18 @@ void choose_blocks(Layout& layout, int64_t rows) {
   layout.blocks = (rows + layout.rows_per_block - 1) / layout.rows_per_block;
 }
 
-Layout lay_out(const std::vector<GridRow>& rows, int64_t height, int64_t width, int64_t per_row,
-               int64_t scale) {
+Layout lay_out(const std::vector<GridRow>& rows, const std::vector<std::string>& labels,
+               int64_t height, int64_t width, int64_t per_row, int64_t scale) {
   Layout layout{};
   layout.scale = scale > 0 ? scale : std::max<int64_t>(1, (64 + height / 2) / height);
   layout.cell_width = width * layout.scale;
   layout.cell_height = height * layout.scale;
   layout.text_scale = std::clamp<int64_t>(layout.cell_height / 28, 1, 3);
   int64_t longest = 0, most = 0;
-  for (const GridRow& row : rows) {
-    longest = std::max(longest, text_width(shown_label(row.label), layout.text_scale));
+  for (const std::string& label : labels)
+    longest = std::max(longest, text_width(label, layout.text_scale));
+  for (const GridRow& row : rows)
     most = std::max(most, std::min(per_row, static_cast<int64_t>(row.images.size())));
-  }
   layout.label_width = longest > 0 ? longest + 4 * layout.text_scale : 0;
   const int64_t text_height = longest > 0 ? kGlyphHeight * layout.text_scale : 0;
   layout.row_height = std::max(layout.cell_height, text_height) + kGridGap;
@@ -130,9 +157,8 @@ void draw_image(Canvas& canvas, const std::vector<uint8_t>& image, bool colour,
     }
 }
 
-void draw_row(Canvas& canvas, const GridRow& row, int64_t index, const Layout& layout, bool colour,
-              int64_t per_row) {
-  const std::string label = shown_label(row.label);
+void draw_row(Canvas& canvas, const GridRow& row, const std::string& label, int64_t index,
+              const Layout& layout, bool colour, int64_t per_row) {
   const int64_t images_left = layout.left(index) + layout.label_width;
   const int64_t top = layout.top(index), scale = layout.text_scale;
   const int64_t text_left = images_left - 4 * scale - text_width(label, scale);
@@ -156,12 +182,13 @@ Picture draw_grid(const std::vector<GridRow>& rows, int64_t channels, int64_t he
     for (const auto& image : row.images)
       if (static_cast<int64_t>(image.size()) != channels * height * width)
         throw std::invalid_argument("draw_grid: an image of '" + row.label + "' has another size");
-  const Layout layout = lay_out(rows, height, width, per_row, scale);
+  const std::vector<std::string> labels = shown_labels(rows);
+  const Layout layout = lay_out(rows, labels, height, width, per_row, scale);
   Picture picture = blank(layout, channels);
   Canvas canvas(picture);
   canvas.fill(0, 0, picture.width, picture.height, kGround);
   for (size_t i = 0; i < rows.size(); ++i)
-    draw_row(canvas, rows[i], static_cast<int64_t>(i), layout, channels == 3, per_row);
+    draw_row(canvas, rows[i], labels[i], static_cast<int64_t>(i), layout, channels == 3, per_row);
   return picture;
 }
 

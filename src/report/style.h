@@ -10,10 +10,10 @@ namespace retort::report {
 inline constexpr std::string_view kStyle = R"css(
 :root{color-scheme:light dark;
 --ground:#f4f5f7;--card:#fff;--line:#dfe3e8;--text:#1a1f26;--quiet:#56606d;--accent:#0b62a8;
---bar:#cfe3f5;--s0:#0b6fb8;--s1:#c8500a;--s2:#07835f;--s3:#a5417c;--s4:#8a6500;--s5:#3d4753}
+--bar:#cfe3f5;--shade:#0004;--s0:#0b6fb8;--s1:#c8500a;--s2:#07835f;--s3:#a5417c;--s4:#8a6500;--s5:#3d4753}
 @media (prefers-color-scheme:dark){:root{
 --ground:#101318;--card:#181c23;--line:#2e353f;--text:#e8ebef;--quiet:#a3adba;--accent:#7cc0f5;
---bar:#1d4468;--s0:#5fb4f2;--s1:#ff9450;--s2:#3fcf9f;--s3:#e89bc6;--s4:#edc33d;--s5:#d0d6de}}
+--bar:#1d4468;--shade:#fff3;--s0:#5fb4f2;--s1:#ff9450;--s2:#3fcf9f;--s3:#e89bc6;--s4:#edc33d;--s5:#d0d6de}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--ground);color:var(--text);
 font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;
@@ -53,14 +53,18 @@ circle{fill:var(--c)}
 .aside{color:var(--quiet);font-size:.85rem;margin:6px 0 0}
 .table{margin:0 0 16px;overflow:hidden}
 .table figcaption{padding:14px 16px 6px;font-weight:400;color:var(--quiet);font-size:.9rem;line-height:1.45}
-.scroll{overflow-x:auto}
+.scroll{overflow-x:auto;background:
+linear-gradient(to right,var(--card) 40%,transparent) left/36px 100% no-repeat local,
+linear-gradient(to left,var(--card) 40%,transparent) right/36px 100% no-repeat local,
+linear-gradient(to right,var(--shade),transparent) left/12px 100% no-repeat scroll,
+linear-gradient(to left,var(--shade),transparent) right/12px 100% no-repeat scroll}
 table{border-collapse:collapse;width:100%;font-size:.95rem}
-th,td{padding:8px 16px;text-align:left;white-space:nowrap;border-top:1px solid var(--line)}
-thead th{border-top:0;color:var(--quiet);font-size:.85rem;font-weight:600;vertical-align:bottom}
+th,td{padding:8px 12px;text-align:left;white-space:nowrap;border-top:1px solid var(--line)}
+thead th{border-top:0;white-space:normal;color:var(--quiet);font-size:.85rem;font-weight:600;vertical-align:bottom}
 tbody th{font-weight:400}
 .strong>*{font-weight:650}
 .n{text-align:right;font-variant-numeric:tabular-nums}
-.percent{min-width:150px;background:linear-gradient(to right,var(--bar) var(--v),transparent 0) content-box}
+.percent{min-width:130px;background:linear-gradient(to right,var(--bar) var(--v),transparent 0) content-box}
 .facts th{width:1%;color:var(--quiet)}
 .facts td{white-space:normal;overflow-wrap:anywhere}
 .facts tr:first-child>*{border-top:0}
@@ -77,6 +81,13 @@ footer{margin-top:36px;color:var(--quiet);font-size:.85rem}
 .picture{padding:8px}.chart{padding:12px 8px 8px}.chart figcaption,.legend{padding:0 6px}
 .chart text{font-size:14.5px}th,td{padding:7px 11px}.table figcaption{padding:12px 11px 6px}
 .percent{min-width:120px}}
+@media (max-width:680px){.stack table,.stack tbody,.stack tr,.stack th,.stack td{display:block}
+.stack thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
+.stack tr{padding:9px 12px;border-top:1px solid var(--line)}
+.stack th,.stack td{border:0;padding:2px 0;white-space:normal}
+.stack td{display:flex;justify-content:space-between;gap:16px;text-align:right}
+.stack td:empty{display:none}
+.stack td::before{content:attr(data-name);color:var(--quiet);font-weight:400;text-align:left}}
 @media print{body{background:none}.merit div,.chart,.picture,tr{break-inside:avoid}}
 )css";
 

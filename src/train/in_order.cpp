@@ -39,9 +39,10 @@ Trained train_in_order(const nets::Network& network, const data::BatchSource& so
     if (trained.state.defined()) trained.state = found.state;
     trained.final_loss = found.loss.item<double>();
     if (!std::isfinite(trained.final_loss))
-      throw StateError(Report{"training in order",
-                              fmt::format("the loss of step {} is {}", k + 1, trained.final_loss),
-                              "finite losses", "the set's learned rates do not fit this network"});
+      throw StateError(Report{
+          "training in order", fmt::format("the loss of step {} is {}", k + 1, trained.final_loss),
+          "finite losses",
+          watch.advice.empty() ? "the set's learned rates do not fit this network" : watch.advice});
     if (watch.epoch)
       watch.epoch({seed.index, static_cast<int64_t>(k) + 1, static_cast<int64_t>(rates.size()),
                    trained.final_loss, trained.theta, trained.state});

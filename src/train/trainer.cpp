@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "retort/augment/siamese.h"
 #include "retort/core/error.h"
@@ -144,13 +145,15 @@ class Run {
   bool stopped() const { return watch_.stop && watch_.stop->requested(); }
 
   StateError diverged(int64_t epoch, int64_t total, double loss) const {
-    return StateError(
-        {fmt::format("training {} ({} {}), epoch {} of {}", network_.name(), seed_.purpose,
-                     seed_.index, epoch + 1, total),
-         fmt::format("the mean loss is {} at learning rate {}", loss,
-                     learning_rate_at(options_, epoch)),
-         "a finite loss",
-         "lower the learning rate, and check that the images and targets it trains on are finite"});
+    return StateError({fmt::format("training {} ({} {}), epoch {} of {}", network_.name(),
+                                   seed_.purpose, seed_.index, epoch + 1, total),
+                       fmt::format("the mean loss is {} at learning rate {}", loss,
+                                   learning_rate_at(options_, epoch)),
+                       "a finite loss",
+                       watch_.advice.empty()
+                           ? "lower the learning rate, and check that the images and targets it "
+                             "trains on are finite"
+                           : watch_.advice});
   }
 
   const nets::Network& network_;
@@ -185,18 +188,28 @@ Trained train(const nets::Network& network, const data::BatchSource& source,
   return train(network, Student{&source, seed.index}, options, seed, device, watch);
 }
 
-double accuracy(const nets::Network& network, const Trained& trained, const data::Split& split,
-                const data::Preprocessing& preprocessing, at::Device device) {
+std::vector<int64_t> right_by_class(const nets::Network& network, const Trained& trained,
+                                    const data::Split& split,
+                                    const data::Preprocessing& preprocessing, at::Device device) {
   constexpr int64_t kChunk = 1024;  // bounds the float copy of the images: 12 MB at 3x32x32
   TORCH_CHECK(split.size() > 0, "accuracy needs at least one image");
-  int64_t right = 0;
+  const auto classes = static_cast<int64_t>(split.members.size());
+  at::Tensor right = at::zeros({classes}, at::kLong);
   for (int64_t begin = 0; begin < split.size(); begin += kChunk) {
     const int64_t count = std::min(kChunk, split.size() - begin);
     const at::Tensor images = preprocessing.apply(split.images.narrow(0, begin, count), device);
     const at::Tensor found = network.predict(trained.theta, trained.state, images).argmax(1);
-    right += found.to(at::kCPU).eq(split.labels.narrow(0, begin, count)).sum().item<int64_t>();
+    const at::Tensor labels = split.labels.narrow(0, begin, count);
+    right += at::bincount(labels.masked_select(found.to(at::kCPU).eq(labels)), {}, classes);
   }
-  return static_cast<double>(right) / static_cast<double>(split.size());
+  return {right.data_ptr<int64_t>(), right.data_ptr<int64_t>() + classes};
+}
+
+double accuracy(const nets::Network& network, const Trained& trained, const data::Split& split,
+                const data::Preprocessing& preprocessing, at::Device device) {
+  const auto right = right_by_class(network, trained, split, preprocessing, device);
+  return static_cast<double>(std::accumulate(right.begin(), right.end(), int64_t{0})) /
+         static_cast<double>(split.size());
 }
 
 }  // namespace retort::train

@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
 #include <sstream>
 
 #include "retort/core/error.h"
@@ -43,33 +47,21 @@ synthetic::Bundle first_images() {
   return bundle;
 }
 
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+std::string notes_of(const Evaluation& evaluation) {
+  std::string all;
+  for (const std::string& note : evaluation.notes) all += note + "\n";
+  return all;
+}
+
 EvalOptions quick() {
   EvalOptions options;
   options.students = 2;
   options.evaluation_epochs = 3;
   return options;
-}
-
-TEST(Protocols, HoldThePublishedSettings) {
-  const Protocol& dm = protocols().front();
-  EXPECT_EQ(dm.name, "dm");
-  EXPECT_EQ(dm.training.epochs, 1000);
-  EXPECT_EQ(dm.training.batch_size, 256);
-  EXPECT_EQ(dm.training.learning_rate, 0.01);
-  EXPECT_EQ(dm.training.momentum, 0.9);
-  EXPECT_EQ(dm.training.weight_decay, 5e-4);
-  EXPECT_EQ(dm.training.augmentation, "auto");
-  const Protocol& dc = protocols()[1];
-  EXPECT_EQ(dc.training.epochs, 300);
-  EXPECT_EQ(dc.training.augmentation, "none");
-}
-
-TEST(Protocols, FrepoTakesItsStepsFromTheSize) {
-  const Protocol& frepo = find_entry(std::span(protocols()), "protocol", "frepo");
-  const std::map<int64_t, int64_t> published{{10, 1000},   {100, 2000},   {200, 20000},
-                                             {500, 5000},  {1000, 10000}, {2000, 40000},
-                                             {5000, 40000}};
-  for (const auto& [images, steps] : published) EXPECT_EQ(frepo.steps(images), steps);
 }
 
 TEST(Evaluate, FrepoRegressesOnCentredLabelsWithoutBatchnorm) {
@@ -120,7 +112,14 @@ TEST(Evaluate, TrainsEverySubjectWithEveryNetwork) {
     }
   }
   EXPECT_NE(evaluation.results[0].network, evaluation.results[3].network);
-  EXPECT_NE(out.str().find("on whole set, 2 students"), std::string::npos);
+  EXPECT_TRUE(has(out.str(), "1 of 6: ")) << out.str();
+  EXPECT_TRUE(has(out.str(), "6 of 6: ")) << out.str();
+  EXPECT_TRUE(has(out.str(), "on whole set, 2 students")) << out.str();
+  // Steps of all students: two networks, two students, four epochs of one batch on two sets, and
+  // two epochs of the whole set.
+  const int64_t whole = (shapes().train.size() + 255) / 256;
+  const int64_t steps = 2 * 2 * (4 + 4 + 2 * whole);
+  EXPECT_TRUE(has(out.str(), fmt::format("evaluation, all steps  {0}/{0}", steps))) << out.str();
 }
 
 TEST(Evaluate, GivesTheSameFiguresForTheSameSeed) {
@@ -131,23 +130,190 @@ TEST(Evaluate, GivesTheSameFiguresForTheSameSeed) {
     EXPECT_EQ(first.results[i].accuracies, again.results[i].accuracies);
 }
 
-TEST(Evaluate, UsesTheLearnedStudentRate) {
+/// Accuracies of students that are trained on a source as evaluate() trains them.
+std::vector<double> trained_by_hand(const synthetic::Bundle& bundle,
+                                    const data::BatchSource& source) {
+  const auto network = nets::make_network(bundle.network, {3, 32, 32, 10});
+  train::TrainOptions options;  // SGD 0.01, momentum 0.9, decay 5e-4: protocol demo
+  options.epochs = 3;
+  options.augmentation = bundle.augmentation;
+  std::vector<double> accuracies;
+  for (uint64_t i = 0; i < 2; ++i)
+    accuracies.push_back(train::accuracy(
+        *network, train::train(*network, source, options, {0, "eval.student", i}, kCpu),
+        shapes().test, bundle.preprocessing, kCpu));
+  return accuracies;
+}
+
+TEST(Evaluate, UsesTheLearnedStudentRateForTheSetAlone) {
   synthetic::Bundle bundle = first_images();
   const Evaluation usual = evaluate(bundle, shapes(), quick(), kCpu, {});
-  bundle.student_learning_rate = 1e-9;  // students stay as they start
+  bundle.student_learning_rate = 0;  // students stay as they start, whatever they see
   const Evaluation learned = evaluate(bundle, shapes(), quick(), kCpu, {});
+  const auto network = nets::make_network(bundle.network, {3, 32, 32, 10});
+  for (uint64_t i = 0; i < 2; ++i) {
+    train::Trained start;
+    start.theta = network->initial(Stream(0, "eval.student.initial", i));
+    EXPECT_EQ(learned.results[0].accuracies.at(i),
+              train::accuracy(*network, start, shapes().test, bundle.preprocessing, kCpu));
+  }
   EXPECT_NE(usual.results[0].accuracies, learned.results[0].accuracies);
   EXPECT_EQ(usual.results[1].accuracies, learned.results[1].accuracies);
 }
 
 TEST(Evaluate, TrainsOnSoftLabelsWhereThereAreSome) {
   synthetic::Bundle bundle = first_images();
-  bundle.soft_labels = at::one_hot(bundle.labels, 10).to(at::kFloat);
+  bundle.soft_labels = at::one_hot(bundle.labels.add(1).remainder(10), 10).to(at::kFloat);
   EvalOptions options = quick();
   options.random_baseline = false;
-  const Evaluation evaluation = evaluate(bundle, shapes(), options, kCpu, {});
-  EXPECT_TRUE(evaluation.soft_labels);
-  EXPECT_EQ(evaluation.results.size(), 1u);
+  const Evaluation soft = evaluate(bundle, shapes(), options, kCpu, {});
+  ASSERT_EQ(soft.results.size(), 1u);
+  EXPECT_TRUE(soft.soft_labels);
+  EXPECT_EQ(soft.results[0].accuracies,
+            trained_by_hand(bundle, *data::tensor_source(bundle.images, bundle.soft_labels)));
+  bundle.soft_labels = at::Tensor();
+  const Evaluation hard = evaluate(bundle, shapes(), options, kCpu, {});
+  EXPECT_FALSE(hard.soft_labels);
+  EXPECT_EQ(hard.results[0].accuracies,
+            trained_by_hand(bundle, *data::tensor_source(bundle.images, bundle.labels)));
+}
+
+/// Two classes, black and white in the test part; in the training part every class has as many
+/// images of the one kind as of the other, so that the draw decides between all right and all
+/// wrong.
+data::Dataset two_faced() {
+  const auto pixels = [](const std::vector<int64_t>& values) {
+    return at::tensor(values, at::kByte).view({-1, 1, 1, 1}).expand({-1, 1, 8, 8}).contiguous();
+  };
+  data::Dataset data;
+  data.name = "two-faced";
+  data.channels = 1;
+  data.height = data.width = 8;
+  data.class_names = {"dark", "light"};
+  data.train = data::make_split(pixels({0, 255, 0, 255, 255, 0, 255, 0}),
+                                at::tensor({0, 0, 0, 0, 1, 1, 1, 1}, at::kLong), 2);
+  data.test = data::make_split(pixels({0, 0, 0, 0, 255, 255}),
+                               at::tensor({0, 0, 0, 0, 1, 1}, at::kLong), 2);
+  data.preprocessing = data::Preprocessing::mean_std({0.5}, {0.5});
+  return data;
+}
+
+/// The right draw: dark is black, light is white.
+synthetic::Bundle right_draw(const data::Dataset& data) {
+  synthetic::Bundle bundle = first_images();
+  bundle.images = data.preprocessing.apply(
+      data.train.images.index_select(0, at::tensor({0, 4}, at::kLong)), kCpu);
+  bundle.labels = at::arange(2, at::kLong);
+  bundle.class_names = data.class_names;
+  bundle.preprocessing = data.preprocessing;
+  bundle.network = "mlp";
+  bundle.augmentation = "none";
+  return bundle;
+}
+
+EvalOptions many() {
+  EvalOptions options;
+  options.students = 12;
+  options.evaluation_epochs = 40;
+  return options;
+}
+
+TEST(Evaluate, DrawsRandomImagesAnewForEveryStudent) {
+  const data::Dataset data = two_faced();
+  const Evaluation found = evaluate(right_draw(data), data, many(), kCpu, {});
+  const Result& set = found.results.at(0);
+  EXPECT_EQ(set.draws, 1);
+  for (const double accuracy : set.accuracies) EXPECT_EQ(accuracy, 1);
+  const Result& random = found.results.at(1);
+  EXPECT_EQ(random.draws, 12);
+  EXPECT_GT(std::count(random.accuracies.begin(), random.accuracies.end(), 1.0), 0);
+  EXPECT_GT(std::count(random.accuracies.begin(), random.accuracies.end(), 0.0), 0);
+  EXPECT_GT(random.deviation(), 0.2) << "the deviation holds the draws";
+}
+
+TEST(Evaluate, ChoosesASetOfChanceAnewForEveryStudent) {
+  const data::Dataset data = two_faced();
+  synthetic::Bundle bundle = right_draw(data);
+  bundle.method = "random";
+  EvalOptions options = many();
+  options.students = 4;
+  options.random_baseline = false;
+  const auto swapped = [&](int64_t student) {
+    return student % 2 == 0 ? bundle.images : bundle.images.flip(0);
+  };
+  const Evaluation anew = evaluate(bundle, data, options, kCpu, {}, nullptr, swapped);
+  EXPECT_EQ(anew.results[0].accuracies, (std::vector<double>{1, 0, 1, 0}));
+  EXPECT_EQ(anew.results[0].draws, 4);
+  EXPECT_EQ(anew.results[0].deviation(), 0.5);
+  options.redraw = false;
+  const Evaluation stored = evaluate(bundle, data, options, kCpu, {}, nullptr, swapped);
+  EXPECT_EQ(stored.results[0].accuracies, (std::vector<double>{1, 1, 1, 1}));
+  EXPECT_EQ(stored.results[0].draws, 1);
+  EXPECT_TRUE(has(notes_of(stored), "one choice of images by 'random'"));
+}
+
+TEST(Evaluate, CountsClassesByThemselvesAndWarnsOfUnequalOnes) {
+  const data::Dataset data = two_faced();
+  synthetic::Bundle bundle = right_draw(data);
+  bundle.images = bundle.images.slice(0, 0, 1).repeat({2, 1, 1, 1});  // dark twice
+  EvalOptions options = many();
+  options.random_baseline = false;
+  const Evaluation found = evaluate(bundle, data, options, kCpu, {});
+  const Result& result = found.results.at(0);
+  ASSERT_EQ(result.class_accuracies.size(), 2u);
+  // 4 of dark and 2 of light.
+  EXPECT_NEAR((4 * result.class_accuracies[0] + 2 * result.class_accuracies[1]) / 6, result.mean(),
+              1e-12);
+  EXPECT_NEAR(result.balanced(), (result.class_accuracies[0] + result.class_accuracies[1]) / 2,
+              1e-12);
+  EXPECT_EQ(found.class_images, (std::vector<int64_t>{4, 2}));
+  EXPECT_EQ(found.test_images, 6);
+  EXPECT_TRUE(has(notes_of(found), "unbalanced, 2 images of 'light' and 4 of 'dark'"));
+}
+
+TEST(Evaluate, TakesInstanceNormForBatchNormWhereThePublishedFiguresDo) {
+  synthetic::Bundle bundle = first_images();
+  bundle.network = "convnet-w4-d2-bn";
+  EvalOptions options = quick();
+  options.students = 1;
+  options.random_baseline = false;
+  for (const auto& [method, network] :
+       std::map<std::string, std::string>{{"dc", "convnet-w4-d2-in"},
+                                          {"dsa", "convnet-w4-d2-in"},
+                                          {"mtt", "convnet-w4-d2-in"},
+                                          {"dm", "convnet-w4-d2-bn"}}) {
+    bundle.method = method;
+    const Evaluation found = evaluate(bundle, shapes(), options, kCpu, {});
+    EXPECT_EQ(found.results.at(0).network, nets::make_network(network, {3, 32, 32, 10})->name());
+    EXPECT_EQ(has(notes_of(found), "without its BatchNorm"), method != "dm");
+  }
+}
+
+TEST(Evaluate, NotesHardLabelsAndFlatImages) {
+  synthetic::Bundle bundle = first_images();
+  EvalOptions options = quick();
+  options.random_baseline = false;
+  EXPECT_FALSE(has(notes_of(evaluate(bundle, shapes(), options, kCpu, {})), "flat"));
+  bundle.protocol = "rded";
+  bundle.method = "rded";
+  bundle.images = bundle.images * 0.01;
+  options.protocol = "demo";
+  const std::string notes = notes_of(evaluate(bundle, shapes(), options, kCpu, {}));
+  EXPECT_TRUE(has(notes, "hard labels: sets of rded")) << notes;
+  EXPECT_TRUE(has(notes, "--teacher")) << notes;
+  EXPECT_TRUE(has(notes, "nearly flat")) << notes;
+}
+
+TEST(Evaluate, GivesAdviceThatFitsAStudentThatRunsAway) {
+  EvalOptions options = quick();
+  options.random_baseline = false;
+  synthetic::Bundle bundle = first_images();
+  bundle.student_learning_rate = 1e30;
+  tests::expect_error<StateError>([&] { evaluate(bundle, shapes(), options, kCpu, {}); },
+                                  {"the mean loss is", "own learned rate, 1e+30", "convnet-w8"});
+  bundle.images = bundle.images * 1e20;
+  tests::expect_error<StateError>([&] { evaluate(bundle, shapes(), options, kCpu, {}); },
+                                  {"values of the set's images reach"});
 }
 
 TEST(Evaluate, RefusesABundleOfOtherClasses) {

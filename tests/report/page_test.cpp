@@ -82,12 +82,23 @@ Json result(const std::string& subject, const std::string& network, double mean,
           {"mean", mean},
           {"deviation", deviation},
           {"epochs", 1000},
+          {"steps", 1001},
+          {"images", 100},
+          {"draws", subject == "random" ? 2 : 1},
           {"seconds", 12.0}};
 }
 
 Json evaluation(const std::string& protocol, bool soft, std::vector<Json> results) {
-  return {{"kind", "evaluation"},   {"protocol", protocol}, {"part", "test"},    {"students", 2},
-          {"training_images", 100}, {"soft_labels", soft},  {"results", results}};
+  return {{"kind", "evaluation"},
+          {"protocol", protocol},
+          {"part", "test"},
+          {"students", 2},
+          {"training_images", 100},
+          {"test_images", 2000},
+          {"seed", 7},
+          {"date", "2026-03-01 14:05 UTC"},
+          {"soft_labels", soft},
+          {"results", results}};
 }
 
 std::vector<Json> whole_run() {
@@ -158,8 +169,20 @@ TEST(Page, SetsNumbersRightAndDrawsBarsBehindPercents) {
       {"caption", {"network", "accuracy", "over"}, {{"convnet", "47.1 ± 0.4", "+1"}}, 1}};
   const std::string html = render(page);
   EXPECT_TRUE(has(html, "<th scope=\"row\">convnet</th>"));
-  EXPECT_TRUE(has(html, "<td class=\"n percent\" style=\"--v:47.1%\">47.1 ± 0.4</td>"));
-  EXPECT_TRUE(has(html, "<td class=\"n\">+1</td>"));
+  EXPECT_TRUE(has(html,
+                  "<td class=\"n percent\" style=\"--v:47.1%\" data-name=\"accuracy\">47.1 ± "
+                  "0.4</td>"));
+  EXPECT_TRUE(has(html, "<td class=\"n\" data-name=\"over\">+1</td>"));
+  EXPECT_FALSE(has(html, "scroll stack")) << "three columns fit a phone";
+}
+
+TEST(Page, StacksWideRowsOnAPhoneWithTheNamesOfTheirColumns) {
+  Page page;
+  page.tables = {{"caption", {"network", "a<b", "c", "d"}, {{"convnet", "1", "2", "3"}}}};
+  const std::string html = render(page);
+  EXPECT_TRUE(has(html, "<div class=\"scroll stack\""));
+  EXPECT_TRUE(has(html, "data-name=\"a&lt;b\">1</td>"));
+  EXPECT_TRUE(has(html, "content:attr(data-name)"));
 }
 
 TEST(Page, StandsWithoutContent) {
@@ -172,12 +195,12 @@ TEST(RunPage, SaysWhatTheRunIsAndHowGood) {
   const Page page = run_page(whole_run(), "", {});
   EXPECT_EQ(page.title, "dm on cifar10, 10 images per class");
   EXPECT_EQ(page.summary,
-            "Trained from scratch on these 100 images alone, a convnet gets "
-            "47.1\u00a0±\u00a00.4\u00a0% of the test images right; on a random real subset of the "
-            "same size, 31.0\u00a0±\u00a00.5\u00a0%. That is 16.1 points more.");
+            "Trained from scratch on these 100 images alone by protocol quick, a convnet gets "
+            "47.1\u00a0±\u00a00.4\u00a0% of the 2,000 test images right; on 100 random real "
+            "images, 31.0\u00a0±\u00a00.5\u00a0%. That is 16.1 points more.");
   const std::vector<std::pair<std::string, std::string>> merit = {
-      {"test accuracy, convnet, 2 students", "47.1\u00a0±\u00a00.4\u00a0%"},
-      {"points over random real images", "+16.1"},
+      {"test accuracy, convnet, protocol quick, 2 students", "47.1\u00a0±\u00a00.4\u00a0%"},
+      {"points above random real images", "+16.1"},
       {"of the accuracy with the whole set", "55\u00a0%"},
       {"images of 10 classes", "100"},
       {"time, 200 iterations", format_duration(200)},
@@ -192,8 +215,11 @@ TEST(RunPage, GroupsResultsByNetwork) {
   const Table& table = page.tables[0];
   EXPECT_TRUE(has(table.caption, "over 2 students; protocol quick; set of 100 images; hard"));
   ASSERT_EQ(table.rows.size(), 4u);
-  EXPECT_EQ(table.rows[0], (std::vector<std::string>{"convnet", "distilled", "47.1\u00a0±\u00a00.4",
-                                                     "+16.1", "2", "1000", format_duration(12)}));
+  EXPECT_EQ(table.rows[0],
+            (std::vector<std::string>{"convnet", "distilled", "47.1\u00a0±\u00a00.4", "+16.1",
+                                      "100", "1,001", format_duration(12)}));
+  EXPECT_TRUE(has(table.caption, "tested on 2,000 images; seed 7; 2026-03-01 14:05 UTC."));
+  EXPECT_TRUE(has(table.caption, "Random images: 2 draws, one for each student."));
   EXPECT_EQ(table.rows[1][1], "random");
   EXPECT_EQ(table.rows[2][1], "whole set");
   EXPECT_EQ(table.rows[3][0], "resnet18");
@@ -208,6 +234,63 @@ TEST(RunPage, ShowsTheLatestEvaluationFirst) {
   ASSERT_EQ(page.tables.size(), 2u);
   EXPECT_TRUE(has(page.tables[0].caption, "protocol long"));
   EXPECT_TRUE(has(page.summary, "50.0"));
+}
+
+TEST(RunPage, PutsTheOwnWholeEvaluationAboveLaterOnes) {
+  auto records = whole_run();
+  records.push_back(evaluation("dm", false, {result("distilled", "convnet", 0.6, 0.1)}));
+  Json brief = evaluation("dm with 2 epochs", false, {result("distilled", "convnet", 0.2, 0.1)});
+  records.push_back(brief);
+  brief["protocol"] = "dm";
+  brief["shortened"] = true;
+  records.push_back(brief);
+  records.push_back(evaluation("dc", false, {result("distilled", "convnet", 0.3, 0.1)}));
+  const Page page = run_page(records, "method = \"dsa\"\nprotocol = \"dm\"\n", {});
+  EXPECT_TRUE(has(page.summary, "60.0")) << page.summary;
+  EXPECT_TRUE(has(page.summary, "by protocol dm,"));
+  ASSERT_EQ(page.tables.size(), 5u);
+  EXPECT_TRUE(has(page.tables[0].caption, "protocol dm;"));
+  EXPECT_TRUE(has(page.tables[1].caption, "protocol dc;")) << "then the latest";
+}
+
+TEST(RunPage, LeavesEvaluationsOfAnEarlierStateBehind) {
+  auto records = whole_run();
+  records.push_back({{"kind", "finish"}, {"iteration", 400}, {"seconds", 400.0}});
+  records.push_back(evaluation("quick", false, {result("distilled", "convnet", 0.5, 0.1)}));
+  Json old = records[records.size() - 3];
+  ASSERT_EQ(old.at("protocol"), "quick");
+  const Page page = run_page(records, "protocol = \"quick\"\n", {});
+  EXPECT_TRUE(has(page.summary, "50.0"));
+  EXPECT_TRUE(has(page.tables.at(1).caption, "before the last iterations"));
+}
+
+TEST(RunPage, SaysWhatDecodedImagesAndRandomOnesTake) {
+  Json run = run_record(), set = result("distilled", "convnet", 0.4, 0.01),
+       random = result("random", "convnet", 0.3, 0.01);
+  run["parametrisation"] = "memories";
+  run["images"] = 1150;
+  run["storage_bytes"] = 122840;
+  set["images"] = 1150;
+  random["images"] = 10;
+  const Page page = run_page({run, evaluation("rtp", false, {set, random})}, "", {});
+  EXPECT_TRUE(has(page.summary, "on the 1,150 images that 123 kB decode to alone")) << page.summary;
+  EXPECT_TRUE(has(page.summary, "on 10 random real images, which take the same bytes"));
+}
+
+TEST(RunPage, ShowsClassesAndBalancedAccuracyWhereTheyDiffer) {
+  Json set = result("distilled", "convnet", 0.4, 0.01);
+  set["balanced"] = 0.35;
+  set["class_accuracies"] = {0.5, 0.2, nullptr};
+  Json one = evaluation("dm", false, {set});
+  one["class_names"] = {"cat", "dog", "bird"};
+  one["notes"] = {"the test part is unbalanced"};
+  const Page page = run_page({one}, "", {});
+  EXPECT_EQ(page.tables.at(0).head.at(4), "Balanced, %");
+  EXPECT_EQ(page.tables.at(0).rows.at(0).at(4), "35.0");
+  ASSERT_EQ(page.tables.size(), 2u);
+  EXPECT_EQ(page.tables[1].rows,
+            (std::vector<std::vector<std::string>>{{"dog", "20.0"}, {"cat", "50.0"}}));
+  EXPECT_EQ(page.notes, (std::vector<std::string>{"the test part is unbalanced"}));
 }
 
 TEST(RunPage, KeepsHardAndSoftLabelsApart) {
@@ -251,9 +334,9 @@ TEST(RunPage, CountsNoIterationsOfASelection) {
 }
 
 TEST(RunPage, TellsDeviationsAndAnUnfinishedRun) {
-  EXPECT_EQ(
-      run_page(whole_run(), "", {}).notes,
-      (std::vector<std::string>{"Deviation: one batch over all classes", "test part split off"}));
+  EXPECT_EQ(run_page(whole_run(), "", {}).notes,
+            (std::vector<std::string>{"Differs from its paper or code: one batch over all classes",
+                                      "test part split off"}));
   const Page page = run_page({run_record()}, "", {});
   EXPECT_TRUE(has(page.notes.at(0), "has not finished"));
   EXPECT_TRUE(has(page.summary, "not been evaluated"));

@@ -74,6 +74,39 @@ TEST(Picture, WritesTheLabelLeftOfTheImages) {
   EXPECT_EQ(at(picture, kGridMargin + 1, top + 3), kGround);
 }
 
+/// What is drawn left of the only image of each row, as text.
+std::vector<std::string> drawn_labels(const std::vector<std::string>& labels) {
+  const std::vector<uint8_t> black(28 * 28, 0);
+  std::vector<GridRow> rows;
+  for (const std::string& label : labels) rows.push_back({label, {black}});
+  const Picture picture = draw_grid(rows, 1, 28, 28, 10, 1);
+  std::vector<std::string> seen;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    std::string ink;
+    const auto top = kGridMargin + static_cast<int64_t>(i) * (28 + kGridGap);
+    for (int64_t y = top; y < top + 28; ++y)
+      for (int64_t x = kGridMargin; x < picture.width - kGridMargin - 28; ++x)
+        ink += picture.pixels[static_cast<size_t>(y * picture.width + x)] > 100 ? '#' : '.';
+    seen.push_back(ink);
+  }
+  return seen;
+}
+
+TEST(Picture, NeverDrawsTwoLabelsAlike) {
+  for (const auto& labels : std::vector<std::vector<std::string>>{
+           {"a class of a long name, cat", "a class of a long name, dog",
+            "a class of a long name, cow"},
+           {"great white heron of the north", "great blue heron of the north"},
+           {"the long one with a difference here -> x <- and then much more of the same text again",
+            "the long one with a difference here -> y <- and then much more of the same text "
+            "again"},
+           {"\u72ac", "\u732b"}}) {
+    const auto seen = drawn_labels(labels);
+    for (size_t i = 0; i < seen.size(); ++i)
+      for (size_t j = 0; j < i; ++j) EXPECT_NE(seen[i], seen[j]) << labels[i];
+  }
+}
+
 TEST(Picture, KeepsGreyImagesGrey) {
   const Picture picture = draw_grid({{"", {{7, 9}}}}, 1, 1, 2, 10, 1);
   ASSERT_EQ(picture.channels, 1);

@@ -1,5 +1,5 @@
-// Judging a set: fresh students trained on it, tested once, beside a random subset of the same
-// size.
+// Judging a set: fresh students trained on it, tested once, beside random real images that take the
+// same bytes.
 #pragma once
 
 #include <cstdint>
@@ -57,9 +57,15 @@ struct Result {
   std::vector<double> accuracies;  ///< fractions, in student order
   double mean() const;
   double deviation() const;  ///< population standard deviation
-  std::vector<double>
-      averaged;                 ///< of the students' moving averages, where the protocol keeps them
-  std::vector<double> best;     ///< of the epochs that were best on the validation part, if any
+  /// Of the images of each class, the fraction that is classified rightly; mean over students. NaN
+  /// where a class has no image in the part.
+  std::vector<double> class_accuracies;
+  double balanced() const;       ///< mean of those, where there are images
+  std::vector<double> averaged;  ///< of the students' moving averages, where the protocol has them
+  std::vector<double> best;      ///< of the epochs that were best on the validation part, if any
+  /// Different training sets among the students: chance in the choice of images is in the
+  /// deviation where there is one for each.
+  int64_t draws = 1;
   std::string labels = "hard";  ///< hard | soft | live | stored
   int64_t image_bytes = 0;
   int64_t label_bytes = 0;    ///< live labels take none, but the teacher has to be there
@@ -82,6 +88,7 @@ struct EvalOptions {
   int64_t seed = 0;
   std::string student_labels = "auto";  ///< of a post-training: auto | hard | live | a file
   std::string teacher;                  ///< its file; auto with a teacher: live
+  bool redraw = true;                   ///< a set that chance chose: chosen anew for every student
   void declare(OptionSet& options);
 };
 
@@ -91,11 +98,22 @@ std::pair<double, double> spread(const std::vector<double>& values);
 /// All that an evaluation found.
 struct Evaluation {
   std::string protocol, part;
+  bool shortened = false;  ///< its epochs are not those of the protocol
+  std::string data, data_hash;
+  std::vector<std::string> class_names;
+  std::vector<int64_t> class_images;  ///< of each class in the part
   int64_t students = 0;
   int64_t training_images = 0;
+  int64_t test_images = 0;  ///< of the part
+  int64_t seed = 0;
   bool soft_labels = false;
+  std::vector<std::string> notes;  ///< what a reader of the figures has to know
   std::vector<Result> results;
 };
+
+/// Another choice of a set's images by the same rule, [M, C, H, W] in the order of its labels, by
+/// the student it is for.
+using Redraw = std::function<at::Tensor(int64_t student)>;
 
 /// StateError where the bundle and the data do not fit: classes, their order, image shape.
 void check_fit(const synthetic::Bundle& bundle, const data::Dataset& data);
@@ -106,11 +124,12 @@ void check_fit(const synthetic::Bundle& bundle, const data::Dataset& data);
 /// as pixels, as many as those bytes hold, and as many steps in all. Real images go through the
 /// bundle's preprocessing. A learned student rate of the bundle replaces the protocol's for the
 /// distilled set alone; a bundle that names no augmentation gets the data set's published default.
+/// With `redraw` every student but the first, who has the bundle's own, has a choice of its own.
 /// StateError where the bundle and the data do not fit (classes, shape); ConfigError on unknown
 /// names and an empty part, before anything is trained. After a stop only finished results are
 /// returned.
 Evaluation evaluate(const synthetic::Bundle& bundle, const data::Dataset& data,
                     const EvalOptions& options, at::Device device, ProgressStyle style,
-                    const StopFlag* stop = nullptr);
+                    const StopFlag* stop = nullptr, const Redraw& redraw = {});
 
 }  // namespace retort::eval

@@ -105,6 +105,8 @@ struct Watch {
   /// After every batch: its rows of the source, and their logits before the step.
   std::function<void(const std::vector<int64_t>& rows, const at::Tensor& logits)> batch;
   const StopFlag* stop = nullptr;  ///< read before every batch
+  /// What to do where a loss is not finite, for the message; empty: to lower the learning rate.
+  std::string advice = {};
 };
 
 /// Trains from the network's default initialisation. ConfigError on unknown words; StateError when
@@ -133,6 +135,11 @@ Trained train(const nets::Network& network, const Student& student, const TrainO
 std::vector<Trained> train_many(const nets::Network& network, const std::vector<Student>& students,
                                 const TrainOptions& options, const TrainSeed& seed,
                                 at::Device device, const Watch& watch = {});
+
+/// Rows of each class of `split` that are classified rightly.
+std::vector<int64_t> right_by_class(const nets::Network& network, const Trained& trained,
+                                    const data::Split& split,
+                                    const data::Preprocessing& preprocessing, at::Device device);
 
 /// Fraction of rows of `split` that are classified rightly.
 double accuracy(const nets::Network& network, const Trained& trained, const data::Split& split,

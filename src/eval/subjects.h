@@ -1,0 +1,45 @@
+// The training sets of an evaluation: the set that is judged, random real images beside it, and the
+// whole training part.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "eval/post_training.h"
+#include "retort/data/batch_source.h"
+#include "retort/eval/evaluate.h"
+
+namespace retort::eval {
+
+/// A training set to judge.
+struct Subject {
+  std::string name;
+  train::TrainOptions training;
+  std::vector<std::unique_ptr<data::BatchSource>> sources;  ///< one for all students, or one each
+  std::vector<int64_t> counts = {};     ///< images of each class; empty for the whole set
+  std::vector<double> step_rates = {};  ///< not empty: trained in order
+  std::vector<Taught> taught = {};      ///< of a post-training, one a source
+
+  std::vector<train::Student> students(int64_t count) const;
+  int64_t steps_an_epoch() const;
+  /// Steps of one student.
+  int64_t steps() const;
+};
+
+/// What the subjects of an evaluation are made from.
+struct SubjectInput {
+  const synthetic::Bundle& bundle;
+  const data::Dataset& data;
+  const EvalOptions& options;
+  const Protocol& protocol;
+  const train::TrainOptions& training;
+  const Teaching& teaching;
+  const Redraw& redraw;
+  at::Device device;
+};
+
+/// "distilled", and as the options ask "random" and "whole set".
+std::vector<Subject> make_subjects(const SubjectInput& input);
+
+}  // namespace retort::eval
