@@ -100,6 +100,14 @@ void MachineOptions::declare(OptionSet& options) {
   options.add("json", json, "print one JSON document on standard output", {}, Role::kExecution);
 }
 
+void note_many_threads(const Environment& environment, int64_t threads) {
+  const int cores = available_threads();
+  if (threads > 2 * int64_t{cores})
+    environment.err << fmt::format(
+        "note: --threads {} on {} processor{}: they will wait for each other; at most {} help\n",
+        threads, cores, cores == 1 ? "" : "s", cores);
+}
+
 int64_t parse_bytes(const std::string& text) {
   if (text.empty()) return 0;
   double value = 0;

@@ -4,6 +4,7 @@
 
 #include "cli/arguments.h"
 #include "retort/core/archive.h"
+#include "retort/core/device.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
 #include "retort/core/npy.h"
@@ -27,15 +28,17 @@ int64_t count(const data::Split& split, int64_t c) {
                                : static_cast<int64_t>(split.members[static_cast<size_t>(c)].size());
 }
 
-/// The first `each` training images of every class.
-std::vector<report::GridRow> first_images(const data::Dataset& data, int64_t each) {
+/// `each` training images of every class, evenly spread over it.
+std::vector<report::GridRow> some_images(const data::Dataset& data, int64_t each) {
   std::vector<report::GridRow> rows;
   const int64_t size = data.channels * data.height * data.width;
   for (int64_t c = 0; c < data.classes(); ++c) {
     report::GridRow row{data.class_names[static_cast<size_t>(c)], {}};
     const auto& members = data.train.members[static_cast<size_t>(c)];
-    for (size_t i = 0; i < members.size() && i < static_cast<size_t>(each); ++i) {
-      const uint8_t* pixels = data.train.images.data_ptr<uint8_t>() + members[i] * size;
+    const size_t shown = std::min(members.size(), static_cast<size_t>(each));
+    for (size_t i = 0; i < shown; ++i) {
+      const int64_t member = members[i * members.size() / shown];
+      const uint8_t* pixels = data.train.images.data_ptr<uint8_t>() + member * size;
       row.images.emplace_back(pixels, pixels + size);
     }
     rows.push_back(std::move(row));
@@ -65,7 +68,7 @@ void print_picture(std::ostream& out, const report::Picture& picture) {
 void print_strip(const Environment& environment, const data::Dataset& data) {
   report::Picture strip{0, data.height, 3, {}};
   const int64_t fit = std::max<int64_t>(1, environment.width / (data.width + 1));
-  const auto rows = first_images(data, 1);
+  const auto rows = some_images(data, 1);
   const int64_t shown = std::min<int64_t>(fit, static_cast<int64_t>(rows.size()));
   strip.width = shown * (data.width + 1);
   strip.pixels.assign(static_cast<size_t>(strip.width * strip.height * 3), 0);
@@ -154,11 +157,13 @@ int run_data(const Environment& environment, const Arguments& arguments) {
   bool json = false;
   OptionSet set;
   set.group("Output");
-  set.add("grid", grid, "write a PNG with ten images of every class");
+  set.add("grid", grid, "write a PNG with ten images of every class, spread over it");
   set.add("export_npz", npz,
           "write x_train, y_train, x_test, y_test (uint8), mean and std as .npz");
   set.add("json", json, "print one JSON document on standard output");
-  set.group("Data");
+  int64_t threads = 0;
+  set.add("threads", threads, "processor threads that decode images; 0: all",
+          {.min = 0, .max = 4096}, Role::kExecution);
   options.declare(set);
   std::string path;
   const Usage usage{"data", "Shows what is found in a folder of images, per class.", kExamples};
@@ -167,11 +172,13 @@ int run_data(const Environment& environment, const Arguments& arguments) {
                false}}))
     return 0;
   if (!path.empty()) options.data = path;
+  use_threads(threads);
+  note_many_threads(environment, threads);
   const data::Dataset data = data::open_dataset(options);
   if (!npz.empty()) export_npz(data, npz);
   if (!grid.empty()) {
     const auto picture =
-        report::draw_grid(first_images(data, 10), data.channels, data.height, data.width);
+        report::draw_grid(some_images(data, 10), data.channels, data.height, data.width);
     write_atomically(grid, data::encode_png(picture.pixels.data(), picture.width, picture.height,
                                             picture.channels));
   }

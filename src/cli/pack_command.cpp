@@ -28,6 +28,7 @@ int run_pack(const Environment& environment, const Arguments& arguments) {
               {"out", "the file to write", &out, true}}))
     return 0;
   machine.apply(environment);
+  note_many_threads(environment, machine.threads);
   input.data.data = source;
   input.out = out;
   input.progress = environment.progress();
@@ -39,15 +40,18 @@ int run_pack(const Environment& environment, const Arguments& arguments) {
   }
   if (machine.json)
     environment.out << json_text(Json{{"out", out},
+                                      {"notes", outcome.notes},
                                       {"images", outcome.images},
                                       {"bytes", outcome.bytes},
                                       {"already_finished", !outcome.made}},
                                  2)
                     << "\n";
-  else
+  else {
+    for (const std::string& note : outcome.notes) environment.out << "note: " << note << "\n";
     environment.out << fmt::format("{}{} images, {}: {}\n",
                                    outcome.made ? "" : "it was packed before: ", outcome.images,
                                    format_bytes(static_cast<double>(outcome.bytes)), out);
+  }
   return 0;
 }
 

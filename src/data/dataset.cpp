@@ -1,6 +1,7 @@
 // From a read set to a data set: hash, test and validation parts, preprocessing.
 #include "retort/data/dataset.h"
 
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <torch/types.h>
 
@@ -18,6 +19,7 @@
 #include "retort/core/error.h"
 #include "retort/core/file.h"
 #include "retort/core/limits.h"
+#include "retort/core/memory.h"
 
 namespace retort::data {
 namespace {
@@ -50,11 +52,20 @@ Split adopt_split(RawImages&& part, const RawDataset& raw) {
                     adopt(std::move(part.labels), {count}, at::kLong), classes);
 }
 
+/// Splitting copies every image.
+void require_room(const Dataset& set, const DataOptions& options) {
+  require_memory("splitting '" + options.data + "'",
+                 static_cast<int64_t>(set.train.images.nbytes()),
+                 "write it into one mapped file with 'retort pack' and give that as --data, or "
+                 "lower --resolution, or keep fewer --classes");
+}
+
 void split_test(Dataset& set, const DataOptions& options) {
   if (options.test_fraction <= 0)
     throw ConfigError(Report{"splitting '" + options.data + "'",
                              "it has no test part and test_fraction is 0",
                              "test_fraction between 0 and 1", "set test_fraction, such as 0.2"});
+  require_room(set, options);
   std::tie(set.train, set.test) =
       hold_out(set.train, options.test_fraction, options.split_seed, "data.test");
   if (set.test.size() == 0)
@@ -93,12 +104,27 @@ void note_doubtful_parts(Dataset& set) {
 
 }  // namespace
 
-RawDataset read_source(const DataOptions& options) {
+ReadOptions DataOptions::reading() const {
+  if (resize != "crop" && resolution == 0)
+    throw ConfigError(Report{
+        "reading '" + data + "'", "--resize " + resize + " without a size to bring the images to",
+        "--resize together with --resolution", "add --resolution, or leave --resize out"});
   ReadOptions reading;
-  reading.resolution = options.resolution;
-  reading.greyscale = options.greyscale;
-  reading.coarse_labels = options.label_set == "coarse";
-  reading.classes = options.classes;
+  reading.resolution = resolution;
+  reading.fit = resize == "squash"      ? Fit::kSquash
+                : resize == "eval-crop" ? Fit::kEvalCrop
+                                        : Fit::kCrop;
+  reading.upright = exif == "apply";
+  reading.skip_damaged = skip_damaged;
+  reading.threads = at::get_num_threads();
+  reading.greyscale = greyscale;
+  reading.coarse_labels = label_set == "coarse";
+  reading.classes = classes;
+  return reading;
+}
+
+RawDataset read_source(const DataOptions& options) {
+  const ReadOptions reading = options.reading();
   if (options.data != "shapes") return read_dataset(options.data, reading);
   RawDataset raw = make_shapes();
   keep_classes(raw, options.classes);
@@ -136,8 +162,15 @@ Preprocessing fit_preprocessing(const DataOptions& options,
 void DataOptions::declare(OptionSet& options) {
   options.group("Data");
   options.add("data", data, "a data set's folder or .npz file, or shapes, the built-in set");
-  options.add("resolution", resolution, "side to resize and centre-crop to; 0: as the images are",
+  options.add("resolution", resolution, "side that all images are brought to; 0: as they are",
               {.min = 0, .max = 1024});
+  options.add("resize", resize,
+              "how: crop: the shorter side to it, then the centre; eval-crop: so, but test images "
+              "with a margin (256, then 224), as ImageNet is tested; squash: both sides to it",
+              {.choices = {"crop", "eval-crop", "squash"}});
+  options.add("exif", exif, "turn photographs as their EXIF orientation says, or leave them",
+              {.choices = {"apply", "ignore"}});
+  options.add("skip_damaged", skip_damaged, "pass over image files that cannot be read");
   options.add("greyscale", greyscale, "one channel instead of three");
   options.add("classes", classes,
               "the classes to keep: names, indices, wnids, or one named list such as imagenette");
@@ -183,6 +216,7 @@ Dataset prepare_dataset(RawDataset raw, const DataOptions& options,
   set.train = adopt_split(std::move(raw.train), raw);
   set.test = adopt_split(std::move(raw.test), raw);
   if (set.test.size() == 0) split_test(set, options);
+  if (options.validation_fraction > 0) require_room(set, options);
   if (options.validation_fraction > 0)
     std::tie(set.train, set.validation) =
         hold_out(set.train, options.validation_fraction, options.split_seed, "data.validation");

@@ -9,16 +9,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
-#include <exception>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <nlohmann/json.hpp>
-#include <thread>
 #include <tuple>
 
+#include "data/in_parallel.h"
 #include "data/measure.h"
 #include "data/pack_file.h"
 #include "data/pack_source.h"
@@ -39,7 +36,13 @@ class Output {
   Output(const fs::path& path, uint64_t size) : path_(path.string()) {
     file_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (file_ < 0) throw ResourceError::io("opening '" + path_ + "'");
-    // Space is taken beforehand, so that a full disk shows now.
+    // Space is taken beforehand, so that a full disk shows now; what another plan left may be
+    // longer.
+    if (::ftruncate(file_, static_cast<off_t>(size)) != 0) {
+      const ResourceError failure = ResourceError::io("making '" + path_ + "'");
+      ::close(file_);
+      throw failure;
+    }
     if (const int error = ::posix_fallocate(file_, 0, static_cast<off_t>(size)); error != 0) {
       errno = error;
       const ResourceError failure = ResourceError::io("making '" + path_ + "'");
@@ -76,12 +79,24 @@ std::string numbers(const std::vector<double>& values) {
   return fmt::format("[{:.17e}]", fmt::join(values, ","));
 }
 
+constexpr size_t kRoomForNotes = 2048;  // on what is known only when all images were read
+
+/// A safetensors header, which may end in spaces, of a length fixed beforehand.
+std::string with_length(std::string header, size_t size) {
+  TORCH_CHECK(header.size() <= size && size % 8 == 0, "the header outgrew its room");
+  header.resize(size, ' ');
+  const uint64_t length = size - sizeof length;
+  std::memcpy(header.data(), &length, sizeof length);
+  return header;
+}
+
 class Packer {
  public:
   explicit Packer(const PackInput& input) : input_(input) {
     if (fs::exists(input.out) && !is_pack(input.out))
       refuse("the file is there, and is no packed set");
-    source_ = open_pack_source(input.data);
+    source_ = open_pack_source(input.data, input.stop);
+    if (!source_) return;
     for (const PackPart& part : source_->parts) {
       const int64_t copies = part.name == "train" ? input.repeat : 1;
       const auto count = static_cast<int64_t>(part.labels.size()) * copies;
@@ -90,7 +105,8 @@ class Packer {
       shapes_[part.name + ".labels"] = {DType::kI64, {count}, {}};
     }
     const std::vector<double> unknown(static_cast<size_t>(source_->channels), 0.5);
-    header_ = header(std::string(16, '0'), {unknown, unknown});
+    header_ = header(std::string(16, '0'), {unknown, unknown}, source_->notes);
+    header_ = with_length(header_, header_.size() + kRoomForNotes);
     uint64_t at = header_.size();
     for (const auto& [name, shape] : shapes_) {
       places_[name] = at;
@@ -102,11 +118,9 @@ class Packer {
   }
 
   PackOutcome run() {
+    if (!source_) return {0, 0, false, /*stopped=*/true};
     PackOutcome outcome{total(), static_cast<int64_t>(size_), false, false};
-    if (fs::exists(input_.out)) {
-      require_same();
-      return outcome;
-    }
+    if (fs::exists(input_.out) && is_current()) return outcome;
     int64_t done = done_before();
     const Output output(partial(), size_);
     Progress progress(input_.progress, "packing " + source_->name, total(), done);
@@ -119,11 +133,12 @@ class Packer {
       write_images(output, done, end);
       output.sync();
       done = end;
-      write_atomically(noted(), metadata_text({{"source", plan_key()}, {"done", done}}) + "\n");
+      write_atomically(noted(), progress_note(done) + "\n");
       progress.update(done);
     }
     finish(output);
     outcome.made = true;
+    outcome.notes = all_notes();
     return outcome;
   }
 
@@ -151,26 +166,36 @@ class Packer {
   fs::path noted() const { return beside(".progress"); }
 
   std::string plan_key() const {
-    std::string text = fmt::format("{} {} {} {}", source_->key, input_.repeat,
+    std::string text = fmt::format("{} {} {} {} {}", source_->key, source_->state, input_.repeat,
                                    input_.data.test_fraction, input_.data.validation_fraction) +
                        header_;
     return hex(hash_bytes(text.data(), text.size()));
   }
 
-  std::string header(const std::string& hash, const Normalisation& measured) const {
+  std::string header(const std::string& hash, const Normalisation& measured,
+                     const std::vector<std::string>& notes) const {
     const Normalisation published = source_->published.value_or(Normalisation{});
     return safetensors_header(shapes_, {{"format", kPackFormat},
                                         {"format_version", std::to_string(kPackVersion)},
                                         {"data_name", source_->name},
                                         {"reader", source_->reader},
                                         {"class_names", metadata_text(source_->class_names)},
-                                        {"notes", metadata_text(source_->notes)},
+                                        {"notes", metadata_text(notes)},
                                         {"published_mean", metadata_text(published.mean)},
                                         {"published_std", metadata_text(published.deviation)},
                                         {"mean", numbers(measured.mean)},
                                         {"std", numbers(measured.deviation)},
                                         {"hash", hash},
-                                        {"source", source_->key}});
+                                        {"resize", input_.data.resize},
+                                        {"exif", input_.data.exif},
+                                        {"source", source_->key},
+                                        {"source_state", source_->state}});
+  }
+
+  std::vector<std::string> all_notes() const {
+    std::vector<std::string> notes = source_->notes;
+    for (const std::string& note : source_->late_notes()) notes.push_back(note);
+    return notes;
   }
 
   [[noreturn]] void refuse(const std::string& found) const {
@@ -179,12 +204,28 @@ class Packer {
                             "choose another name, or remove the file"});
   }
 
-  void require_same() const {
+  /// Whether the finished file is what would be written now. One of the same files in an earlier
+  /// state is replaced; StateError for any other.
+  bool is_current() const {
     const MappedFile file(input_.out);
     const SafetensorsView view = parse_safetensors(file.bytes(), input_.out.string());
-    const auto key = view.metadata.find("source");
-    if (file.bytes().size() != size_ || key == view.metadata.end() || key->second != source_->key)
-      refuse("it was packed from another source");
+    const auto value = [&](const char* name) {
+      const auto found = view.metadata.find(name);
+      return found == view.metadata.end() ? std::string() : found->second;
+    };
+    if (value("source") != source_->key)
+      refuse("it was packed from another source, or files came or went since");
+    if (value("source_state") != source_->state) return false;
+    if (file.bytes().size() != size_) refuse("it was packed with other parts");
+    return true;
+  }
+
+  std::string progress_note(int64_t done) const {
+    Json note{{"source", plan_key()}, {"done", done}};
+    if (const ImageFindings* found = source_->findings())
+      note["findings"] = {found->turned, found->cmyk, found->deep, found->more_frames,
+                          found->largest};
+    return note.dump();
   }
 
   /// How far an earlier start came; 0 where it was another plan's.
@@ -192,34 +233,25 @@ class Packer {
     std::error_code ignored;
     if (!fs::exists(noted(), ignored) || !fs::exists(partial(), ignored)) return 0;
     const Json note = Json::parse(read_file(noted(), 4096), nullptr, false);
-    if (!note.is_object() || note.value("source", "") != plan_key()) return 0;
-    return std::clamp<int64_t>(note.value("done", int64_t{0}), 0, total());
+    if (!note.is_object() || !note.contains("source") || note["source"] != plan_key()) return 0;
+    std::vector<int64_t> counts;
+    for (const Json& count : note.value("findings", Json::array()))
+      if (count.is_number_integer()) counts.push_back(count);
+    if (ImageFindings* found = source_->findings(); found && counts.size() == 5)
+      *found = {counts[0], counts[1], counts[2], counts[3], counts[4]};
+    const Json done = note.value("done", Json(0));
+    return done.is_number_integer() ? std::clamp<int64_t>(done, 0, total()) : 0;
   }
 
-  /// Images begin to end - 1, counted through all parts, dealt out to the threads. Of several bad
-  /// files the first is named.
-  void write_images(const Output& output, int64_t begin, int64_t end) const {
-    std::atomic<int64_t> next{begin}, failed{end};
-    std::exception_ptr error;
-    std::mutex mutex;
-    const auto work = [&] {
+  /// Images begin to end - 1, counted through all parts, dealt out to the threads.
+  void write_images(const Output& output, int64_t begin, int64_t end) const try {
+    in_parallel(begin, end, at::get_num_threads(), [&](int64_t i) {
       std::vector<uint8_t> planes(static_cast<size_t>(source_->image_bytes()));
-      for (int64_t i = next++; i < end && i < failed; i = next++) {
-        try {
-          write_image(output, i, planes);
-        } catch (...) {
-          const std::lock_guard<std::mutex> lock(mutex);
-          if (i < failed) {
-            failed = i;
-            error = std::current_exception();
-          }
-        }
-      }
-    };
-    std::vector<std::thread> workers;
-    for (int i = 0; i < at::get_num_threads(); ++i) workers.emplace_back(work);
-    for (std::thread& worker : workers) worker.join();
-    if (error) std::rethrow_exception(error);
+      write_image(output, i, planes);
+    });
+  } catch (const DataError&) {
+    source_->look_at_all();  // they are named together
+    throw;
   }
 
   void write_image(const Output& output, int64_t index, std::vector<uint8_t>& planes) const {
@@ -251,8 +283,7 @@ class Packer {
     output.put(header_.data(), header_.size(), 0);
     output.sync();
     const auto [hash, measured] = measured_file();
-    const std::string complete = header(hash, measured);
-    TORCH_CHECK(complete.size() == header_.size(), "the header's length changed");
+    const std::string complete = with_length(header(hash, measured, all_notes()), header_.size());
     output.put(complete.data(), complete.size(), 0);
     output.sync();
     fs::rename(partial(), input_.out);

@@ -28,6 +28,11 @@ class Pack {
 
   const MetadataReader& metadata() const { return metadata_; }
 
+  std::string text_or(const std::string& key, const std::string& absent) const {
+    const auto found = view_.metadata.find(key);
+    return found == view_.metadata.end() ? absent : found->second;
+  }
+
   std::optional<Normalisation> normalisation(const std::string& prefix, int64_t channels) const {
     const Normalisation found{metadata_.list<double>(prefix + "mean"),
                               metadata_.list<double>(prefix + "std")};
@@ -75,8 +80,14 @@ class Pack {
   MetadataReader metadata_;
 };
 
-void refuse_changes(const DataOptions& options, const Dataset& set) {
+void refuse_changes(const DataOptions& options, const Dataset& set, const Pack& pack) {
+  const DataOptions plain;
   std::string changed;
+  // Defaults may mean that nothing was asked for.
+  if (options.resize != plain.resize && options.resize != pack.text_or("resize", plain.resize))
+    changed = "--resize " + options.resize;
+  if (options.exif != plain.exif && options.exif != pack.text_or("exif", plain.exif))
+    changed = "--exif " + options.exif;
   if (options.resolution != 0 && (options.resolution != set.height || set.height != set.width))
     changed = "--resolution";
   if (options.greyscale && set.channels != 1) changed = "--greyscale";
@@ -125,7 +136,7 @@ Dataset open_pack(const DataOptions& options, const std::filesystem::path& cache
       metadata.refuse("its parts have images of different shapes");
   if (set.train.size() == 0 || set.train.images[0].numel() == 0)
     metadata.refuse("it has no training images");
-  refuse_changes(options, set);
+  refuse_changes(options, set, pack);
   const auto published = pack.normalisation("published_", set.channels),
              measured = pack.normalisation("", set.channels);
   set.preprocessing = fit_preprocessing(options, published, measured, cache, set);

@@ -1,14 +1,17 @@
 #include "data/pack_source.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <filesystem>
 #include <map>
 #include <mutex>
 #include <tuple>
 
+#include "data/decode.h"
 #include "data/image_folder.h"
 #include "data/layouts.h"
 #include "data/measure.h"
@@ -50,7 +53,7 @@ class MemorySource : public PackSource {
     }
   }
 
-  void image(const PackPart& part, int64_t row, uint8_t* planes) const override {
+  void image(const PackPart& part, int64_t row, uint8_t* planes) override {
     for (const auto& [title, split] : splits())
       if (title == part.name)
         std::memcpy(planes, split->images.data_ptr<uint8_t>() + row * image_bytes(),
@@ -67,48 +70,82 @@ class MemorySource : public PackSource {
 /// Files that are decoded when they are wanted.
 class FileSource : public PackSource {
  public:
-  FileSource(Listing listing, const DataOptions& options, ReadOptions reading)
-      : listing_(std::move(listing)), reading_(std::move(reading)) {
-    RawDataset& raw = listing_.raw;
+  FileSource(Listing listing, const DataOptions& options, const StopFlag* stop)
+      : reading_(options.reading()),
+        files_(std::move(listing.train), std::move(listing.test), reading_) {
+    const RawDataset& raw = listing.raw;
     name = raw.name;
     reader = raw.reader;
     class_names = raw.class_names;
     notes = raw.notes;
-    const DecodedImage first = decode_file(listing_.train.at(0), reading_);
-    height = first.height;
-    width = first.width;
+    files_.measure(stop);
+    key = key_of(options);
+    state = state_now();
+    // Which files there are has to be known before anything is written.
+    if (reading_.skip_damaged) files_.each([](int64_t, const DecodedImage&) {}, stop);
+    if (stop && stop->requested()) return;
+    look_at_all_if_damaged();
+    files_.findings = {};
+    notes.insert(notes.end(), files_.notes.begin(), files_.notes.end());
+    height = files_.height;
+    width = files_.width;
     channels = reading_.greyscale ? 1 : 3;
     if (raw.published && static_cast<int64_t>(raw.published->mean.size()) == channels)
       published = raw.published;
     deal(options);
-    std::string text;
-    for (const auto* files : {&listing_.train, &listing_.test})
-      for (const LabelledFile& file : *files)
-        text += fmt::format("{} {} {}\n", file.path.string(), file.label, fs::file_size(file.path));
-    key = hex(hash_bytes(text.data(), text.size()));
   }
 
-  void image(const PackPart& part, int64_t row, uint8_t* planes) const override {
-    const LabelledFile& file = file_of(part, row);
-    const DecodedImage decoded = decode_file(file, reading_);
-    if (decoded.width != width || decoded.height != height)
-      throw DataError(
-          {"reading the image files",
-           fmt::format("'{}' is {} x {} and '{}' is {} x {}", listing_.train[0].path.string(),
-                       width, height, file.path.string(), decoded.width, decoded.height),
-           "images of one size", "pass --resolution N to resize and crop all to N x N"});
-    const DecodedImage plain = to_channels(decoded, channels);
+  void image(const PackPart& part, int64_t row, uint8_t* planes) override {
+    const bool apart = part.name == "test" && test_is_apart_;
+    const DecodedImage plain = to_channels(
+        files_.decode(apart ? row + static_cast<int64_t>(files_.train.size()) : row), channels);
     const int64_t pixels = height * width;
     for (int64_t p = 0; p < pixels; ++p)
       for (int64_t c = 0; c < channels; ++c)
-        planes[c * pixels + p] = plain.pixels[p * channels + c];
+        planes[c * pixels + p] = plain.pixels[static_cast<size_t>(p * channels + c)];
+  }
+
+  void look_at_all() override {
+    files_.each([](int64_t, const DecodedImage&) {});
+    files_.settle_damaged();
+  }
+
+  ImageFindings* findings() override { return &files_.findings; }
+  std::vector<std::string> late_notes() const override {
+    return files_.findings.notes(reading_.upright);
   }
 
  private:
+  void look_at_all_if_damaged() {
+    if (!reading_.skip_damaged && !files_.damaged().empty()) look_at_all();
+    files_.settle_damaged();
+  }
+
+  std::string key_of(const DataOptions& options) const {
+    std::string text = fmt::format("{} {} {} {} {}\n", options.resolution, options.resize,
+                                   options.exif, options.greyscale, options.skip_damaged);
+    for (int64_t i = 0; i < files_.size(); ++i)
+      text += fmt::format("{} {}\n", files_.file(i).path.string(), files_.file(i).label);
+    return hex(hash_bytes(text.data(), text.size()));
+  }
+
+  /// Of sizes and times; a file cannot be written anew without another time of change.
+  std::string state_now() const {
+    uint64_t hash = 0;
+    for (int64_t i = 0; i < files_.size(); ++i) {
+      struct stat about {};
+      ::stat(files_.file(i).path.c_str(), &about);
+      const std::array<int64_t, 5> facts{about.st_size, about.st_mtim.tv_sec, about.st_mtim.tv_nsec,
+                                         about.st_ctim.tv_sec, about.st_ctim.tv_nsec};
+      hash = hash_bytes(facts.data(), sizeof facts, hash);
+    }
+    return hex(hash);
+  }
+
   /// The same parts as of a set in memory.
   void deal(const DataOptions& options) {
-    test_is_apart_ = !listing_.test.empty();
-    std::vector<int64_t> train = all_rows(listing_.train), test = all_rows(listing_.test), kept;
+    test_is_apart_ = !files_.test.empty();
+    std::vector<int64_t> train = all_rows(files_.train), test = all_rows(files_.test), kept;
     if (!test_is_apart_) {
       notes.push_back(fmt::format(
           "no test part in the source: {:g} % of every class split off as test (split_seed {})",
@@ -141,39 +178,39 @@ class FileSource : public PackSource {
   Members members(const std::vector<int64_t>& rows) const {
     Members by_class(class_names.size());
     for (size_t i = 0; i < rows.size(); ++i)
-      by_class[static_cast<size_t>(listing_.train[static_cast<size_t>(rows[i])].label)].push_back(
+      by_class[static_cast<size_t>(files_.train[static_cast<size_t>(rows[i])].label)].push_back(
           static_cast<int64_t>(i));
     return by_class;
   }
 
   const LabelledFile& file_of(const PackPart& part, int64_t row) const {
     const bool apart = part.name == "test" && test_is_apart_;
-    return (apart ? listing_.test : listing_.train)[static_cast<size_t>(row)];
+    return (apart ? files_.test : files_.train)[static_cast<size_t>(row)];
   }
 
-  Listing listing_;
   ReadOptions reading_;
+  ImageFiles files_;
   bool test_is_apart_ = false;
 };
 
 }  // namespace
 
-std::unique_ptr<PackSource> open_pack_source(const DataOptions& options) {
-  ReadOptions reading;
-  reading.resolution = options.resolution;
-  reading.greyscale = options.greyscale;
-  reading.classes = options.classes;
+std::unique_ptr<PackSource> open_pack_source(const DataOptions& options, const StopFlag* stop) {
   const fs::path path = options.data;
+  std::unique_ptr<PackSource> source;
   if (options.data != "shapes" && options.label_set == "fine" && fs::is_directory(path))
     for (const Reader& one : readers()) {
       if (!one.recognises(path)) continue;
+      const ReadOptions reading = options.reading();
       if (one.name == "tiny-imagenet")
-        return std::make_unique<FileSource>(list_tiny_imagenet(path, reading), options, reading);
+        source = std::make_unique<FileSource>(list_tiny_imagenet(path, reading), options, stop);
       if (one.name == "image-folder")
-        return std::make_unique<FileSource>(list_image_folder(path, reading), options, reading);
+        source = std::make_unique<FileSource>(list_image_folder(path, reading), options, stop);
       break;
     }
-  return std::make_unique<MemorySource>(options);
+  if (!source) source = std::make_unique<MemorySource>(options);
+  if (stop && stop->requested()) return nullptr;
+  return source;
 }
 
 }  // namespace retort::data

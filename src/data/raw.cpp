@@ -6,6 +6,7 @@
 #include "data/cifar_binary.h"
 #include "data/cifar_pickle.h"
 #include "data/containers.h"
+#include "data/decode.h"
 #include "data/idx.h"
 #include "data/image_files.h"
 #include "data/image_folder.h"
@@ -123,7 +124,7 @@ void note_other_sets(const fs::path& path, const std::vector<const Reader*>& fou
 }
 
 // [C, H, W] to the asked size and channels.
-void convert(RawImages& part, const RawDataset& raw, int64_t side, int64_t channels) {
+void convert(RawImages& part, const RawDataset& raw, int64_t side, int64_t channels, Fit fit) {
   const int64_t pixels = raw.height * raw.width;
   const int64_t new_pixels = side > 0 ? side * side : pixels;
   std::vector<uint8_t> converted;
@@ -136,21 +137,23 @@ void convert(RawImages& part, const RawDataset& raw, int64_t side, int64_t chann
       for (int64_t i = 0; i < pixels; ++i)
         image.pixels[i * raw.channels + c] = planes[c * pixels + i];
     const DecodedImage changed =
-        to_channels(side > 0 ? resize_and_crop(image, side) : image, channels);
+        to_channels(side > 0 ? to_square(image, side, fit) : image, channels);
     append_planes(converted, changed.pixels.data(), new_pixels, channels);
   }
   part.pixels = std::move(converted);
 }
 
 void conform(RawDataset& raw, const ReadOptions& options) {
-  const bool resize = options.resolution > 0 &&
-                      (raw.height != options.resolution || raw.width != options.resolution);
+  const bool resize = options.resolution > 0 && !raw.fitted &&
+                      (raw.height != options.resolution || raw.width != options.resolution ||
+                       options.fit == Fit::kEvalCrop);
   const bool to_grey = options.greyscale && raw.channels != 1;
   if (!resize && !to_grey) return;
   const int64_t side = resize ? options.resolution : 0;
   const int64_t channels = to_grey ? 1 : raw.channels;
-  convert(raw.train, raw, side, channels);
-  convert(raw.test, raw, side, channels);
+  const bool has_test = raw.test.size() > 0;
+  convert(raw.train, raw, side, channels, fit_of(options, /*is_test=*/false, has_test));
+  convert(raw.test, raw, side, channels, fit_of(options, /*is_test=*/true, has_test));
   if (resize) raw.height = raw.width = side;
   raw.channels = channels;
 }

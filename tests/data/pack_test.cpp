@@ -106,6 +106,101 @@ TEST(Pack, StoppedGoesOnToTheSameBytes) {
   EXPECT_FALSE(std::filesystem::exists(folder / "parts.pack.progress"));
 }
 
+std::string plain_png(uint8_t value) {
+  // Stored pixels of one colour: all such files have one size.
+  std::vector<uint8_t> pixels(8 * 8 * 3, value);
+  return encode_png(pixels.data(), 8, 8, 3);
+}
+
+TEST(Pack, OfARepairedImageIsMadeAnew) {
+  if (!png_available()) GTEST_SKIP() << "the build has no libpng";
+  const TempFolder folder;
+  for (const char* name : {"a", "b"})
+    for (uint8_t i = 1; i < 4; ++i)
+      write_text(folder / "set" / name / (std::to_string(i) + ".png"), plain_png(i));
+  const std::filesystem::path repaired = folder / "set/a/1.png";
+  ASSERT_EQ(plain_png(1).size(), plain_png(200).size());
+  pack(input_of(folder / "set", folder / "set.pack"));
+  const auto time = std::filesystem::last_write_time(repaired);
+  write_text(repaired, plain_png(200));
+  std::filesystem::last_write_time(repaired, time);  // as an archive's tool would
+  EXPECT_TRUE(pack(input_of(folder / "set", folder / "set.pack")).made);
+  EXPECT_TRUE(at::equal(open(folder / "set").train.images, open(folder / "set.pack").train.images));
+  EXPECT_FALSE(pack(input_of(folder / "set", folder / "set.pack")).made);
+  write_text(folder / "set/a/4.png", plain_png(4));
+  expect_error<StateError>([&] { pack(input_of(folder / "set", folder / "set.pack")); },
+                           {"files came or went", "remove the file"});
+}
+
+TEST(Pack, OfAnotherFitIsRefused) {
+  if (!png_available()) GTEST_SKIP() << "the build has no libpng";
+  const TempFolder folder;
+  write_folder(folder / "set", 5, true);
+  PackInput input = input_of(folder / "set", folder / "set.pack");
+  input.data.resolution = 4;
+  input.data.resize = "squash";
+  pack(input);
+  DataOptions options;
+  options.data = (folder / "set.pack").string();
+  options.resolution = 4;
+  options.resize = "squash";
+  EXPECT_EQ(open_dataset(options).height, 4);
+  options.resize = "eval-crop";
+  expect_error<ConfigError>([&] { open_dataset(options); }, {"--resize eval-crop"});
+  input.data.resize = "crop";
+  expect_error<StateError>([&] { pack(input); }, {"another source"});
+}
+
+TEST(Pack, ListsDamagedImagesOrPassesThemOver) {
+  if (!png_available()) GTEST_SKIP() << "the build has no libpng";
+  const TempFolder folder;
+  write_folder(folder / "set", 5, false);
+  write_text(folder / "set/train/classa/9.png", "");
+  write_text(folder / "set/train/classb/9.png", plain_png(1).substr(0, 60));
+  PackInput input = input_of(folder / "set", folder / "set.pack");
+  expect_error<DataError>([&] { pack(input); }, {"2 of 17", "classa/9.png", "classb/9.png"});
+  input.data.resolution = 8;  // no headers are compared then
+  expect_error<DataError>([&] { pack(input); }, {"2 of 17", "classa/9.png", "classb/9.png"});
+  input.data.skip_damaged = true;
+  pack(input);
+  DataOptions options = input.data;
+  const Dataset plain = open_dataset(options), packed = open(folder / "set.pack");
+  EXPECT_TRUE(at::equal(plain.train.images, packed.train.images));
+  EXPECT_TRUE(at::equal(plain.test.images, packed.test.images));
+  EXPECT_EQ(plain.notes, packed.notes);
+}
+
+TEST(Pack, KeepsTheNotesOnItsImages) {
+  if (!png_available() || !jpeg_available()) GTEST_SKIP() << "the build lacks JPEG or PNG";
+  const TempFolder folder;
+  const std::string corpus = std::string(RETORT_SOURCE_DIR) + "/tests/fuzz/corpus/image/";
+  for (const char* name : {"a", "b"})
+    for (const char* file : {"exif3.png", "cmyk.jpg", "deep_l.png", "rgb.png"})
+      write_text(folder / "set" / name / file, read_text(corpus + file));
+  PackInput input = input_of(folder / "set", folder / "set.pack");
+  StopFlag stop;
+  stop.request();
+  input.stop = &stop;
+  EXPECT_TRUE(pack(input).stopped);
+  input.stop = nullptr;
+  const PackOutcome outcome = pack(input);
+  EXPECT_EQ(open(folder / "set.pack").notes, outcome.notes);
+  std::vector<std::string> wanted = open(folder / "set").notes, found = outcome.notes;
+  std::sort(wanted.begin(), wanted.end());
+  std::sort(found.begin(), found.end());
+  EXPECT_EQ(found, wanted);
+  EXPECT_EQ(found.size(), 4u) << "the split, EXIF, CMYK, 16 bits";
+}
+
+TEST(Pack, LongerLeftoversLeaveNothingBehind) {
+  if (!png_available()) GTEST_SKIP() << "the build has no libpng";
+  const TempFolder folder;
+  write_folder(folder / "set", 5, true);
+  write_text(folder / "set.pack.partial", std::string(1 << 20, 'x'));
+  const PackOutcome outcome = pack(input_of(folder / "set", folder / "set.pack"));
+  EXPECT_EQ(std::filesystem::file_size(folder / "set.pack"), static_cast<uint64_t>(outcome.bytes));
+}
+
 TEST(Pack, RefusesToWriteOverOtherFiles) {
   const TempFolder folder;
   write_text(folder / "other", "precious");

@@ -1,18 +1,21 @@
 #!/usr/bin/env python3
-"""Writes the seed corpus of the fuzzers: tiny valid files of every format, and damaged ones.
+"""Writes the seed corpus of the fuzzers: tiny valid files of every format, and damaged ones; and
+for images, what Pillow reads in them, as PNG files under tests/data/decoded.
 
-Needs NumPy and Pillow. The files are committed; run this again only to add a format.
+Needs NumPy and Pillow (9.4). The files are committed; run this again only to add a format.
 """
 import io
 import json
 import pathlib
 import pickle
 import struct
+import zlib
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 ROOT = pathlib.Path(__file__).parent / "corpus"
+DECODED = pathlib.Path(__file__).parent.parent / "data" / "decoded"
 
 
 def put(target, name, data):
@@ -41,6 +44,66 @@ def image(mode, kind, size=(6, 5), **options):
     return out.getvalue()
 
 
+def put_image(name, data, answer=None):
+    """The file, and what it holds: Pillow's answer, upright, unless another is given."""
+    put("image", name, data)
+    if answer is None:
+        answer = Image.open(io.BytesIO(data))
+        answer.load()  # before EXIF is looked for, which moves the file's place
+        answer = ImageOps.exif_transpose(answer)
+        answer = answer.convert("L" if answer.mode in ("L", "LA", "1") else "RGB")
+    DECODED.mkdir(parents=True, exist_ok=True)
+    answer.save(DECODED / (name + ".png"))
+
+
+def deep(top, channels=1):
+    """Samples of 16 bits up to `top`, big-endian, [5, 6, channels]."""
+    return (np.arange(30 * channels) * 977 % (top + 1)).astype(">u2").reshape(5, 6, channels)
+
+
+def png_file(width, height, bits, kind, interlaced, data):
+    def chunk(name, content):
+        return (struct.pack(">I", len(content)) + name + content
+                + struct.pack(">I", zlib.crc32(name + content)))
+    header = struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, interlaced)
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(data))
+            + chunk(b"IEND", b""))
+
+
+def rows_of(samples):
+    return b"".join(b"\0" + row.tobytes() for row in samples)
+
+
+def deep_png(samples, kind):
+    """16 bits a sample, which Pillow writes for one channel alone."""
+    return png_file(6, 5, 16, kind, 0, rows_of(samples))
+
+
+def interlaced_png(samples, bits, kind):
+    """Adam7, which Pillow does not write."""
+    passes = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2),
+              (0, 1, 1, 2))
+    data = b"".join(rows_of(samples[y::down, x::right]) for x, y, right, down in passes
+                    if samples[y::down, x::right].size)
+    return png_file(samples.shape[1], samples.shape[0], bits, kind, 1, data)
+
+
+def high_bytes(samples):
+    high = (samples >> 8).astype(np.uint8)
+    return Image.fromarray(high[:, :, 0] if high.shape[2] in (1, 2) else high[:, :, :3])
+
+
+def oriented(kind, orientation, **options):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return image("RGB", kind, exif=exif, **options)
+
+
+def without_adobe(jpeg):
+    at = jpeg.index(b"\xff\xee")
+    return jpeg[:at] + jpeg[at + 2 + struct.unpack(">H", jpeg[at + 2:at + 4])[0]:]
+
+
 def npy(array):
     out = io.BytesIO()
     np.save(out, array)
@@ -60,10 +123,63 @@ def safetensors(header, data=b""):
 
 for mode in ("L", "RGB", "RGBA", "LA", "P", "1", "I;16"):
     put("image", f"{mode.replace(';', '')}.png".lower(), image(mode, "PNG"))
-for mode in ("L", "RGB", "CMYK"):
-    put("image", f"{mode}.jpg".lower(), image(mode, "JPEG"))
-put("image", "progressive.jpg", image("RGB", "JPEG", (17, 9), progressive=True))
-put("image", "neither.bin", b"GIF89a" + bytes(10))
+for mode in ("L", "RGB"):
+    put_image(f"{mode}.jpg".lower(), image(mode, "JPEG"))
+put_image("progressive.jpg", image("RGB", "JPEG", (17, 9), progressive=True))
+put("image", "neither.bin", bytes(range(16)))
+
+# Inks: as Adobe stores them (how much light passes), as YCCK, and plainly.
+adobe = image("CMYK", "JPEG", quality=95)
+put_image("cmyk.jpg", adobe)
+at = adobe.index(b"Adobe") + 11
+put_image("ycck.jpg", adobe[:at] + b"\2" + adobe[at + 1:])
+plain = without_adobe(adobe)
+inks = 255 - np.asarray(Image.open(io.BytesIO(plain)))  # Pillow takes all for Adobe's
+put_image("plain_cmyk.jpg", plain, Image.fromarray(inks, "CMYK").convert("RGB"))
+
+for orientation in range(1, 9):
+    put_image(f"exif{orientation}.png", oriented("PNG", orientation))
+put_image("exif6.jpg", oriented("JPEG", 6, quality=95))
+put_image("exif6.webp", oriented("WEBP", 6, lossless=True))
+put_image("exif5.tif", oriented("TIFF", 5), Image.fromarray(ramp(5, 6, 3)).transpose(Image.TRANSPOSE))
+
+for name, samples, kind in (("deep_l", deep(4095), 0), ("deep_la", deep(65535, 2), 4),
+                            ("deep_rgb", deep(65535, 3), 2), ("deep_rgba", deep(65535, 4), 6)):
+    put_image(f"{name}.png", deep_png(samples, kind), high_bytes(samples))
+put_image("interlaced.png", interlaced_png(ramp(11, 9, 3), 8, 2))
+put_image("deep_interlaced.png", interlaced_png(deep(65535), 16, 0), high_bytes(deep(65535)))
+put_image("animated.png", image("RGB", "PNG", save_all=True, append_images=[Image.new("RGB", (6, 5))]))
+
+put_image("rgb.webp", image("RGB", "WEBP", lossless=True))
+put_image("lossy.webp", image("RGB", "WEBP", (17, 9), quality=80))
+put_image("rgba.webp", image("RGBA", "WEBP", lossless=True, exact=True))
+black = Image.new("RGB", (6, 5))
+put_image("animated.webp", image("RGB", "WEBP", lossless=True, save_all=True, append_images=[black]))
+put_image("p.gif", image("P", "GIF", interlace=0))
+put_image("interlaced.gif", image("P", "GIF", (10, 19), interlace=1))
+put_image("animated.gif", image("P", "GIF", save_all=True, append_images=[black.convert("P")]))
+put_image("fax.tif", image("1", "TIFF", (40, 30), compression="group4"))
+for mode in ("L", "RGB", "RGBA", "P", "CMYK"):
+    put_image(f"{mode}.tif".lower(), image(mode, "TIFF"))
+put_image("jpeg.tif", image("RGB", "TIFF", (17, 9), compression="jpeg"))
+put_image("lzw.tif", image("RGB", "TIFF", compression="tiff_lzw"))
+put_image("deflate.tif", image("L", "TIFF", (40, 30), compression="tiff_adobe_deflate"))
+put_image("pages.tif", image("RGB", "TIFF", save_all=True, append_images=[black]),
+          Image.fromarray(ramp(5, 6, 3)))
+put_image("i16.tif", image("I;16", "TIFF"), Image.fromarray(ramp(5, 6)))
+for mode in ("1", "L", "RGB", "P"):
+    put_image(f"{mode}.bmp".lower(), image(mode, "BMP"),
+              Image.open(io.BytesIO(image(mode, "BMP"))).convert("RGB"))
+put_image("rgba.bmp", image("RGBA", "BMP"))
+for mode, ending in (("1", "pbm"), ("L", "pgm"), ("RGB", "ppm")):
+    put_image(f"bytes.{ending}", image(mode, "PPM"))
+put_image("text.pgm", b"P2\n# a comment\n2 2 # another\n15\n0 5\n10 15\n",
+          Image.fromarray(np.array([[0, 85], [170, 255]], np.uint8)))
+put_image("text.ppm", b"P3 1 2 255 1 2 3 4 5 6\n", Image.fromarray(np.arange(1, 7, dtype=np.uint8).reshape(2, 1, 3)))
+put_image("text.pbm", b"P1 3 2\n0 1 0\n101\n",
+          Image.fromarray(np.array([[255, 0, 255], [0, 255, 0]], np.uint8)))
+put_image("deep.pgm", b"P5 2 1 4095\n" + struct.pack(">HH", 4095, 2048),
+          Image.fromarray(np.array([[255, 128]], np.uint8)))
 
 records = b"".join(bytes([label]) + bytes(3072) for label in (3, 9))
 put("cifar", "two.bin", records)

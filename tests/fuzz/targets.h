@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdlib>
 #include <span>
 #include <string>
 #include <string_view>
@@ -58,8 +59,10 @@ inline void npz(std::string_view bytes) {
 }
 
 inline void image(std::string_view bytes) {
+  const data::DecodedImage header = data::decode_header(bytes, "input");
   const data::DecodedImage decoded = data::decode_image(bytes, "input");
-  if (decoded.width * decoded.height < 1 << 16) data::resize_and_crop(decoded, 16);
+  if (header.width != decoded.width || header.height != decoded.height) std::abort();
+  if (decoded.width * decoded.height < 1 << 16) data::to_square(decoded, 16);
 }
 
 /// A target: `parse` by the name of its folder in the corpus.

@@ -18,6 +18,9 @@ namespace retort::data {
 struct DataOptions {
   std::string data = "shapes";  ///< a path, or "shapes"
   int64_t resolution = 0;
+  std::string resize = "crop";  ///< crop | eval-crop | squash
+  std::string exif = "apply";   ///< apply | ignore
+  bool skip_damaged = false;
   bool greyscale = false;
   std::vector<std::string> classes;
   std::string label_set = "fine";      ///< fine | coarse
@@ -29,6 +32,7 @@ struct DataOptions {
   double test_fraction = 0.2;        ///< where the source has no test part
   int64_t split_seed = 0;
   void declare(OptionSet& options);
+  ReadOptions reading() const;  ///< the part that readers need
 };
 
 /// Images and labels of one part; `members[c]` are the row numbers of class c, ascending.

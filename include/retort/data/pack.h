@@ -23,8 +23,9 @@ struct PackInput {
 /// What a call of pack ended with.
 struct PackOutcome {
   int64_t images = 0, bytes = 0;
-  bool made = false;     ///< by this call, rather than found finished
-  bool stopped = false;  ///< the same call goes on
+  bool made = false;                    ///< by this call, rather than found finished
+  bool stopped = false;                 ///< the same call goes on
+  std::vector<std::string> notes = {};  ///< of this call's packing: those that the file holds
 };
 
 /// Writes the file, decoding image files on all threads. What was begun is in OUT.partial beside

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "retort/data/image_file.h"
+
 namespace retort::data {
 
 /// N images, uint8, [N, C, H, W] in one block, with their class labels.
@@ -32,6 +34,7 @@ struct RawDataset {
   RawImages train;
   RawImages test;  ///< empty where the source has none: split off later, seeded
   std::optional<Normalisation> published;  ///< of the named sets
+  bool fitted = false;                     ///< the images were brought to the asked size already
   std::vector<std::string> notes;          ///< what a user should know ("test part split off: ...")
 };
 
@@ -39,6 +42,10 @@ struct RawDataset {
 struct ReadOptions {
   int64_t resolution = 0;      ///< side to resize and centre-crop to; 0: as they are (folders of
                                ///< mixed sizes then refuse and say so)
+  Fit fit = Fit::kCrop;        ///< how they come to that size
+  bool upright = true;         ///< image files turned as their EXIF orientation says
+  bool skip_damaged = false;   ///< pass over image files that cannot be read
+  int threads = 0;             ///< that decode image files; 0: all
   bool greyscale = false;      ///< one channel
   bool coarse_labels = false;  ///< CIFAR-100: 20 superclasses in place of 100
   std::vector<std::string>
