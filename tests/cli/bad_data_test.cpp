@@ -198,7 +198,7 @@ TEST(BadData, BadImageFoldersAreRefused) {
        {"cat/a.png' is 6 x 5", "dog/b.png' is 7 x 5", "pass --resolution N"}},
       {"a text file named .png",
        with("train/dog/b.png", "hello"),
-       {"train/dog/b.png'", "neither JPEG nor PNG", "remove the file or convert it"}},
+       {"train/dog/b.png'", "no image of a known kind", "--skip-damaged"}},
       {"an empty file named .png",
        with("train/cat/c.png", ""),
        {"train/cat/c.png'", "an empty file"}},

@@ -300,7 +300,7 @@ const BadInput kBadInputs[] = {
        write_image_folder(f, {"a", "b"});
        write_text(f / "train/b/c.jpg", "text");
      },
-     {"train/b/c.jpg", "neither JPEG nor PNG"}},
+     {"train/b/c.jpg", "no image of a known kind"}},
     {"a truncated image",
      [](const fs::path& f) {
        write_image_folder(f, {"a", "b"});
