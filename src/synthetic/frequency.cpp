@@ -26,11 +26,18 @@ std::vector<int64_t> low_first(int64_t height, int64_t width) {
   return order;
 }
 
+/// The images whose coefficients, with the places that those of a class share, take no more bytes
+/// than `budget` images of pixels: a place is a number, too.
+int64_t images_within(const Geometry& geometry, int64_t budget, int64_t frequencies) {
+  const int64_t numbers = budget * geometry.channels * geometry.height * geometry.width;
+  return std::max<int64_t>(numbers - frequencies, 0) / (geometry.channels * frequencies);
+}
+
 class Frequency : public Parametrisation {
  public:
   Frequency(const ParametrisationInput& input, int64_t frequencies) : geometry_(input.budget) {
     const int64_t height = geometry_.height, width = geometry_.width;
-    for (int64_t& count : geometry_.counts) count = count * height * width / frequencies;
+    for (int64_t& count : geometry_.counts) count = images_within(geometry_, count, frequencies);
     const auto kind = at::TensorOptions().dtype(input.type).device(input.device);
     coefficients_ = at::zeros({geometry_.size(), geometry_.channels, frequencies}, kind);
     places_ = at::zeros({geometry_.classes(), frequencies}, kind.dtype(at::kInt));
@@ -102,7 +109,7 @@ class Kind : public ParametrisationKind {
   void declare(OptionSet& set) override {
     set.add("frequencies", frequencies_,
             "cosine coefficients kept of each channel, the same for all images of a class; an "
-            "image of P pixels makes room for P / this many",
+            "image of P pixels makes room for about P / this many",
             {.min = 1});
   }
   std::unique_ptr<Parametrisation> make(const ParametrisationInput& input) const override {
@@ -112,6 +119,13 @@ class Kind : public ParametrisationKind {
           "preparing frequency",
           fmt::format("{} frequencies are more than the {} of an image", frequencies_, pixels),
           fmt::format("from 1 to {}", pixels), "lower --frequencies"});
+    for (const int64_t count : input.budget.counts)
+      if (images_within(input.budget, count, frequencies_) < 1)
+        throw ConfigError(Report{
+            "preparing frequency",
+            fmt::format("{} coefficients and their places take more than the bytes of {} image{}",
+                        frequencies_, count, count == 1 ? "" : "s"),
+            "what --images-per-class allows", "lower --frequencies, or raise --images-per-class"});
     return std::make_unique<Frequency>(input, frequencies_);
   }
 

@@ -149,11 +149,13 @@ class Kind : public ParametrisationKind {
   }
   [[noreturn]] void refuse_size(const Geometry& budget) const {
     const int64_t matrices = std::max<int64_t>(options_.addressers, 1);
-    const int64_t numbers =
-        options_.bases * (basis_numbers(budget, options_.downsample) + matrices * budget.classes());
+    // In floating point: options of any size come here.
+    const double numbers = static_cast<double>(options_.bases) *
+                           (static_cast<double>(basis_numbers(budget, options_.downsample)) +
+                            static_cast<double>(matrices) * static_cast<double>(budget.classes()));
     refuse(
-        fmt::format("{} bases with {} addressing matri{} take {} numbers", options_.bases, matrices,
-                    matrices == 1 ? "x" : "ces", numbers),
+        fmt::format("{} bases with {} addressing matri{} take {:.0f} numbers", options_.bases,
+                    matrices, matrices == 1 ? "x" : "ces", numbers),
         fmt::format("the {} numbers of the images of --images-per-class", budget_numbers(budget)),
         "lower --bases or --addressers, or raise --downsample or --images-per-class");
   }
@@ -168,8 +170,9 @@ std::unique_ptr<ParametrisationKind> make_memories() {
 }
 
 int64_t addressers_within(const Geometry& budget, int64_t bases, int64_t downsample) {
-  const int64_t left = budget_numbers(budget) - bases * basis_numbers(budget, downsample);
-  return left > 0 ? left / (budget.classes() * bases) : 0;
+  const int64_t all = budget_numbers(budget), each = basis_numbers(budget, downsample);
+  if (each < 1 || bases > all / each) return 0;  // before a product that may not fit
+  return (all - bases * each) / budget.classes() / bases;
 }
 
 at::Tensor combine(const at::Tensor& bases, const at::Tensor& coefficients, at::IntArrayRef size) {

@@ -88,8 +88,8 @@ class Kind : public ParametrisationKind {
   }
   std::unique_ptr<Parametrisation> make(const ParametrisationInput& input) const override {
     const int64_t side = std::min(input.budget.height, input.budget.width);
-    // Every cell must begin within the image.
-    if ((factor_ - 1) * ((side + factor_ - 1) / factor_) >= side)
+    // Every cell must begin within the image; a factor of any size must not overflow.
+    if (factor_ > side || (factor_ - 1) * ((side + factor_ - 1) / factor_) >= side)
       throw ConfigError(
           Report{"preparing multiformation",
                  fmt::format("images with a side of {} cannot be cut into {} times {} cells", side,

@@ -134,5 +134,20 @@ TEST(Memories, StartFromRandomNumbersOrPrincipalComponents) {
   EXPECT_GT(exact->stored().at("bases")[5].abs().max().item<double>(), 0.01);
 }
 
+TEST(Memories, OfAnyNumberAreCountedWithoutOverflow) {
+  for (const char* bases : {"23710467961066262", "9223372036854775807"})
+    expect_error<ConfigError>(
+        [&] {
+          made("memories", {{"bases", bases}}, {{{1, 1}, 3, 8, 8}});
+        },
+        {bases, "384 numbers", "--bases"});
+  expect_error<ConfigError>(
+      [] {
+        made("memories", {{"addressers", "9223372036854775807"}}, {{{1, 1}, 3, 8, 8}});
+      },
+      {"--addressers"});
+  EXPECT_EQ(addressers_within({{1, 1}, 3, 8, 8}, 16, 16), 0) << "sides of no pixel";
+}
+
 }  // namespace
 }  // namespace retort::synthetic
