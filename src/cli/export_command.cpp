@@ -1,23 +1,67 @@
 // retort export: a bundle in the formats that other programs read.
+#include <filesystem>
 #include <ostream>
 
 #include "cli/arguments.h"
+#include "retort/core/error.h"
 #include "retort/core/records.h"
 #include "retort/synthetic/bundle.h"
 
 namespace retort::cli {
 
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<std::string> formats() {
+  std::vector<std::string> all = synthetic::export_formats();
+  all.insert(all.begin(), "auto");
+  return all;
+}
+
+/// The format that a name asks for: by its ending, a folder for pictures.
+std::string format_of(const std::string& out) {
+  const fs::path path(out);
+  const std::string ending = path.extension().string();
+  if (ending == ".npz" || ending == ".pt") return ending.substr(1);
+  if (ending == ".pth") return "pt";
+  if (!path.has_filename() || ending.empty() || fs::is_directory(path)) return "png";
+  throw ConfigError(Report{"exporting to '" + out + "'",
+                           "its ending '" + ending + "' names no format",
+                           "a file .pt or .npz, or a folder", "give --format"});
+}
+
+/// A file's format cannot go to a folder, nor pictures into a file.
+void check_place(const std::string& format, const std::string& out) {
+  const fs::path path(out);
+  const bool folder = !path.has_filename() || fs::is_directory(path);
+  if (format != "png" && folder)
+    throw ConfigError(Report{"exporting to '" + out + "'",
+                             "it is a folder, and --format " + format + " writes a file",
+                             "a file, such as " + (path / ("set." + format)).string(),
+                             "name a file with --out, or give --format png"});
+  if (format == "png" && fs::is_regular_file(path))
+    throw ConfigError(Report{"exporting to '" + out + "'",
+                             "it is a file, and --format png writes a folder",
+                             {},
+                             "name a new folder with --out"});
+}
+
+}  // namespace
+
 int run_export(const Environment& environment, const Arguments& arguments) {
-  std::string target, format = "pt", out;
+  std::string target, format = "auto", out;
   bool json = false;
   OptionSet set;
   set.add("format", format,
-          "png: folders of 8-bit pictures; npz; pt: torch.load(weights_only=True) reads it",
-          {.choices = synthetic::export_formats()});
+          "png: folders of 8-bit pictures; npz; pt: torch.load(weights_only=True) reads it; auto: "
+          "as the name of --out says, a folder for png",
+          {.choices = formats()});
   set.add("out", out, "the file or folder to write");
   set.add("json", json, "print one JSON document on standard output");
   const Usage usage{"export", "Writes a set in a format that other programs read.",
-                    "Examples:\n  retort export runs/a --format pt --out a.pt\n"
+                    "Examples:\n  retort export runs/a --out a.pt\n"
+                    "  retort export runs/a --out a.npz\n"
                     "  retort export runs/a --format png --out pictures/\n"};
   if (!parse(environment, usage, arguments, set,
              {{"bundle", "a run folder or a bundle", &target, true}}))
@@ -25,6 +69,8 @@ int run_export(const Environment& environment, const Arguments& arguments) {
   Problems problems;
   if (out.empty()) problems.add("missing: --out, the file or folder to write");
   problems.raise("reading the options of 'retort export'");
+  if (format == "auto") format = format_of(out);
+  check_place(format, out);
   const synthetic::Bundle bundle = synthetic::load_bundle(bundle_of(target));
   synthetic::export_bundle(bundle, format, out);
   if (json) {

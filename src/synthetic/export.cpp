@@ -87,6 +87,11 @@ void export_png(const Bundle& bundle, const fs::path& path) {
   }
 }
 
+/// float32 [C, 1, 1], so that (x - mean) / std is right for [C, H, W] and [M, C, H, W].
+at::Tensor broadcastable(const std::vector<double>& values) {
+  return at::tensor(values, at::kDouble).to(at::kFloat).view({-1, 1, 1});
+}
+
 /// What npz and pt have in common, in a fixed order.
 std::vector<std::pair<std::string, at::Tensor>> common_tensors(const Bundle& bundle) {
   std::vector<std::pair<std::string, at::Tensor>> out = {{"labels", bundle.labels}};
@@ -98,8 +103,8 @@ std::vector<std::pair<std::string, at::Tensor>> common_tensors(const Bundle& bun
                      at::scalar_tensor(*bundle.student_learning_rate, at::kDouble));
   const StoredPreprocessing stored = stored_form(bundle.preprocessing);
   if (stored.kind == "mean_std") {
-    out.emplace_back("mean", at::tensor(stored.mean, at::kDouble));
-    out.emplace_back("std", at::tensor(stored.deviation, at::kDouble));
+    out.emplace_back("mean", broadcastable(stored.mean));
+    out.emplace_back("std", broadcastable(stored.deviation));
   }
   out.insert(out.end(), stored.tensors.begin(), stored.tensors.end());
   return out;
@@ -119,6 +124,9 @@ void export_npz(const Bundle& bundle, const fs::path& path) {
   for (const auto& [name, tensor] : common_tensors(bundle)) add(name, tensor);
   members.emplace_back("class_names.npy", npy_strings(bundle.class_names));
   members.emplace_back("preprocessing.npy", npy_strings({bundle.preprocessing.kind()}));
+  members.emplace_back("data_name.npy", npy_strings({bundle.data_name}));
+  if (bundle.soft_labels.defined())
+    members.emplace_back("soft_label_kind.npy", npy_strings({bundle.soft_label_kind}));
   write_stored_zip(path, members);
 }
 
@@ -128,6 +136,7 @@ void export_pt(const Bundle& bundle, const fs::path& path) {
   entries.emplace_back("class_names", bundle.class_names);
   entries.emplace_back("preprocessing",
                        bundle.preprocessing_missing ? "zca" : bundle.preprocessing.kind());
+  if (bundle.soft_labels.defined()) entries.emplace_back("soft_label_kind", bundle.soft_label_kind);
   entries.emplace_back("data_name", bundle.data_name);
   entries.emplace_back("network", bundle.network);
   entries.emplace_back("augmentation", bundle.augmentation);
