@@ -1,5 +1,6 @@
 // retort import: published sets and folders of images as bundles, published networks as teachers.
 #include <cmath>
+#include <optional>
 #include <ostream>
 
 #include "cli/arguments.h"
@@ -14,7 +15,7 @@ namespace {
 
 /// What one command line of `import` sets.
 struct Settings {
-  std::string file, teacher, out, objective = "imported";
+  std::string file, teacher, out, objective = "imported", labels = "auto", pixels = "auto";
   int64_t which = 0, probe_epochs = 0;
   data::DataOptions data;
   MachineOptions machine;
@@ -24,6 +25,14 @@ struct Settings {
     options.group("Import");
     options.add("out", out, "the bundle or teacher to write (.safetensors)");
     options.add("which", which, "the experiment of a file that holds several", {.min = 0});
+    options.add("labels", labels,
+                "what rows of numbers are: logits become probabilities by a softmax; targets are "
+                "those of a regression; auto: as the layout says, else refused",
+                {.choices = synthetic::import_labels()});
+    options.add("pixels", pixels,
+                "what images of floats are: network input, or pixels from 0 to 1, -1 to 1, 0 to "
+                "255; auto: compared with --data",
+                {.choices = synthetic::import_pixels()});
     options.add("teacher", teacher, "a published ResNet, .pt, .pth or .safetensors, as a teacher");
     options.add("objective", objective, "--teacher: what it was trained for",
                 {.choices = {"imported", "supervised", "moco", "simsiam", "swav", "dino"}});
@@ -46,12 +55,14 @@ void print(const Environment& environment, const Settings& settings, const Json&
 
 void require_last_layer(const Settings& settings, const train::ImportedTeacher& imported) {
   if (imported.whole || settings.probe_epochs > 0) return;
-  throw ConfigError(
-      Report{"importing the teacher '" + settings.teacher + "'",
-             fmt::format("it has no last layer for the {} classes of the data",
-                         imported.teacher.shape.classes),
-             "a network trained for these classes",
-             "give --data and --probe-epochs, such as 20, to train one on its features"});
+  const int64_t wanted = imported.teacher.shape.classes, found = imported.last_classes;
+  throw ConfigError(Report{
+      "importing the teacher '" + settings.teacher + "'",
+      found > 0 ? fmt::format("its last layer is for {} classes, the data have {}", found, wanted)
+                : fmt::format("it has no last layer for the {} classes of the data", wanted),
+      fmt::format("a network trained for these {} classes", wanted),
+      "give the data that it was trained on, or --data and --probe-epochs, such as 20, to "
+      "train a last layer anew on its features"});
 }
 
 /// Without --data, a teacher is one of ImageNet's 1000 classes.
@@ -92,13 +103,40 @@ int import_teacher(const Environment& environment, Settings& settings) {
   return 0;
 }
 
+/// What a file does not say itself comes from the data that the set was made from.
+synthetic::Bundle read_set(const Settings& settings, const data::Dataset* data,
+                           std::vector<std::string>& notes) {
+  synthetic::ImportOptions options;
+  options.labels = settings.labels;
+  options.pixels = settings.pixels;
+  options.data = data;
+  if (data) {
+    options.class_names = data->class_names;
+    options.preprocessing = data->preprocessing;
+    options.data_name = data->name;
+  }
+  return synthetic::import_bundle(settings.file, options, settings.which, &notes);
+}
+
 int import_set(const Environment& environment, const Settings& settings) {
-  const data::Dataset data = data::open_dataset(settings.data);
-  const synthetic::Bundle bundle = synthetic::import_bundle(
-      settings.file, {data.class_names, data.preprocessing, data.name}, settings.which);
+  std::optional<data::Dataset> data;
+  if (settings.options.find("data")->was_set) data = data::open_dataset(settings.data);
+  std::vector<std::string> notes;
+  const synthetic::Bundle bundle = read_set(settings, data ? &*data : nullptr, notes);
+  // Only our own exports say what they were made from.
+  if (!data && bundle.data_name.empty())
+    throw ConfigError(
+        Report{"importing '" + settings.file + "'",
+               "the file names neither its classes nor the normalisation of its images",
+               "--data, the data that the set was made from",
+               "give --data, such as cifar-10-batches-bin"});
   synthetic::save_bundle(settings.out, bundle);
+  for (const std::string& note : notes) environment.err << "note: " << note << "\n";
   print(environment, settings,
-        {{"out", settings.out}, {"images", bundle.images.size(0)}, {"classes", bundle.classes()}},
+        {{"out", settings.out},
+         {"images", bundle.images.size(0)},
+         {"classes", bundle.classes()},
+         {"notes", notes}},
         fmt::format("{} images of {} classes to {}", bundle.images.size(0), bundle.classes(),
                     settings.out));
   return 0;
@@ -111,7 +149,7 @@ int run_import(const Environment& environment, const Arguments& arguments) {
   const Usage usage{
       "import",
       "Reads a published set as a bundle, or a published network as a teacher: class names and "
-      "normalisation come from --data.",
+      "normalisation come from --data where the file does not say them.",
       "Examples:\n  retort import res_DM_CIFAR10_ConvNet_10ipc.pt --data cifar-10-batches-bin "
       "--out dm.safetensors\n"
       "  retort import pictures/ --data cifar-10-batches-bin --out mine.safetensors\n"

@@ -51,9 +51,26 @@ Metadata metadata_of(const Bundle& bundle) {
       {"storage_bytes", std::to_string(bundle.storage_bytes)},
       {"images_per_class_equivalents", fmt::format("{}", bundle.images_per_class_equivalents())},
       {"seed", std::to_string(bundle.seed)},
+      {"split", bundle.split.text()},
+      {"soft_label_kind", bundle.soft_labels.defined() ? bundle.soft_label_kind : ""},
   };
   for (const auto& [name, text] : text_fields(bundle)) metadata[name] = *text;
   return metadata;
+}
+
+/// Files written before splits were recorded have none.
+data::SplitIdentity split_of(const MetadataReader& metadata) {
+  const auto split = data::parse_split(metadata.text_or("split", ""));
+  if (!split) metadata.refuse("its metadata 'split' is damaged");
+  return *split;
+}
+
+/// Older files do not say it: KIP, FRePo and learning through training had labels of other kinds.
+std::string soft_label_kind_of(const Bundle& bundle, const MetadataReader& metadata) {
+  const std::string kind = metadata.text_or("soft_label_kind", "");
+  if (!kind.empty()) return kind;
+  if (bundle.method == "frepo" || bundle.method == "kip") return "targets";
+  return bundle.method == "bptt" ? "weights" : "probabilities";
 }
 
 void read_preprocessing(Bundle& bundle, const TensorFile& file, const MetadataReader& metadata) {
@@ -147,13 +164,19 @@ Bundle load_bundle(const std::filesystem::path& path) {
   bundle.class_names = metadata.list<std::string>("class_names");
   bundle.storage_bytes = metadata.number("storage_bytes");
   bundle.seed = metadata.number("seed");
+  bundle.split = split_of(metadata);
   read_tensors(bundle, file, metadata, path.string());
+  bundle.soft_label_kind = soft_label_kind_of(bundle, metadata);
   read_preprocessing(bundle, file, metadata);
   const std::string problem = bundle_problem(bundle);
   if (!problem.empty()) metadata.refuse(problem);
   if (metadata.list<int64_t>("shape") != bundle.images.sizes().vec())
     metadata.refuse("its images have another shape than its metadata say");
   return bundle;
+}
+
+data::MadeFrom made_from(const Bundle& bundle, const std::string& name) {
+  return {"the set '" + name + "'", bundle.data_hash, bundle.split};
 }
 
 void fill_preprocessing(Bundle& bundle, const data::Dataset& dataset) {

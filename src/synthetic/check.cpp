@@ -44,7 +44,13 @@ std::string soft_label_problem(const Bundle& bundle) {
       soft.size(0) != bundle.images.size(0) || soft.size(1) != bundle.classes())
     return fmt::format("soft labels are not float32 of shape [{}, {}]", bundle.images.size(0),
                        bundle.classes());
-  return finite(soft) ? "" : "soft labels hold a number that is not finite";
+  if (!finite(soft)) return "soft labels hold a number that is not finite";
+  if (bundle.soft_label_kind == "targets") return {};
+  if (bundle.soft_label_kind == "weights")
+    return soft.min().item<float>() < 0 ? "soft labels hold a negative weight" : "";
+  if (bundle.soft_label_kind != "probabilities")
+    return "the kind of soft labels '" + bundle.soft_label_kind + "' is not known";
+  return are_distributions(soft) ? "" : "soft labels are no probabilities: " + spread_of(soft);
 }
 
 std::string preprocessing_problem(const Bundle& bundle) {
@@ -77,6 +83,19 @@ std::string whitening_problem(const TensorMap& tensors) {
 }
 
 }  // namespace
+
+bool are_distributions(const at::Tensor& rows) {
+  constexpr double kRounding = 0.01;  // of half precision, summed over classes
+  return rows.min().item<double>() >= -1e-6 &&
+         rows.to(at::kDouble).sum(1).sub(1).abs().max().item<double>() <= kRounding;
+}
+
+std::string spread_of(const at::Tensor& rows) {
+  const at::Tensor sums = rows.to(at::kDouble).sum(1);
+  return fmt::format("rows hold {:.4g} to {:.4g} and sum to {:.4g} to {:.4g}",
+                     rows.min().item<double>(), rows.max().item<double>(),
+                     sums.min().item<double>(), sums.max().item<double>());
+}
 
 std::string bundle_problem(const Bundle& bundle) {
   std::string problem = image_problem(bundle);

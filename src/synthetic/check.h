@@ -11,6 +11,11 @@ namespace retort::synthetic {
 /// none.
 std::string bundle_problem(const Bundle& bundle);
 
+/// Whether every row [M, K] is a distribution, to rounding.
+bool are_distributions(const at::Tensor& rows);
+/// "rows hold -9.59 to 15.59 and sum to -9.04 to 12.39"
+std::string spread_of(const at::Tensor& rows);
+
 /// Preprocessing from stored values. An empty `problem` stays so where they are usable.
 struct StoredPreprocessing {
   std::string kind;  ///< "none", "mean_std", "zca"

@@ -4,7 +4,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "retort/core/error.h"
 #include "retort/core/file.h"
@@ -17,30 +19,18 @@ namespace {
 // No published set has more classes; a wild label must not make a million class names.
 constexpr int64_t kMostClasses = 100000;
 
-/// The first tensor of the table under one of the names that published files use.
-at::Tensor first_of(const ImportedTable& table, const std::vector<std::string>& names) {
-  for (const std::string& name : names) {
-    const auto found = table.tensors.find(name);
-    if (found != table.tensors.end()) return found->second;
-  }
-  return {};
-}
-
-std::string names_in(const ImportedTable& table) {
-  std::vector<std::string> names;
-  for (const auto& [name, tensor] : table.tensors)
-    names.push_back(fmt::format("{} [{}]", name, fmt::join(tensor.sizes().vec(), ", ")));
-  return names.empty() ? "and no other tensors" : fmt::format("only {}", fmt::join(names, ", "));
-}
-
 std::vector<double> numbers_of(const ImportedTable& table, const std::string& name) {
-  const at::Tensor tensor = first_of(table, {name}).to(at::kDouble).contiguous();
-  return {tensor.data_ptr<double>(), tensor.data_ptr<double>() + tensor.numel()};
+  const at::Tensor tensor = first_of(table, {name}), all = tensor.to(at::kDouble).contiguous();
+  std::vector<double> numbers(all.data_ptr<double>(), all.data_ptr<double>() + all.numel());
+  if (tensor.scalar_type() == at::kFloat)  // what was meant: 0.4914 rather than 0.49140000343
+    for (double& number : numbers)
+      number = std::stod(fmt::format("{}", static_cast<float>(number)));
+  return numbers;
 }
 
-/// The file's own preprocessing where it has one; else the given one.
-data::Preprocessing preprocessing_of(const ImportedTable& table, const ImportOptions& options,
-                                     const std::string& path) {
+/// The file's own preprocessing, where it has one.
+std::optional<data::Preprocessing> own_preprocessing(const ImportedTable& table,
+                                                     const std::string& path) {
   StoredPreprocessing stored{"", {}, {}, table.tensors};
   const auto kind = table.texts.find("preprocessing");
   if (kind != table.texts.end() && kind->second.size() == 1) stored.kind = kind->second[0];
@@ -48,7 +38,7 @@ data::Preprocessing preprocessing_of(const ImportedTable& table, const ImportOpt
   const bool has_matrices = table.tensors.count("zca_matrix") != 0;
   // A file of ours without its whitening matrices needs the data set's.
   if (stored.kind.empty() || (stored.kind == "zca" && !has_matrices)) {
-    if (!has_mean) return options.preprocessing;
+    if (!has_mean) return {};
     stored.kind = "mean_std";
   }
   if (has_mean) {
@@ -61,54 +51,34 @@ data::Preprocessing preprocessing_of(const ImportedTable& table, const ImportOpt
   return preprocessing;
 }
 
-at::Tensor network_input(at::Tensor images, const data::Preprocessing& preprocessing,
-                         const std::string& path) {
-  if (images.dim() != 4 || images.numel() == 0)
-    refuse_import(
-        path, fmt::format("its images have the shape [{}]", fmt::join(images.sizes().vec(), ", ")));
-  if (images.scalar_type() != at::kByte) {
-    if (!images.is_floating_point()) refuse_import(path, "its images are neither bytes nor floats");
-    return images.to(at::kFloat);
-  }
-  const auto is_depth = [](int64_t size) { return size == 1 || size == 3; };
-  if (!is_depth(images.size(1)) && is_depth(images.size(3)))
-    images = images.permute({0, 3, 1, 2}).contiguous();
-  const int64_t channels = images.size(1), pixels = images[0].numel();
-  if (preprocessing.kind() == "mean_std" &&
-      static_cast<int64_t>(preprocessing.mean().size()) != channels)
-    refuse_import(path, fmt::format("its images have {} channels, mean and std {}", channels,
-                                    preprocessing.mean().size()));
-  if (preprocessing.kind() == "zca" && preprocessing.zca_mean().numel() != pixels)
-    refuse_import(path, "its images have another size than the whitening");
-  return preprocessing.apply(images, at::kCPU);
+/// "0", "1" and so on: names that were never given.
+bool are_numbers(const std::vector<std::string>& names) {
+  for (size_t c = 0; c < names.size(); ++c)
+    if (names[c] != std::to_string(c)) return false;
+  return true;
 }
 
-/// Labels as int64 [M], and soft labels where the file has rows of numbers instead.
-void read_labels(Bundle& bundle, const ImportedTable& table, const std::string& path) {
-  at::Tensor labels = first_of(table, {"labels", "label", "targets", "y", "label_syn"});
-  at::Tensor soft = first_of(table, {"soft_labels"});
-  if (labels.defined() && labels.dim() == 2 && labels.size(1) > 1 && labels.is_floating_point()) {
-    if (!soft.defined()) soft = labels;
-    labels = at::Tensor();
-  }
-  if (soft.defined()) {
-    if (soft.dim() != 2 || soft.size(1) > kMostClasses || !soft.is_floating_point())
-      refuse_import(path, "its soft labels are not of shape [M, K]");
-    bundle.soft_labels = soft.to(at::kFloat).contiguous();
-    if (!labels.defined() && soft.numel() > 0) labels = bundle.soft_labels.argmax(1);
-  }
-  if (!labels.defined()) refuse_import(path, "it has no labels, " + names_in(table));
-  if (labels.dim() == 2 && labels.size(1) == 1) labels = labels.squeeze(1);
-  bundle.labels = labels.to(at::kLong).contiguous();
-  if (labels.is_floating_point() && !at::equal(bundle.labels.to(labels.scalar_type()), labels))
-    refuse_import(path, "its labels are not whole numbers");
+/// "class 3 is 'cat'", or how many there are.
+std::string first_difference(const std::vector<std::string>& names,
+                             const std::vector<std::string>& others) {
+  for (size_t c = 0; c < std::min(names.size(), others.size()); ++c)
+    if (names[c] != others[c]) return fmt::format("class {} is '{}'", c, names[c]);
+  return fmt::format("there are {}", names.size());
 }
 
 std::vector<std::string> class_names_of(const Bundle& bundle, const ImportedTable& table,
                                         const ImportOptions& options, const std::string& path) {
   const auto own = table.texts.find("class_names");
-  if (own != table.texts.end()) return own->second;
-  if (!options.class_names.empty()) return options.class_names;
+  const bool given = !options.class_names.empty();
+  if (own != table.texts.end() && !(given && are_numbers(own->second))) {
+    if (given && own->second != options.class_names)
+      refuse_import(path, "of its classes, " + first_difference(own->second, options.class_names),
+                    "the data's classes in their order: " +
+                        first_difference(options.class_names, own->second),
+                    "give --data and --classes that the set was made from");
+    return own->second;
+  }
+  if (given) return options.class_names;
   if (bundle.labels.numel() == 0) return {};
   const auto largest = bundle.labels.max().item<int64_t>();
   if (largest >= kMostClasses) refuse_import(path, fmt::format("a label is {}", largest));
@@ -125,15 +95,41 @@ void put_in_class_order(Bundle& bundle) {
   if (bundle.soft_labels.defined()) bundle.soft_labels = bundle.soft_labels.index_select(0, order);
 }
 
-Bundle bundle_of(const ImportedTable& table, const ImportOptions& options,
-                 const std::string& path) {
+/// Classes of which the set holds nothing: more often another data set than a choice.
+void note_empty_classes(const Bundle& bundle, std::vector<std::string>& notes) {
+  const std::vector<int64_t> counts = bundle.counts();
+  const auto empty = std::count(counts.begin(), counts.end(), 0);
+  if (empty > 0)
+    notes.push_back(fmt::format("{} of {} classes have no image in the set", empty, counts.size()));
+}
+
+/// The file's own preprocessing goes before the data's: its images are in that space.
+void note_preprocessing(const data::Preprocessing& own, const ImportOptions& options,
+                        std::vector<std::string>& notes) {
+  const auto words = [](const data::Preprocessing& one) {
+    return one.kind() == "mean_std"
+               ? fmt::format("mean {:.4g} and deviation {:.4g}", fmt::join(one.mean(), ", "),
+                             fmt::join(one.deviation(), ", "))
+               : "'" + one.kind() + "'";
+  };
+  const std::string ours = words(own), theirs = words(options.preprocessing);
+  if (options.data && ours != theirs)
+    notes.push_back("the file names its own normalisation, " + ours +
+                    ", which is kept; --data has " + theirs);
+}
+
+Bundle bundle_of(ImportedTable& table, const ImportOptions& options, const std::string& path) {
   Bundle bundle;
   const at::Tensor images =
-      first_of(table, {"images_float", "images", "image", "image_syn", "data", "x", "x_train"});
+      first_of(table, {"images_float", "images", "image", "image_syn", "data", "x", "x_train",
+                       "images_train", "X_train", "images_syn", "syn_images"});
   if (!images.defined()) refuse_import(path, "it has no images, " + names_in(table));
-  bundle.preprocessing = preprocessing_of(table, options, path);
-  bundle.images = network_input(images, bundle.preprocessing, path);
-  read_labels(bundle, table, path);
+  const auto own = own_preprocessing(table, path);
+  bundle.preprocessing = own.value_or(options.preprocessing);
+  if (own) note_preprocessing(*own, options, table.notes);
+  bundle.images =
+      read_pixels(images, bundle.preprocessing, own.has_value(), options, table.notes, path);
+  read_labels(bundle, table, options.labels, path);
   if (bundle.labels.dim() != 1 || bundle.labels.size(0) != bundle.images.size(0))
     refuse_import(path, fmt::format("it has {} images and {} labels", bundle.images.size(0),
                                     bundle.labels.numel()));
@@ -161,17 +157,37 @@ ImportedTable read_table(const std::filesystem::path& path, const ImportOptions&
 
 }  // namespace
 
-void refuse_import(const std::string& path, const std::string& found) {
-  throw DataError({"importing '" + path + "'", found,
-                   "images [M, C, H, W] with labels, as .pt, .npz or class folders of images",
-                   "docs/formats.md lists the layouts that are known"});
+at::Tensor first_of(const ImportedTable& table, const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    const auto found = table.tensors.find(name);
+    if (found != table.tensors.end()) return found->second;
+  }
+  return {};
 }
 
-Bundle import_bundle(const std::filesystem::path& path, const ImportOptions& options,
-                     int64_t which) {
+std::string names_in(const ImportedTable& table) {
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : table.tensors)
+    names.push_back(fmt::format("{} [{}]", name, fmt::join(tensor.sizes().vec(), ", ")));
+  return names.empty() ? "and no other tensors" : fmt::format("only {}", fmt::join(names, ", "));
+}
+
+void refuse_import(const std::string& path, const std::string& found) {
+  refuse_import(path, found,
+                "images [M, C, H, W] with labels, as .pt, .npz or class folders of images",
+                "docs/formats.md lists the layouts that are known");
+}
+
+void refuse_import(const std::string& path, const std::string& found, const std::string& accepted,
+                   const std::string& advice) {
+  throw DataError({"importing '" + path + "'", found, accepted, advice});
+}
+
+Bundle import_bundle(const std::filesystem::path& path, const ImportOptions& options, int64_t which,
+                     std::vector<std::string>* notes) {
   if (!std::filesystem::exists(path))
     throw DataError::missing(path.string(), "a .pt or .npz file, or a folder of class folders");
-  const ImportedTable table = read_table(path, options, which);
+  ImportedTable table = read_table(path, options, which);
   Bundle bundle = bundle_of(table, options, path.string());
   bundle.method = "imported";
   bundle.data_name = text_or(table, "data_name", options.data_name);
@@ -181,6 +197,8 @@ Bundle import_bundle(const std::filesystem::path& path, const ImportOptions& opt
   bundle.program_version = version();
   const std::string problem = bundle_problem(bundle);
   if (!problem.empty()) refuse_import(path.string(), problem);
+  note_empty_classes(bundle, table.notes);
+  if (notes) notes->insert(notes->end(), table.notes.begin(), table.notes.end());
   return bundle;
 }
 

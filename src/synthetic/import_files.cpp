@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <cstring>
 #include <set>
 #include <sstream>
@@ -65,6 +66,25 @@ std::vector<std::string> classes_of(const fs::path& path,
   return out;
 }
 
+/// The folders by number where they are 00000, 00001 and so on, or new000 and so on, one for every
+/// class from 0; else nothing.
+std::vector<std::string> numbered_folders(const std::vector<std::string>& folders, size_t classes) {
+  std::vector<std::string> found(classes);
+  std::string prefix;
+  for (const std::string& folder : folders) {
+    const size_t digits = folder.find_last_not_of("0123456789") + 1;  // npos + 1 is 0
+    uint64_t number = 0;
+    const char* end = folder.data() + folder.size();
+    const auto [stop, problem] = std::from_chars(folder.data() + digits, end, number);
+    if (problem != std::errc() || stop != end || number >= classes || !found[number].empty())
+      return {};
+    if (&folder == &folders.front()) prefix = folder.substr(0, digits);
+    if (folder.substr(0, digits) != prefix) return {};
+    found[number] = folder;
+  }
+  return folders.size() == classes ? found : std::vector<std::string>();
+}
+
 /// Appends an image's pixels, [C, H, W]; the first image sets the shape.
 void append_image(const fs::path& path, data::DecodedImage& first, std::vector<uint8_t>& pixels) {
   data::DecodedImage image = data::decode_image(read_file(path, kLargestImage), path.string());
@@ -83,7 +103,8 @@ void append_image(const fs::path& path, data::DecodedImage& first, std::vector<u
 }  // namespace
 
 ImportedTable import_npz(const fs::path& path) {
-  const std::set<std::string> texts = {"class_names", "preprocessing"};
+  const std::set<std::string> texts = {"class_names", "preprocessing", "data_name",
+                                       "soft_label_kind"};
   ImportedTable table;
   read_archive(path, kMostBytes, [&](const std::string& member, std::string bytes) {
     const fs::path name(member);
@@ -99,22 +120,36 @@ ImportedTable import_npz(const fs::path& path) {
 
 ImportedTable import_folder(const fs::path& path, const std::vector<std::string>& class_names) {
   const std::vector<std::string> names = classes_of(path, class_names);
-  const std::vector<std::string> wanted = class_folders(names);
+  std::vector<std::string> wanted = class_folders(names);
+  ImportedTable table;
+  const std::vector<std::string> folders = folders_of(path);
+  const bool named = std::all_of(folders.begin(), folders.end(), [&](const std::string& folder) {
+    return std::find(wanted.begin(), wanted.end(), folder) != wanted.end();
+  });
+  const auto numbered = numbered_folders(folders, names.size());
+  if (!class_names.empty() && !named && !numbered.empty()) {
+    table.notes.push_back(
+        fmt::format("the folders {} to {} were taken as the classes by number, {} to {}",
+                    numbered.front(), numbered.back(), names.front(), names.back()));
+    wanted = numbered;
+  }
   data::DecodedImage first;
   std::vector<uint8_t> pixels;
   std::vector<int64_t> labels;
-  for (const std::string& folder : folders_of(path)) {
+  for (const std::string& folder : folders) {
     const auto row = std::find(wanted.begin(), wanted.end(), folder) - wanted.begin();
     if (row == static_cast<std::ptrdiff_t>(wanted.size()))
-      refuse_import((path / folder).string(), fmt::format("'{}' is not one of the classes {}",
-                                                          folder, fmt::join(names, ", ")));
+      refuse_import(
+          (path / folder).string(),
+          fmt::format("'{}' is not one of the classes {}", folder, fmt::join(names, ", ")),
+          "a folder for each class by name, or a full set of numbered ones from 0 on",
+          "give --data and --classes that the set was made from");
     for (const fs::path& file : images_of(path / folder)) {
       append_image(file, first, pixels);
       labels.push_back(static_cast<int64_t>(row));
     }
   }
   if (labels.empty()) refuse_import(path.string(), "there are no class folders with images");
-  ImportedTable table;
   const at::Tensor flat = at::tensor(pixels, at::kByte);
   table.tensors["images"] = flat.view({-1, first.channels, first.height, first.width});
   table.tensors["labels"] = at::tensor(labels, at::kLong);

@@ -2,6 +2,9 @@
 // matching, images_*.pt beside labels_*.pt of trajectory matching, plain dictionaries, and our own.
 #include <fmt/format.h>
 
+#include <cstring>
+#include <optional>
+
 #include "retort/core/error.h"
 #include "synthetic/import.h"
 
@@ -20,34 +23,106 @@ bool all_of_kind(const Pickle& list, Kind kind) {
   return !list.items.empty();
 }
 
+struct NumpyType {
+  std::string_view name;
+  at::ScalarType type;
+};
+constexpr NumpyType kNumpyTypes[] = {{"f2", at::kHalf}, {"f4", at::kFloat}, {"f8", at::kDouble},
+                                     {"i1", at::kChar}, {"i2", at::kShort}, {"i4", at::kInt},
+                                     {"i8", at::kLong}, {"u1", at::kByte}};
+
+/// The element type of numpy.dtype("f4", ...) with its state (3, "<", ...); nothing where it is
+/// another, or big-endian.
+std::optional<at::ScalarType> numpy_type(const Pickle& dtype) {
+  if (dtype.callee() != "numpy dtype" || dtype.items[1]->items.empty()) return {};
+  const Pickle* state = dtype.items.size() > 2 ? dtype.items[2].get() : nullptr;
+  if (state && is_list(*state) && state->items.size() > 1 && state->items[1]->text == ">")
+    return {};
+  std::string_view name = dtype.items[1]->items[0]->text;
+  if (!name.empty() && (name[0] == '<' || name[0] == '|')) name.remove_prefix(1);
+  for (const NumpyType& known : kNumpyTypes)
+    if (known.name == name) return known.type;
+  return {};
+}
+
+/// A NumPy array: _reconstruct with its state (version, shape, dtype, is_fortran, bytes).
+at::Tensor numpy_array(const Pickle& value) {
+  const bool array = value.callee() == "numpy.core.multiarray _reconstruct" ||
+                     value.callee() == "numpy._core.multiarray _reconstruct";
+  const Pickle* state = array && value.items.size() > 2 ? value.items[2].get() : nullptr;
+  if (!state || !state->is(Kind::kTuple) || state->items.size() != 5) return {};
+  const auto type = numpy_type(*state->items[2]);
+  if (!type || state->items[3]->integer != 0) return {};
+  std::vector<int64_t> sizes;
+  const std::string& bytes = state->items[4]->text;
+  auto count = static_cast<int64_t>(c10::elementSize(*type));
+  for (const auto& side : state->items[1]->items) {
+    sizes.push_back(side->integer);
+    if (side->integer < 0 || __builtin_mul_overflow(count, side->integer, &count)) return {};
+  }
+  if (count != static_cast<int64_t>(bytes.size())) return {};
+  at::Tensor tensor = at::empty(sizes, at::TensorOptions().dtype(*type));
+  if (count > 0) std::memcpy(tensor.data_ptr(), bytes.data(), bytes.size());
+  return tensor;
+}
+
+/// Tensors, NumPy arrays, numbers, and lists of them, as one tensor; undefined for everything else.
+at::Tensor tensor_of(const TorchFile& file, const Pickle& value) {
+  if (TorchFile::is_tensor(value)) return file.tensor(value);
+  if (value.is(Kind::kFloat)) return at::scalar_tensor(value.number, at::kDouble);
+  if (value.is(Kind::kInt)) return at::scalar_tensor(value.integer, at::kLong);
+  if (!is_list(value)) return numpy_array(value);
+  constexpr uint64_t kMostBytes = uint64_t{4} << 30;  // items may be the same tensor many times
+  std::vector<at::Tensor> parts;
+  for (const auto& item : value.items) {
+    if (is_list(*item)) return {};  // deeper lists are something else
+    parts.push_back(tensor_of(file, *item));
+    if (!parts.back().defined() || parts.back().sizes() != parts[0].sizes() ||
+        parts.back().scalar_type() != parts[0].scalar_type() ||
+        parts[0].nbytes() > kMostBytes / value.items.size())
+      return {};
+  }
+  return parts.empty() ? at::Tensor() : at::stack(parts);
+}
+
 /// Takes a value into the table, if it is of a kind that importing uses.
 void take(ImportedTable& table, const TorchFile& file, const std::string& name,
           const Pickle& value) {
-  if (TorchFile::is_tensor(value)) {
-    table.tensors[name] = file.tensor(value);
-  } else if (value.is(Kind::kFloat) || value.is(Kind::kInt)) {
-    const double number =
-        value.is(Kind::kFloat) ? value.number : static_cast<double>(value.integer);
-    table.tensors[name] = at::scalar_tensor(number, at::kDouble);
-  } else if (value.is(Kind::kString)) {
+  if (value.is(Kind::kString)) {
     table.texts[name] = {value.text};
   } else if (is_list(value) && all_of_kind(value, Kind::kString)) {
     for (const auto& item : value.items) table.texts[name].push_back(item->text);
-  } else if (is_list(value) && all_of_kind(value, Kind::kFloat)) {
-    std::vector<double> numbers;
-    for (const auto& item : value.items) numbers.push_back(item->number);
-    table.tensors[name] = at::tensor(numbers, at::kDouble);
+  } else if (at::Tensor tensor = tensor_of(file, value); tensor.defined()) {
+    // A single number is a rate; in float64, as it was.
+    table.tensors[name] =
+        tensor.dim() == 0 && value.is(Kind::kInt) ? tensor.to(at::kDouble) : tensor;
   }
 }
 
 ImportedTable pair_of(const TorchFile& file, const Pickle& pair, const std::string& path) {
-  if (!is_list(pair) || pair.items.size() < 2 || !TorchFile::is_tensor(*pair.items[0]) ||
-      !TorchFile::is_tensor(*pair.items[1]))
-    refuse_import(path, "it holds no pair of images and labels");
   ImportedTable table;
-  table.tensors["images"] = file.tensor(*pair.items[0]);
-  table.tensors["labels"] = file.tensor(*pair.items[1]);
+  if (is_list(pair) && pair.items.size() >= 2) {
+    table.tensors["images"] = tensor_of(file, *pair.items[0]);
+    table.tensors["labels"] = tensor_of(file, *pair.items[1]);
+  }
+  for (const char* name : {"images", "labels"})
+    if (!table.tensors[name].defined())
+      refuse_import(path, "it holds no pair of images and labels");
   return table;
+}
+
+/// The values of a dictionary, and of those inside it, as far as the outer ones have not their
+/// names.
+void take_all(ImportedTable& table, const TorchFile& file, const Pickle& dictionary) {
+  for (const auto& [key, value] : dictionary.entries)
+    if (key->is(Kind::kString)) take(table, file, key->text, *value);
+  for (const auto& [key, value] : dictionary.entries) {
+    if (!value->is(Kind::kDict) && value->callee() != "collections OrderedDict") continue;
+    ImportedTable inner;
+    take_all(inner, file, *value);
+    table.tensors.merge(inner.tensors);
+    table.texts.merge(inner.texts);
+  }
 }
 
 ImportedTable experiment(const TorchFile& file, const Pickle& data, int64_t which,
@@ -76,9 +151,11 @@ ImportedTable images_beside_labels(const TorchFile& file, const std::filesystem:
   if (!std::filesystem::exists(labels))
     throw DataError::missing(labels.string(), "the labels beside '" + path.string() + "'");
   ImportedTable table;
+  table.beside = true;
   table.tensors["images"] = file.tensor(file.root());
   const TorchFile label_file(labels);
-  table.tensors["labels"] = label_file.tensor(label_file.root());
+  table.tensors["labels"] = tensor_of(label_file, label_file.root());
+  if (!table.tensors["labels"].defined()) refuse_import(labels.string(), "it holds no labels");
   const std::filesystem::path rate = sibling(path, "lr");
   if (std::filesystem::exists(rate)) {
     const TorchFile rate_file(rate);
@@ -97,10 +174,10 @@ ImportedTable import_pt(const std::filesystem::path& path, int64_t which) {
   if (!root.is(Kind::kDict) && root.callee() != "collections OrderedDict")
     refuse_import(path.string(), "it is neither a tensor, a list nor a dictionary");
   const Pickle* data = root.get("data");
-  if (data && is_list(*data)) return experiment(file, *data, which, path.string());
+  if (data && is_list(*data) && !data->items.empty() && is_list(*data->items[0]))
+    return experiment(file, *data, which, path.string());
   ImportedTable table;
-  for (const auto& [key, value] : root.entries)
-    if (key->is(Kind::kString)) take(table, file, key->text, *value);
+  take_all(table, file, root);
   return table;
 }
 

@@ -143,8 +143,9 @@ std::vector<std::string> spellings(std::string name) {
   return all;
 }
 
-/// The vector of a layout; slots of the last layer may be absent, which `whole` then says.
-at::Tensor flat(const Names& names, const nets::Layout& layout, bool& whole) {
+/// The vector of a layout; slots of the last layer may be absent or of other classes, which
+/// `imported` then says.
+at::Tensor flat(const Names& names, const nets::Layout& layout, ImportedTeacher& imported) {
   at::Tensor values = at::zeros({layout.size});
   for (const nets::Slot& slot : layout.slots) {
     const auto found = names.one_of(spellings(slot.name));
@@ -154,7 +155,8 @@ at::Tensor flat(const Names& names, const nets::Layout& layout, bool& whole) {
     if (found && value.sizes() == at::IntArrayRef(slot.shape)) {
       values.narrow(0, slot.offset, slot.count).copy_(value.reshape(-1));
     } else if (last) {
-      whole = false;
+      imported.whole = false;
+      if (found && value.dim() > 0) imported.last_classes = value.size(0);
     } else {
       refuse(names.path, fmt::format("'{}' is of shape [{}], not [{}]", *found,
                                      fmt::join(value.sizes(), ", "), fmt::join(slot.shape, ", ")));
@@ -176,8 +178,8 @@ ImportedTeacher from_table(const Table& table, const std::filesystem::path& path
   teacher.shape = {names.get("conv1.weight").size(1), about.height, about.width,
                    static_cast<int64_t>(about.class_names.size())};
   const auto network = teacher.build();
-  teacher.theta = flat(names, network->parameters(), imported.whole);
-  teacher.state = flat(names, network->state(), imported.whole);
+  teacher.theta = flat(names, network->parameters(), imported);
+  teacher.state = flat(names, network->state(), imported);
   teacher.preprocessing = about.preprocessing;
   teacher.class_names = about.class_names;
   teacher.data_name = about.data_name;

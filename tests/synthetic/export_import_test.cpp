@@ -38,6 +38,7 @@ void expect_same_set(const Bundle& read, const Bundle& bundle) {
   EXPECT_EQ(read.class_names, bundle.class_names);
   EXPECT_EQ(read.preprocessing.kind(), bundle.preprocessing.kind());
   EXPECT_EQ(read.preprocessing.mean(), bundle.preprocessing.mean());
+  EXPECT_EQ(read.preprocessing.deviation(), bundle.preprocessing.deviation());
   EXPECT_EQ(read.method, "imported");
   EXPECT_EQ(read.storage_bytes, read.stored_bytes());
 }
@@ -46,7 +47,7 @@ TEST(Export, TorchFileComesBack) {
   RETORT_NEEDS_ARCHIVES();
   const TempFolder folder;
   for (Bundle bundle : {small_bundle(), whitened_bundle()}) {
-    bundle.soft_labels = at::rand({5, 3});
+    bundle.soft_labels = at::softmax(at::rand({5, 3}), 1);
     bundle.student_learning_rate = 0.02;
     export_bundle(bundle, "pt", folder / "a.pt");
     const Bundle read = import_bundle(folder / "a.pt", {});
@@ -122,6 +123,7 @@ TEST(Export, PyTorchLoadsItWithWeightsOnly) {
   const TempFolder folder;
   Bundle bundle = small_bundle();
   bundle.soft_labels = at::arange(15, at::kFloat).view({5, 3});
+  bundle.soft_label_kind = "targets";
   bundle.student_learning_rate = 0.5;
   export_bundle(bundle, "pt", folder / "a.pt");
   export_bundle(whitened_bundle(), "pt", folder / "zca.pt");
@@ -133,10 +135,14 @@ assert content['images'].shape == (5, 3, 4, 4) and content['images'].dtype == to
 assert content['labels'].tolist() == [0, 0, 1, 2, 2] and content['labels'].dtype == torch.int64
 assert content['class_names'] == ['cat', 'a/dog', 'bird']
 assert content['soft_labels'].tolist()[4] == [12.0, 13.0, 14.0]
-assert content['mean'].tolist() == [0.5, 0.25, 0.5] and content['std'].tolist() == [0.25, 0.5, 0.1]
+assert content['mean'].dtype == torch.float32 and content['mean'].shape == (3, 1, 1)
+assert content['mean'].flatten().tolist() == [0.5, 0.25, 0.5]
+assert abs(content['std'].flatten() - torch.tensor([0.25, 0.5, 0.1])).max() < 1e-7
+assert content['soft_label_kind'] == 'targets'
 assert content['student_learning_rate'].item() == 0.5
 assert content['preprocessing'] == 'mean_std' and content['augmentation'] == 'color_crop'
-pixels = content['images'] * content['std'].view(3, 1, 1) + content['mean'].view(3, 1, 1)
+pixels = content['images'] * content['std'] + content['mean']
+assert torch.allclose((pixels - content['mean']) / content['std'], content['images'], atol=1e-6)
 assert abs(pixels[0, 0, 0, 1].item() * 255 - 37) < 1e-3
 zca = torch.load(folder + '/zca.pt', weights_only=True)
 assert zca['zca_matrix'][3, 3] == 2 and zca['zca_inverse'].shape == (48, 48)
@@ -152,7 +158,8 @@ content = numpy.load(os.path.dirname(os.path.abspath(__file__)) + '/a.npz')
 assert content['images'].dtype == numpy.uint8 and content['images'][0, 0, 0, 1] == 37
 assert content['images_float'].shape == (5, 3, 4, 4)
 assert list(content['class_names']) == ['cat', 'a/dog', 'bird']
-assert list(content['labels']) == [0, 0, 1, 2, 2] and content['mean'].tolist() == [0.5, 0.25, 0.5]
+assert list(content['labels']) == [0, 0, 1, 2, 2]
+assert content['mean'].shape == (3, 1, 1) and content['mean'].ravel().tolist() == [0.5, 0.25, 0.5]
 )");
 }
 

@@ -141,18 +141,28 @@ TEST(ImagesPerClass, RefusesWithEveryProblemNamed) {
   refuses("0", {"less than 1"});
   refuses("-4", {"less than 1"});
   refuses("ten", {"neither a number nor a file"});
-  refuses("4", {"'cat' has 3 images, 4 are asked", "'dog'"});
+  refuses("1000001", {"more than 1000000"});
   refuses("proportional:2", {"from 3", "to 9"});
   refuses("proportional:x", {"from 3"});
   write_text(file, "cat=1\ndgo=2\ncat=2\na=b=none\n");
   refuses(file, {"line 2", "'dgo'", "'dog'?", "line 3", "twice", "line 4", "'dog' is missing"});
-  write_text(file, "cat=1\ndog=2\na=b=9\n");
-  refuses(file, {"'a=b' has 3 images, 9 are asked"});
   expect_error<ConfigError>(
       [&] {
         parse_images_per_class("proportional:3", kNames, {3, 0, 3});
       },
       {"'dog' has 0 images"});
+}
+
+TEST(ImagesPerClass, MayBeMoreThanAClassHasWhichIsNamed) {
+  EXPECT_EQ(parse_images_per_class("4", kNames, {3, 9, 1}), (std::vector<int64_t>{4, 4, 4}));
+  EXPECT_EQ(classes_too_small({4, 4, 4}, kNames, {3, 9, 1}),
+            (std::vector<std::string>{"class 'cat' has 3 training images, 4 are asked",
+                                      "class 'a=b' has 1 training image, 4 are asked"}));
+  const std::vector<std::string> names(30, "c");
+  const auto many =
+      classes_too_small(std::vector<int64_t>(30, 2), names, std::vector<int64_t>(30, 1));
+  EXPECT_EQ(many.size(), 21U);
+  EXPECT_EQ(many.back(), "and 10 more");
 }
 
 }  // namespace

@@ -23,6 +23,9 @@ struct Bundle {
   at::Tensor images;       ///< float32 [M, C, H, W] in network-input space, class after class
   at::Tensor labels;       ///< int64 [M]
   at::Tensor soft_labels;  ///< float32 [M, K] or undefined: targets for training instead of labels
+  /// What the rows of soft labels are: "probabilities" (of sum 1), "weights" (of any sum, learned
+  /// for a cross-entropy), "targets" (any numbers, of a regression).
+  std::string soft_label_kind = "probabilities";
   std::optional<double> student_learning_rate;
   at::Tensor
       step_learning_rates;  ///< float64 [T] or undefined: of every step of an ordered training
@@ -34,10 +37,11 @@ struct Bundle {
   bool preprocessing_missing = false;
   std::string method, parametrisation = "pixels";
   std::string data_name, data_hash;
-  std::string recipe;        ///< the TOML of the run that made it
-  std::string protocol;      ///< the evaluation protocol it was made for, by name
-  std::string network;       ///< the network it was distilled with
-  std::string augmentation;  ///< DSA strategy to train students with
+  data::SplitIdentity split;  ///< of the data that it was made from; not known of imported sets
+  std::string recipe;         ///< the TOML of the run that made it
+  std::string protocol;       ///< the evaluation protocol it was made for, by name
+  std::string network;        ///< the network it was distilled with
+  std::string augmentation;   ///< DSA strategy to train students with
   int64_t storage_bytes = 0;
   int64_t seed = 0;
   std::string program_version;
@@ -52,6 +56,9 @@ struct Bundle {
   double images_per_class_equivalents() const;
   std::vector<int64_t> counts() const;  ///< images of each class
 };
+
+/// What a bundle was made from; `name` is its file or run, for messages.
+data::MadeFrom made_from(const Bundle& bundle, const std::string& name);
 
 /// Writes atomically; the same bundle gives the same bytes. StateError where the bundle is not
 /// valid, such as images that are NaN.
@@ -77,14 +84,22 @@ struct ImportOptions {
   std::vector<std::string> class_names;  ///< empty: taken from the file or numbered
   data::Preprocessing preprocessing;     ///< the space that float images are in
   std::string data_name;
+  std::string labels = "auto";          ///< rows of numbers: import_labels()
+  std::string pixels = "auto";          ///< numbers that are no bytes: import_pixels()
+  const data::Dataset* data = nullptr;  ///< what the set was made from, to compare it with
 };
+/// auto | probabilities | logits (brought through softmax) | targets (of a regression)
+const std::vector<std::string>& import_labels();
+/// auto | network (input, as preprocessed) | unit (0 to 1) | symmetric (-1 to 1) | bytes (0 to 255)
+const std::vector<std::string>& import_pixels();
 
 /// Reads a published set: DC/DSA/DM's res_*.pt ({'data': [[images, labels], ...]}, `which`
 /// experiment), MTT's images_*.pt beside labels_*.pt, a plain dictionary {images, labels}, our own
 /// .pt, an .npz, or a folder of class folders of PNG or JPEG files. What a file says of its own
-/// preprocessing and class names goes before the options. DataError saying what was found.
+/// preprocessing and class names goes before the options. What was converted, and what looks as if
+/// it were of another kind, is added to `notes`. DataError saying what was found.
 Bundle import_bundle(const std::filesystem::path& path, const ImportOptions& options,
-                     int64_t which = 0);
+                     int64_t which = 0, std::vector<std::string>* notes = nullptr);
 
 /// The training source of a bundle: soft labels where it has them.
 std::unique_ptr<data::BatchSource> bundle_source(const Bundle& bundle, at::Device device);

@@ -33,6 +33,7 @@ struct ImportedTeacher {
   Teacher teacher;
   std::string prefix;  ///< of the names that were taken: "state_dict/module.encoder_q."
   bool whole = true;
+  int64_t last_classes = 0;  ///< where not whole: what its last layer is for; 0: it has none
 };
 
 /// Reads ResNet18, 34, 50 or 101 (3x3 or 7x7 stem, any width) from a .pt, .pth or .safetensors

@@ -112,6 +112,7 @@ class FeatureRegression : public Objective {
 
   void complete(synthetic::Bundle& bundle) const override {
     bundle.soft_labels = labels_.to(at::kCPU).contiguous();
+    bundle.soft_label_kind = "targets";
   }
 
   TensorMap state() const override {

@@ -85,8 +85,9 @@ class KernelInducingPoints : public Objective {
                            options_.regularisation)
                    .solve_labels(real.targets);
     }
-    if (solved() || learned_labels())
-      bundle.soft_labels = labels.to(at::kCPU, at::kFloat).contiguous();
+    if (!solved() && !learned_labels()) return;
+    bundle.soft_labels = labels.to(at::kCPU, at::kFloat).contiguous();
+    bundle.soft_label_kind = "targets";
   }
 
  private:

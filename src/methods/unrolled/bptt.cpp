@@ -98,7 +98,9 @@ class Bptt : public ThroughTraining {
   }
   void complete(synthetic::Bundle& bundle) const override {
     bundle.student_learning_rate = std::max(rate_.item<double>(), kSmallestRate);
-    if (labels_.defined()) bundle.soft_labels = labels_.clamp_min(0).to(at::kCPU);
+    if (!labels_.defined()) return;
+    bundle.soft_labels = labels_.clamp_min(0).to(at::kCPU);
+    bundle.soft_label_kind = "weights";
   }
 
  protected:
