@@ -4,6 +4,7 @@
 #include "cli/arguments.h"
 #include "cli/claim.h"
 #include "cli/run_report.h"
+#include "cli/taken_over.h"
 #include "retort/augment/siamese.h"
 #include "retort/core/device.h"
 #include "retort/core/error.h"
@@ -227,6 +228,9 @@ int run_distill(const Environment& environment, const Arguments& arguments) {
   if (!parse(environment, usage, arguments, settings.options, {}, peek(arguments, "recipe"),
              ignored))
     return 0;
+  for (const char* name : {"teacher", "experts", "init_from"})
+    if (const Option* file = settings.options.find(name))
+      take_split_of(file->text(), settings.options);
   check_combination(settings);
   const bool started = methods::RunFolder::started(settings.out, settings.options);
   const at::Device device = settings.machine.apply(environment);
@@ -253,8 +257,12 @@ int run_distill(const Environment& environment, const Arguments& arguments) {
     if (!started) methods::check_set(input);
     return 0;
   }
+  const auto say = [&](const std::vector<std::string>& notes) {
+    for (const std::string& note : notes) environment.err << "note: " << note << "\n";
+  };
   if (!started) {
-    methods::check_new_run(input);
+    say(data.notes);  // before what may be refused because of them, such as a test part split off
+    say(methods::check_new_run(input));
     require_length(settings);
   }
   const methods::RunFolder folder(settings.out, settings.options);
@@ -262,7 +270,7 @@ int run_distill(const Environment& environment, const Arguments& arguments) {
   outcome.iteration = settings.loop.iterations;
   const bool finished = folder.finished(settings.loop.iterations);
   if (!finished) {
-    for (const std::string& note : data.notes) environment.err << "note: " << note << "\n";
+    if (started) say(data.notes);
     outcome = methods::distill(input, folder);
   }
   if (outcome.stopped) {

@@ -5,6 +5,7 @@
 #include "cli/arguments.h"
 #include "cli/judged.h"
 #include "cli/run_report.h"
+#include "cli/taken_over.h"
 #include "retort/core/error.h"
 #include "retort/core/records.h"
 #include "retort/eval/evaluate.h"
@@ -18,8 +19,8 @@ constexpr const char* kExamples =
     "  retort eval runs/a --data cifar-10-batches-bin --networks convnet,alexnet,vgg11,resnet18 "
     "--students 5\n"
     "  retort eval runs/a --data shapes --protocol rded --teacher teacher.safetensors\n"
-    "  retort eval distilled.safetensors --data my_images/ --part validation --validation-fraction "
-    "0.2\n";
+    "  retort eval runs/c --data my_images/ --part validation   # of a run with "
+    "--validation-fraction\n";
 
 /// Adds the evaluation to a run's records and page; where that fails, its figures still come out.
 std::filesystem::path keep(const Environment& environment, const std::filesystem::path& folder,
@@ -48,9 +49,7 @@ int run_eval(const Environment& environment, const Arguments& arguments) {
   eval::EvalOptions options;
   MachineOptions machine;
   std::string target;
-  OptionSet data_set, set;
-  data_options.declare(data_set);
-  take_run_options(arguments, data_set);
+  OptionSet set;
   set.group("Evaluation");
   options.declare(set);
   set.group("Data");
@@ -62,6 +61,9 @@ int run_eval(const Environment& environment, const Arguments& arguments) {
   if (!parse(environment, usage, arguments, set,
              {{"bundle", "a run folder or a bundle (.safetensors)", &target, true}}))
     return 0;
+  take_run_options(target, set);
+  for (const std::string& file : {options.teacher, options.student_labels})
+    take_split_of(file, set);
   const at::Device device = machine.apply(environment);
   const bool is_run = std::filesystem::is_directory(target);
   const std::filesystem::path folder = target;
@@ -70,6 +72,7 @@ int run_eval(const Environment& environment, const Arguments& arguments) {
   synthetic::Bundle bundle = synthetic::load_bundle(file);
   const data::Dataset data =
       data::open_dataset(data_options, is_run ? folder / "cache" : std::filesystem::path());
+  check_set(environment, bundle, "evaluating", target, data);
   synthetic::fill_preprocessing(bundle, data);
   const std::filesystem::path labels = folder / "labels.safetensors";
   if (is_run && options.student_labels == "auto" && taught(bundle, options) &&

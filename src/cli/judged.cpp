@@ -141,13 +141,4 @@ void print_table(const Environment& environment, const eval::Evaluation& evaluat
   for (const std::string& note : evaluation.notes) environment.out << "note: " << note << "\n";
 }
 
-void take_run_options(const Arguments& arguments, OptionSet& options) {
-  if (arguments.empty() || arguments[0].starts_with("-")) return;
-  const std::filesystem::path recipe = std::filesystem::path(arguments[0]) / "recipe.toml";
-  if (!std::filesystem::exists(recipe)) return;
-  Problems ignored;
-  for (const auto& [key, text] : read_flat_toml(recipe.string()))
-    if (options.find(key)) options.set(key, text, recipe.string(), ignored);
-}
-
 }  // namespace retort::cli

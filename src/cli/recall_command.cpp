@@ -11,6 +11,7 @@
 #include "cli/arguments.h"
 #include "cli/judged.h"
 #include "cli/run_report.h"
+#include "cli/taken_over.h"
 #include "methods/previews.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
@@ -159,9 +160,7 @@ struct Recall {
 
   /// True where the options ask for something else than help.
   bool read(const Environment& environment, const Arguments& arguments) {
-    OptionSet data_set, set;
-    data.declare(data_set);
-    take_run_options(arguments, data_set);
+    OptionSet set;
     set.group("Recall");
     set.add("labels", labels, "queries joined by ';', each CLASS:WEIGHT,CLASS:WEIGHT");
     eval.declare(set);
@@ -172,8 +171,11 @@ struct Recall {
                       "Decodes mixed labels from a set of memories; with --data, trains students "
                       "with and without what it recalled.",
                       kExamples};
-    return parse(environment, usage, arguments, set,
-                 {{"run", "a run folder or a bundle (.safetensors)", &target, true}});
+    if (!parse(environment, usage, arguments, set,
+               {{"run", "a run folder or a bundle (.safetensors)", &target, true}}))
+      return false;
+    take_run_options(target, set);
+    return true;
   }
   fs::path picture() const {
     return (fs::is_directory(target) ? fs::path(target) / "images"
@@ -195,6 +197,7 @@ int run_recall(const Environment& environment, const Arguments& arguments) {
   std::optional<data::Dataset> data;
   if (!peek(arguments, "data").empty() || bundle.preprocessing_missing) {
     data = data::open_dataset(recall.data);
+    check_set(environment, bundle, "recalling from", recall.target, *data);
     synthetic::fill_preprocessing(bundle, *data);
   }
   methods::save_preview(recall.picture(), as_picture(bundle, queries, images));

@@ -103,6 +103,8 @@ int run_relabel(const Environment& environment, const Arguments& arguments) {
        bundle.preprocessing,
        {bundle.images.size(1), bundle.images.size(2), bundle.images.size(3), bundle.classes()}},
       device);
+  data::check_split(synthetic::made_from(bundle, settings.target), "labelling a set",
+                    train::made_from(teacher.teacher, settings.teacher));
   const train::LabelPlan plan = eval::plan_labels(bundle, settings.relabel, teacher);
   const bool before = finished(path, plan);
   if (!before) {

@@ -6,6 +6,7 @@
 
 #include "cli/arguments.h"
 #include "cli/command.h"
+#include "cli/taken_over.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
 #include "retort/core/limits.h"
@@ -306,6 +307,7 @@ int run_statistics_study(const Environment& environment, const Arguments& argume
                              "folders of retort squeeze, or teachers' files, before the options",
                              {}});
   keep_unnamed_page(settings.options);
+  for (const std::string& path : paths) take_split_of(path, settings.options);
   settings.machine.apply(environment);
   const data::Dataset data = data::open_dataset(settings.data);
   const std::vector<Kind> kinds =

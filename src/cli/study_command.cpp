@@ -8,6 +8,7 @@
 
 #include "cli/arguments.h"
 #include "cli/storage_study.h"
+#include "cli/taken_over.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
 #include "retort/core/records.h"
@@ -98,6 +99,7 @@ class Worker {
     const std::string set = pair.substr(0, at), folder = pair.substr(at + 1);
     synthetic::Bundle bundle = synthetic::load_bundle(bundle_of(set));
     eval::check_fit(bundle, data_);
+    check_set(environment_, bundle, "following", set, data_);
     synthetic::fill_preprocessing(bundle, data_);
     const train::Trajectories experts(folder, data_, network_);
     const int64_t count = std::min(study_.count, experts.count());
@@ -213,6 +215,8 @@ int run_study(const Environment& environment, const Arguments& arguments) {
                              "--experts, --sets, --runs, --storage or several of them",
                              {}});
   keep_unnamed_page(set);
+  for (const std::string& folder : study.experts) take_split_of(folder, set);
+  for (const std::string& pair : study.sets) take_split_of(pair.substr(0, pair.find('=')), set);
   const at::Device device = study.machine.apply(environment);
   const data::Dataset data = data::open_dataset(study.data);
   const auto network =

@@ -235,7 +235,11 @@ std::string OptionSet::toml() const {
 }
 
 std::vector<std::pair<std::string, std::string>> read_flat_toml(const std::string& path) {
-  const std::string bytes = read_file(path, uint64_t{1} << 20);
+  return parse_flat_toml(read_file(path, uint64_t{1} << 20), path);
+}
+
+std::vector<std::pair<std::string, std::string>> parse_flat_toml(const std::string& bytes,
+                                                                 const std::string& path) {
   toml::table table;
   try {
     table = toml::parse(bytes, path);

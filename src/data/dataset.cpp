@@ -201,6 +201,17 @@ Dataset open_dataset(const DataOptions& options, const std::filesystem::path& ca
   return prepare_dataset(read_source(options), options, cache);
 }
 
+SplitIdentity identity_of(const Dataset& set, const DataOptions& options, bool test_split) {
+  SplitIdentity split;
+  if (test_split) split.test_fraction = options.test_fraction;
+  split.validation_fraction = options.validation_fraction;
+  if (split.test_fraction > 0 || split.validation_fraction > 0) split.seed = options.split_seed;
+  split.train = part_identity(set.train.images, set.train.labels);
+  split.validation = part_identity(set.validation.images, set.validation.labels);
+  split.test = part_identity(set.test.images, set.test.labels);
+  return split;
+}
+
 Dataset prepare_dataset(RawDataset raw, const DataOptions& options,
                         const std::filesystem::path& cache) {
   Dataset set;
@@ -215,12 +226,14 @@ Dataset prepare_dataset(RawDataset raw, const DataOptions& options,
   set.hash = hash_dataset(raw);
   set.train = adopt_split(std::move(raw.train), raw);
   set.test = adopt_split(std::move(raw.test), raw);
-  if (set.test.size() == 0) split_test(set, options);
+  const bool test_split = set.test.size() == 0;
+  if (test_split) split_test(set, options);
   if (options.validation_fraction > 0) require_room(set, options);
   if (options.validation_fraction > 0)
     std::tie(set.train, set.validation) =
         hold_out(set.train, options.validation_fraction, options.split_seed, "data.validation");
   note_doubtful_parts(set);
+  set.split = identity_of(set, options, test_split);
   set.preprocessing = fit_preprocessing(options, raw.published, {}, cache, set);
   return set;
 }

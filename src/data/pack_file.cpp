@@ -137,6 +137,7 @@ Dataset open_pack(const DataOptions& options, const std::filesystem::path& cache
   if (set.train.size() == 0 || set.train.images[0].numel() == 0)
     metadata.refuse("it has no training images");
   refuse_changes(options, set, pack);
+  set.split = identity_of(set, {}, /*test_split=*/false);  // its parts are its own
   const auto published = pack.normalisation("published_", set.channels),
              measured = pack.normalisation("", set.channels);
   set.preprocessing = fit_preprocessing(options, published, measured, cache, set);

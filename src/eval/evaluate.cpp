@@ -90,6 +90,17 @@ train::TrainOptions training_of(const Protocol& protocol, const synthetic::Bundl
   return training;
 }
 
+/// A cross-entropy makes nothing of the targets of a regression.
+void require_labels_of(const Protocol& protocol, const synthetic::Bundle& bundle) {
+  const bool regression = bundle.soft_labels.defined() && bundle.soft_label_kind == "targets";
+  if (!regression || protocol.training.loss == losses::Kind::kSquared) return;
+  throw ConfigError({"preparing the labels of students",
+                     fmt::format("the set's labels are targets of a regression, protocol '{}' "
+                                 "takes probabilities",
+                                 protocol.name),
+                     "a protocol with a squared error, such as frepo", "give --protocol frepo"});
+}
+
 /// Bytes of the images and labels that a subject trains on.
 void count_bytes(const synthetic::Bundle& bundle, const Subject& subject, Result& result) {
   const int64_t all = bundle.stored_bytes();
@@ -274,7 +285,10 @@ Evaluation evaluate(const synthetic::Bundle& bundle, const data::Dataset& data,
   const Protocol& protocol = find_entry<Protocol>(protocols(), "protocol", name);
   const Teaching teaching(protocol, bundle, data, options, device);
   train::TrainOptions training = training_of(protocol, bundle, data, options);
-  if (teaching.on()) training.batch_size = teaching.views().batch_size;
+  if (teaching.on())
+    training.batch_size = teaching.views().batch_size;
+  else
+    require_labels_of(protocol, bundle);
   const Networks networks = make_networks(bundle, data, protocol, options.networks);
   // Stored labels are those of one choice.
   const Redraw choice = options.redraw && !teaching.stored() ? redraw : Redraw();

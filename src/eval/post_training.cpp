@@ -40,6 +40,9 @@ Teaching::Teaching(const Protocol& protocol, const synthetic::Bundle& bundle,
         train::open_teacher(options.teacher, kDoing, data, device));
   if (!stored) return;
   open_stored(labels, bundle);
+  data::check_split({"the teacher of the labels '" + labels + "'", stored_->plan().data_hash,
+                     stored_->plan().split},
+                    kDoing, data);
   if (!teacher_ && (options.random_baseline || options.whole_set))
     throw ConfigError(Report{kDoing, "real images have no stored labels",
                              "--teacher, for labels of real images",

@@ -43,6 +43,8 @@ train::LabelPlan plan_labels(const synthetic::Bundle& bundle, const RelabelOptio
   plan.keep = options.keep;
   plan.images_hash = train::images_hash(bundle.images, bundle.labels);
   plan.teacher_hash = teacher.hash;
+  plan.data_hash = teacher.teacher.data_hash;
+  plan.split = teacher.teacher.split;
   train::check_plan(plan);
   return plan;
 }

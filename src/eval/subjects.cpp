@@ -13,10 +13,13 @@ namespace {
 /// As many images of each class as take the bytes of the set.
 std::vector<int64_t> random_counts(const synthetic::Bundle& bundle, const data::Dataset& data) {
   std::vector<int64_t> counts = bundle.counts();
-  if (bundle.compact.empty()) return counts;
   const int64_t each = std::lround(bundle.images_per_class_equivalents());
-  for (size_t c = 0; c < counts.size(); ++c)
-    counts[c] = std::clamp<int64_t>(each, 1, static_cast<int64_t>(data.train.members[c].size()));
+  for (size_t c = 0; c < counts.size(); ++c) {
+    const auto most = static_cast<int64_t>(data.train.members[c].size());
+    // A class may have more images in the set than there are real ones.
+    counts[c] =
+        bundle.compact.empty() ? std::min(counts[c], most) : std::clamp<int64_t>(each, 1, most);
+  }
   return counts;
 }
 

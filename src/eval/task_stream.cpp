@@ -178,6 +178,7 @@ data::Dataset TaskStream::arrive(int64_t index) const {
       fmt::format("{} {} {} {} {} {}", data_.hash, kind_.name, task.angle, task.pixel_seed,
                   fmt::join(task.classes, ","), fmt::join(task.rows, ","));
   samples.hash = hex(hash_bytes(text.data(), text.size()));
+  samples.split = data_.split;  // of the whole, whose training part they are from
   return samples;
 }
 

@@ -3,7 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
+#include <limits>
 
 #include "methods/descent.h"
 #include "methods/outer_loop.h"
@@ -44,6 +46,41 @@ synthetic::Geometry budget_of(const data::Dataset& data, const DistillOptions& o
   return {synthetic::parse_images_per_class(options.images_per_class, data.class_names, sizes,
                                             data.class_ids),
           data.channels, data.height, data.width};
+}
+
+/// Classes that are asked for more images than they have.
+std::vector<std::string> too_small(const data::Dataset& data, const DistillOptions& options) {
+  std::vector<int64_t> sizes;
+  for (const auto& members : data.train.members)
+    sizes.push_back(static_cast<int64_t>(members.size()));
+  return synthetic::classes_too_small(budget_of(data, options).counts, data.class_names, sizes);
+}
+
+/// Methods that choose real images cannot choose more than there are.
+void require_enough(const DistillInput& input) {
+  std::vector<std::string> problems = too_small(input.data, input.options);
+  if (problems.empty()) return;
+  int64_t most = std::numeric_limits<int64_t>::max();
+  for (const auto& members : input.data.train.members)
+    most = std::min(most, static_cast<int64_t>(members.size()));
+  throw ConfigError(Report{
+      "choosing " + input.options.images_per_class + " images of each class",
+      fmt::format("{}", fmt::join(problems, "; ")), "as many as there are",
+      fmt::format("give --images-per-class {} or fewer, proportional:TOTAL, a file of CLASS=COUNT "
+                  "lines, or a method that learns images",
+                  std::max<int64_t>(most, 1))});
+}
+
+/// What a user should know of a run before it begins.
+std::vector<std::string> notes_on(const DistillInput& input) {
+  std::vector<std::string> notes;
+  const std::string begun = input.options.initialisation == "noise"
+                                ? "all begin from noise"
+                                : "those beyond begin from the same ones again, with noise";
+  if (!input.options.init_from.empty()) return notes;
+  for (const std::string& problem : too_small(input.data, input.options))
+    notes.push_back(problem + (problem.starts_with("and ") ? "" : ": " + begun));
+  return notes;
 }
 
 std::unique_ptr<synthetic::Parametrisation> parametrise(const DistillInput& input) {
@@ -89,6 +126,15 @@ Context context_of(const DistillInput& input, const synthetic::Geometry& geometr
           input.progress};
 }
 
+/// Null where the method learns images.
+std::unique_ptr<Builder> builder_of(const DistillInput& input, const Context& context) {
+  auto builder = input.method.builder(context);
+  if (!builder) return {};
+  require_pixels(input.options);
+  require_enough(input);
+  return builder;
+}
+
 synthetic::Bundle make_bundle(const Run& run, at::Tensor images) {
   const DistillOptions& options = run.input.options;
   synthetic::Bundle bundle;
@@ -100,6 +146,7 @@ synthetic::Bundle make_bundle(const Run& run, at::Tensor images) {
   bundle.parametrisation = options.parametrisation;
   bundle.data_name = run.input.data.name;
   bundle.data_hash = run.input.data.hash;
+  bundle.split = run.input.data.split;
   bundle.recipe = run.input.recipe;
   bundle.protocol = options.protocol;
   bundle.network = options.network;
@@ -114,6 +161,7 @@ Json opening_record(const Run& run, const synthetic::Bundle& bundle) {
   Json deviations = Json::array(), notes = Json::array();
   for (const auto& text : run.input.method.deviations()) deviations.push_back(text);
   for (const auto& text : run.input.data.notes) notes.push_back(text);
+  for (const auto& text : notes_on(run.input)) notes.push_back(text);
   Json storage = Json::object();
   for (const auto& [name, bytes] : bundle.storage()) storage[name] = bytes;
   return {{"kind", "run"},
@@ -121,6 +169,7 @@ Json opening_record(const Run& run, const synthetic::Bundle& bundle) {
           {"method", bundle.method},
           {"data", bundle.data_name},
           {"data_hash", bundle.data_hash},
+          {"split", bundle.split.words()},
           {"classes", bundle.classes()},
           {"images_per_class", run.input.options.images_per_class},
           {"images", run.geometry.size()},
@@ -337,26 +386,22 @@ void check_set(const DistillInput& input) {
   check_start(input, *parametrise(input));
 }
 
-void check_new_run(const DistillInput& input) {
+std::vector<std::string> check_new_run(const DistillInput& input) {
   const auto parametrisation = parametrise(input);
   const synthetic::Geometry& geometry = parametrisation->geometry();
   check_start(input, *parametrisation);
   // What the method itself refuses, such as experts that do not fit.
   const Context context = context_of(input, geometry);
-  if (input.method.builder(context))
-    require_pixels(input.options);
-  else
-    input.method.objective(context);
+  if (builder_of(input, context)) return {};
+  input.method.objective(context);
+  return notes_on(input);
 }
 
 DistillOutcome distill(const DistillInput& input, const RunFolder& folder) {
   auto parametrisation = parametrise(input);
   Run run{input, folder, parametrisation->geometry()};
   const Context context = context_of(input, run.geometry);
-  if (auto builder = input.method.builder(context)) {
-    require_pixels(input.options);
-    return build(run, *builder);
-  }
+  if (auto builder = builder_of(input, context)) return build(run, *builder);
   return descend(run, std::move(parametrisation), input.method.objective(context));
 }
 

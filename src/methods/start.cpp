@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "retort/core/error.h"
 #include "retort/core/random.h"
 
@@ -25,8 +28,12 @@ void require_fit(const DistillInput& input, const synthetic::Bundle& bundle,
   if (bundle.counts() != wanted.counts)
     throw StateError(
         Report{doing, "its classes have other numbers of images than are asked for", {}, advice});
+  const std::vector<double>&own = bundle.preprocessing.mean(),
+        &data = input.data.preprocessing.mean();
+  constexpr double kRounding = 1e-6;  // sets come back from exports in single precision
+  const auto same = [](double a, double b) { return std::abs(a - b) <= kRounding; };
   if (bundle.preprocessing.kind() != input.data.preprocessing.kind() ||
-      bundle.preprocessing.mean() != input.data.preprocessing.mean())
+      !std::equal(own.begin(), own.end(), data.begin(), data.end(), same))
     throw StateError(Report{doing,
                             "its images are normalised in another way than the data are",
                             {},
@@ -54,6 +61,7 @@ synthetic::Bundle bundle_to_start_from(const DistillInput& input,
   synthetic::Bundle bundle = synthetic::load_bundle(path);
   synthetic::fill_preprocessing(bundle, input.data);
   require_fit(input, bundle, parametrisation.geometry(), doing);
+  data::check_split(synthetic::made_from(bundle, path), doing, input.data);
   if (!parametrisation.starts_from_images() && !stores_the_same(input, parametrisation, bundle))
     throw StateError(Report{
         doing,
@@ -65,6 +73,19 @@ synthetic::Bundle bundle_to_start_from(const DistillInput& input,
   return bundle;
 }
 
+/// Equal images have equal gradients and would stay equal: those that repeat others are moved a
+/// little.
+at::Tensor with_noise(at::Tensor images, const std::vector<int64_t>& repeated, uint64_t seed) {
+  if (repeated.empty()) return images;
+  constexpr double kDeviation = 0.1;  // of inputs, whose own is about 1
+  at::Tensor noise = at::empty({static_cast<int64_t>(repeated.size()), images[0].numel()});
+  Stream(seed, "initialisation.again").fill_normal(noise.data_ptr<float>(), noise.numel());
+  const at::Tensor rows = at::tensor(repeated, at::kLong).to(images.device());
+  images.index_add_(
+      0, rows, noise.mul_(kDeviation).view_as(images.index_select(0, rows)).to(images.device()));
+  return images;
+}
+
 at::Tensor initial_images(const DistillInput& input, const synthetic::Geometry& geometry) {
   const auto seed = static_cast<uint64_t>(input.options.seed);
   if (input.options.initialisation == "noise") {
@@ -73,17 +94,21 @@ at::Tensor initial_images(const DistillInput& input, const synthetic::Geometry& 
     Stream(seed, "initialisation.noise").fill_normal(noise.data_ptr<float>(), noise.numel());
     return noise.to(input.device);
   }
-  std::vector<int64_t> rows;
+  std::vector<int64_t> rows, repeated;
   for (size_t c = 0; c < geometry.counts.size(); ++c) {
     const auto& members = input.data.train.members[c];
     const auto all = static_cast<int64_t>(members.size());
     Stream draw(seed, "initialisation.real", c);
     // A parametrisation may decode to more images than there are: all of them, then again.
-    for (int64_t left = geometry.counts[c]; left > 0; left -= all)
-      for (const int64_t i : draw.sample(all, std::min(all, left)))
+    for (int64_t left = geometry.counts[c]; left > 0; left -= all) {
+      const bool again = left < geometry.counts[c];
+      for (const int64_t i : draw.sample(all, std::min(all, left))) {
+        if (again) repeated.push_back(static_cast<int64_t>(rows.size()));
         rows.push_back(members[static_cast<size_t>(i)]);
+      }
+    }
   }
-  return rows_as_input(input, rows);
+  return with_noise(rows_as_input(input, rows), repeated, seed);
 }
 
 void copy_stored(synthetic::Parametrisation& parametrisation, const synthetic::Bundle& bundle) {

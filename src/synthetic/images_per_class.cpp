@@ -16,7 +16,8 @@ namespace retort::synthetic {
 namespace {
 
 constexpr std::string_view kProportional = "proportional:";
-constexpr size_t kMostProblems = 20;  // a data set may have a thousand classes
+constexpr size_t kMostProblems = 20;
+constexpr int64_t kMostOfAClass = 1'000'000;  // products with pixels stay far below 2^63
 constexpr uint64_t kLargestFile = uint64_t{1} << 24;
 
 std::string_view trimmed(std::string_view text) {
@@ -83,9 +84,9 @@ std::vector<int64_t> from_lines(const std::string& text, const std::vector<std::
     const size_t equals = line.rfind('=');
     const auto count =
         whole_number(equals == std::string_view::npos ? "" : trimmed(line.substr(equals + 1)));
-    if (!count || *count < 1) {
-      problems.push_back(fmt::format("line {}: '{}' is not CLASS=COUNT with a count of at least 1",
-                                     number + 1, line));
+    if (!count || *count < 1 || *count > kMostOfAClass) {
+      problems.push_back(fmt::format("line {}: '{}' is not CLASS=COUNT with a count from 1 to {}",
+                                     number + 1, line, kMostOfAClass));
       continue;
     }
     const std::string name(trimmed(line.substr(0, equals)));
@@ -105,6 +106,15 @@ std::vector<int64_t> from_lines(const std::string& text, const std::vector<std::
   return counts;
 }
 
+/// A data set may have a thousand classes.
+std::vector<std::string> shortened(std::vector<std::string> problems) {
+  if (problems.size() <= kMostProblems) return problems;
+  const size_t more = problems.size() - kMostProblems;
+  problems.resize(kMostProblems);
+  problems.push_back(fmt::format("and {} more", more));
+  return problems;
+}
+
 }  // namespace
 
 std::vector<int64_t> parse_images_per_class(const std::string& text,
@@ -119,6 +129,8 @@ std::vector<int64_t> parse_images_per_class(const std::string& text,
   const auto fixed = whole_number(text);
   if (fixed) {
     if (*fixed < 1) throw ConfigError({doing, "it is less than 1", accepted, ""});
+    if (*fixed > kMostOfAClass)
+      throw ConfigError({doing, fmt::format("it is more than {}", kMostOfAClass), accepted, ""});
     counts.assign(class_names.size(), *fixed);
   } else if (text.rfind(kProportional, 0) == 0) {
     const auto total = whole_number(std::string_view(text).substr(kProportional.size()));
@@ -138,17 +150,21 @@ std::vector<int64_t> parse_images_per_class(const std::string& text,
       throw ConfigError({doing, "it is neither a number nor a file", accepted, ""});
     counts = from_lines(read_file(text, kLargestFile), class_names, class_ids, problems);
   }
+  for (size_t c = 0; c < sizes.size(); ++c)
+    if (sizes[c] == 0) problems.push_back("class '" + class_names[c] + "' has 0 images");
+  if (!problems.empty()) throw ConfigError::many(doing, shortened(std::move(problems)));
+  return counts;
+}
+
+std::vector<std::string> classes_too_small(const std::vector<int64_t>& counts,
+                                           const std::vector<std::string>& class_names,
+                                           const std::vector<int64_t>& sizes) {
+  std::vector<std::string> found;
   for (size_t c = 0; c < counts.size(); ++c)
     if (counts[c] > sizes[c])
-      problems.push_back(fmt::format("class '{}' has {} images, {} are asked", class_names[c],
-                                     sizes[c], counts[c]));
-  if (problems.size() > kMostProblems) {
-    const size_t more = problems.size() - kMostProblems;
-    problems.resize(kMostProblems);
-    problems.push_back(fmt::format("and {} more", more));
-  }
-  if (!problems.empty()) throw ConfigError::many(doing, problems);
-  return counts;
+      found.push_back(fmt::format("class '{}' has {} training image{}, {} are asked",
+                                  class_names[c], sizes[c], sizes[c] == 1 ? "" : "s", counts[c]));
+  return shortened(std::move(found));
 }
 
 }  // namespace retort::synthetic

@@ -50,7 +50,9 @@ ReadyTeacher open_teacher(const std::filesystem::path& path, const std::string& 
                       {doing,
                        data.class_names,
                        data.preprocessing,
-                       {data.channels, data.height, data.width, data.classes()}},
+                       {data.channels, data.height, data.width, data.classes()},
+                       data.hash,
+                       data.split},
                       device);
 }
 

@@ -44,6 +44,10 @@ LabelPlan read_plan(const Metadata& metadata, const std::string& path) {
   plan.keep = reader.number<double>("keep");
   plan.images_hash = reader.text("images_hash");
   plan.teacher_hash = reader.text("teacher_hash");
+  plan.data_hash = reader.text_or("data_hash", "");
+  const auto split = data::parse_split(reader.text_or("split", ""));
+  if (!split) reader.refuse("its metadata 'split' is damaged");
+  plan.split = *split;
   constexpr int64_t kMost = int64_t{1} << 40;
   if (plan.views.batch_size < 1 || plan.epochs < 1 || plan.images < 1 || plan.classes < 1 ||
       plan.epochs > kMost / plan.images || plan.classes > kMost / plan.images)
@@ -100,7 +104,9 @@ Metadata LabelPlan::metadata() const {
           {"top_k", std::to_string(top_k)},
           {"keep", fmt::format("{}", keep)},
           {"images_hash", images_hash},
-          {"teacher_hash", teacher_hash}};
+          {"teacher_hash", teacher_hash},
+          {"data_hash", data_hash},
+          {"split", split.text()}};
 }
 
 void check_plan(const LabelPlan& plan) {

@@ -310,6 +310,7 @@ class Squeeze {
     result.class_names = data.class_names;
     result.data_name = data.name;
     result.data_hash = data.hash;
+    result.split = data.split;
     result.objective = options_.objective;
     result.statistics = options_.statistics;
     result.epochs = done;

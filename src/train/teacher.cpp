@@ -46,6 +46,7 @@ Metadata metadata_of(const Teacher& teacher, const nets::Network& network) {
       {"epochs", std::to_string(teacher.epochs)},
       {"validation_accuracy", fmt::format("{}", teacher.validation_accuracy)},
       {"norm_layers", metadata_text(names_of(norm_layers(network)))},
+      {"split", teacher.split.text()},
   };
   for (const auto& [name, text] : text_fields(teacher)) metadata[name] = *text;
   return metadata;
@@ -61,6 +62,8 @@ at::Tensor flat(const TensorFile& file, const nets::Layout& layout, const Metada
                                 fmt::join(slot.shape, ", ")));
     if (!at::isfinite(value).all().item<bool>())
       reader.refuse(fmt::format("its tensor '{}' holds a number that is not finite", slot.name));
+    if (slot.name.ends_with(kVariance) && value.lt(0).any().item<bool>())
+      reader.refuse(fmt::format("its tensor '{}' holds a variance below 0", slot.name));
     pieces.push_back(value.reshape(-1));
   }
   return pieces.empty() ? at::Tensor() : at::cat(pieces);
@@ -110,6 +113,10 @@ std::unique_ptr<nets::Network> Teacher::build() const {
   return nets::make_network(network, shape);
 }
 
+data::MadeFrom made_from(const Teacher& teacher, const std::string& name) {
+  return {"the teacher '" + name + "'", teacher.data_hash, teacher.split};
+}
+
 void write_teacher(const std::filesystem::path& path, const Teacher& teacher) {
   const auto network = teacher.build();
   TensorMap tensors;
@@ -135,6 +142,9 @@ Teacher read_teacher(const std::filesystem::path& path) {
   teacher.class_names = reader.list<std::string>("class_names");
   if (static_cast<int64_t>(teacher.class_names.size()) != teacher.shape.classes)
     reader.refuse("its class names are not as many as its classes");
+  const auto split = data::parse_split(reader.text_or("split", ""));
+  if (!split) reader.refuse("its metadata 'split' is damaged");
+  teacher.split = *split;
   teacher.epochs = reader.number("epochs");
   teacher.validation_accuracy = reader.number<double>("validation_accuracy");
   const synthetic::StoredPreprocessing stored{
@@ -163,6 +173,9 @@ void check_teacher(const Teacher& teacher, const TeacherUse& use) {
     refuse(fmt::format("the teacher takes images of {}x{}x{}", has.channels, has.height, has.width),
            fmt::format("the data's {}x{}x{}", wants.channels, wants.height, wants.width),
            "set --resolution, or squeeze a teacher at this size");
+  // Another split has another mean and deviation: it is the cause, and is named before them.
+  data::check_split({"the teacher", teacher.data_hash, teacher.split}, use.doing,
+                    {"the data", use.data_hash, use.split});
   const data::Preprocessing &own = teacher.preprocessing, &other = use.preprocessing;
   if (own.kind() != other.kind() || !same_numbers(own.mean(), other.mean()) ||
       !same_numbers(own.deviation(), other.deviation()))
@@ -178,7 +191,8 @@ void check_teacher(const Teacher& teacher, const std::string& doing, const data:
                           data.class_names,
                           data.preprocessing,
                           {data.channels, data.height, data.width, data.classes()},
-                          data.hash});
+                          data.hash,
+                          data.split});
 }
 
 std::vector<NormLayer> norm_layers(const nets::Network& network) {

@@ -49,17 +49,6 @@ bool same_preprocessing(const std::string& a, const std::string& b) {
   return x.is_object() && y.is_object() && near(x, y);
 }
 
-/// Labels and the middle row of pixels of every training image: which images they are, and their
-/// order, without reading them all.
-std::string training_part(const data::Split& train) {
-  const at::Tensor rows =
-      train.images.select(1, 0).select(1, train.images.size(2) / 2).contiguous();
-  const at::Tensor labels = train.labels.contiguous();
-  const uint64_t hash = hash_bytes(labels.data_ptr(), labels.nbytes());
-  return fmt::format("{} images, {}", train.size(),
-                     hex(hash_bytes(rows.data_ptr(), rows.nbytes(), hash)));
-}
-
 std::string slots_of(const nets::Network& network) {
   Json slots = Json::array();
   for (const nets::Slot& slot : network.parameters().slots)
@@ -67,21 +56,73 @@ std::string slots_of(const nets::Network& network) {
   return json_text(slots);
 }
 
+/// "[128, 3, 3, 3] for 'block1.conv.weight'", or how many parameters there are, where the two
+/// differ.
+std::string first_slot(const std::string& slots, const std::string& others) {
+  const Json here = Json::parse(slots, nullptr, false), there = Json::parse(others, nullptr, false);
+  if (!here.is_array() || !there.is_array()) return "(none)";
+  for (size_t i = 0; i < std::min(here.size(), there.size()); ++i)
+    if (here[i] != there[i] && here[i].is_array() && here[i].size() == 2)
+      return fmt::format("{} for {}", here[i][1].dump(), here[i][0].dump());
+  return fmt::format("{} tensors", here.size());
+}
+
+/// A preprocessing in a few words.
+std::string short_preprocessing(const std::string& text, const std::string&) {
+  const Json json = Json::parse(text, nullptr, false);
+  const std::string kind = json.is_object() ? json.value("kind", "") : "";
+  if (kind != "mean_std") return kind.empty() ? "(none)" : kind;
+  const auto digits = [&](const char* key) {
+    std::vector<std::string> values;
+    for (const Json& value : json.value(key, Json::array()))
+      if (value.is_number()) values.push_back(fmt::format("{:.4f}", value.get<double>()));
+    return fmt::format("{}", fmt::join(values, ", "));
+  };
+  return fmt::format("mean {}, deviation {}", digits("mean"), digits("std"));
+}
+
+std::string first_class(const std::string& names, const std::string& others) {
+  const Json here = Json::parse(names, nullptr, false), there = Json::parse(others, nullptr, false);
+  if (!here.is_array() || !there.is_array()) return "(none)";
+  for (size_t i = 0; i < std::min(here.size(), there.size()); ++i)
+    if (here[i] != there[i]) return fmt::format("class {} is {}", i, here[i].dump());
+  return fmt::format("{} classes", here.size());
+}
+
+std::string as_it_is(const std::string& text, const std::string&) {
+  return text;
+}
+
 struct Check {
   std::string key, what, advice;
+  std::string (*shown)(const std::string& own, const std::string& other) = as_it_is;
+  bool optional = false;  ///< older files lack it
 };
 
+/// In the order in which one explains the next: other classes are other data, and another split has
+/// another mean.
 const std::vector<Check>& checks() {
   static const std::vector<Check> table = {
       {"network", "network", "give this network with --network, or train experts of the other"},
-      {"slots", "parameters", "give data of the same image size and number of classes"},
+      {"class_names", "classes", "give the data and --classes that the experts were trained on",
+       first_class, true},
+      {"slots", "first parameter that differs",
+       "give data of the same image size and number of classes", first_slot},
       {"data_hash", "data, by their hash", "give the data that the experts were trained on"},
-      {"preprocessing", "preprocessing",
-       "give the same --normalisation and --zca-epsilon as for the experts"},
       {"training_part", "training part",
        "give the same --validation-fraction, --test-fraction and --split-seed as for the experts"},
+      {"preprocessing", "preprocessing",
+       "give the same --normalisation and --zca-epsilon as for the experts", short_preprocessing},
   };
   return table;
+}
+
+data::MadeFrom made_from(const std::string& name, const Metadata& metadata) {
+  const auto split = metadata.find("split");
+  const std::string text = split == metadata.end() ? "" : split->second;
+  const auto hash = metadata.find("data_hash");
+  return {name, hash == metadata.end() ? "" : hash->second,
+          data::parse_split(text).value_or(data::SplitIdentity{})};
 }
 
 }  // namespace
@@ -92,18 +133,24 @@ Metadata fit_of(const data::Dataset& data, const nets::Network& network) {
           {"data_name", data.name},
           {"data_hash", data.hash},
           {"preprocessing", json_text(describe(data.preprocessing))},
-          {"training_part", training_part(data.train)}};
+          {"class_names", json_text(data.class_names)},
+          {"training_part", data::part_identity(data.train.images, data.train.labels)},
+          {"split", data.split.text()}};
 }
 
 void check_fit(const std::filesystem::path& path, const Metadata& found, const Metadata& wanted) {
+  const std::string doing = "reading the expert '" + path.string() + "'";
   for (const Check& check : checks()) {
+    if (check.key == "training_part")  // names both splits, where they are known
+      data::check_split(made_from("the expert", found), doing, made_from("the data", wanted));
     const std::string& want = wanted.at(check.key);
     const auto at = found.find(check.key);
+    if (at == found.end() && check.optional) continue;
     const std::string have = at == found.end() ? "(none)" : at->second;
     const bool same = check.key == "preprocessing" ? same_preprocessing(have, want) : have == want;
     if (same) continue;
-    throw StateError(Report{"reading the expert '" + path.string() + "'",
-                            fmt::format("its {}: {}", check.what, have), want, check.advice});
+    throw StateError(Report{doing, fmt::format("its {}: {}", check.what, check.shown(have, want)),
+                            check.shown(want, have), check.advice});
   }
 }
 

@@ -41,6 +41,12 @@ class MetadataReader {
     return found->second;
   }
 
+  /// Of keys that older files lack.
+  std::string text_or(const std::string& key, const std::string& otherwise) const {
+    const auto found = metadata_.find(key);
+    return found == metadata_.end() ? otherwise : found->second;
+  }
+
   /// int64_t or double.
   template <class Number = int64_t>
   Number number(const std::string& key) const {

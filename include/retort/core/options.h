@@ -93,5 +93,8 @@ class OptionSet {
 
 /// Flat TOML file as (key, text) pairs in file order; throws DataError on a syntax error.
 std::vector<std::pair<std::string, std::string>> read_flat_toml(const std::string& path);
+/// The same of a text; `path` is for messages.
+std::vector<std::pair<std::string, std::string>> parse_flat_toml(const std::string& text,
+                                                                 const std::string& path);
 
 }  // namespace retort

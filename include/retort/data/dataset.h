@@ -11,6 +11,7 @@
 
 #include "retort/core/options.h"
 #include "retort/data/raw.h"
+#include "retort/data/split_identity.h"
 
 namespace retort::data {
 
@@ -85,6 +86,7 @@ struct Dataset {
   Split train, validation, test;       ///< validation may be empty
   Preprocessing preprocessing;         ///< fitted to the training part
   std::string hash;                    ///< of all pixels, labels and class names, 16 hex digits
+  SplitIdentity split;                 ///< how the rows were dealt out to the parts
   std::vector<std::string> notes;
   int64_t classes() const { return static_cast<int64_t>(class_names.size()); }
 };
@@ -92,6 +94,9 @@ struct Dataset {
 /// Reads, splits and fits the preprocessing. ZCA matrices are cached under `cache` by data hash and
 /// settings where `cache` is not empty. Throws DataError, ConfigError.
 Dataset open_dataset(const DataOptions& options, const std::filesystem::path& cache = {});
+
+/// What the parts are; `test_split` where the test part was split off of the training part.
+SplitIdentity identity_of(const Dataset& set, const DataOptions& options, bool test_split);
 
 /// From a read set; what open_dataset does after reading.
 Dataset prepare_dataset(RawDataset raw, const DataOptions& options,

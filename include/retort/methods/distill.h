@@ -108,8 +108,9 @@ struct DistillOutcome {
 /// of the next.
 void check_set(const DistillInput& input);
 /// Refuses what distill() would refuse of a new run (a number of images that cannot be, a bundle to
-/// start from that does not fit), before a folder is made for it.
-void check_new_run(const DistillInput& input);
+/// start from that does not fit), before a folder is made for it. What is returned are notes for
+/// the user, which the run's records keep too.
+std::vector<std::string> check_new_run(const DistillInput& input);
 
 /// Runs, or goes on with, a distillation in `folder`: ends with its bundle, previews and records.
 /// StateError when the loss is not finite or the checkpoint does not fit.

@@ -83,11 +83,15 @@ const std::vector<ParametrisationEntry>& parametrisation_table();
 
 /// The number of images for each class from "10", "proportional:500" or the path of a file of
 /// CLASS=COUNT lines, CLASS being a name, an id (wnid) or an index. `sizes[c]` are the real images
-/// of class c; every class gets at least one.
-/// ConfigError where a class is unknown or missing, or asks for more images than there are.
+/// of class c; every class gets at least one, and may get more than it has real ones. ConfigError
+/// where a class is unknown or missing.
 std::vector<int64_t> parse_images_per_class(const std::string& text,
                                             const std::vector<std::string>& class_names,
                                             const std::vector<int64_t>& sizes,
                                             const std::vector<std::string>& class_ids = {});
+/// "class 'rare' has 2 images, 5 are asked", of every class that is asked for more than it has.
+std::vector<std::string> classes_too_small(const std::vector<int64_t>& counts,
+                                           const std::vector<std::string>& class_names,
+                                           const std::vector<int64_t>& sizes);
 
 }  // namespace retort::synthetic

@@ -32,6 +32,8 @@ struct LabelPlan {
                                       ///< of the others
   double keep = 1;                    ///< share of the batches that are kept, used again in turn
   std::string images_hash, teacher_hash;
+  std::string data_hash;      ///< of what the teacher was trained on; empty where it is not known
+  data::SplitIdentity split;  ///< of it
 
   int64_t batches() const;  ///< of an epoch
   int64_t row_bytes() const;

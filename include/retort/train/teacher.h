@@ -24,6 +24,7 @@ struct Teacher {
   data::Preprocessing preprocessing;  ///< of its inputs: none or mean_std
   std::vector<std::string> class_names;
   std::string data_name, data_hash;      ///< the hash is empty where it is not known
+  data::SplitIdentity split;             ///< of the data; not known of imported ones
   std::string objective = "supervised";  ///< supervised | moco | simsiam | imported
   std::string statistics = "training";   ///< running statistics: of training | clean images
   int64_t epochs = 0;                    ///< of the objective, a linear probe's apart
@@ -39,6 +40,9 @@ struct Teacher {
 /// the same teacher gives the same bytes. StateError where a number is not finite.
 void write_teacher(const std::filesystem::path& path, const Teacher& teacher);
 
+/// What a teacher was trained on; `name` is its file, for messages.
+data::MadeFrom made_from(const Teacher& teacher, const std::string& name);
+
 /// Checks shapes, names, finiteness and version. DataError, or StateError for a newer format.
 Teacher read_teacher(const std::filesystem::path& path);
 
@@ -48,11 +52,12 @@ struct TeacherUse {
   std::vector<std::string> class_names;
   data::Preprocessing preprocessing;
   nets::Shape shape;
-  std::string data_hash = {};  ///< empty: any data
+  std::string data_hash = {};      ///< empty: any data
+  data::SplitIdentity split = {};  ///< not known: any
 };
 
 /// StateError naming the first thing that differs, in the four parts: classes and their order,
-/// image shape, normalisation, and data where both sides know the hash.
+/// image shape, normalisation, and data and their split where both sides know them.
 void check_teacher(const Teacher& teacher, const TeacherUse& use);
 /// The same for a data set as it was opened.
 void check_teacher(const Teacher& teacher, const std::string& doing, const data::Dataset& data);
