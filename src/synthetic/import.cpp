@@ -151,7 +151,11 @@ std::string text_or(const ImportedTable& table, const std::string& key, std::str
 
 ImportedTable read_table(const std::filesystem::path& path, const ImportOptions& options,
                          int64_t which) {
-  if (std::filesystem::is_directory(path)) return import_folder(path, options.class_names);
+  if (std::filesystem::is_directory(path)) {
+    const data::Dataset* data = options.data;
+    return import_folder(path, options.class_names,
+                         data ? data->class_ids : std::vector<std::string>());
+  }
   return path.extension() == ".npz" ? import_npz(path) : import_pt(path, which);
 }
 

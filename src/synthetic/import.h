@@ -21,9 +21,10 @@ ImportedTable import_npz(const std::filesystem::path& path);
 /// `which` is the experiment of a file that holds several.
 ImportedTable import_pt(const std::filesystem::path& path, int64_t which);
 /// Class folders of image files; `class_names` fixes the classes and their order where not empty.
-/// A full set of numbered folders (00000, new000) are the classes by index.
+/// Folders may also have the classes' ids (wnids), or be a full set of numbers (00000, new000).
 ImportedTable import_folder(const std::filesystem::path& path,
-                            const std::vector<std::string>& class_names);
+                            const std::vector<std::string>& class_names,
+                            const std::vector<std::string>& class_ids = {});
 
 /// The first tensor of the table under one of the names that published files use; undefined where
 /// there is none.

@@ -118,16 +118,20 @@ ImportedTable import_npz(const fs::path& path) {
   return table;
 }
 
-ImportedTable import_folder(const fs::path& path, const std::vector<std::string>& class_names) {
-  const std::vector<std::string> names = classes_of(path, class_names);
+ImportedTable import_folder(const fs::path& path, const std::vector<std::string>& class_names,
+                            const std::vector<std::string>& class_ids) {
+  const std::vector<std::string> names = classes_of(path, class_names), folders = folders_of(path);
   std::vector<std::string> wanted = class_folders(names);
+  const auto named = [&](const std::vector<std::string>& by) {
+    return std::all_of(folders.begin(), folders.end(), [&](const std::string& folder) {
+      return std::find(by.begin(), by.end(), folder) != by.end();
+    });
+  };
   ImportedTable table;
-  const std::vector<std::string> folders = folders_of(path);
-  const bool named = std::all_of(folders.begin(), folders.end(), [&](const std::string& folder) {
-    return std::find(wanted.begin(), wanted.end(), folder) != wanted.end();
-  });
   const auto numbered = numbered_folders(folders, names.size());
-  if (!class_names.empty() && !named && !numbered.empty()) {
+  if (!class_ids.empty() && !named(wanted) && named(class_ids)) {
+    wanted = class_ids;
+  } else if (!class_names.empty() && !named(wanted) && !numbered.empty()) {
     table.notes.push_back(
         fmt::format("the folders {} to {} were taken as the classes by number, {} to {}",
                     numbered.front(), numbered.back(), names.front(), names.back()));
