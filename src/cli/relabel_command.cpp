@@ -101,10 +101,10 @@ int run_relabel(const Environment& environment, const Arguments& arguments) {
       {"labelling '" + settings.target + "'",
        bundle.class_names,
        bundle.preprocessing,
-       {bundle.images.size(1), bundle.images.size(2), bundle.images.size(3), bundle.classes()}},
+       {bundle.images.size(1), bundle.images.size(2), bundle.images.size(3), bundle.classes()},
+       bundle.data_hash,
+       bundle.split},
       device);
-  data::check_split(synthetic::made_from(bundle, settings.target), "labelling a set",
-                    train::made_from(teacher.teacher, settings.teacher));
   const train::LabelPlan plan = eval::plan_labels(bundle, settings.relabel, teacher);
   const bool before = finished(path, plan);
   if (!before) {

@@ -7,6 +7,7 @@
 #include "retort/core/error.h"
 #include "retort/core/file.h"
 #include "retort/core/safetensors.h"
+#include "retort/eval/evaluate.h"
 #include "train/trajectory_file.h"
 
 namespace retort::cli {
@@ -83,6 +84,7 @@ void take_run_options(const std::string& target, OptionSet& options) {
 
 void check_set(const Environment& environment, const synthetic::Bundle& bundle,
                const std::string& doing, const std::string& target, const data::Dataset& data) {
+  eval::check_fit(bundle, data);  // other classes or shapes say more than another split
   const std::string note =
       data::check_split(synthetic::made_from(bundle, target), doing + " '" + target + "'", data);
   if (!note.empty()) environment.err << "note: " << note << "\n";

@@ -28,6 +28,8 @@ void require_fit(const DistillInput& input, const synthetic::Bundle& bundle,
   if (bundle.counts() != wanted.counts)
     throw StateError(
         Report{doing, "its classes have other numbers of images than are asked for", {}, advice});
+  // Another split has another mean: it is the cause, and is named before it.
+  data::check_split(synthetic::made_from(bundle, input.options.init_from), doing, input.data);
   const std::vector<double>&own = bundle.preprocessing.mean(),
         &data = input.data.preprocessing.mean();
   constexpr double kRounding = 1e-6;  // sets come back from exports in single precision
@@ -61,7 +63,6 @@ synthetic::Bundle bundle_to_start_from(const DistillInput& input,
   synthetic::Bundle bundle = synthetic::load_bundle(path);
   synthetic::fill_preprocessing(bundle, input.data);
   require_fit(input, bundle, parametrisation.geometry(), doing);
-  data::check_split(synthetic::made_from(bundle, path), doing, input.data);
   if (!parametrisation.starts_from_images() && !stores_the_same(input, parametrisation, bundle))
     throw StateError(Report{
         doing,

@@ -113,10 +113,6 @@ std::unique_ptr<nets::Network> Teacher::build() const {
   return nets::make_network(network, shape);
 }
 
-data::MadeFrom made_from(const Teacher& teacher, const std::string& name) {
-  return {"the teacher '" + name + "'", teacher.data_hash, teacher.split};
-}
-
 void write_teacher(const std::filesystem::path& path, const Teacher& teacher) {
   const auto network = teacher.build();
   TensorMap tensors;

@@ -210,7 +210,8 @@ TEST_F(Kinds, ClassesWithoutImagesAndOtherNamesAreNamed) {
   Bundle bundle = small_bundle();
   bundle.images = input().slice(0, 0, 5);
   export_bundle(bundle, "npz", folder / "a.npz");
-  expect_error<DataError>([&] { read(notes); }, {"there are 3", "c0", "--classes"});
+  expect_error<DataError>([&] { read(notes); },
+                          {"class 0 is 'cat'", "class 0 is 'c0'", "--classes"});
   bundle.class_names = data.class_names;
   bundle.class_names[1] = "other";
   export_bundle(bundle, "npz", folder / "a.npz");

@@ -40,9 +40,6 @@ struct Teacher {
 /// the same teacher gives the same bytes. StateError where a number is not finite.
 void write_teacher(const std::filesystem::path& path, const Teacher& teacher);
 
-/// What a teacher was trained on; `name` is its file, for messages.
-data::MadeFrom made_from(const Teacher& teacher, const std::string& name);
-
 /// Checks shapes, names, finiteness and version. DataError, or StateError for a newer format.
 Teacher read_teacher(const std::filesystem::path& path);
 
