@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/printable.h"
 #include "retort/core/options.h"
 #include "retort/core/progress.h"
 #include "retort/core/stop.h"
@@ -34,7 +35,7 @@ struct Environment {
   Survey survey = {};  ///< where there is one, a command declares its options and does nothing else
   bool check_only = false;  ///< distill refuses what it would refuse, and does nothing else
 
-  ProgressStyle progress() const { return {&err, terminal, width}; }
+  ProgressStyle progress() const { return {&raw(err), terminal, width}; }
 };
 
 using Arguments = std::vector<std::string>;

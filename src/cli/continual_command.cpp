@@ -13,6 +13,7 @@
 #include "retort/augment/siamese.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
+#include "retort/core/leftovers.h"
 #include "retort/core/recipe_folder.h"
 #include "retort/core/registry.h"
 #include "retort/eval/continual.h"
@@ -203,6 +204,14 @@ class Ledger {
   std::set<int64_t> orders_;
 };
 
+/// DataError where a stored set of an earlier start is damaged: one that is learned from no more is
+/// read by nobody else.
+void require_whole_sets(const fs::path& folder) {
+  if (!fs::exists(folder)) return;
+  for (const auto& entry : fs::recursive_directory_iterator(folder))
+    if (entry.path().filename() == "distilled.safetensors") load_tensors(entry.path());
+}
+
 train::TrainOptions training_of(const Continual& command, const data::Dataset& data) {
   train::TrainOptions training =
       find_entry(std::span(eval::protocols()), "protocol", command.loop.protocol).training;
@@ -310,6 +319,7 @@ int run_continual(const Environment& environment, const Arguments& arguments) {
 
   const FolderLock lock(folder, kStreamFolder, false);
   folder_started(folder, shared, kStreamFolder);
+  remove_leftovers_in(folder);
   write_atomically(folder / "recipe.toml", shared.toml());
   if (command.method) write_atomically(folder / command.name / "recipe.toml", recipe);
   Ledger ledger(folder / "records.jsonl", command.name);
@@ -327,6 +337,7 @@ int run_continual(const Environment& environment, const Arguments& arguments) {
     environment.err << "stopped: give the same command to go on\n";
     return kStopped;
   }
+  require_whole_sets(folder / command.name);
   print(environment, command);
   return 0;
 }

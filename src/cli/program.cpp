@@ -2,19 +2,28 @@
 
 #include <c10/util/Exception.h>
 #include <sys/ioctl.h>
+#include <sys/time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
 #include <filesystem>
 #include <iostream>
 #include <new>
+#include <system_error>
 
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "retort/core/device.h"
 #include "retort/core/error.h"
+#include "retort/core/file.h"
+#include "retort/core/plain_file.h"
 #include "retort/core/records.h"
 #include "retort/core/registry.h"
+#include "retort/core/safe_point.h"
 #include "retort/core/version.h"
 
 namespace retort::cli {
@@ -25,8 +34,70 @@ StopFlag& stop_flag() {
   return flag;
 }
 
+constexpr const char* kStarvedAdvice = ".\n  what to do: lower --real-batch or --images-per-class";
+
+bool& json_asked() {
+  static bool asked = false;  // read by a handler
+  return asked;
+}
+
+/// In a handler: nothing here may allocate or lock.
+void say(int file, const char* text) {
+  const ssize_t ignored = ::write(file, text, std::strlen(text));
+  static_cast<void>(ignored);
+}
+
 void on_signal(int) {
   stop_flag().request();
+  // Most commands look at the flag; of those that do not within this time nothing is lost by ending
+  // at once: whatever they write survives a kill.
+  const itimerval soon{{0, 0}, {0, 700'000}};
+  setitimer(ITIMER_REAL, &soon, nullptr);
+}
+
+void on_alarm(int) {
+  if (safe_point_ahead()) {
+    say(STDERR_FILENO, "\nretort: stopping after this iteration; once more stops at once\n");
+    return;
+  }
+  say(STDERR_FILENO, "\nretort: stopped\n");
+  ::_exit(kStopped);
+}
+
+/// The last words of a handler; `found` and `more` follow each other.
+[[noreturn]] void end_at_once(const char* found, const char* more, const char* advice, int code) {
+  for (const char* part : {"retort: ", found, more, advice}) say(STDERR_FILENO, part);
+  say(STDERR_FILENO, "\n");
+  if (json_asked()) {
+    say(STDOUT_FILENO, "{\"error\":\"the message stands on standard error\",\"exit_code\":");
+    const char digit[] = {static_cast<char>('0' + code), '\0'};
+    say(STDOUT_FILENO, digit);
+    say(STDOUT_FILENO, "}\n");
+  }
+  ::_exit(code);
+}
+
+/// A file that is mapped ended before the map did.
+void on_bus_error(int signal, siginfo_t* about, void*) {
+  if (const char* path = mapped_file_at(about->si_addr))
+    end_at_once(path, ": it was cut short, or its disk failed, while it was being read",
+                ".\n  what to do: restore the file, and give the same command again.", 3);
+  std::signal(signal, SIG_DFL);  // not one of ours: the instruction is repeated, and ends us
+}
+
+/// Something was thrown where nobody can catch it: in a thread of a library.
+[[noreturn]] void on_terminate() {
+  try {
+    if (const auto thrown = std::current_exception()) std::rethrow_exception(thrown);
+  } catch (const std::bad_alloc&) {
+    end_at_once("out of memory", "", kStarvedAdvice, 4);
+  } catch (const Error& error) {
+    end_at_once(error.what(), "", "", error.exit_code());
+  } catch (const std::exception& error) {
+    end_at_once("this is a defect of retort, please report it: ", error.what(), "", 1);
+  } catch (...) {
+  }
+  end_at_once("this is a defect of retort, please report it: it was ended by a library", "", "", 1);
 }
 
 void install_handlers() {
@@ -35,6 +106,13 @@ void install_handlers() {
   action.sa_flags = static_cast<int>(SA_RESETHAND);  // a second signal ends the program at once
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  action.sa_handler = on_alarm;
+  action.sa_flags = SA_RESTART;
+  sigaction(SIGALRM, &action, nullptr);
+  action.sa_sigaction = on_bus_error;
+  action.sa_flags = SA_SIGINFO;
+  sigaction(SIGBUS, &action, nullptr);
+  std::set_terminate(on_terminate);
   std::signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes is a failed write like any other
 }
 
@@ -79,6 +157,12 @@ int dispatch(const Environment& environment, Arguments arguments) {
   return command.run(environment, arguments);
 }
 
+/// How a command line ended.
+struct Ending {
+  int code = 0;
+  bool out_of_memory = false;
+};
+
 /// Tells the user of a failure and returns the exit code.
 int report_failure(const Environment& environment, const Arguments& arguments,
                    const std::string& message, int code) {
@@ -88,26 +172,33 @@ int report_failure(const Environment& environment, const Arguments& arguments,
   return code;
 }
 
-int guarded(const Environment& environment, Arguments arguments) {
+Ending guarded(const Environment& environment, Arguments arguments) {
   const bool debug = take_flag(arguments, "--debug");
-  auto fail = [&](const std::string& message, int code) {
-    return report_failure(environment, arguments, message, code);
+  auto fail = [&](const std::string& message, int code) -> Ending {
+    return {report_failure(environment, arguments, message, code)};
+  };
+  auto starved = [&](const std::string& found) -> Ending {
+    return {report_failure(environment, arguments,
+                           found + "\n  what to do: lower --real-batch or --images-per-class", 4),
+            true};
   };
   try {
-    return dispatch(environment, arguments);
+    return {dispatch(environment, arguments)};
   } catch (const Error& error) {
     return fail(error.what(), error.exit_code());
   } catch (const std::bad_alloc&) {
-    return fail("out of memory.\n  what to do: lower --real-batch or --images-per-class", 4);
+    return starved("out of memory");
   } catch (const std::filesystem::filesystem_error& error) {
     return fail(fmt::format("reading '{}': {}.\n  what to do: check the path and its permissions",
                             error.path1().string(), error.code().message()),
                 4);
+  } catch (const std::system_error& error) {  // a thread that could not be started
+    return starved(fmt::format("out of memory or of threads: {}", error.code().message()));
   } catch (const c10::Error& error) {
     const std::string text = debug ? error.what() : error.what_without_backtrace();
     const bool memory = text.find("out of memory") != std::string::npos ||
                         text.find("not enough memory") != std::string::npos;
-    if (memory) return fail(text + "\n  what to do: lower --real-batch or --images-per-class", 4);
+    if (memory) return starved(text);
     return fail("this is a defect of retort, please report it: " + text, 1);
   } catch (const std::exception& error) {
     return fail(std::string("this is a defect of retort, please report it: ") + error.what(), 1);
@@ -146,19 +237,25 @@ const std::vector<Command>& command_table() {
 int run_program(int argc, char** argv) {
   install_handlers();
   keep_freed_memory();
-  const Environment environment{std::cout, std::cerr, isatty(STDERR_FILENO) == 1, terminal_width(),
+  PrintableStream out(std::cout), err(std::cerr);
+  const Environment environment{out, err, isatty(STDERR_FILENO) == 1, terminal_width(),
                                 &stop_flag()};
-  const int code = guarded(environment, Arguments(argv + 1, argv + argc));
-  std::cout.flush();
-  if (!std::cout) {
+  const Arguments arguments(argv + 1, argv + argc);
+  json_asked() = std::find(arguments.begin(), arguments.end(), "--json") != arguments.end();
+  Ending ending = guarded(environment, arguments);
+  out.flush();
+  if (!out) {
     std::cerr << "retort: writing to standard output failed\n";
-    return code == 0 ? 4 : code;
+    if (ending.code == 0) ending.code = 4;
   }
-  return code;
+  // OpenBLAS's threads ask for memory again and again while a process exits in the usual way.
+  if (ending.out_of_memory) std::_Exit(ending.code);
+  return ending.code;
 }
 
 int run(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err) {
-  return guarded({out, err}, arguments);
+  PrintableStream clean_out(out), clean_err(err);
+  return guarded({clean_out, clean_err}, arguments).code;
 }
 
 }  // namespace retort::cli

@@ -49,7 +49,11 @@ std::filesystem::path file_of(const Settings& settings) {
 /// True where the file is there and holds just these labels; StateError where it holds others.
 bool finished(const std::filesystem::path& path, const train::LabelPlan& plan) {
   if (!std::filesystem::exists(path)) return false;
-  if (train::StoredLabels(path).plan().metadata() == plan.metadata()) return true;
+  const train::StoredLabels stored(path);
+  if (stored.plan().metadata() == plan.metadata()) {
+    stored.require_whole();
+    return true;
+  }
   throw StateError(Report{"writing '" + path.string() + "'",
                           "it holds other labels already",
                           {},

@@ -6,6 +6,7 @@
 #include "retort/core/device.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
+#include "retort/core/leftovers.h"
 #include "retort/core/records.h"
 #include "retort/train/squeeze.h"
 
@@ -57,9 +58,7 @@ Json to_json(const std::string& out, const train::SqueezeInput& input,
 /// Begins or opens the folder, whose lock must be held.
 void open_folder(const Settings& settings) {
   const auto recipe = std::filesystem::path(settings.out) / "recipe.toml";
-  remove_leftovers(recipe);
-  remove_leftovers(train::teacher_path(settings.out));
-  remove_leftovers(std::filesystem::path(settings.out) / "checkpoint.safetensors");
+  remove_leftovers_in(settings.out);
   if (!std::filesystem::exists(recipe) || read_file(recipe) != settings.options.toml())
     write_atomically(recipe, settings.options.toml());
 }

@@ -1,8 +1,10 @@
 // Reads gzip files, zips and tars through libarchive. No torch here.
 #include "retort/core/archive.h"
 
+#include "core/archive_members.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
+#include "retort/core/memory.h"
 
 #ifdef RETORT_WITH_ARCHIVE
 #include <archive.h>
@@ -50,10 +52,16 @@ void open(struct archive* reader, std::span<const std::byte> bytes, const std::s
     throw refused(path, reader, "");
 }
 
-/// The rest of the current member; more than `limit` bytes are refused.
+/// The rest of the current member; more than `limit` bytes are refused. Its memory is asked for
+/// once, before, and taken as bytes come.
 std::string read_member(struct archive* reader, const std::string& path, const std::string& where,
-                        uint64_t limit) {
+                        uint64_t limit, const std::function<uint64_t(std::string_view)>& size_of) {
+  constexpr uint64_t kMuch = uint64_t{64} << 20;
+  if (limit > kMuch)
+    require_memory("reading '" + path + "'", static_cast<int64_t>(limit),
+                   where + "it unpacks to that: use a machine with more memory, or a smaller file");
   std::string bytes;
+  bytes.reserve(limit);
   std::vector<char> buffer(size_t{1} << 18);
   while (true) {
     const la_ssize_t got = archive_read_data(reader, buffer.data(), buffer.size());
@@ -61,20 +69,35 @@ std::string read_member(struct archive* reader, const std::string& path, const s
     if (got == 0) return bytes;
     if (static_cast<uint64_t>(got) > limit - bytes.size())
       throw DataError::damaged(path, where + "it unpacks to more than expected",
-                               "at most " + std::to_string(limit) + " bytes more");
-    bytes.append(buffer.data(), static_cast<size_t>(got));
+                               "at most " + std::to_string(limit) + " bytes");
+    const std::string_view piece(buffer.data(), static_cast<size_t>(got));
+    const uint64_t wanted = bytes.empty() && size_of ? size_of(piece) : 0;
+    if (wanted != 0 && wanted != limit)
+      throw DataError::damaged(path, where + "it unpacks to " + std::to_string(limit) +
+                                         " bytes, its header asks for " + std::to_string(wanted));
+    bytes.append(piece);
   }
+}
+
+/// The size that a gzip stream gives at its end; deflate packs no byte into less than a 1032nd.
+uint64_t gzip_size(std::span<const std::byte> file, const std::string& path) {
+  constexpr uint64_t kLeast = 18, kMostPacked = 1032;
+  uint32_t size = 0;
+  if (file.size() < kLeast)
+    throw DataError::damaged(path, "it ends inside a gzip stream", "one whole gzip stream");
+  std::memcpy(&size, file.data() + file.size() - 4, 4);
+  if (size > file.size() * kMostPacked)
+    throw DataError::damaged(path, "it says that it unpacks to " + std::to_string(size) + " bytes",
+                             "one whole gzip stream");
+  return size;
 }
 
 /// libarchive does not compare gzip's checksum, so that is done here.
 void check_gzip_trailer(std::span<const std::byte> file, const std::string& path,
                         const std::string& content) {
-  uint32_t crc = 0, size = 0;
-  if (file.size() >= 18) {
-    std::memcpy(&crc, file.data() + file.size() - 8, 4);
-    std::memcpy(&size, file.data() + file.size() - 4, 4);
-  }
-  if (file.size() < 18 || size != static_cast<uint32_t>(content.size()) || crc != crc32(content))
+  uint32_t crc = 0;
+  std::memcpy(&crc, file.data() + file.size() - 8, 4);
+  if (gzip_size(file, path) != content.size() || crc != crc32(content))
     throw DataError::damaged(path, "its checksum does not fit its content",
                              "one whole gzip stream");
 }
@@ -86,8 +109,13 @@ bool archives_available() {
 }
 
 std::string read_gzip(const std::filesystem::path& path, uint64_t limit) {
-  const std::string file_bytes = read_file(path);
-  const auto bytes = std::as_bytes(std::span(file_bytes));
+  return read_gzip_of(path, limit, {});
+}
+
+std::string read_gzip_of(const std::filesystem::path& path, uint64_t limit,
+                         const SizeOfContent& size_of) {
+  const MappedFile file(path);
+  const auto bytes = file.bytes();
   Reader reader(archive_read_new(), &archive_read_free);
   archive_read_support_filter_gzip(reader.get());
   archive_read_support_format_raw(reader.get());
@@ -99,14 +127,19 @@ std::string read_gzip(const std::filesystem::path& path, uint64_t limit) {
   if (archive_filter_code(reader.get(), 0) != ARCHIVE_FILTER_GZIP)
     throw DataError::damaged(path.string(), "it is not gzip data", "a gzip file");
   std::string content;
-  if (status != ARCHIVE_EOF) content = read_member(reader.get(), path.string(), "", limit);
+  const uint64_t size = gzip_size(bytes, path.string());
+  if (size > limit)
+    throw DataError::damaged(path.string(), "it unpacks to more than expected",
+                             "at most " + std::to_string(limit) + " bytes");
+  std::function<uint64_t(std::string_view)> known;
+  if (size_of) known = [&](std::string_view start) { return size_of(start, path.string()); };
+  if (status != ARCHIVE_EOF) content = read_member(reader.get(), path.string(), "", size, known);
   check_gzip_trailer(bytes, path.string(), content);
   return content;
 }
 
-void read_archive_bytes(
-    std::span<const std::byte> bytes, const std::string& path, uint64_t limit,
-    const std::function<void(const std::string& name, std::string bytes)>& take) {
+void read_members(std::span<const std::byte> bytes, const std::string& path, uint64_t limit,
+                  const TakeMember& take, const WantMember& want, const SizeOfContent& size_of) {
   Reader reader(archive_read_new(), &archive_read_free);
   // Only filters that are decoded inside the library: others would start programs. Zips by their
   // directory alone, so that a cut one is refused whole.
@@ -127,8 +160,18 @@ void read_archive_bytes(
     if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry)) continue;
     const char* name = archive_entry_pathname(entry);
     if (!name) throw DataError::damaged(path, "a member has no readable name");
-    const std::string member = name;
-    std::string content = read_member(reader.get(), path, "member '" + member + "': ", left);
+    const std::string member = name, where = "member '" + member + "': ";
+    const int64_t declared = archive_entry_size_is_set(entry) ? archive_entry_size(entry) : 0;
+    if (declared < 0 || !archive_entry_size_is_set(entry))
+      throw DataError::damaged(path, where + "its size is not declared");
+    const auto size = static_cast<uint64_t>(declared);
+    if (want && !want(member, size)) continue;
+    if (size > left)
+      throw DataError::damaged(path, where + "it unpacks to more than expected",
+                               "at most " + std::to_string(left) + " bytes more");
+    std::function<uint64_t(std::string_view)> known;
+    if (size_of) known = [&](std::string_view start) { return size_of(start, member); };
+    std::string content = read_member(reader.get(), path, where, size, known);
     left -= content.size();
     take(member, std::move(content));
   }
@@ -155,9 +198,13 @@ std::string read_gzip(const std::filesystem::path& path, uint64_t) {
   absent(path.string());
 }
 
-void read_archive_bytes(std::span<const std::byte>, const std::string& path, uint64_t,
-                        const std::function<void(const std::string& name, std::string bytes)>&) {
+void read_members(std::span<const std::byte>, const std::string& path, uint64_t, const TakeMember&,
+                  const WantMember&, const SizeOfContent&) {
   absent(path);
+}
+
+std::string read_gzip_of(const std::filesystem::path& path, uint64_t, const SizeOfContent&) {
+  absent(path.string());
 }
 
 }  // namespace retort
@@ -165,6 +212,12 @@ void read_archive_bytes(std::span<const std::byte>, const std::string& path, uin
 #endif
 
 namespace retort {
+
+void read_archive_bytes(
+    std::span<const std::byte> bytes, const std::string& path, uint64_t limit,
+    const std::function<void(const std::string& name, std::string bytes)>& take) {
+  read_members(bytes, path, limit, take, {});
+}
 
 void read_archive(const std::filesystem::path& path, uint64_t limit,
                   const std::function<void(const std::string& name, std::string bytes)>& take) {

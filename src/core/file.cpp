@@ -3,19 +3,27 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
+#include <cstring>
+#include <mutex>
 #include <utility>
 
 #include "retort/core/error.h"
+#include "retort/core/leftovers.h"
+#include "retort/core/memory.h"
+#include "retort/core/plain_file.h"
 
 namespace retort {
 namespace {
 
 constexpr const char* kAside = ".partial-";
+constexpr uint64_t kMuch = uint64_t{64} << 20;  // below this no memory is counted beforehand
 
 /// An open file descriptor, closed on destruction.
 class Descriptor {
@@ -33,21 +41,88 @@ class Descriptor {
   int value_;
 };
 
-/// Opens a plain file for reading; its size comes back in `size`.
+ResourceError unreadable(const std::filesystem::path& path) {
+  const int code = errno;
+  const bool denied = code == EACCES || code == EPERM;
+  return ResourceError(Report{"reading '" + path.string() + "'",
+                              std::strerror(code),
+                              {},
+                              denied ? "give yourself the right to read it, or name another file"
+                                     : "check the path and the disk"});
+}
+
+void require_plain(const struct stat& about, const std::filesystem::path& path) {
+  if (S_ISREG(about.st_mode)) return;
+  throw DataError(Report{"reading '" + path.string() + "'",
+                         S_ISDIR(about.st_mode) ? "it is a folder" : "it is not a plain file",
+                         "a file", "check the path"});
+}
+
+/// Opens a plain file for reading; its size comes back in `size`. What is no plain file is not even
+/// opened (a pipe would wait for its writer), and not waited for should it change in between.
 int open_plain(const std::filesystem::path& path, uint64_t& size) {
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0 && errno == ENOENT) throw DataError::missing(path.string(), "a file");
   struct stat about {};
-  if (file < 0 || ::fstat(file, &about) != 0)
-    throw ResourceError::io("reading '" + path.string() + "'");
-  if (!S_ISREG(about.st_mode)) {
-    ::close(file);
-    throw DataError(Report{"reading '" + path.string() + "'",
-                           S_ISDIR(about.st_mode) ? "it is a folder" : "it is not a plain file",
-                           "a file", "check the path"});
+  if (::stat(path.c_str(), &about) != 0) {
+    if (errno == ENOENT || errno == ENOTDIR) throw DataError::missing(path.string(), "a file");
+    throw unreadable(path);
   }
+  require_plain(about, path);
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (file < 0 || ::fstat(file, &about) != 0) throw unreadable(path);
+  if (!S_ISREG(about.st_mode)) ::close(file);
+  require_plain(about, path);
   size = static_cast<uint64_t>(about.st_size);
   return file;
+}
+
+/// Reads up to `size` bytes, fewer where the file ends; returns their number.
+size_t read_at(int file, void* into, size_t size, uint64_t offset,
+               const std::filesystem::path& path) {
+  size_t have = 0;
+  while (have < size) {
+    const ssize_t got = ::pread(file, static_cast<char*>(into) + have, size - have,
+                                static_cast<off_t>(offset + have));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw unreadable(path);
+    if (got == 0) break;
+    have += static_cast<size_t>(got);
+  }
+  return have;
+}
+
+bool same_file(int open, const std::filesystem::path& path) {
+  struct stat here {
+  }, there{};
+  return ::fstat(open, &here) == 0 && ::lstat(path.c_str(), &there) == 0 &&
+         here.st_ino == there.st_ino && here.st_dev == there.st_dev;
+}
+
+/// Removes a file that was being written where its writer, who would hold its lock, is gone.
+bool remove_if_dead(const std::filesystem::path& aside) {
+  const Descriptor file(::open(aside.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  return file.get() >= 0 && ::flock(file.get(), LOCK_EX | LOCK_NB) == 0 &&
+         same_file(file.get(), aside) && ::unlink(aside.c_str()) == 0;
+}
+
+/// A new, locked file beside `path`, whose name comes back in `aside`. What a kill left there
+/// before makes way; what another process is writing is left to it.
+int open_aside(const std::filesystem::path& path, std::string& aside) {
+  constexpr int kMostWriters = 64;
+  for (int n = 0; n < kMostWriters; ++n) {
+    aside = path.string() + kAside + std::to_string(n);
+    for (int tries = 0; tries < 3; ++tries) {
+      const int file = ::open(aside.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+      if (file < 0 && errno != EEXIST) return -1;
+      if (file < 0 && !remove_if_dead(aside)) break;
+      if (file < 0) continue;
+      // Between the two calls someone who was removing leftovers may have taken it for one.
+      ::flock(file, LOCK_EX);  // a disk without locks sweeps nothing
+      if (same_file(file, aside)) return file;
+      ::close(file);
+    }
+  }
+  errno = EEXIST;
+  return -1;
 }
 
 /// Renaming over a device, a pipe or a folder would replace or break it.
@@ -59,6 +134,39 @@ void require_replaceable(const std::filesystem::path& path, const std::string& d
       doing,
       std::filesystem::is_directory(status) ? "it is a folder" : "it is there and not a plain file",
       "a new name, or a plain file to replace", "choose another name"});
+}
+
+/// A map that is there now, or was once: then `begin` is 0 and the note is used again.
+struct MapNote {
+  std::atomic<uintptr_t> begin{0};
+  std::atomic<size_t> size{0};
+  std::string path;
+  MapNote* next = nullptr;
+};
+
+// What a handler of SIGBUS, which knows an address alone, can reach. Notes are never freed.
+std::atomic<MapNote*> first_note{nullptr};
+std::mutex notes_mutex;
+
+void note_map(const void* data, size_t size, std::string path) {
+  const std::lock_guard<std::mutex> lock(notes_mutex);
+  MapNote* note = first_note;
+  while (note && note->begin != 0) note = note->next;
+  const bool fresh = !note;
+  if (fresh) note = new MapNote;
+  note->path = std::move(path);
+  note->size = size;
+  note->begin = reinterpret_cast<uintptr_t>(data);
+  if (fresh) {
+    note->next = first_note;
+    first_note = note;
+  }
+}
+
+void forget_map(const void* data) {
+  const std::lock_guard<std::mutex> lock(notes_mutex);
+  for (MapNote* note = first_note; note; note = note->next)
+    if (note->begin == reinterpret_cast<uintptr_t>(data)) note->begin = 0;
 }
 
 }  // namespace
@@ -80,8 +188,8 @@ void write_atomically(const std::filesystem::path& path,
     errno = problem.value();
     throw ResourceError::io(doing);
   }
-  std::string aside = path.string() + kAside + "XXXXXX";
-  Descriptor file(::mkstemp(aside.data()));
+  std::string aside;
+  Descriptor file(open_aside(path, aside));
   if (file.get() < 0) throw ResourceError::io(doing);
   try {
     fill([&](const void* data, size_t size) {
@@ -94,9 +202,8 @@ void write_atomically(const std::filesystem::path& path,
         size -= static_cast<size_t>(written);
       }
     });
-    ::fchmod(file.get(), 0644);
-    if (::fsync(file.get()) != 0 || !file.close()) throw ResourceError::io(doing);
-    if (::rename(aside.c_str(), path.c_str()) != 0) throw ResourceError::io(doing);
+    if (::fsync(file.get()) != 0 || ::rename(aside.c_str(), path.c_str()) != 0 || !file.close())
+      throw ResourceError::io(doing);
   } catch (...) {
     ::unlink(aside.c_str());
     throw;
@@ -113,8 +220,19 @@ void remove_leftovers(const std::filesystem::path& path) {
   std::error_code ignored;
   const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
   for (const auto& entry : std::filesystem::directory_iterator(folder, ignored))
-    if (entry.path().filename().string().starts_with(start))
-      std::filesystem::remove(entry.path(), ignored);
+    if (entry.path().filename().string().starts_with(start)) remove_if_dead(entry.path());
+}
+
+void remove_leftovers_in(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(
+           folder, std::filesystem::directory_options::skip_permission_denied, ignored)) {
+    const std::string name = entry.path().filename().string();
+    const size_t at = name.rfind(kAside);
+    if (at == std::string::npos || at == 0) continue;
+    const std::string ending = name.substr(at + std::strlen(kAside));
+    if (ending.size() <= 6 && entry.is_regular_file(ignored)) remove_if_dead(entry.path());
+  }
 }
 
 std::string read_file(const std::filesystem::path& path, uint64_t limit) {
@@ -123,17 +241,24 @@ std::string read_file(const std::filesystem::path& path, uint64_t limit) {
   if (size > limit)
     throw DataError::damaged(path.string(), fmt::format("it holds {} bytes", size),
                              fmt::format("at most {} bytes", limit));
+  if (size > kMuch)
+    require_memory("reading '" + path.string() + "'", static_cast<int64_t>(size),
+                   "free some memory, or use a machine with more");
   std::string bytes(size, '\0');
-  size_t have = 0;
-  while (have < size) {
-    const ssize_t got = ::read(file.get(), bytes.data() + have, size - have);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw ResourceError::io("reading '" + path.string() + "'");
-    if (got == 0) break;
-    have += static_cast<size_t>(got);
-  }
-  bytes.resize(have);
+  bytes.resize(read_at(file.get(), bytes.data(), size, 0, path));
   return bytes;
+}
+
+PlainFile::PlainFile(std::filesystem::path path)
+    : path_(std::move(path)), file_(open_plain(path_, size_)) {}
+
+PlainFile::~PlainFile() {
+  ::close(file_);
+}
+
+void PlainFile::read(void* into, size_t size, uint64_t offset) const {
+  if (read_at(file_, into, size, offset, path_) != size)
+    throw DataError::damaged(path_.string(), fmt::format("it ends before byte {}", offset + size));
 }
 
 MappedFile::MappedFile(const std::filesystem::path& path) {
@@ -141,16 +266,28 @@ MappedFile::MappedFile(const std::filesystem::path& path) {
   const Descriptor file(open_plain(path, size));
   if (size == 0) return;
   void* map = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
-  if (map == MAP_FAILED) throw ResourceError::io("mapping '" + path.string() + "'");
+  if (map == MAP_FAILED) throw unreadable(path);
   data_ = static_cast<const std::byte*>(map);
   size_ = size;
+  note_map(data_, size_, path.string());
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
 
 MappedFile::~MappedFile() {
-  if (data_) ::munmap(const_cast<std::byte*>(data_), size_);
+  if (!data_) return;
+  forget_map(data_);
+  ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+const char* mapped_file_at(const void* address) {
+  const auto at = reinterpret_cast<uintptr_t>(address);
+  for (const MapNote* note = first_note; note; note = note->next) {
+    const uintptr_t begin = note->begin;
+    if (begin != 0 && at >= begin && at - begin < note->size) return note->path.c_str();
+  }
+  return nullptr;
 }
 
 uint64_t hash_bytes(const void* data, size_t size, uint64_t seed) {

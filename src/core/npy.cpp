@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "core/npy_size.h"
 #include "core/python_text.h"
 #include "retort/core/error.h"
 
@@ -242,6 +243,24 @@ NpyArray parse_npy(std::string_view bytes, const std::string& path) {
   if (code == "u4") own(widen<uint32_t, int64_t>(array.data, path));
   if (code == "u8") own(widen<uint64_t, int64_t>(array.data, path));
   return array;
+}
+
+uint64_t npy_size(std::string_view start, const std::string& path) {
+  const Header header = read_header(start, path);
+  const size_t digits = header.type.find_first_of("0123456789");
+  uint64_t width = 0;
+  const char* end = header.type.data() + header.type.size();
+  if (digits == std::string::npos) return 0;
+  if (std::from_chars(header.type.data() + digits, end, width).ec != std::errc() || width > 1 << 20)
+    refuse_type(header.type, path);
+  if (header.type.find('U') != std::string::npos) width *= 4;  // characters
+  uint64_t total = width;
+  bool overflow = false;
+  for (const int64_t size : header.shape)
+    overflow |= __builtin_mul_overflow(total, static_cast<uint64_t>(size), &total);
+  if (overflow || total > uint64_t{1} << 60)
+    throw DataError::damaged(path, "its array header has sizes that overflow");
+  return total + static_cast<uint64_t>(header.data.data() - start.data());
 }
 
 std::string npy_bytes(DType dtype, const std::vector<int64_t>& shape, std::string_view data) {

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <utility>
 
+#include "retort/core/note.h"
+
 namespace retort {
 namespace {
 
@@ -20,7 +22,7 @@ std::string left_text(double seconds) {
 
 Progress::Progress(ProgressStyle style, std::string label, int64_t total, int64_t start)
     : style_(style),
-      label_(std::move(label)),
+      label_(printable(label)),
       total_(total),
       start_(start),
       done_(start),

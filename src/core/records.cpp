@@ -9,11 +9,34 @@
 #include "retort/core/file.h"
 
 namespace retort {
+
+std::string json_text(const Json& json, int indent) {
+  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
 namespace {
 
-/// What is wrong with a line, or empty.
-std::string problem_of(const Json& record) {
+constexpr const char* kHash = "hash";
+
+std::string hash_of(const Json& record) {
+  const std::string text = json_text(record);
+  return hex(hash_bytes(text.data(), text.size()));
+}
+
+/// A record with the hash of its text without it.
+std::string line_of(Json record) {
+  record[kHash] = hash_of(record);
+  return json_text(record) + "\n";
+}
+
+/// Takes the hash out of a record that was read; what is wrong with it, or empty.
+std::string problem_of(Json& record) {
   if (!record.is_object()) return "not a JSON object";
+  if (const auto written = record.find(kHash); written != record.end()) {
+    const Json hash = *written;
+    record.erase(written);
+    if (hash != hash_of(record)) return "damaged: its hash is another than the one written";
+  }
   const auto kind = record.find("kind"), iteration = record.find("iteration");
   if (kind != record.end() && !kind->is_string()) return "a record whose 'kind' is not a text";
   if (iteration != record.end() && !iteration->is_number_integer())
@@ -23,21 +46,17 @@ std::string problem_of(const Json& record) {
 
 }  // namespace
 
-std::string json_text(const Json& json, int indent) {
-  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
-}
-
 RecordWriter::RecordWriter(std::filesystem::path path, int64_t keep_through)
     : path_(std::move(path)) {
   std::string kept;
   for (const Json& record : read_records(path_))
-    if (record.value("iteration", int64_t{0}) <= keep_through) kept += json_text(record) + "\n";
+    if (record.value("iteration", int64_t{0}) <= keep_through) kept += line_of(record);
   write_atomically(path_, kept);
 }
 
 void RecordWriter::write(const Json& record) {
   std::ofstream file(path_, std::ios::app | std::ios::binary);
-  file << json_text(record) << "\n";
+  file << line_of(record);
   file.flush();
   if (!file) throw ResourceError::io("writing '" + path_.string() + "'");
 }
@@ -53,10 +72,11 @@ std::vector<Json> read_records(const std::filesystem::path& path) {
     Json record = Json::parse(text.begin() + static_cast<std::ptrdiff_t>(begin),
                               text.begin() + static_cast<std::ptrdiff_t>(end), nullptr, false);
     begin = end + 1;
+    const bool parsed = record.is_object();
     const std::string problem = problem_of(record);
     if (problem.empty()) {
       records.push_back(std::move(record));
-    } else if (begin < text.size()) {
+    } else if (parsed || begin < text.size()) {
       throw DataError(
           Report{"reading '" + path.string() + "'", fmt::format("line {} is {}", line, problem),
                  "one JSON object a line, as retort writes them", "mend or remove that line"});

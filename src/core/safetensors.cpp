@@ -7,7 +7,10 @@
 #include <array>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <utility>
 
+#include "retort/core/content_hash.h"
 #include "retort/core/error.h"
 
 namespace retort {
@@ -82,6 +85,56 @@ std::string_view dtype_name(DType dtype) {
   return row_of(dtype).name;
 }
 
+namespace {
+
+/// A JSON object where the first key that stands twice in one of its tables is told apart: a
+/// parser would keep either of the two.
+nlohmann::json parse_header(std::string_view text, const std::string& path) {
+  std::vector<std::set<std::string>> tables;
+  const auto watch = [&](int, nlohmann::json::parse_event_t event, nlohmann::json& value) {
+    using Event = nlohmann::json::parse_event_t;
+    if (event == Event::object_start) tables.emplace_back();
+    if (event == Event::object_end && !tables.empty()) tables.pop_back();
+    if (event == Event::key && !tables.empty() &&
+        !tables.back().insert(value.get<std::string>()).second)
+      throw DataError::damaged(path, "its header has '" + value.get<std::string>() + "' twice",
+                               "a safetensors file");
+    return true;
+  };
+  const auto header = nlohmann::json::parse(text.begin(), text.end(), watch, false);
+  if (!header.is_object())
+    throw DataError::damaged(path, "its header is not JSON", "a safetensors file");
+  return header;
+}
+
+/// Tensors must lie one behind the other, from the first byte of data to the last.
+void require_whole(const SafetensorsView& view, std::span<const std::byte> data,
+                   const std::string& path) {
+  std::vector<std::pair<size_t, const std::string*>> begins;
+  for (const auto& [name, tensor] : view.tensors)
+    if (!tensor.bytes.empty())
+      begins.emplace_back(static_cast<size_t>(tensor.bytes.data() - data.data()), &name);
+  std::sort(begins.begin(), begins.end());
+  size_t reached = 0;
+  for (const auto& [begin, name] : begins) {
+    if (begin != reached)
+      throw DataError::damaged(
+          path,
+          fmt::format(
+              "tensor '{}' begins at byte {} of the data, {} at byte {}", *name, begin,
+              begin < reached ? "inside the one before, which ends" : "behind one that ends",
+              reached),
+          "a safetensors file, whose tensors lie one behind the other");
+    reached = begin + view.tensors.at(*name).bytes.size();
+  }
+  if (reached != data.size())
+    throw DataError::damaged(path,
+                             fmt::format("{} bytes follow its last tensor", data.size() - reached),
+                             "a safetensors file, whose tensors reach to its end");
+}
+
+}  // namespace
+
 SafetensorsView parse_safetensors(std::span<const std::byte> bytes, const std::string& path) {
   if (bytes.size() < 8)
     throw DataError::wrong_size(path, static_cast<long long>(bytes.size()), 8,
@@ -92,14 +145,13 @@ SafetensorsView parse_safetensors(std::span<const std::byte> bytes, const std::s
     throw DataError::damaged(
         path, fmt::format("its header claims {} bytes, the file holds {}", length, bytes.size()),
         "a safetensors file");
-  const auto* text = reinterpret_cast<const char*>(bytes.data()) + 8;
-  const auto header = nlohmann::json::parse(text, text + length, nullptr, false);
-  if (!header.is_object())
-    throw DataError::damaged(path, "its header is not JSON", "a safetensors file");
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), 8 + length);
+  const nlohmann::json header = parse_header(text.substr(8), path);
+  const std::span<const std::byte> data = bytes.subspan(8 + length);
   SafetensorsView view;
   for (const auto& [name, entry] : header.items()) {
     if (name != "__metadata__") {
-      view.tensors[name] = parse_entry(name, entry, bytes.subspan(8 + length), path);
+      view.tensors[name] = parse_entry(name, entry, data, path);
       continue;
     }
     if (!entry.is_object()) throw DataError::damaged(path, "its metadata is not a table of texts");
@@ -109,13 +161,16 @@ SafetensorsView parse_safetensors(std::span<const std::byte> bytes, const std::s
       view.metadata[key] = value.get<std::string>();
     }
   }
+  require_whole(view, data, path);
+  require_content(text, view, path);
   return view;
 }
 
 std::string safetensors_header(const std::map<std::string, RawTensor>& tensors,
                                const std::map<std::string, std::string>& metadata) {
   nlohmann::json header = nlohmann::json::object();
-  if (!metadata.empty()) header["__metadata__"] = metadata;
+  header["__metadata__"] = metadata;
+  header["__metadata__"][std::string(kContentHash)] = std::string(16, '0');
   uint64_t at = 0;
   for (const auto& [name, tensor] : tensors) {
     uint64_t size = dtype_size(tensor.dtype);
@@ -134,7 +189,7 @@ std::string safetensors_header(const std::map<std::string, RawTensor>& tensors,
 void write_safetensors(const std::filesystem::path& path,
                        const std::map<std::string, RawTensor>& tensors,
                        const std::map<std::string, std::string>& metadata) {
-  const std::string header = safetensors_header(tensors, metadata);
+  const std::string header = sealed_header(safetensors_header(tensors, metadata), tensors);
   write_atomically(path, [&](const Sink& sink) {
     sink(header.data(), header.size());
     for (const auto& [name, tensor] : tensors) sink(tensor.bytes.data(), tensor.bytes.size());

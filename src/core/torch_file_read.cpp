@@ -4,10 +4,11 @@
 // ('storage', type, key, device, elements).
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <span>
 
-#include "retort/core/archive.h"
+#include "core/archive_members.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
 #include "retort/core/torch_file.h"
@@ -18,6 +19,8 @@ namespace {
 using Kind = Pickle::Kind;
 
 constexpr uint64_t kMostBytes = uint64_t{16} << 30;
+constexpr uint64_t kMostTree = uint64_t{512} << 20;  // of the pickle
+constexpr std::string_view kData = "data/";          // where a zip keeps its storages
 // Tensors may repeat elements of their storage (stride 0), up to this many.
 constexpr int64_t kMostRepeated = int64_t{1} << 24;
 constexpr int64_t kMostDimensions = 32;
@@ -44,15 +47,17 @@ const StorageRow* storage_row(const Pickle& type) {
 constexpr std::string_view kOldMagic{"\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19", 10};
 constexpr int64_t kOldVersion = 1001;
 
-/// Bytes of an element of every storage that the tree names, by key. Reading has bounded the tree.
-void find_widths(const Pickle& value, std::map<std::string, size_t>& widths) {
+/// Calls `found` with key, bytes of an element and number of elements of every storage that the
+/// tree names. Reading has bounded the tree.
+template <class Found>
+void find_storages(const Pickle& value, const Found& found) {
   if (value.is(Kind::kPersistent) && value.items[0]->items.size() >= 5) {
     const auto& id = value.items[0]->items;
     if (const StorageRow* row = storage_row(*id[1]))
-      widths[id[2]->text] = c10::elementSize(row->type);
+      found(id[2]->text, c10::elementSize(row->type), id[4]->integer);
   }
-  for (const auto& item : value.items) find_widths(*item, widths);
-  for (const auto& [key, entry] : value.entries) find_widths(*entry, widths);
+  for (const auto& item : value.items) find_storages(*item, found);
+  for (const auto& [key, entry] : value.entries) find_storages(*entry, found);
 }
 
 /// The integers of a tuple or list, or nothing useful (`good` false).
@@ -96,22 +101,48 @@ TorchFile::TorchFile(const std::filesystem::path& path) : path_(path.string()) {
     read_zip(text);
 }
 
+// First the tree; then of the storages those that it names, each of the size that it gives.
 void TorchFile::read_zip(std::string_view text) {
-  std::string pickle;
   const std::span<const std::byte> bytes(reinterpret_cast<const std::byte*>(text.data()),
                                          text.size());
-  read_archive_bytes(bytes, path_, kMostBytes, [&](const std::string& name, std::string content) {
+  const auto inner = [](const std::string& name) {
     const size_t slash = name.find('/');
-    const std::string inner = slash == std::string::npos ? name : name.substr(slash + 1);
-    if (inner == "data.pkl")
-      pickle = std::move(content);
-    else if (inner.rfind("data/", 0) == 0)
-      storages_[inner.substr(5)] = std::move(content);
-    else if (inner == "byteorder" && content != "little")
-      refuse("its numbers are big-endian");
-  });
+    return slash == std::string::npos ? name : name.substr(slash + 1);
+  };
+  std::string pickle;
+  read_members(
+      bytes, path_, kMostTree,
+      [&](const std::string& name, std::string content) {
+        if (inner(name) == "data.pkl")
+          pickle = std::move(content);
+        else if (content != "little")
+          refuse("its numbers are big-endian");
+      },
+      [&](const std::string& name, uint64_t) {
+        return inner(name) == "data.pkl" || inner(name) == "byteorder";
+      });
   if (pickle.empty()) refuse("it has no data.pkl");
   root_ = read_pickle(pickle, path_);
+  std::map<std::string, uint64_t> sizes;
+  find_storages(*root_, [&](const std::string& key, size_t width, int64_t count) {
+    const auto elements = static_cast<uint64_t>(std::max<int64_t>(count, 0));
+    if (elements > kMostBytes / width) refuse("the storage '" + key + "' is too large");
+    sizes[key] = elements * width;
+  });
+  read_members(
+      bytes, path_, kMostBytes,
+      [&](const std::string& name, std::string content) {
+        storages_[inner(name).substr(kData.size())] = std::move(content);
+      },
+      [&](const std::string& name, uint64_t size) {
+        if (!inner(name).starts_with(kData)) return false;
+        const std::string key = inner(name).substr(kData.size());
+        const auto wanted = sizes.find(key);
+        if (wanted != sizes.end() && wanted->second != size)
+          refuse(fmt::format("the storage '{}' holds {} bytes where {} are declared", key, size,
+                             wanted->second));
+        return wanted != sizes.end();
+      });
 }
 
 // Pickles of a magic number, a version, the system, the tree and the storages' keys; then for each
@@ -126,7 +157,8 @@ void TorchFile::read_old(std::string_view bytes) {
   root_ = take_pickle(bytes, path_);
   const auto keys = take_pickle(bytes, path_);
   std::map<std::string, size_t> widths;
-  find_widths(*root_, widths);
+  find_storages(*root_,
+                [&](const std::string& key, size_t width, int64_t) { widths[key] = width; });
   for (const auto& key : keys->items) {
     const auto width = widths.find(key->text);
     uint64_t count = 0;

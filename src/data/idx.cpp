@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <map>
 
+#include "core/archive_members.h"
 #include "data/idx_sets.h"
 #include "data/layouts.h"
-#include "retort/core/archive.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
 
@@ -129,8 +129,25 @@ bool recognises(const fs::path& path) {
   return !idx_folders(path).empty();
 }
 
+/// The bytes of a whole file by its header.
+uint64_t size_by_header(std::string_view start, const std::string& path) {
+  const auto* head = reinterpret_cast<const uint8_t*>(start.data());
+  const size_t header = start.size() < 4 ? 4 : 4 + 4 * size_t{head[3]};
+  if (start.size() < header || head[0] != 0 || head[1] != 0)
+    throw DataError::damaged(path, "the first four bytes are not those of an idx file");
+  uint64_t total = head[2] < 10 ? 1 : head[2] < 12 ? 2 : head[2] < 14 ? 4 : 8;  // of a number
+  for (size_t at = 4; at < header; at += 4) {
+    const uint64_t side = uint64_t{head[at]} << 24 | uint64_t{head[at + 1]} << 16 |
+                          uint64_t{head[at + 2]} << 8 | head[at + 3];
+    if (__builtin_mul_overflow(total, side, &total))
+      throw DataError::damaged(path, "its header has sizes that overflow");
+  }
+  return header + total;
+}
+
 std::string bytes_of(const fs::path& file) {
-  return file.extension() == ".gz" ? read_gzip(file, kLimit) : read_file(file, kLimit);
+  return file.extension() == ".gz" ? read_gzip_of(file, kLimit, size_by_header)
+                                   : read_file(file, kLimit);
 }
 
 void read_part(const fs::path& image_file, const fs::path& label_file, RawDataset& raw,

@@ -5,10 +5,11 @@
 
 #include <algorithm>
 
+#include "core/archive_members.h"
+#include "core/npy_size.h"
 #include "data/layouts.h"
 #include "data/npz_images.h"
 #include "data/npz_names.h"
-#include "retort/core/archive.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
 
@@ -25,11 +26,23 @@ bool is_wanted(const std::string& name, const std::set<std::string>& wanted) {
   return wanted.empty() ? meaning_of(name) || unnamed_array(name) : wanted.contains(name);
 }
 
-auto taker(Arrays& members, const std::set<std::string>& wanted) {
-  return [&members, &wanted](const std::string& name, std::string bytes) {
-    const std::string stem = name.ends_with(".npy") ? name.substr(0, name.size() - 4) : name;
-    if (is_wanted(stem, wanted)) members[stem] = std::move(bytes);
-  };
+std::string stem_of(const std::string& member) {
+  return member.ends_with(".npy") ? member.substr(0, member.size() - 4) : member;
+}
+
+Arrays members_of(std::span<const std::byte> bytes, const std::string& path,
+                  const std::set<std::string>& wanted) {
+  Arrays members;
+  read_members(
+      bytes, path, kLimit,
+      [&](const std::string& name, std::string content) {
+        members[stem_of(name)] = std::move(content);
+      },
+      [&](const std::string& name, uint64_t) { return is_wanted(stem_of(name), wanted); },
+      [&](std::string_view start, const std::string& name) {
+        return npy_size(start, path + ":" + stem_of(name));
+      });
+  return members;
 }
 
 /// Names of the arrays of one part.
@@ -239,16 +252,13 @@ RawDataset read_npy(const fs::path& path, const ReadOptions& options) {
 }  // namespace
 
 Arrays npz_members(const fs::path& path, const std::set<std::string>& wanted) {
-  Arrays members;
-  read_archive(path, kLimit, taker(members, wanted));
-  return members;
+  const MappedFile file(path);
+  return members_of(file.bytes(), path.string(), wanted);
 }
 
 Arrays npz_members(std::span<const std::byte> bytes, const std::string& path,
                    const std::set<std::string>& wanted) {
-  Arrays members;
-  read_archive_bytes(bytes, path, kLimit, taker(members, wanted));
-  return members;
+  return members_of(bytes, path, wanted);
 }
 
 RawDataset dataset_of_npz(const Arrays& members, const std::string& path) {

@@ -19,9 +19,11 @@
 #include "data/measure.h"
 #include "data/pack_file.h"
 #include "data/pack_source.h"
+#include "retort/core/content_hash.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
 #include "retort/core/metadata.h"
+#include "retort/core/note.h"
 #include "retort/core/safetensors.h"
 
 namespace retort::data {
@@ -34,7 +36,7 @@ using Json = nlohmann::json;
 class Output {
  public:
   Output(const fs::path& path, uint64_t size) : path_(path.string()) {
-    file_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    file_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (file_ < 0) throw ResourceError::io("opening '" + path_ + "'");
     // Space is taken beforehand, so that a full disk shows now; what another plan left may be
     // longer.
@@ -103,6 +105,7 @@ class Packer {
       shapes_[part.name + ".images"] = {
           DType::kU8, {count, source_->channels, source_->height, source_->width}, {}};
       shapes_[part.name + ".labels"] = {DType::kI64, {count}, {}};
+      shapes_[piece_hashes(part.name + ".images")] = {DType::kI64, {count}, {}};
     }
     const std::vector<double> unknown(static_cast<size_t>(source_->channels), 0.5);
     header_ = header(std::string(16, '0'), {unknown, unknown}, source_->notes);
@@ -123,6 +126,12 @@ class Packer {
     if (fs::exists(input_.out) && is_current()) return outcome;
     int64_t done = done_before();
     const Output output(partial(), size_);
+    if (const int64_t whole = whole_before(partial(), done); whole < done) {
+      say_note(input_.progress, fmt::format("'{}' is damaged: its images are packed anew from "
+                                            "image {} of {} on",
+                                            partial().string(), whole, done));
+      done = whole;
+    }
     Progress progress(input_.progress, "packing " + source_->name, total(), done);
     while (done < total()) {
       if (input_.stop && input_.stop->requested()) {
@@ -217,6 +226,9 @@ class Packer {
       refuse("it was packed from another source, or files came or went since");
     if (value("source_state") != source_->state) return false;
     if (file.bytes().size() != size_) refuse("it was packed with other parts");
+    if (const int64_t whole = whole_before(input_.out, total()); whole < total())
+      throw damaged_content(input_.out.string(),
+                            fmt::format("image {} of {} is not as it was written", whole, total()));
     return true;
   }
 
@@ -254,18 +266,45 @@ class Packer {
     throw;
   }
 
+  /// Where an image of all parts and its hash stand in the file.
+  struct Place {
+    const PackPart& part;
+    int64_t row;
+    uint64_t image, hash;
+  };
+  Place place_of(int64_t index) const {
+    size_t p = 0;
+    for (; index >= size_of(source_->parts[p]); ++p) index -= size_of(source_->parts[p]);
+    const PackPart& part = source_->parts[p];
+    const auto at = static_cast<uint64_t>(index);
+    return {part, part.rows[static_cast<size_t>(index) % part.rows.size()],
+            places_.at(part.name + ".images") + at * static_cast<uint64_t>(source_->image_bytes()),
+            places_.at(piece_hashes(part.name + ".images")) + at * sizeof(int64_t)};
+  }
+
   void write_image(const Output& output, int64_t index, std::vector<uint8_t>& planes) const {
-    for (const PackPart& part : source_->parts) {
-      if (index >= size_of(part)) {
-        index -= size_of(part);
-        continue;
-      }
-      const auto distinct = static_cast<int64_t>(part.rows.size());
-      source_->image(part, part.rows[static_cast<size_t>(index % distinct)], planes.data());
-      output.put(planes.data(), planes.size(),
-                 places_.at(part.name + ".images") + static_cast<uint64_t>(index) * planes.size());
-      return;
+    const Place place = place_of(index);
+    source_->image(place.part, place.row, planes.data());
+    const int64_t hash = piece_hash(planes.data(), planes.size());
+    output.put(planes.data(), planes.size(), place.image);
+    output.put(&hash, sizeof hash, place.hash);
+  }
+
+  /// Of `done` images that were written before, those before the first that is not as it was
+  /// written.
+  int64_t whole_before(const fs::path& path, int64_t done) const {
+    if (done == 0) return 0;
+    const MappedFile file(path);
+    if (file.bytes().size() != size_) return 0;
+    for (int64_t i = 0; i < done; ++i) {
+      const Place place = place_of(i);
+      int64_t hash = 0;
+      std::memcpy(&hash, file.bytes().data() + place.hash, sizeof hash);
+      if (hash != piece_hash(file.bytes().data() + place.image,
+                             static_cast<size_t>(source_->image_bytes())))
+        return i;
     }
+    return done;
   }
 
   void write_labels(const Output& output) const {
@@ -282,8 +321,10 @@ class Packer {
     write_labels(output);
     output.put(header_.data(), header_.size(), 0);
     output.sync();
-    const auto [hash, measured] = measured_file();
-    const std::string complete = with_length(header(hash, measured, all_notes()), header_.size());
+    const MappedFile file(partial());
+    const auto [hash, measured] = measured_file(file);
+    const std::string complete = sealed_header(
+        with_length(header(hash, measured, all_notes()), header_.size()), mapped(file));
     output.put(complete.data(), complete.size(), 0);
     output.sync();
     fs::rename(partial(), input_.out);
@@ -292,21 +333,31 @@ class Packer {
     sync_folder(fs::absolute(input_.out).parent_path());
   }
 
-  std::pair<std::string, Normalisation> measured_file() const {
-    const MappedFile file(partial());
-    const SafetensorsView view = parse_safetensors(file.bytes(), partial().string());
+  /// The tensors where they are in the file.
+  std::map<std::string, RawTensor> mapped(const MappedFile& file) const {
+    std::map<std::string, RawTensor> tensors = shapes_;
+    for (auto& [name, tensor] : tensors) {
+      uint64_t size = dtype_size(tensor.dtype);
+      for (const int64_t side : tensor.shape) size *= static_cast<uint64_t>(side);
+      tensor.bytes = file.bytes().subspan(places_.at(name), size);
+    }
+    return tensors;
+  }
+
+  std::pair<std::string, Normalisation> measured_file(const MappedFile& file) const {
+    const auto tensors = mapped(file);
     std::vector<std::vector<int64_t>> labels;  // in the file they stand anywhere
     std::vector<PartBytes> parts;
     for (const char* name : {"train", "test", "validation"}) {
-      const RawTensor& images = view.tensors.at(std::string(name) + ".images");
-      const RawTensor& raw = view.tensors.at(std::string(name) + ".labels");
+      const RawTensor& images = tensors.at(std::string(name) + ".images");
+      const RawTensor& raw = tensors.at(std::string(name) + ".labels");
       if (std::string(name) == "validation" && raw.bytes.empty()) continue;
       labels.emplace_back(raw.bytes.size() / sizeof(int64_t));
       if (!raw.bytes.empty()) std::memcpy(labels.back().data(), raw.bytes.data(), raw.bytes.size());
       parts.push_back({reinterpret_cast<const uint8_t*>(images.bytes.data()), images.bytes.size(),
                        labels.back().data(), static_cast<int64_t>(labels.back().size())});
     }
-    const RawTensor& train = view.tensors.at("train.images");
+    const RawTensor& train = tensors.at("train.images");
     const at::Tensor images = at::from_blob(const_cast<std::byte*>(train.bytes.data()), train.shape,
                                             at::TensorOptions(at::kByte));
     return {

@@ -1,16 +1,20 @@
 // A packed set as a data set. Its header is untrusted.
 #include "data/pack_file.h"
 
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
-#include <fstream>
 #include <memory>
+#include <nlohmann/json.hpp>
 
+#include "retort/core/content_hash.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
 #include "retort/core/metadata.h"
+#include "retort/core/plain_file.h"
 #include "retort/core/safetensors.h"
 
 namespace retort::data {
@@ -20,7 +24,8 @@ namespace {
 class Pack {
  public:
   explicit Pack(const std::filesystem::path& path)
-      : file_(std::make_shared<MappedFile>(path)),
+      : path_(path),
+        file_(std::make_shared<MappedFile>(path)),
         view_(parse_safetensors(file_->bytes(), path.string())),
         metadata_(view_.metadata, path.string(), "a packed set", "a file written by retort pack") {
     metadata_.check_version(kPackFormat, kPackVersion);
@@ -59,6 +64,7 @@ class Pack {
       if (own.data_ptr<int64_t>()[i] < 0 || own.data_ptr<int64_t>()[i] >= classes)
         metadata_.refuse(fmt::format("label {} of '{}' is {}: there are {} classes", i, name,
                                      own.data_ptr<int64_t>()[i], classes));
+    require_whole(name, images);
     if (count == 0) return make_split(at::empty(images.shape, at::kByte), own, classes);
     // Nobody writes into the images of a split; a write into the map would end the program.
     void* mapped = const_cast<std::byte*>(images.bytes.data());
@@ -75,6 +81,38 @@ class Pack {
     return found->second;
   }
 
+  /// Compares all images with their hashes, on all threads. They are read past the map: pages of it
+  /// that were touched would count as this process's memory.
+  void require_whole(const std::string& name, const RawTensor& images) const {
+    const RawTensor& hashed = tensor(piece_hashes(name + ".images"));
+    const int64_t count = images.shape[0];
+    if (hashed.dtype != DType::kI64 || hashed.shape != std::vector<int64_t>{count})
+      metadata_.refuse("it has not one hash for each image of '" + name + "'");
+    const size_t size = count == 0 ? 0 : images.bytes.size() / static_cast<size_t>(count);
+    const auto start = static_cast<uint64_t>(images.bytes.data() - file_->bytes().data());
+    const PlainFile file(path_);
+    std::atomic<int64_t> damaged{count};
+    at::parallel_for(0, count, 1 + (1 << 22) / static_cast<int64_t>(size + 1),
+                     [&](int64_t begin, int64_t end) {
+                       std::vector<char> planes(size);
+                       for (int64_t i = begin; i < end && i < damaged; ++i) {
+                         file.read(planes.data(), size, start + static_cast<uint64_t>(i) * size);
+                         int64_t hash = 0;
+                         std::memcpy(&hash, hashed.bytes.data() + i * int64_t{8}, sizeof hash);
+                         if (piece_hash(planes.data(), size) == hash) continue;
+                         int64_t first = damaged;
+                         while (i < first && !damaged.compare_exchange_weak(first, i)) {
+                         }
+                       }
+                     });
+    if (damaged < count)
+      throw damaged_content(path_.string(),
+                            fmt::format("image {} of '{}' is not as it was written, its hash is "
+                                        "another",
+                                        damaged.load(), name));
+  }
+
+  std::filesystem::path path_;
   std::shared_ptr<MappedFile> file_;
   SafetensorsView view_;
   MetadataReader metadata_;
@@ -105,14 +143,18 @@ void refuse_changes(const DataOptions& options, const Dataset& set, const Pack& 
 bool is_pack(const std::filesystem::path& path) {
   std::error_code ignored;
   if (!std::filesystem::is_regular_file(path, ignored)) return false;
-  std::ifstream file(path, std::ios::binary);
+  const PlainFile file(path);
   uint64_t length = 0;
-  file.read(reinterpret_cast<char*>(&length), sizeof length);
-  constexpr uint64_t kMost = uint64_t{64} << 20;
-  if (!file || length > kMost) return false;
-  std::string header(length, '\0');
-  file.read(header.data(), static_cast<std::streamsize>(length));
-  return file && header.find(fmt::format("\"format\":\"{}\"", kPackFormat)) != std::string::npos;
+  constexpr uint64_t kMost = uint64_t{100} << 20;
+  if (file.size() < sizeof length) return false;
+  file.read(&length, sizeof length, 0);
+  if (length > kMost || length > file.size() - sizeof length) return false;
+  std::string text(length, '\0');
+  file.read(text.data(), text.size(), sizeof length);
+  const auto header = nlohmann::json::parse(text, nullptr, false);
+  const auto metadata = header.is_object() ? header.find("__metadata__") : header.end();
+  return metadata != header.end() && metadata->is_object() && metadata->contains("format") &&
+         (*metadata)["format"] == kPackFormat;
 }
 
 Dataset open_pack(const DataOptions& options, const std::filesystem::path& cache) {

@@ -4,6 +4,9 @@
 
 #include "data/layouts.h"
 #include "retort/core/error.h"
+#include "retort/core/file.h"
+#include "retort/core/memory.h"
+#include "retort/core/plain_file.h"
 
 #ifdef RETORT_WITH_MATIO
 #include <matio.h>
@@ -25,8 +28,13 @@ std::optional<fs::path> find_svhn(const fs::path& folder) {
 using Variable = std::unique_ptr<matvar_t, void (*)(matvar_t*)>;
 
 Variable variable(mat_t* file, const char* name, int rank, const std::string& path) {
-  Variable found(Mat_VarRead(file, name), Mat_VarFree);
-  if (!found || !found->data || found->rank != rank || found->isComplex)
+  Variable found(Mat_VarReadInfo(file, name), Mat_VarFree);
+  bool good = found && found->rank == rank && !found->isComplex;
+  int64_t bytes = good && found->class_type == MAT_C_UINT8 ? 1 : 8;  // no number takes more
+  for (int d = 0; good && d < rank; ++d)
+    good = !__builtin_mul_overflow(bytes, found->dims[d], &bytes);
+  if (good) require_memory("reading '" + path + "'", bytes, "use a machine with more memory");
+  if (!good || Mat_VarReadDataAll(file, found.get()) != 0 || !found->data)
     throw DataError::damaged(path,
                              std::string("no readable variable '") + name + "' of " +
                                  std::to_string(rank) + " dimensions",
@@ -53,6 +61,7 @@ std::vector<int64_t> integers(const matvar_t& y, const std::string& path) {
 void read_part(const fs::path& file_path, RawImages& out) {
   require_file(file_path, "SVHN");
   const std::string path = file_path.string();
+  const PlainFile plain(file_path);  // matio would wait for the writer of a pipe
   const std::unique_ptr<mat_t, int (*)(mat_t*)> file(Mat_Open(path.c_str(), MAT_ACC_RDONLY),
                                                      Mat_Close);
   if (!file) throw DataError::damaged(path, "it is not a MATLAB file", "SVHN's cropped digits");

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
+#include <optional>
 
 #include "methods/descent.h"
 #include "methods/outer_loop.h"
@@ -16,6 +17,8 @@
 #include "retort/core/device.h"
 #include "retort/core/error.h"
 #include "retort/core/limits.h"
+#include "retort/core/note.h"
+#include "retort/core/safe_point.h"
 #include "retort/core/version.h"
 #include "retort/synthetic/contrast.h"
 
@@ -275,7 +278,10 @@ DistillOutcome descend(Run& run, std::unique_ptr<synthetic::Parametrisation> par
     return bundle;
   };
 
-  int64_t done = resuming ? loop.load(run.folder.checkpoint(), run.input.data.hash) : 0;
+  OuterLoop::Resumed resumed;
+  if (resuming) resumed = loop.load(run.folder.checkpoint(), run.input.data.hash);
+  say_note(run.input.progress, resumed.note);
+  int64_t done = resumed.iteration;
   run.folder.update_recipe();  // only now: a checkpoint that does not fit changes nothing
   // Without a checkpoint nothing that an earlier start recorded counts.
   RecordWriter records(run.folder.records(), resuming ? done : -1);
@@ -291,6 +297,7 @@ DistillOutcome descend(Run& run, std::unique_ptr<synthetic::Parametrisation> par
   int64_t measured = 0;
   double loss = 0;
   while (done < options.iterations) {
+    std::optional<SafePointAhead> ahead(std::in_place);
     loss = loop.step(done++);
     warner.look(loop.images(), loop.learned(), done - 1);
     progress.update(done, loss);
@@ -304,6 +311,7 @@ DistillOutcome descend(Run& run, std::unique_ptr<synthetic::Parametrisation> par
                      {"seconds", run.seconds()},
                      {"peak_memory_bytes", peak_memory_bytes()}});
     if (run.input.validate && options.validate_every > 0 && done % options.validate_every == 0) {
+      ahead.reset();  // it may take minutes
       save_preview(run.folder.images() / fmt::format("{:06d}.png", done), bundle_now());
       Json record = run.input.validate(bundle_now());
       record["kind"] = "validation";
@@ -398,6 +406,7 @@ std::vector<std::string> check_new_run(const DistillInput& input) {
 }
 
 DistillOutcome distill(const DistillInput& input, const RunFolder& folder) {
+  say_note(input.progress, folder.damage());
   auto parametrisation = parametrise(input);
   Run run{input, folder, parametrisation->geometry()};
   const Context context = context_of(input, run.geometry);

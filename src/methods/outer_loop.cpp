@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "retort/core/checkpoint.h"
 #include "retort/core/error.h"
 
 namespace retort::methods {
@@ -13,15 +14,34 @@ namespace {
 constexpr const char* kAnother = "choose another --out, or remove the checkpoint to begin anew";
 constexpr const char* kFormat = "retort-checkpoint-1";
 
-/// Called before anything of the iteration is written.
-void require_finite(bool finite, const std::string& what, int64_t iteration) {
+/// Called before anything of the iteration is written. `rates` are the options that may be too
+/// high.
+void require_finite(bool finite, const std::string& what, const std::string& rates,
+                    int64_t iteration) {
   if (finite) return;
-  throw StateError(
-      Report{fmt::format("distilling, iteration {}", iteration),
-             what,
-             {},
-             "lower --image-learning-rate and choose another --out; the checkpoint of the "
-             "iterations before is kept"});
+  throw StateError(Report{fmt::format("distilling, iteration {}", iteration),
+                          what,
+                          {},
+                          fmt::format("lower {} and choose another --out; the checkpoint of the "
+                                      "iterations before is kept",
+                                      rates)});
+}
+
+constexpr const char* kImageRate = "--image-learning-rate";
+
+/// The option with the rate at which something is learned beside the images.
+std::string rate_of(const std::string& learned) {
+  if (learned.ends_with("_rate") || learned.ends_with("_rates"))
+    return "--student-learning-rate-rate (or --student-learning-rate, where it starts)";
+  return learned.find("label") != std::string::npos ? "--label-learning-rate" : kImageRate;
+}
+
+/// All rates that a loss depends on.
+std::string rates_of(const std::vector<Learned>& learned) {
+  std::string all = kImageRate;
+  for (const Learned& one : learned)
+    if (rate_of(one.name) != kImageRate) all += " or " + rate_of(one.name);
+  return all;
 }
 
 /// Scales all gradients so that their joint norm is at most `most`.
@@ -61,7 +81,8 @@ double OuterLoop::step(int64_t iteration) {
     const Cotangents found = objective_->cotangents(view_);
     loss = found.loss;
     if (found.skip) continue;  // a loss that is not finite among them
-    require_finite(std::isfinite(loss), fmt::format("the loss became {}", loss), iteration);
+    require_finite(std::isfinite(loss), fmt::format("the loss became {}", loss), rates_of(learned_),
+                   iteration);
     std::vector<at::Tensor> gradients = parametrisation_->pullback(found.images);
     gradients.insert(gradients.end(), found.learned.begin(), found.learned.end());
     move(std::move(gradients), iteration);
@@ -93,10 +114,10 @@ void OuterLoop::move(std::vector<at::Tensor> gradients, int64_t iteration) {
 void OuterLoop::require_all_finite(int64_t iteration) const {
   for (const auto& group : groups_)
     require_finite(at::isfinite(group.value).all().item<bool>(), "the images became infinite",
-                   iteration);
+                   kImageRate, iteration);
   for (const Learned& one : learned_)
     require_finite(at::isfinite(one.value).all().item<bool>(), one.name + " became infinite",
-                   iteration);
+                   rate_of(one.name), iteration);
 }
 
 Decoded OuterLoop::result() const {
@@ -130,14 +151,16 @@ void OuterLoop::save(const std::filesystem::path& path, int64_t iteration,
                      const std::string& data_hash) {
   TensorMap tensors = this->tensors();
   for (const auto& [name, tensor] : objective_->state()) tensors["objective." + name] = tensor;
-  save_tensors(
+  save_checkpoint(
       path, tensors,
       {{"format", kFormat}, {"iteration", std::to_string(iteration)}, {"data_hash", data_hash}});
 }
 
-int64_t OuterLoop::load(const std::filesystem::path& path, const std::string& data_hash) {
-  const std::string doing = "going on from '" + path.string() + "'";
-  const TensorFile file = load_tensors(path);
+OuterLoop::Resumed OuterLoop::load(const std::filesystem::path& path,
+                                   const std::string& data_hash) {
+  const Checkpoint checkpoint = load_checkpoint(path);
+  const std::string doing = "going on from '" + checkpoint.path + "'";
+  const TensorFile& file = checkpoint.file;
   auto meta = [&](const std::string& key) {
     const auto found = file.metadata.find(key);
     return found == file.metadata.end() ? std::string() : found->second;
@@ -153,11 +176,13 @@ int64_t OuterLoop::load(const std::filesystem::path& path, const std::string& da
   int64_t iteration = -1;
   const auto [stop, problem] =
       std::from_chars(count.data(), count.data() + count.size(), iteration);
-  if (problem != std::errc() || stop != count.data() + count.size() || iteration < 0)
-    throw StateError(
-        Report{doing, "its iteration is '" + count + "'", "a whole number from 0 on", kAnother});
+  if (problem != std::errc() || stop != count.data() + count.size() || iteration < 0 ||
+      iteration > options_.iterations)
+    throw StateError(Report{doing, "its iteration is '" + count + "'",
+                            fmt::format("a whole number from 0 to {}", options_.iterations),
+                            kAnother});
   for (auto& [name, target] : tensors()) {
-    const at::Tensor stored = tensor_of(file, name, path.string());
+    const at::Tensor stored = tensor_of(file, name, checkpoint.path);
     if (stored.sizes() != target.sizes())
       throw StateError(Report{doing,
                               fmt::format("tensor '{}' has the shape [{}]", name,
@@ -173,7 +198,7 @@ int64_t OuterLoop::load(const std::filesystem::path& path, const std::string& da
   for (const auto& [name, tensor] : file.tensors)
     if (name.starts_with("objective.")) state[name.substr(10)] = tensor;
   objective_->restore(state);
-  return iteration;
+  return {iteration, checkpoint.note};
 }
 
 }  // namespace retort::methods

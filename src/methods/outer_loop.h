@@ -29,8 +29,13 @@ class OuterLoop {
   double step(int64_t iteration);
   /// Writes all that the next iteration needs.
   void save(const std::filesystem::path& path, int64_t iteration, const std::string& data_hash);
-  /// Restores it and returns the iteration to go on with; StateError where it does not fit.
-  int64_t load(const std::filesystem::path& path, const std::string& data_hash);
+  /// Where a run goes on, and what is to be said of it.
+  struct Resumed {
+    int64_t iteration = 0;
+    std::string note;
+  };
+  /// Restores it, or the one before where it is damaged; StateError where it does not fit.
+  Resumed load(const std::filesystem::path& path, const std::string& data_hash);
   /// The set as the result has it: the parameters, or their moving average where the method asks
   /// for one.
   Decoded result() const;

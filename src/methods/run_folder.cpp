@@ -1,5 +1,7 @@
 #include "retort/core/error.h"
 #include "retort/core/file.h"
+#include "retort/core/leftovers.h"
+#include "retort/core/tensor_file.h"
 #include "retort/methods/distill.h"
 
 namespace retort::methods {
@@ -23,7 +25,19 @@ RunFolder::RunFolder(std::filesystem::path path, const OptionSet& options)
   started(path_, options);  // before even a lock is left in a folder of something else
   lock_ = std::make_unique<FolderLock>(path_, kind_of(options), false);
   started(path_, options);  // again: another process may have begun here before the lock
+  remove_leftovers_in(path_);
   if (!std::filesystem::exists(recipe())) write_atomically(recipe(), options_);
+}
+
+std::string RunFolder::damage() const {
+  if (!std::filesystem::exists(bundle())) return {};
+  try {
+    load_tensors(bundle());
+    return {};
+  } catch (const DataError& problem) {
+    const std::string text = problem.what();
+    return text.substr(0, text.find('\n')) + " The set is made again from what the run keeps";
+  }
 }
 
 void RunFolder::update_recipe() const {
@@ -31,7 +45,7 @@ void RunFolder::update_recipe() const {
 }
 
 bool RunFolder::finished(int64_t iterations) const {
-  if (!std::filesystem::exists(bundle())) return false;
+  if (!std::filesystem::exists(bundle()) || !damage().empty()) return false;
   for (const Json& record : read_records(records()))
     if (record.value("kind", "") == "finish" &&
         record.value("iteration", int64_t{-1}) == iterations)

@@ -8,9 +8,12 @@ namespace retort::synthetic {
 at::Tensor recall(const Bundle& bundle, const at::Tensor& queries) {
   const auto bases = bundle.compact.find("bases"), found = bundle.compact.find("coefficients");
   if (bases == bundle.compact.end() || found == bundle.compact.end())
-    throw StateError(
-        Report{"recalling from the set", "its parametrisation is '" + bundle.parametrisation + "'",
-               "'memories', which labels address", "distil it with --parametrisation memories"});
+    throw StateError(Report{
+        "recalling from the set",
+        bundle.parametrisation == "memories"
+            ? "it has no bases and coefficients, though its parametrisation is 'memories'"
+            : "its parametrisation is '" + bundle.parametrisation + "'",
+        "a set of memories, which labels address", "distil it with --parametrisation memories"});
   const int64_t classes = bundle.classes(), count = bases->second.size(0);
   const at::Tensor& coefficients = found->second;
   if (coefficients.dim() != 2 || coefficients.size(1) != count ||

@@ -1,5 +1,6 @@
 // A folder of experts: recipe.toml, one file an expert, records.jsonl, and a lock for the last.
 #include "train/expert_folder.h"
+#include "retort/core/leftovers.h"
 
 #include <cmath>
 #include <limits>
@@ -49,8 +50,7 @@ void open_experts(const std::filesystem::path& folder, const OptionSet& options)
   const FolderLock lock(folder, expert_folder_kind(), true);
   experts_started(folder, options);
   const auto recipe = folder / "recipe.toml";
-  remove_leftovers(recipe);
-  remove_leftovers(folder / "records.jsonl");
+  remove_leftovers_in(folder);
   if (!std::filesystem::exists(recipe) || read_file(recipe) != options.toml())
     write_atomically(recipe, options.toml());
 }
@@ -68,6 +68,7 @@ TrajectoryPlan plan_of(const ExpertInput& input, const std::filesystem::path& fo
 ExpertResult finished_result(const TrajectoryPlan& plan) {
   const TrajectoryFile file(trajectory_path(plan.folder, plan.expert));
   check_fit(file.path, file.metadata, plan.metadata);
+  file.require_whole();
   return {plan.expert, file.losses.back(), file.accuracy};
 }
 

@@ -12,6 +12,7 @@
 
 #include "retort/augment/siamese.h"
 #include "retort/core/error.h"
+#include "retort/core/note.h"
 #include "retort/core/share.h"
 #include "train/expert_folder.h"
 
@@ -116,6 +117,7 @@ class Workshop {
 
   void train_into(GrowingTrajectory& file, const TrajectoryPlan& plan) {
     const auto reached = file.open();
+    say_note(input_.progress, file.note());
     const TrainSeed seed{static_cast<uint64_t>(input_.options.seed), "expert",
                          static_cast<uint64_t>(plan.expert)};
     Student student{source_.get(), seed.index, {}};
@@ -196,8 +198,8 @@ DiskNeed disk_need(const ExpertInput& input, const std::filesystem::path& folder
     ++need.experts;
     need.bytes += trajectory_bytes(plan) - (absent ? 0 : static_cast<int64_t>(there));
   }
-  // A new checkpoint is written beside the old one.
-  if (need.experts > 0) need.bytes += 2 * input.network.parameters().size * int64_t{4};
+  // A new checkpoint is written beside the last and the one before.
+  if (need.experts > 0) need.bytes += 3 * input.network.parameters().size * int64_t{4};
   std::filesystem::path place = std::filesystem::absolute(folder);
   while (!std::filesystem::exists(place) && place.has_relative_path()) place = place.parent_path();
   need.free_bytes = static_cast<int64_t>(std::filesystem::space(place).available);

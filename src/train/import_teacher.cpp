@@ -81,6 +81,8 @@ struct Names {
     const at::Tensor value = tensor.to(at::kFloat);
     if (!at::isfinite(value).all().item<bool>())
       refuse(path, "'" + prefix + name + "' holds a number that is not finite");
+    if (name.ends_with("running_var") && value.lt(0).any().item<bool>())
+      refuse(path, "'" + prefix + name + "' holds a variance below 0");
     return value;
   }
   /// The first of several spellings that is there.

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
+#include "retort/core/content_hash.h"
 #include "retort/core/error.h"
 #include "retort/core/metadata.h"
 #include "retort/core/random.h"
@@ -142,16 +144,26 @@ std::vector<int64_t> row_offsets(const LabelPlan& plan, const std::vector<int64_
 }
 
 std::string label_header(const LabelPlan& plan) {
-  const int64_t rows = row_offsets(plan, plan.kept()).back();
+  return safetensors_header(label_tensors(plan), plan.metadata());
+}
+
+std::map<std::string, RawTensor> label_tensors(const LabelPlan& plan) {
+  const std::vector<int64_t> kept = plan.kept();
+  const int64_t rows = row_offsets(plan, kept).back();
   RawTensor tensor{DType::kU8, {rows, plan.row_bytes()}, {}};
   if (plan.top_k == 0 && plan.precision != "int8")
     tensor = {plan.precision == "float16" ? DType::kF16 : DType::kF32, {rows, plan.classes}, {}};
-  return safetensors_header({{"logits", tensor}}, plan.metadata());
+  return {{piece_hashes("logits"), {DType::kI64, {static_cast<int64_t>(kept.size())}, {}}},
+          {"logits", tensor}};
+}
+
+int64_t label_start(const LabelPlan& plan) {
+  return static_cast<int64_t>(label_header(plan).size() + plan.kept().size() * sizeof(int64_t));
 }
 
 int64_t label_bytes(const LabelPlan& plan) {
   const int64_t rows = row_offsets(plan, plan.kept()).back();
-  return static_cast<int64_t>(label_header(plan).size()) + rows * plan.row_bytes();
+  return label_start(plan) + rows * plan.row_bytes();
 }
 
 std::string images_hash(const at::Tensor& images, const at::Tensor& labels) {
@@ -163,23 +175,36 @@ std::string images_hash(const at::Tensor& images, const at::Tensor& labels) {
   return hex(hash);
 }
 
-StoredLabels::StoredLabels(const std::filesystem::path& path) : file_(path) {
+StoredLabels::StoredLabels(const std::filesystem::path& path) : path_(path.string()), file_(path) {
   const SafetensorsView view = parse_safetensors(file_.bytes(), path.string());
   plan_ = read_plan(view.metadata, path.string());
   kept_ = plan_.kept();
   offsets_ = row_offsets(plan_, kept_);
-  const auto found = view.tensors.find("logits");
+  const auto found = view.tensors.find("logits"),
+             hashed = view.tensors.find(piece_hashes("logits"));
   const auto needed = static_cast<size_t>(offsets_.back() * plan_.row_bytes());
-  if (found == view.tensors.end() || found->second.bytes.size() != needed)
+  if (found == view.tensors.end() || found->second.bytes.size() != needed ||
+      hashed == view.tensors.end() || hashed->second.dtype != DType::kI64 ||
+      hashed->second.shape != std::vector<int64_t>{blocks()})
     throw DataError::damaged(path.string(), "it holds other labels than its metadata say",
                              fmt::format("{} bytes of labels", needed));
   rows_ = found->second.bytes;
+  hashes_.resize(kept_.size());
+  std::memcpy(hashes_.data(), hashed->second.bytes.data(), hashed->second.bytes.size());
+}
+
+void StoredLabels::require_whole() const {
+  for (int64_t block = 0; block < blocks(); ++block) logits(block);
 }
 
 at::Tensor StoredLabels::logits(int64_t block) const {
   const auto i = static_cast<size_t>(block);
   const std::byte* begin = rows_.data() + offsets_[i] * plan_.row_bytes();
-  return unpack_labels(plan_, begin, offsets_[i + 1] - offsets_[i]);
+  const int64_t rows = offsets_[i + 1] - offsets_[i];
+  if (piece_hash(begin, static_cast<size_t>(rows * plan_.row_bytes())) != hashes_[i])
+    throw damaged_content(
+        path_, fmt::format("batch {} is not as it was written, its hash is another", block));
+  return unpack_labels(plan_, begin, rows);
 }
 
 }  // namespace retort::train

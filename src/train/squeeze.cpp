@@ -13,10 +13,12 @@
 #include "retort/augment/siamese.h"
 #include "retort/augment/views.h"
 #include "retort/augment/window.h"
+#include "retort/core/checkpoint.h"
 #include "retort/core/device.h"
 #include "retort/core/error.h"
 #include "retort/core/limits.h"
 #include "retort/core/metadata.h"
+#include "retort/core/note.h"
 #include "retort/core/records.h"
 #include "retort/core/version.h"
 #include "retort/train/trainer.h"
@@ -104,8 +106,8 @@ class Squeeze {
         rows_(rows_of(input)) {}
 
   SqueezeOutcome run() {
-    if (fs::exists(teacher_path(folder_)))
-      return {read_teacher(teacher_path(folder_)), options_.epochs, kUnknown, false, false};
+    if (std::optional<Teacher> made = finished())
+      return {std::move(*made), options_.epochs, kUnknown, false, false};
     int64_t done = resume_or_begin();
     RecordWriter records(folder_ / "records.jsonl", done == 0 ? -1 : done);
     if (done == 0) records.write(opening());
@@ -140,6 +142,19 @@ class Squeeze {
 
  private:
   static constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+
+  /// The teacher of an earlier start; nothing where it is damaged, and made again.
+  std::optional<Teacher> finished() const {
+    if (!fs::exists(teacher_path(folder_))) return {};
+    try {
+      return read_teacher(teacher_path(folder_));
+    } catch (const DataError& problem) {
+      if (!fs::exists(folder_ / "checkpoint.safetensors")) throw;
+      const std::string text = problem.what();
+      say_note(input_.progress, text.substr(0, text.find('\n')) + " It is made again");
+      return {};
+    }
+  }
 
   static std::vector<int64_t> rows_of(const SqueezeInput& input) {
     const int64_t size = input.data.train.size(), wanted = input.options.images;
@@ -201,14 +216,16 @@ class Squeeze {
     if (now_.state.defined()) tensors["state"] = now_.state;
     for (const auto& [name, tensor] : objective_->memory())
       tensors[std::string(kMemory) + name] = tensor;
-    save_tensors(
+    save_checkpoint(
         folder_ / "checkpoint.safetensors", tensors,
         {{"format", kFormat}, {"epoch", std::to_string(done)}, {"data_hash", input_.data.hash}});
   }
 
   int64_t load(const fs::path& path) {
-    const TensorFile file = load_tensors(path);
-    const MetadataReader reader(file.metadata, path.string(), "a checkpoint",
+    const Checkpoint checkpoint = load_checkpoint(path);
+    say_note(input_.progress, checkpoint.note);
+    const TensorFile& file = checkpoint.file;
+    const MetadataReader reader(file.metadata, checkpoint.path, "a checkpoint",
                                 "a checkpoint of retort squeeze");
     if (reader.text("format") != kFormat) reader.refuse("it is no such checkpoint");
     if (reader.text("data_hash") != input_.data.hash)
@@ -217,7 +234,7 @@ class Squeeze {
                               "the data's hash " + input_.data.hash,
                               "give the data it was begun with"});
     const auto get = [&](const std::string& name, int64_t size) {
-      const at::Tensor value = tensor_of(file, name, path.string());
+      const at::Tensor value = tensor_of(file, name, checkpoint.path);
       if (value.dim() != 1 || value.size(0) != size)
         reader.refuse("'" + name + "' has another length");
       return value.to(input_.device);
@@ -230,7 +247,10 @@ class Squeeze {
     for (const auto& [name, tensor] : file.tensors)
       if (name.rfind(kMemory, 0) == 0) memory[name.substr(kMemory.size())] = tensor;
     objective_->restore(memory);
-    return reader.number("epoch");
+    const auto epoch = reader.number("epoch");
+    if (epoch < 1 || epoch > options_.epochs)
+      reader.refuse(fmt::format("its epoch is {}, of {}", epoch, options_.epochs));
+    return epoch;
   }
 
   int64_t batch() const {

@@ -1,5 +1,6 @@
 // Reading one expert's file.
 #include "train/trajectory_file.h"
+#include "retort/core/content_hash.h"
 
 #include <fmt/format.h>
 
@@ -51,15 +52,16 @@ void check_format(const std::string& path, const Metadata& metadata) {
 }
 
 /// A tensor of the file with this type and number of dimensions.
-const RawTensor& tensor_in(const SafetensorsView& view, const char* name, size_t dimensions,
+const RawTensor& tensor_in(const SafetensorsView& view, const std::string& name, size_t dimensions,
                            const std::string& path) {
   const auto found = view.tensors.find(name);
   if (found == view.tensors.end())
     throw DataError::damaged(path, fmt::format("it has no tensor '{}'", name));
   const RawTensor& tensor = found->second;
-  const bool typed = std::string_view(name) == "snapshots"
+  const bool typed = name == "snapshots"
                          ? tensor.dtype == DType::kF32 || tensor.dtype == DType::kF16
-                         : tensor.dtype == DType::kF64;
+                     : name == piece_hashes("snapshots") ? tensor.dtype == DType::kI64
+                                                         : tensor.dtype == DType::kF64;
   if (!typed || tensor.shape.size() != dimensions)
     throw DataError::damaged(
         path, fmt::format("its tensor '{}' is {} [{}]", name, dtype_name(tensor.dtype),
@@ -93,11 +95,18 @@ TrajectoryFile::TrajectoryFile(std::filesystem::path from) : path(std::move(from
   std::memcpy(&accuracy, tensor_in(view, "accuracy", 0, name).bytes.data(), sizeof accuracy);
   epochs = snapshots.shape[0] - 1;
   parameters = snapshots.shape[1];
-  if (epochs < 1 || parameters < 1 || loss.shape[0] != epochs)
+  const RawTensor& hashed = tensor_in(view, piece_hashes("snapshots"), 1, name);
+  if (epochs < 1 || parameters < 1 || loss.shape[0] != epochs || hashed.shape[0] != epochs + 1)
     throw DataError::damaged(name, fmt::format("it has {} snapshots of {} numbers and {} losses",
                                                epochs + 1, parameters, loss.shape[0]));
   losses.resize(static_cast<size_t>(epochs));
   std::memcpy(losses.data(), loss.bytes.data(), loss.bytes.size());
+  hashes.resize(static_cast<size_t>(epochs + 1));
+  std::memcpy(hashes.data(), hashed.bytes.data(), hashed.bytes.size());
+}
+
+void TrajectoryFile::require_whole() const {
+  for (int64_t epoch = 0; epoch <= epochs; ++epoch) row(epoch);
 }
 
 at::Tensor TrajectoryFile::row(int64_t epoch) const {
@@ -107,6 +116,12 @@ at::Tensor TrajectoryFile::row(int64_t epoch) const {
   std::memcpy(stored.data_ptr(),
               snapshots.bytes.data() + stored.nbytes() * static_cast<size_t>(epoch),
               stored.nbytes());
+  const auto damaged = [&](const char* what) {
+    return damaged_content(path.string(), fmt::format("snapshot {} {}", epoch, what));
+  };
+  if (piece_hash(stored.data_ptr(), stored.nbytes()) != hashes[static_cast<size_t>(epoch)])
+    throw damaged("is not as it was written, its hash is another");
+  if (!stored.isfinite().all().item<bool>()) throw damaged("holds a number that is not finite");
   return stored.to(at::kFloat);
 }
 

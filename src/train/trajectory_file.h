@@ -14,6 +14,7 @@
 
 #include "retort/core/file.h"
 #include "retort/core/safetensors.h"
+#include "retort/core/tensor_file.h"
 #include "retort/data/dataset.h"
 #include "retort/nets/network.h"
 
@@ -37,13 +38,17 @@ std::vector<std::filesystem::path> finished_trajectories(const std::filesystem::
 struct TrajectoryFile {
   /// DataError where it is damaged, or no trajectory; StateError where its format is newer.
   explicit TrajectoryFile(std::filesystem::path from);
-  at::Tensor row(int64_t epoch) const;  ///< float32 [P], a copy
+  /// float32 [P], a copy; DataError where it is not as it was written.
+  at::Tensor row(int64_t epoch) const;
+  /// DataError unless all rows are as they were written.
+  void require_whole() const;
 
   std::filesystem::path path;
   MappedFile file;
   Metadata metadata;
-  RawTensor snapshots;         ///< F32 or F16 [E + 1, P]
-  std::vector<double> losses;  ///< [E], not a number where it is not known
+  RawTensor snapshots;          ///< F32 or F16 [E + 1, P]
+  std::vector<int64_t> hashes;  ///< [E + 1], of the snapshots
+  std::vector<double> losses;   ///< [E], not a number where it is not known
   double accuracy = 0;
   int64_t epochs = 0, parameters = 0;
 };
@@ -80,8 +85,11 @@ class GrowingTrajectory {
     int64_t epoch;
     at::Tensor theta;  ///< float32 [P]
   };
-  /// StateError where it does not fit the plan. Without one, makes the file.
+  /// StateError where it does not fit the plan. Without one, or where it is damaged beyond the
+  /// checkpoint before, makes the file anew.
   std::optional<Reached> open();
+  /// What was found damaged by open(), and what is done about it; or empty.
+  const std::string& note() const { return note_; }
   /// Makes the file anew, without rows.
   void make();
   /// Row `epoch`; the loss is that of the epoch before it (0 has none).
@@ -94,10 +102,14 @@ class GrowingTrajectory {
  private:
   GrowingTrajectory(const TrajectoryPlan& plan, int file);
   void put(const void* data, size_t size, uint64_t offset);
+  Reached take(const TensorFile& saved);
+  int64_t first_damaged(int64_t last) const;
   TrajectoryPlan plan_;
   std::filesystem::path partial_, checkpoint_;
-  std::string header_;
+  std::string header_, note_;
   uint64_t size_ = 0;
+  std::vector<int64_t> hashes_;  // of the rows
+  std::vector<double> losses_;
   int file_ = -1;
 };
 

@@ -62,6 +62,7 @@ class BadRuns : public testing::Test {
   static fs::path copy_run() {
     fs::remove_all(at("x"));
     fs::copy(at("run"), at("x"), fs::copy_options::recursive);
+    fs::remove(at("x") / "checkpoint.previous.safetensors");  // nothing to go back to
     return at("x");
   }
 
@@ -96,6 +97,15 @@ std::function<void(const fs::path&)> edited(const std::string& name,
     edit(file);
     save_tensors(run / name, file.tensors, file.metadata);
     if (name == "checkpoint.safetensors") fs::remove(run / "distilled.safetensors");
+  };
+}
+
+/// A damage that flips one bit of the last byte.
+std::function<void(const fs::path&)> flipped(const std::string& name) {
+  return [=](const fs::path& run) {
+    std::string bytes = tests::read_text(run / name);
+    bytes.back() ^= 1;
+    tests::write_text(run / name, bytes);
   };
 }
 
@@ -137,11 +147,44 @@ TEST_F(BadRuns, OtherOptionsOnARunAreRefused) {
        replaced("records.jsonl", "{\"kind\": 3}\n{}\n"),
        "GOOD DIR/x",
        {"records.jsonl'", "line 1 is a record whose 'kind' is not a text"}},
-      {"damaged result",
-       halved("distilled.safetensors"),
+      {"records whose figures were changed",
+       [](const fs::path& run) {
+         std::string text = tests::read_text(run / "records.jsonl");
+         text.replace(text.find("\"classes\":10"), 12, "\"classes\":11");
+         tests::write_text(run / "records.jsonl", text);
+       },
        "GOOD DIR/x",
-       {"x/distilled.safetensors'", "what to do"}},
+       {"records.jsonl'", "line 1 is damaged", "remove that line"}},
   });
+}
+
+TEST_F(BadRuns, ADamagedResultIsMadeAgain) {
+  const fs::path run = copy_run();
+  const std::string whole = tests::read_text(run / "distilled.safetensors");
+  for (const auto& damage : {halved("distilled.safetensors"), flipped("distilled.safetensors")}) {
+    damage(run);
+    const tests::Answer answer = call(expand("GOOD DIR/x"));
+    EXPECT_EQ(answer.code, 0) << answer.err;
+    EXPECT_NE(answer.err.find("x/distilled.safetensors'"), std::string::npos) << answer.err;
+    EXPECT_NE(answer.err.find("The set is made again"), std::string::npos) << answer.err;
+    EXPECT_EQ(tests::read_text(run / "distilled.safetensors"), whole);
+  }
+}
+
+TEST_F(BadRuns, ADamagedCheckpointGivesWayToTheOneBefore) {
+  const std::string more = "GOOD DIR/y --checkpoint-every 2 --iterations ";
+  ASSERT_EQ(call(expand("GOOD DIR/straight --iterations 9")).code, 0);
+  ASSERT_EQ(call(expand(more + "6")).code, 0);
+  flipped("checkpoint.safetensors")(at("y"));
+  fs::remove(at("y") / "distilled.safetensors");
+  const tests::Answer answer = call(expand(more + "9"));
+  EXPECT_EQ(answer.code, 0) << answer.err;
+  EXPECT_NE(answer.err.find("the one before it is gone on from"), std::string::npos) << answer.err;
+  for (const char* name : {"distilled.safetensors", "checkpoint.safetensors"}) {
+    const std::string a = tests::read_text(at("straight") / name),
+                      b = tests::read_text(at("y") / name);
+    EXPECT_TRUE(!a.empty() && a == b) << name;
+  }
 }
 
 TEST_F(BadRuns, CheckpointsThatDoNotFitAreRefused) {
@@ -174,6 +217,16 @@ TEST_F(BadRuns, CheckpointsThatDoNotFitAreRefused) {
        edited(name, [](TensorFile& file) { file.metadata.erase("iteration"); }),
        "GOOD DIR/x",
        {"its iteration is ''", "a whole number"},
+       5},
+      {"an iteration beyond the run's",
+       edited(name, [](TensorFile& f) { f.metadata["iteration"] = "9223372036854775807"; }),
+       "GOOD DIR/x",
+       {"its iteration is '9223372036854775807'", "a whole number from 0 to 3"},
+       5},
+      {"a negative iteration",
+       edited(name, [](TensorFile& file) { file.metadata["iteration"] = "-1"; }),
+       "GOOD DIR/x",
+       {"its iteration is '-1'"},
        5},
       {"not finite",
        edited(name,

@@ -1,6 +1,11 @@
-// A run that is killed at random moments ends in the same bytes as one that was left alone.
+// A run that is killed at random points of its way ends in the same bytes as one that was left
+// alone. The points are counts of what it has written, not times: the same on any machine, busy or
+// not.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <thread>
@@ -48,40 +53,60 @@ std::vector<Json> comparable(const std::filesystem::path& path) {
   return records;
 }
 
-TEST(Kill, AtRandomMomentsEndsInTheSameBytes) {
+/// The lines that a file has by now.
+int lines(const std::filesystem::path& path) {
+  const std::string text = tests::read_text(path);
+  return static_cast<int>(std::count(text.begin(), text.end(), '\n'));
+}
+
+/// Waits until `count()` has grown by `steps`, or the process has ended by itself.
+template <class Count>
+void wait_for_steps(pid_t child, int steps, const Count& count) {
+  const int before = count();
+  siginfo_t about{};
+  while (count() < before + steps) {
+    about.si_pid = 0;
+    if (waitid(P_PID, static_cast<id_t>(child), &about, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+        about.si_pid != 0)
+      return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
+/// Starts the command and kills it when `count()` has grown by `steps`; true where it was killed.
+template <class Count>
+bool killed_after(const std::vector<std::string>& words, int steps, const Count& count) {
+  const pid_t child = tests::start(words);
+  wait_for_steps(child, steps, count);
+  kill(child, SIGKILL);
+  return tests::wait_for(child) == -SIGKILL;
+}
+
+/// Both must be there.
+void expect_same_file(const std::filesystem::path& a, const std::filesystem::path& b) {
+  ASSERT_TRUE(std::filesystem::exists(a)) << a;
+  ASSERT_TRUE(std::filesystem::exists(b)) << b;
+  EXPECT_EQ(tests::read_text(a), tests::read_text(b)) << b;
+}
+
+TEST(Kill, AtRandomPointsEndsInTheSameBytes) {
   TempFolder folder;
   tests::write_small_data(folder / "data");
-  const int iterations = 300;
-  const auto begin = std::chrono::steady_clock::now();
+  const int iterations = 60;
   ASSERT_EQ(tests::wait_for(tests::start(command(folder, "straight", iterations))), 0);
-  const double whole =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  Stream moments(4, "kill.moments");
+  const auto records = [&] { return lines(folder / "killed" / "records.jsonl"); };
+  Stream steps(4, "kill.steps");
   int killed = 0;
-  for (int round = 0; round < 200 && killed < 20; ++round) {
-    if (std::filesystem::exists(folder / "killed" / "distilled.safetensors"))
-      std::filesystem::rename(folder / "killed", folder / ("done" + std::to_string(round)));
-    const pid_t child = tests::start(command(folder, "killed", iterations));
-    std::this_thread::sleep_for(std::chrono::duration<double>(moments.uniform(0.3, 1.0) * whole));
-    kill(child, SIGKILL);
-    if (tests::wait_for(child) == -SIGKILL) ++killed;
-  }
-  EXPECT_EQ(killed, 20);
+  for (int round = 0; round < 6; ++round)
+    killed += killed_after(command(folder, "killed", iterations), static_cast<int>(steps.below(8)),
+                           records);
+  EXPECT_GE(killed, 5);
   ASSERT_EQ(tests::wait_for(tests::start(command(folder, "killed", iterations))), 0);
   for (const char* name : {"distilled.safetensors", "checkpoint.safetensors", "images/final.png",
                            "images/initial.png"})
-    if (std::filesystem::exists(folder / "straight" / name)) {
-      EXPECT_EQ(tests::read_text(folder / "straight" / name),
-                tests::read_text(folder / "killed" / name))
-          << name;
-    }
+    expect_same_file(folder / "straight" / name, folder / "killed" / name);
   EXPECT_EQ(comparable(folder / "straight" / "records.jsonl"),
             comparable(folder / "killed" / "records.jsonl"));
-  for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
-    if (entry.path().filename().string().starts_with("done")) {
-      EXPECT_EQ(tests::read_text(folder / "straight" / "distilled.safetensors"),
-                tests::read_text(entry.path() / "distilled.safetensors"));
-    }
 }
 
 std::vector<std::string> continual_command(const TempFolder& folder, const std::string& out) {
@@ -102,29 +127,29 @@ std::vector<std::string> continual_command(const TempFolder& folder, const std::
           "--out=" + (folder / out).string()};
 }
 
-TEST(Kill, OfAStreamAtRandomMomentsEndsInTheSameRecords) {
+TEST(Kill, OfAStreamAtRandomPointsEndsInTheSameRecords) {
   TempFolder folder;
   tests::write_small_data(folder / "data");
-  const auto begin = std::chrono::steady_clock::now();
   ASSERT_EQ(tests::wait_for(tests::start(continual_command(folder, "straight"))), 0);
-  const double whole =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  Stream moments(6, "kill.moments");
+  const auto records = [&] {
+    int all = 0;
+    std::error_code ignored;
+    for (const auto& entry :
+         std::filesystem::recursive_directory_iterator(folder / "killed", ignored))
+      if (entry.path().filename() == "records.jsonl") all += lines(entry.path());
+    return all;
+  };
+  Stream steps(6, "kill.steps");
   int killed = 0;
-  for (int round = 0; round < 4; ++round) {
-    const pid_t child = tests::start(continual_command(folder, "killed"));
-    std::this_thread::sleep_for(std::chrono::duration<double>(moments.uniform(0.5, 0.9) * whole));
-    kill(child, SIGKILL);
-    if (tests::wait_for(child) == -SIGKILL) ++killed;
-  }
-  EXPECT_GT(killed, 0);
+  for (int round = 0; round < 4; ++round)
+    killed += killed_after(continual_command(folder, "killed"),
+                           static_cast<int>(1 + steps.below(20)), records);
+  EXPECT_GE(killed, 3);
   ASSERT_EQ(tests::wait_for(tests::start(continual_command(folder, "killed"))), 0);
   EXPECT_EQ(comparable(folder / "straight" / "records.jsonl"),
             comparable(folder / "killed" / "records.jsonl"));
   for (const char* name : {"report.html", "dm/order1/task2/distilled.safetensors"})
-    EXPECT_EQ(tests::read_text(folder / "straight" / name),
-              tests::read_text(folder / "killed" / name))
-        << name;
+    expect_same_file(folder / "straight" / name, folder / "killed" / name);
 }
 
 std::vector<std::string> experts_command(const TempFolder& folder, const std::string& out) {
@@ -136,27 +161,42 @@ std::vector<std::string> experts_command(const TempFolder& folder, const std::st
           "1",           "--out",        (folder / out).string()};
 }
 
-TEST(Kill, OfExpertsAtRandomMomentsEndsInTheSameBytes) {
+/// Counts how often a file has been seen as another than before.
+class Changes {
+ public:
+  explicit Changes(std::filesystem::path folder) : folder_(std::move(folder)) {}
+  int operator()() const {
+    for (const char* name : {"expert_0000.checkpoint", "expert_0001.checkpoint"}) {
+      struct stat about {};
+      if (stat((folder_ / name).c_str(), &about) == 0 && about.st_ino != last_) {
+        last_ = about.st_ino;
+        ++seen_;
+      }
+    }
+    return seen_;
+  }
+
+ private:
+  std::filesystem::path folder_;
+  mutable ino_t last_ = 0;
+  mutable int seen_ = 0;
+};
+
+TEST(Kill, OfExpertsAtRandomPointsEndsInTheSameBytes) {
   TempFolder folder;
   tests::write_small_data(folder / "data");
-  const auto begin = std::chrono::steady_clock::now();
   ASSERT_EQ(tests::wait_for(tests::start(experts_command(folder, "straight"))), 0);
-  const double whole =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  Stream moments(5, "kill.moments");
+  Stream steps(5, "kill.steps");
   int killed = 0;
-  for (int round = 0; round < 4; ++round) {
-    const pid_t child = tests::start(experts_command(folder, "killed"));
-    std::this_thread::sleep_for(std::chrono::duration<double>(moments.uniform(0.5, 0.9) * whole));
-    kill(child, SIGKILL);
-    if (tests::wait_for(child) == -SIGKILL) ++killed;
-  }
-  EXPECT_GT(killed, 0);
+  for (int round = 0; round < 4; ++round)
+    killed += killed_after(experts_command(folder, "killed"), static_cast<int>(1 + steps.below(5)),
+                           Changes(folder / "killed"));
+  EXPECT_GE(killed, 3);
   ASSERT_EQ(tests::wait_for(tests::start(experts_command(folder, "killed"))), 0);
   for (const auto& entry : std::filesystem::directory_iterator(folder / "straight")) {
     const auto name = entry.path().filename();
     if (name != "records.jsonl" && name != "recipe.toml") {
-      EXPECT_EQ(tests::read_text(entry.path()), tests::read_text(folder / "killed" / name)) << name;
+      expect_same_file(entry.path(), folder / "killed" / name);
     }
   }
   EXPECT_EQ(comparable(folder / "straight" / "records.jsonl"),
@@ -166,7 +206,7 @@ TEST(Kill, OfExpertsAtRandomMomentsEndsInTheSameBytes) {
         << "left behind: " << entry.path();
 }
 
-TEST(Kill, OfAReproductionAtRandomMomentsEndsInTheSameBytes) {
+TEST(Kill, OfAReproductionAtRandomPointsEndsInTheSameBytes) {
   TempFolder folder;
   tests::write_small_data(folder / "data");
   tests::write_text(folder / "recipe.toml",
@@ -182,27 +222,22 @@ TEST(Kill, OfAReproductionAtRandomMomentsEndsInTheSameBytes) {
                                     "--threads",  "1",
                                     "--out",      (folder / out).string()};
   };
-  const auto begin = std::chrono::steady_clock::now();
   const tests::Answer straight = tests::call(reproduce("straight"));
-  const double whole =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() + 0.7;
   ASSERT_EQ(straight.code, 0) << straight.err;
   EXPECT_NE(straight.out.find("not reached"), std::string::npos) << straight.out;
-  Stream moments(6, "kill.moments");
+  const auto records = [&] {
+    return lines(folder / "killed" / "experts" / "records.jsonl") +
+           lines(folder / "killed" / "run" / "records.jsonl");
+  };
+  Stream steps(6, "kill.steps");
   int killed = 0;
-  for (int round = 0; round < 4; ++round) {
-    const pid_t child = tests::start(reproduce("killed"));
-    std::this_thread::sleep_for(std::chrono::duration<double>(moments.uniform(0.3, 0.7) * whole));
-    kill(child, SIGKILL);
-    if (tests::wait_for(child) == -SIGKILL) ++killed;
-  }
-  EXPECT_GT(killed, 0);
+  for (int round = 0; round < 4; ++round)
+    killed += killed_after(reproduce("killed"), static_cast<int>(1 + steps.below(12)), records);
+  EXPECT_GE(killed, 3);
   ASSERT_EQ(tests::wait_for(tests::start(reproduce("killed"))), 0);
   for (const char* name : {"experts/expert_0000.safetensors", "experts/expert_0001.safetensors",
                            "run/checkpoint.safetensors", "run/distilled.safetensors"})
-    EXPECT_EQ(tests::read_text(folder / "straight" / name),
-              tests::read_text(folder / "killed" / name))
-        << name;
+    expect_same_file(folder / "straight" / name, folder / "killed" / name);
 }
 
 TEST(Interrupt, WritesACheckpointAndSaysHowToGoOn) {
@@ -214,6 +249,89 @@ TEST(Interrupt, WritesACheckpointAndSaysHowToGoOn) {
   kill(child, SIGINT);
   EXPECT_EQ(tests::wait_for(child), 130);
   EXPECT_FALSE(std::filesystem::exists(folder / "run" / "distilled.safetensors"));
+}
+
+/// Waits for the end of a process that was asked to stop; seconds.
+double seconds_to_end(pid_t child, int signal) {
+  const auto begin = std::chrono::steady_clock::now();
+  kill(child, signal);
+  EXPECT_EQ(tests::wait_for(child), 130);
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+TEST(Interrupt, IsHeardWithinASecondWhereNothingLooksAtTheFlag) {
+  TempFolder folder;
+  tests::write_small_data(folder / "data");
+  ASSERT_EQ(tests::call({"distill", "--method", "random", "--data", (folder / "data").string(),
+                         "--network", "convnet-w8-d2", "--images-per-class", "1", "--threads", "1",
+                         "--out", (folder / "set").string()})
+                .code,
+            0);
+  ASSERT_EQ(tests::call({"experts", "--data", (folder / "data").string(), "--network",
+                         "convnet-w8-d2", "--count", "1", "--epochs", "2", "--threads", "1",
+                         "--out", (folder / "experts").string()})
+                .code,
+            0);
+  const std::vector<std::vector<std::string>> commands{
+      {"study", "--experts", (folder / "experts").string(), "--data", (folder / "data").string(),
+       "--network", "convnet-w8-d2", "--rounds", "1000000", "--out",
+       (folder / "study.html").string()},
+      {"eval", (folder / "set").string(), "--data", (folder / "data").string(),
+       "--evaluation-epochs", "1000000"},
+      {"pack", "--data", "shapes", "--repeat", "100000", "--out", (folder / "large").string()}};
+  for (const auto& words : commands) {
+    const auto err = (folder / (words[0] + ".txt")).string();
+    const pid_t child = tests::start(words, err);
+    std::this_thread::sleep_for(std::chrono::milliseconds(2500));  // it is at work by then
+    // A second for the program, and what a busy machine adds.
+    EXPECT_LT(seconds_to_end(child, words[0] == "eval" ? SIGTERM : SIGINT), 2.5) << words[0];
+    EXPECT_NE(tests::read_text(err).find("stopped"), std::string::npos) << tests::read_text(err);
+  }
+}
+
+TEST(Mapped, AFileThatIsCutDuringTheRunIsNamed) {
+  TempFolder folder;
+  const auto pack = folder / "shapes.pack";
+  ASSERT_EQ(tests::call({"pack", "--data", "shapes", "--out", pack.string()}).code, 0);
+  const auto err = (folder / "err.txt").string();
+  const pid_t child = tests::start(
+      {"distill", "--method", "dm", "--data", pack.string(), "--images-per-class", "1", "--network",
+       "convnet-w8-d2", "--iterations", "1000000", "--real-batch", "16", "--checkpoint-every", "5",
+       "--threads", "1", "--out", (folder / "run").string()},
+      err);
+  while (!std::filesystem::exists(folder / "run" / "checkpoint.safetensors"))
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  std::filesystem::resize_file(pack, 50000);
+  EXPECT_EQ(tests::wait_for(child), 3);
+  EXPECT_NE(tests::read_text(err).find("shapes.pack: it was cut short"), std::string::npos)
+      << tests::read_text(err);
+}
+
+TEST(OutOfMemory, EndsTheProgramAtOnce) {
+  TempFolder folder;
+  const std::string program = std::string(RETORT_BUILD_DIR) + "/retort";
+  for (const char* kilobytes : {"1000000", "1500000", "2500000"}) {
+    const std::string line =
+        "ulimit -v " + std::string(kilobytes) + "; timeout -s KILL 120 " + program +
+        " distill --method dm --data shapes --images-per-class 100 --iterations 3 --real-batch 2000"
+        " --network convnet --threads 2 --out " +
+        (folder / kilobytes).string() + " 2> " + (folder / "err").string() + " > /dev/null";
+    const int status = std::system(line.c_str());
+    ASSERT_TRUE(WIFEXITED(status));
+    EXPECT_EQ(WEXITSTATUS(status), 4) << kilobytes << ": " << tests::read_text(folder / "err");
+    EXPECT_NE(tests::read_text(folder / "err").find("memory"), std::string::npos);
+  }
+}
+
+TEST(Terminal, GetsNoControlCharactersOfNames) {
+  TempFolder folder;
+  for (const char* name : {"red\033[31m", "\302\233blue"})
+    for (int i = 0; i < 2; ++i)
+      tests::write_text(folder / "set" / name / (std::to_string(i) + ".png"), "no picture");
+  const tests::Answer answer = tests::call({"data", (folder / "set").string()});
+  EXPECT_NE(answer.code, 0);
+  EXPECT_NE(answer.err.find("red\\x1b[31m"), std::string::npos) << answer.err;
+  EXPECT_EQ(answer.err.find('\033'), std::string::npos);
 }
 
 }  // namespace

@@ -1,8 +1,13 @@
 // Archives: what is written comes back, the same bytes every time; damaged ones are refused.
 #include "retort/core/archive.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "core/archive_members.h"
 #include "core/crc32.h"
 #include "retort/core/error.h"
+#include "retort/core/file.h"
 #include "support/support.h"
 
 namespace retort {
@@ -105,6 +110,65 @@ TEST(Archive, RefusesDamageAndBombs) {
   tests::write_text(folder / "c.zip", "no archive at all, but some text");
   tests::expect_error<DataError>([&] { read_all(folder / "c.zip"); }, {"c.zip"});
   tests::expect_error<DataError>([&] { read_all(folder / "none.zip"); }, {"none.zip"});
+}
+
+TEST(Archive, PassesOverWhatIsNotWanted) {
+  RETORT_NEEDS_ARCHIVES();
+  const tests::TempFolder folder;
+  write_stored_zip(folder / "a.zip", {{"one", std::string(5000, 'x')}, {"two", "SECOND"}});
+  std::vector<std::pair<std::string, uint64_t>> offered;
+  Members members;
+  const MappedFile file(folder / "a.zip");
+  read_members(
+      file.bytes(), "a.zip", 6,
+      [&](const std::string& name, std::string bytes) {
+        members.emplace_back(name, std::move(bytes));
+      },
+      [&](const std::string& name, uint64_t size) {
+        offered.emplace_back(name, size);
+        return name == "two";
+      });
+  EXPECT_EQ(members, (Members{{"two", "SECOND"}}));
+  EXPECT_EQ(offered, (std::vector<std::pair<std::string, uint64_t>>{{"one", 5000}, {"two", 6}}));
+}
+
+TEST(Archive, BelievesNoGzipThatSaysTooMuchOrTooLittle) {
+  RETORT_NEEDS_ARCHIVES();
+  const tests::TempFolder folder;
+  std::string bytes = kGzip;
+  bytes[bytes.size() - 1] = 0x40;  // its size would be a gigabyte
+  tests::write_text(folder / "a.gz", bytes);
+  tests::expect_error<DataError>([&] { read_gzip(folder / "a.gz", uint64_t{4} << 30); },
+                                 {"it unpacks to 1073741831 bytes"});
+  bytes = kGzip;
+  bytes[bytes.size() - 4] = 3;
+  tests::write_text(folder / "b.gz", bytes);
+  tests::expect_error<DataError>([&] { read_gzip(folder / "b.gz", uint64_t{4} << 30); },
+                                 {"more than expected"});
+}
+
+TEST(Archive, CountsTheMemoryOfAMemberBeforeItIsTaken) {
+  RETORT_NEEDS_ARCHIVES();
+  const tests::TempFolder folder;
+  write_stored_zip(folder / "a.zip", {{"one", "FIRST"}});
+  std::string bytes = tests::read_text(folder / "a.zip");
+  const std::string five("\x05\0\0\0\x05\0\0\0", 8), huge("\0\0\0\xF0\0\0\0\xF0", 8);
+  for (size_t at = bytes.find(five); at != std::string::npos; at = bytes.find(five, at + 8))
+    bytes.replace(at, 8, huge);  // 3.75 GiB in both headers
+  const auto part = std::as_bytes(std::span(bytes.data(), bytes.size()));
+  const auto ignore = [](const std::string&, std::string) {};
+  int64_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  rlimit before{};
+  getrlimit(RLIMIT_AS, &before);
+  const rlimit narrow{static_cast<rlim_t>(pages * sysconf(_SC_PAGESIZE)) + (rlim_t{1} << 30),
+                      before.rlim_max};
+  setrlimit(RLIMIT_AS, &narrow);
+  tests::expect_error<ResourceError>(
+      [&] { read_archive_bytes(part, "a.zip", uint64_t{8} << 30, ignore); },
+      {"a.zip", "4.03 GB of memory", "are free"});
+  setrlimit(RLIMIT_AS, &before);
+  EXPECT_THROW(read_archive_bytes(part, "a.zip", 1000, ignore), DataError);
 }
 
 TEST(Archive, SaysWhenItIsAbsent) {

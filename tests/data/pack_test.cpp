@@ -2,9 +2,16 @@
 #include "retort/data/pack.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
+#include <atomic>
+#include <sstream>
+#include <thread>
+
+#include "data/pack_file.h"
 #include "retort/core/error.h"
 #include "retort/data/image_file.h"
+#include "support/resealed.h"
 #include "support/support.h"
 
 namespace retort::data {
@@ -231,8 +238,72 @@ TEST(PackedSet, IsRefusedWhereItIsDamaged) {
   expect_error<DataError>([&] { open(folder / "short.pack"); }, {"short.pack"});
   std::string wrong = whole;
   wrong.replace(wrong.find("\"mean\":\"[") + 9, 3, "abc");
-  write_text(folder / "wrong.pack", wrong);
+  write_text(folder / "wrong.pack", tests::resealed(wrong));
   expect_error<DataError>([&] { open(folder / "wrong.pack"); }, {"wrong.pack", "'mean'"});
+}
+
+TEST(PackedSet, AFlippedByteIsNamed) {
+  if (!png_available()) GTEST_SKIP() << "the build has no libpng";
+  const TempFolder folder;
+  write_folder(folder / "set", 5, true);
+  pack(input_of(folder / "set", folder / "set.pack"));
+  const std::string whole = read_text(folder / "set.pack");
+  for (size_t i = 0; i < whole.size(); i += 19) {
+    std::string flipped = whole;
+    flipped[i] ^= 2;
+    write_text(folder / "flipped.pack", flipped);
+    EXPECT_THROW(open(folder / "flipped.pack"), Error) << "byte " << i;
+  }
+  const size_t last = whole.size() - 8 * 15 - 1;  // behind it stand the training labels
+  std::string flipped = whole;
+  flipped[last] ^= 1;
+  write_text(folder / "flipped.pack", flipped);
+  expect_error<DataError>([&] { open(folder / "flipped.pack"); },
+                          {"flipped.pack'", "the file is damaged: image 14 of 'train'"});
+}
+
+TEST(PackedSet, IsKnownHoweverItsHeaderIsWritten) {
+  const TempFolder folder;
+  const std::string header =
+      R"({ "__metadata__" : { "data_name" : "x", "format" : "retort.pack" } })";
+  uint64_t length = header.size();
+  std::string bytes(reinterpret_cast<const char*>(&length), sizeof length);
+  write_text(folder / "a", bytes + header);
+  EXPECT_TRUE(is_pack(folder / "a"));
+  write_text(folder / "b", bytes + std::string(header.size(), ' '));
+  EXPECT_FALSE(is_pack(folder / "b"));
+  ASSERT_EQ(mkfifo((folder / "pipe").c_str(), 0600), 0);
+  EXPECT_FALSE(is_pack(folder / "pipe"));
+}
+
+TEST(Pack, DamagedMeanwhileIsPackedAnewFromThere) {
+  if (!png_available()) GTEST_SKIP() << "the build has no libpng";
+  const TempFolder folder;
+  write_folder(folder / "set", 5, true);
+  // The note of how far it came is there only while it is packed: it is given a second name.
+  std::atomic<bool> over{false};
+  std::thread keeper([&] {
+    std::error_code absent(1, std::generic_category());
+    while (absent && !over)
+      std::filesystem::create_hard_link(folder / "a.pack.progress", folder / "note", absent);
+  });
+  pack(input_of(folder / "set", folder / "a.pack"));
+  over = true;
+  keeper.join();
+  if (!std::filesystem::exists(folder / "note")) GTEST_SKIP() << "the note was not caught";
+  const std::string whole = read_text(folder / "a.pack");
+  std::string flipped = whole;
+  flipped[flipped.size() - 8 * 15 - 1] ^= 1;
+  // As a kill before the last renaming leaves it.
+  std::filesystem::rename(folder / "a.pack", folder / "before");
+  write_text(folder / "a.pack.partial", flipped);
+  std::filesystem::rename(folder / "note", folder / "a.pack.progress");
+  std::ostringstream said;
+  PackInput input = input_of(folder / "set", folder / "a.pack");
+  input.progress.out = &said;
+  EXPECT_TRUE(pack(input).made);
+  EXPECT_EQ(read_text(folder / "a.pack"), whole);
+  EXPECT_NE(said.str().find("packed anew from image 17 of 18"), std::string::npos) << said.str();
 }
 
 }  // namespace

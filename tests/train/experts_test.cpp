@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <sstream>
 #include <thread>
 
+#include "retort/core/checkpoint.h"
 #include "retort/core/error.h"
 #include "retort/core/records.h"
 #include "synthetic/support.h"
@@ -80,6 +82,50 @@ TEST(Experts, StoppedAtAnyBatchEndInTheSameBytes) {
   const ExpertOutcome again = small.train(folder / "stopped");
   EXPECT_EQ(again.made, 0);
   EXPECT_EQ(again.experts.size(), 3U);
+}
+
+/// Flips a bit of a byte that is counted from the end.
+void flip(const std::filesystem::path& path, size_t from_end) {
+  std::string bytes = read_text(path);
+  bytes[bytes.size() - from_end] ^= 8;
+  write_text(path, bytes);
+}
+
+TEST(Experts, ThatWereDamagedMeanwhileEndInTheSameBytes) {
+  const TempFolder folder;
+  const Small small;
+  small.train(folder / "straight");
+  // Stops within the third epoch of expert 1, damages a file, goes on.
+  const auto go_on = [&](const std::string& name, const std::string& file, size_t from_end) {
+    open_experts(folder / name, small.set);
+    StopFlag stop;
+    std::ostringstream said;
+    ExpertInput input = small.input();
+    input.stop = &stop;
+    std::thread watcher([&] {
+      const auto checkpoint = folder / name / "expert_0001.checkpoint";
+      while (!std::filesystem::exists(previous_checkpoint(checkpoint)))
+        std::this_thread::sleep_for(std::chrono::microseconds(100));
+      stop.request();
+    });
+    train_experts(input, folder / name);
+    watcher.join();
+    if (!std::filesystem::exists(folder / name / file)) return std::string("finished before");
+    flip(folder / name / file, from_end);
+    ExpertInput again = small.input();
+    again.progress.out = &said;
+    train_experts(again, folder / name);
+    expect_same_experts(folder / "straight", folder / name);
+    return said.str();
+  };
+  const auto expect_said = [](const std::string& said, const std::string& part) {
+    if (said != "finished before") EXPECT_NE(said.find(part), std::string::npos) << said;
+  };
+  const Small sizes;
+  const auto row = static_cast<size_t>(sizes.network->parameters().size) * sizeof(float);
+  expect_said(go_on("row", "expert_0001.partial", 4 * row + 10), "snapshot 0 is not as it was");
+  expect_said(go_on("checkpoint", "expert_0001.checkpoint", 5),
+              "the one before it is gone on from");
 }
 
 TEST(Experts, OfSharesAndOfALargerCountAreThoseOfOneProcess) {

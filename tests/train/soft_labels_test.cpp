@@ -8,6 +8,7 @@
 #include "retort/core/device.h"
 #include "retort/core/error.h"
 #include "retort/core/random.h"
+#include "support/resealed.h"
 #include "support/support.h"
 #include "train/small_experts.h"
 
@@ -190,9 +191,46 @@ TEST(SoftLabels, DamagedFilesAreRefused) {
   retort::tests::write_text(folder / "short", bytes.substr(0, bytes.size() - 9));
   EXPECT_THROW(StoredLabels(folder / "short"), DataError);
   bytes.replace(bytes.find("\"epochs\":\"3\""), 12, "\"epochs\":\"4\"");
-  retort::tests::write_text(folder / "longer", bytes);
+  retort::tests::write_text(folder / "longer", retort::tests::resealed(bytes));
   retort::tests::expect_error<DataError>([&] { StoredLabels(folder / "longer"); },
                                          {"other labels than its metadata say"});
+}
+
+TEST(SoftLabels, AFlippedByteIsNamed) {
+  const TempFolder folder;
+  const Setting setting;
+  ASSERT_TRUE(setting.write(folder / "a"));
+  const std::string whole = retort::tests::read_text(folder / "a");
+  const auto read_all = [](const std::filesystem::path& path) {
+    const StoredLabels stored(path);
+    for (int64_t block = 0; block < stored.blocks(); ++block) stored.logits(block);
+  };
+  for (size_t i = 0; i < whole.size(); i += 3) {
+    std::string flipped = whole;
+    flipped[i] ^= 32;
+    retort::tests::write_text(folder / "b", flipped);
+    EXPECT_THROW(read_all(folder / "b"), Error) << "byte " << i;
+  }
+  std::string flipped = whole;
+  flipped.back() ^= 1;
+  retort::tests::write_text(folder / "b", flipped);
+  retort::tests::expect_error<DataError>([&] { read_all(folder / "b"); },
+                                         {"/b'", "the file is damaged: batch 5 is not as"});
+}
+
+TEST(SoftLabels, APartialFileIsGoneOnWithFromItsFirstDamage) {
+  const TempFolder folder;
+  const Setting setting;
+  ASSERT_TRUE(setting.write(folder / "straight"));
+  const std::string whole = retort::tests::read_text(folder / "straight");
+  const size_t start = whole.size() - 3 * 7 * 4 * static_cast<size_t>(setting.plan.classes);
+  for (size_t i = start - 6 * 8; i + 100 < whole.size(); i += 37) {
+    std::string flipped = whole;  // with its seal, as a kill before the last renaming leaves it
+    flipped[i] ^= 4;
+    retort::tests::write_text(folder / "a.partial", flipped);
+    ASSERT_TRUE(setting.write(folder / "a"));
+    EXPECT_EQ(retort::tests::read_text(folder / "a"), whole) << "byte " << i;
+  }
 }
 
 TEST(SoftLabels, RefusesSettingsThatDoNotFit) {

@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include "retort/core/content_hash.h"
 #include "retort/core/error.h"
 #include "retort/core/tensor_file.h"
+#include "support/resealed.h"
 #include "train/small_experts.h"
 #include "train/trajectory_file.h"
 
@@ -13,6 +15,7 @@ namespace {
 
 using retort::tests::expect_error;
 using retort::tests::read_text;
+using retort::tests::resealed;
 using retort::tests::TempFolder;
 using retort::tests::write_text;
 using tests::Small;
@@ -128,13 +131,46 @@ TEST_F(TrajectoriesOfASmallSet, ThatAreDamagedOrUnfinishedAreRefused) {
   refused("empty", "", "it holds 0 bytes");
   std::string format = whole;
   format.replace(format.find("retort.trajectory"), 17, "retort.trajektory");
-  refused("format", format, "its format is 'retort.trajektory'");
+  refused("format", resealed(format), "its format is 'retort.trajektory'");
   save_tensors(trajectory_path(*folder_ / "tensors", 0), {{"snapshots", at::zeros({2, 3})}},
                {{"format", "retort.trajectory"}, {"format_version", "1"}});
   expect_error<DataError>([&] { open(*folder_ / "tensors"); }, {"no tensor 'losses'"});
   save_tensors(trajectory_path(*folder_ / "newer", 0), {{"snapshots", at::zeros({2, 3})}},
                {{"format", "retort.trajectory"}, {"format_version", "2"}});
   expect_error<StateError>([&] { open(*folder_ / "newer"); }, {"version is 2", "update retort"});
+}
+
+TEST_F(TrajectoriesOfASmallSet, WithAFlippedByteAreNamed) {
+  const auto folder = *folder_ / "flipped";
+  const std::string whole = read_text(trajectory_path(*folder_ / "e", 0));
+  const auto read_all = [&] {
+    const Trajectories read = open(folder);
+    for (int64_t epoch = 0; epoch <= read.epochs(); ++epoch) read.snapshot(0, epoch);
+  };
+  write_text(trajectory_path(folder, 0), whole);
+  read_all();
+  for (size_t i = 0; i < whole.size(); i += 1 + whole.size() / 300) {
+    std::string flipped = whole;
+    flipped[i] ^= 16;
+    write_text(trajectory_path(folder, 0), flipped);
+    EXPECT_THROW(read_all(), Error) << "byte " << i;
+  }
+  std::string flipped = whole;
+  flipped.back() ^= 1;
+  write_text(trajectory_path(folder, 0), flipped);
+  expect_error<DataError>(
+      read_all, {"expert_0000.safetensors'", "the file is damaged: snapshot 4 is not as"});
+}
+
+TEST_F(TrajectoriesOfASmallSet, ThatHoldANumberThatIsNotFiniteAreNamed) {
+  TensorFile file = load_tensors(trajectory_path(*folder_ / "e", 0));
+  at::Tensor& snapshots = file.tensors.at("snapshots");
+  snapshots[2][3] = std::numeric_limits<float>::quiet_NaN();
+  file.tensors.at("hashes.snapshots")[2] =
+      piece_hash(snapshots[2].data_ptr(), snapshots[2].nbytes());
+  save_tensors(trajectory_path(*folder_ / "nan", 0), file.tensors, file.metadata);
+  expect_error<DataError>([&] { open(*folder_ / "nan").snapshot(0, 2); },
+                          {"expert_0000.safetensors'", "snapshot 2 holds a number that is not"});
 }
 
 }  // namespace

@@ -66,8 +66,10 @@ class RunFolder {
   std::filesystem::path bundle() const { return path_ / "distilled.safetensors"; }
   std::filesystem::path images() const { return path_ / "images"; }
   std::filesystem::path report() const { return path_ / "report.html"; }
-  /// True where the result of `iterations` iterations is there.
+  /// True where the result of `iterations` iterations is there, undamaged.
   bool finished(int64_t iterations) const;
+  /// What is wrong with a result that is there, and what is done about it; or empty.
+  std::string damage() const;
   /// Records the options of this start, which may ask for more iterations than the one before.
   void update_recipe() const;
 

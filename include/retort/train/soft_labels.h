@@ -69,12 +69,17 @@ class StoredLabels {
   int64_t blocks() const { return static_cast<int64_t>(kept_.size()); }
   /// epoch * batches + batch of a block.
   int64_t place(int64_t block) const { return kept_[static_cast<size_t>(block)]; }
-  at::Tensor logits(int64_t block) const;  ///< float32 [N, K], a copy
+  /// float32 [N, K], a copy; DataError where it is not as it was written.
+  at::Tensor logits(int64_t block) const;
+  /// DataError unless all blocks are as they were written.
+  void require_whole() const;
 
  private:
+  std::string path_;
   MappedFile file_;
   LabelPlan plan_;
   std::vector<int64_t> kept_, offsets_;  // of the rows of each block; one more than blocks
+  std::vector<int64_t> hashes_;          // of the rows of each block
   std::span<const std::byte> rows_;
 };
 
