@@ -1,9 +1,10 @@
-// retort describe: one method, network or protocol; --markdown prints docs/methods.md.
+// retort describe: one method, network, protocol or stream; --markdown prints docs/methods.md.
 #include <ostream>
 
 #include "cli/arguments.h"
 #include "retort/core/error.h"
 #include "retort/core/records.h"
+#include "retort/eval/continual.h"
 #include "retort/eval/evaluate.h"
 #include "retort/methods/distill.h"
 #include "retort/train/experts.h"
@@ -47,6 +48,13 @@ Json options_of(Declares&& declares) {
   return options_json(set);
 }
 
+void print_deviations(std::ostream& out, const Json& deviations) {
+  if (deviations.empty()) return;
+  out << "Where it differs from the reference code:\n\n";
+  for (const Json& deviation : deviations) out << "- " << deviation.get<std::string>() << "\n";
+  out << "\n";
+}
+
 Json describe_method(const methods::MethodEntry& entry) {
   const auto method = entry.make();
   methods::DistillOptions loop, usual;
@@ -80,10 +88,9 @@ void print_method(std::ostream& out, const Json& method) {
                                   one.at("default").get<std::string>()));
   if (!changed.empty())
     out << fmt::format("\nIt changes these defaults: {}.\n", fmt::join(changed, ", "));
-  if (!method.at("deviations").empty()) out << "\nWhere it differs from the reference code:\n\n";
-  for (const Json& deviation : method.at("deviations"))
-    out << "- " << deviation.get<std::string>() << "\n";
   out << "\n";
+  print_deviations(out, method.at("deviations"));
+  print_deviations(out, method->deviations());
 }
 
 Json describe_parametrisation(const synthetic::ParametrisationEntry& entry) {
@@ -100,6 +107,52 @@ void print_parametrisation(std::ostream& out, const Json& entry) {
   out << "\n";
 }
 
+/// What a post-training does beside training on images, in sentences.
+std::string post_training_text(const eval::Protocol& protocol) {
+  const eval::PostTraining& post = *protocol.post;
+  train::ViewOptions views = post.views;
+  views.batch_size = protocol.training.batch_size;
+  return fmt::format(
+      "Views: {}. Divergence from the teacher at temperature {}{}; its BatchNorm takes {} "
+      "statistics. Decay: {}.{}{}{}",
+      views.text(), post.temperature, post.temperature_squared ? ", times its square" : "",
+      post.batch_statistics ? "the batch's" : "its running",
+      protocol.training.decay_weights_only ? "of weights alone" : "of all parameters",
+      post.batch_size ? " Batches go by the set." : "",
+      post.learning_rate ? " The rate goes by the student." : "",
+      post.mosaics
+          ? " Of mosaics of f times f patches, patches are shuffled, and crops are from 1 / "
+            "f on."
+          : "");
+}
+
+Json describe_stream(const eval::StreamKind& stream) {
+  Json one{{"kind", "stream"},
+           {"name", stream.name},
+           {"summary", stream.summary},
+           {"tasks", stream.tasks},
+           {"network", stream.network},
+           {"protocol", stream.protocol},
+           {"deviations", stream.deviations}};
+  if (stream.samples_per_task > 0) one["samples_per_task"] = stream.samples_per_task;
+  if (stream.once) one["memory"] = stream.memory, one["glances"] = stream.glances;
+  return one;
+}
+
+void print_stream(std::ostream& out, const Json& stream) {
+  const auto text = [&](const char* key) { return stream.at(key).get<std::string>(); };
+  out << fmt::format(
+      "## stream {}\n\n{}.\n\n{} tasks of {} samples, network {}, protocol {}", text("name"),
+      text("summary"), stream.at("tasks").dump(),
+      stream.contains("samples_per_task") ? stream["samples_per_task"].dump() : "all",
+      text("network"), text("protocol"));
+  if (stream.contains("memory"))
+    out << fmt::format(", a memory of {} images, {} steps on each batch", stream["memory"].dump(),
+                       stream["glances"].dump());
+  out << ".\n\n";
+  print_deviations(out, stream.at("deviations"));
+}
+
 Json describe_protocol(const eval::Protocol& protocol) {
   const train::TrainOptions& t = protocol.training;
   Json training{{"optimiser", t.optimiser},       {"learning_rate", t.learning_rate},
@@ -107,10 +160,13 @@ Json describe_protocol(const eval::Protocol& protocol) {
                 {"batch_size", t.batch_size},     {"augmentation", t.augmentation}};
   if (t.optimiser == "sgd") training["momentum"] = t.momentum;
   if (!protocol.steps) training["epochs"] = t.epochs;
-  return {{"kind", "protocol"},
-          {"name", protocol.name},
-          {"summary", protocol.summary},
-          {"training", training}};
+  if (t.warmup_epochs > 0) training["warmup_epochs"] = t.warmup_epochs;
+  Json one{{"kind", "protocol"},
+           {"name", protocol.name},
+           {"summary", protocol.summary},
+           {"training", training}};
+  if (protocol.post) one["post_training"] = post_training_text(protocol);
+  return one;
 }
 
 void print_protocol(std::ostream& out, const Json& protocol) {
@@ -123,10 +179,15 @@ void print_protocol(std::ostream& out, const Json& protocol) {
       protocol.at("name").get<std::string>(), protocol.at("summary").get<std::string>(),
       text("optimiser"), number("learning_rate"),
       t.contains("momentum") ? fmt::format("momentum {}, ", number("momentum")) : "",
-      number("weight_decay"), text("schedule"),
+      number("weight_decay"),
+      t.contains("warmup_epochs") ? fmt::format("{} after {} epochs of warm-up", text("schedule"),
+                                                t["warmup_epochs"].dump())
+                                  : text("schedule"),
       t.contains("epochs") ? fmt::format("{} epochs", t.at("epochs").get<int64_t>())
                            : "steps by the number of images",
       t.at("batch_size").get<int64_t>(), text("augmentation"));
+  if (protocol.contains("post_training"))
+    out << protocol["post_training"].get<std::string>() << "\n\n";
 }
 
 Json describe_network(const nets::NetworkEntry& network) {
@@ -163,6 +224,8 @@ void print_markdown(std::ostream& out) {
   for (const auto& network : nets::network_table()) print_network(out, describe_network(network));
   out << "# Protocols\n\n";
   for (const auto& protocol : eval::protocols()) print_protocol(out, describe_protocol(protocol));
+  out << "# Streams of tasks\n\n";
+  for (const auto& stream : eval::stream_kinds()) print_stream(out, describe_stream(stream));
 }
 
 std::vector<std::string> all_names() {
@@ -174,6 +237,7 @@ std::vector<std::string> all_names() {
   take(synthetic::parametrisation_table());
   take(nets::network_table());
   take(eval::protocols());
+  take(eval::stream_kinds());
   return names;
 }
 
@@ -188,9 +252,11 @@ std::vector<Json> describe(const std::string& name) {
   look(synthetic::parametrisation_table(), describe_parametrisation);
   look(nets::network_table(), describe_network);
   look(eval::protocols(), describe_protocol);
+  look(eval::stream_kinds(), describe_stream);
   if (found.empty())
     throw ConfigError::unknown("describing '" + name + "'",
-                               "method, parametrisation, network or protocol", name, all_names());
+                               "method, parametrisation, network, protocol or stream", name,
+                               all_names());
   return found;
 }
 
@@ -200,6 +266,7 @@ void print(std::ostream& out, const Json& entry) {
   if (kind == "parametrisation") print_parametrisation(out, entry);
   if (kind == "network") print_network(out, entry);
   if (kind == "protocol") print_protocol(out, entry);
+  if (kind == "stream") print_stream(out, entry);
 }
 
 }  // namespace
@@ -210,12 +277,13 @@ int run_describe(const Environment& environment, const Arguments& arguments) {
   OptionSet set;
   set.add("markdown", markdown, "print everything, as in docs/methods.md");
   set.add("json", json, "print one JSON document on standard output");
-  const Usage usage{"describe",
-                    "Says what a method, parametrisation, network or protocol does and takes.",
-                    "Examples:\n  retort describe dm\n  retort describe convnet\n"};
-  if (!parse(
-          environment, usage, arguments, set,
-          {{"name", "a method, parametrisation, network or protocol", &name, false, all_names()}}))
+  const Usage usage{
+      "describe",
+      "Says what a method, parametrisation, network, protocol or stream does and takes.",
+      "Examples:\n  retort describe dm\n  retort describe convnet\n"};
+  if (!parse(environment, usage, arguments, set,
+             {{"name", "a method, parametrisation, network, protocol or stream", &name, false,
+               all_names()}}))
     return 0;
   if (!markdown && name.empty())
     throw ConfigError(Report{"reading the command line of 'retort describe'", "nothing to describe",

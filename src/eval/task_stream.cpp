@@ -94,15 +94,18 @@ void check(const data::Dataset& data, const ContinualOptions& options, const Str
 }  // namespace
 
 const std::vector<StreamKind>& stream_kinds() {
+  static const std::vector<std::string> of_digits = {
+      "A task's samples are as many of every class, normalised as the data set is; La-MAML draws "
+      "them from all images at random, as pixels from 0 to 1."};
   static const std::vector<StreamKind> table = {
       {"class-incremental", "new classes a step, a network retrained on the stored sets (DM)", true,
        false, false, 5, 0, 0, 1, "convnet", "dm"},
       {"rotations", "all classes, turned by another angle of 0 to 180 degrees every task", false,
-       false, true, 20, 1000, 200, 5, "mlp-w100", "dc"},
+       false, true, 20, 1000, 200, 5, "mlp-w100", "dc", of_digits},
       {"permutations", "all classes, another permutation of the pixels every task", false, false,
-       true, 20, 1000, 200, 5, "mlp-w100", "dc"},
+       true, 20, 1000, 200, 5, "mlp-w100", "dc", of_digits},
       {"many-permutations", "the same with more and smaller tasks", false, false, true, 100, 200,
-       500, 5, "mlp-w100", "dc"},
+       500, 5, "mlp-w100", "dc", of_digits},
       {"incremental", "new classes every task, which is known at the test", true, true, true, 20, 0,
        200, 2, "strided", "dm"},
   };

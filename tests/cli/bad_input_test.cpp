@@ -69,7 +69,8 @@ TEST(BadLine, UnknownNamesAreRefusedWithTheNearest) {
       {"distill GOOD --device cuda:x", {"there is no device 'cuda:x'"}},
       {"distill GOOD --device cuda:99", {"'cuda:99' was asked for", "what to do"}, 4},
       {"list metods", {"there is no section 'metods'", "did you mean 'methods'?"}},
-      {"describe dmn", {"there is no method, parametrisation, network or protocol 'dmn'", "'dm'?"}},
+      {"describe dmn",
+       {"there is no method, parametrisation, network, protocol or stream 'dmn'", "'dm'?"}},
       {"completion tcsh", {"there is no shell 'tcsh'", "bash, zsh, fish"}},
   });
 }

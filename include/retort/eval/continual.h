@@ -30,6 +30,7 @@ struct StreamKind {
   bool once;  ///< samples are seen once, the memory is counted in images; else images per class
   int64_t tasks, samples_per_task, memory, glances;
   std::string network, protocol;
+  std::vector<std::string> deviations = {};  ///< where it differs from the reference code
 };
 const std::vector<StreamKind>& stream_kinds();
 /// ConfigError on an unknown name.
