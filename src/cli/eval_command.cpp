@@ -72,7 +72,7 @@ int run_eval(const Environment& environment, const Arguments& arguments) {
   synthetic::Bundle bundle = synthetic::load_bundle(file);
   const data::Dataset data =
       data::open_dataset(data_options, is_run ? folder / "cache" : std::filesystem::path());
-  check_set(environment, bundle, "evaluating", target, data);
+  check_split_of(environment, bundle, "evaluating", target, data);
   synthetic::fill_preprocessing(bundle, data);
   const std::filesystem::path labels = folder / "labels.safetensors";
   if (is_run && options.student_labels == "auto" && taught(bundle, options) &&
@@ -84,7 +84,8 @@ int run_eval(const Environment& environment, const Arguments& arguments) {
     environment.err << "stopped: nothing is recorded of this evaluation\n";
     return kStopped;
   }
-  const Json record = to_json(evaluation);
+  Json record = to_json(evaluation);
+  record["split"] = data.split.words();
   std::filesystem::path page;
   if (is_run) page = keep(environment, folder, record);
   if (machine.json) {

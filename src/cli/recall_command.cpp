@@ -197,7 +197,7 @@ int run_recall(const Environment& environment, const Arguments& arguments) {
   std::optional<data::Dataset> data;
   if (!peek(arguments, "data").empty() || bundle.preprocessing_missing) {
     data = data::open_dataset(recall.data);
-    check_set(environment, bundle, "recalling from", recall.target, *data);
+    check_split_of(environment, bundle, "recalling from", recall.target, *data);
     synthetic::fill_preprocessing(bundle, *data);
   }
   methods::save_preview(recall.picture(), as_picture(bundle, queries, images));

@@ -99,7 +99,7 @@ class Worker {
     const std::string set = pair.substr(0, at), folder = pair.substr(at + 1);
     synthetic::Bundle bundle = synthetic::load_bundle(bundle_of(set));
     eval::check_fit(bundle, data_);
-    check_set(environment_, bundle, "following", set, data_);
+    check_split_of(environment_, bundle, "following", set, data_);
     synthetic::fill_preprocessing(bundle, data_);
     const train::Trajectories experts(folder, data_, network_);
     const int64_t count = std::min(study_.count, experts.count());

@@ -82,8 +82,9 @@ void take_run_options(const std::string& target, OptionSet& options) {
   }
 }
 
-void check_set(const Environment& environment, const synthetic::Bundle& bundle,
-               const std::string& doing, const std::string& target, const data::Dataset& data) {
+void check_split_of(const Environment& environment, const synthetic::Bundle& bundle,
+                    const std::string& doing, const std::string& target,
+                    const data::Dataset& data) {
   eval::check_fit(bundle, data);  // other classes or shapes say more than another split
   const std::string note =
       data::check_split(synthetic::made_from(bundle, target), doing + " '" + target + "'", data);

@@ -20,7 +20,7 @@ void take_split_of(const std::string& path, OptionSet& options);
 
 /// A set that is used with `data`: StateError where its split is another; notes on `err` where it
 /// is not known.
-void check_set(const Environment& environment, const synthetic::Bundle& bundle,
-               const std::string& doing, const std::string& target, const data::Dataset& data);
+void check_split_of(const Environment& environment, const synthetic::Bundle& bundle,
+                    const std::string& doing, const std::string& target, const data::Dataset& data);
 
 }  // namespace retort::cli
