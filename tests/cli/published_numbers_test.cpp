@@ -79,6 +79,26 @@ INSTANTIATE_TEST_SUITE_P(
                     Steps{"ftd/imagewoof-ipc1", 20, 2, 10, 64, 10000, 1e-4, .01},
                     Steps{"ftd/imagewoof-ipc10", 20, 2, 10, 64, 10000, 1e-4, .001}));
 
+// The authors' code: ImageNet's mean and deviation, both sides to 128, CIFAR-100 as CIFAR-10.
+TEST(TrajectoryRecipes, PrepareImagesAsTheAuthorsDo) {
+  const std::filesystem::path folder = std::filesystem::path(RETORT_SOURCE_DIR) / "recipes";
+  int64_t subsets = 0;
+  for (const char* method : {"mtt", "ftd"})
+    for (const auto& entry : std::filesystem::directory_iterator(folder / method)) {
+      const std::string name = entry.path().stem();
+      if (!name.starts_with("image")) continue;
+      SCOPED_TRACE(name);
+      const auto found = recipe(std::string(method) + "/" + name);
+      expect_number(found, "resolution", 128);
+      EXPECT_EQ(found.at("resize"), "squash");
+      EXPECT_EQ(found.at("normalisation"), "imagenet");
+      EXPECT_EQ(found.at("network"), "convnet-d5");
+      ++subsets;
+    }
+  EXPECT_EQ(subsets, 20);
+  EXPECT_EQ(recipe("mtt/cifar100-ipc10").at("normalisation"), "cifar10");
+}
+
 TEST(FtdRecipes, AverageAndTrainExpertsAsInThePaper) {
   const std::tuple<const char*, double, double> table[] = {
       {"cifar10-ipc1", .9999, .3},    {"cifar10-ipc10", .9995, .3},    {"cifar10-ipc50", .999, 1},
@@ -131,6 +151,7 @@ TEST_P(DatmRecipes, AreTheConfigurationFiles) {
   expect_number(found, "experts_epochs", 100);
   expect_number(found, "experts_gsam_alpha", .3);
   EXPECT_EQ(found.at("normalisation"), "zca");
+  EXPECT_EQ(found.at("protocol"), "datm");  // batches of 128
 }
 
 // A batch_syn of 1000 where there are 100 or 200 images is the whole set.

@@ -172,7 +172,8 @@ class Datm : public Method {
     return {.iterations = 10000,
             .image_learning_rate = 100,
             .image_momentum = 0.5,
-            .initialisation = "real"};
+            .initialisation = "real",
+            .protocol = "datm"};
   }
   std::vector<std::string> deviations() const override {
     return trajectory_deviations(
