@@ -90,7 +90,6 @@ void print_method(std::ostream& out, const Json& method) {
     out << fmt::format("\nIt changes these defaults: {}.\n", fmt::join(changed, ", "));
   out << "\n";
   print_deviations(out, method.at("deviations"));
-  print_deviations(out, method->deviations());
 }
 
 Json describe_parametrisation(const synthetic::ParametrisationEntry& entry) {
