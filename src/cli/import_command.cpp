@@ -16,7 +16,7 @@ namespace {
 /// What one command line of `import` sets.
 struct Settings {
   std::string file, teacher, out, objective = "imported", labels = "auto", pixels = "auto";
-  int64_t which = 0, probe_epochs = 0;
+  int64_t which = 0, probe_epochs = 0, mosaic = 1;
   data::DataOptions data;
   MachineOptions machine;
   OptionSet options;
@@ -33,6 +33,10 @@ struct Settings {
                 "what images of floats are: network input, or pixels from 0 to 1, -1 to 1, 0 to "
                 "255; auto: compared with --data",
                 {.choices = synthetic::import_pixels()});
+    options.add("mosaic", mosaic,
+                "patches along a side of every image, of a set of mosaics (RDED): protocol rded "
+                "shuffles them",
+                {.min = 1, .max = 64});
     options.add("teacher", teacher, "a published ResNet, .pt, .pth or .safetensors, as a teacher");
     options.add("objective", objective, "--teacher: what it was trained for",
                 {.choices = {"imported", "supervised", "moco", "simsiam", "swav", "dino"}});
@@ -122,7 +126,8 @@ int import_set(const Environment& environment, const Settings& settings) {
   std::optional<data::Dataset> data;
   if (settings.options.find("data")->was_set) data = data::open_dataset(settings.data);
   std::vector<std::string> notes;
-  const synthetic::Bundle bundle = read_set(settings, data ? &*data : nullptr, notes);
+  synthetic::Bundle bundle = read_set(settings, data ? &*data : nullptr, notes);
+  if (settings.mosaic > 1) bundle.recipe += fmt::format("mosaic = {}\n", settings.mosaic);
   // Only our own exports say what they were made from.
   if (!data && bundle.data_name.empty())
     throw ConfigError(

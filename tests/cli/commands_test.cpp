@@ -46,6 +46,9 @@ TEST(Commands, DistilEvaluateReportExportImport) {
   const Answer imported = call({"import", pt, "--data", "shapes", "--out", back, "--json"});
   ASSERT_EQ(imported.code, 0) << imported.err;
   EXPECT_EQ(Json::parse(imported.out).at("images"), 10);
+  EXPECT_EQ(tests::read_text(back).find("mosaic = "), std::string::npos);
+  ASSERT_EQ(call({"import", pt, "--data", "shapes", "--out", back, "--mosaic", "2"}).code, 0);
+  EXPECT_NE(tests::read_text(back).find("mosaic = 2"), std::string::npos);
 }
 
 TEST(Commands, EveryCommandHasHelpAndRefusesUnknownFlags) {

@@ -84,6 +84,47 @@ TEST(DecoupledRecipes, RecoverAsThePublishedCommandsDo) {
   }
 }
 
+/// What a recipe says of how images are read.
+std::string prepared(const Keys& keys) {
+  std::string text = keys.at("normalisation");
+  for (const char* key : {"mean_and_deviation", "resolution", "resize"})
+    if (keys.count(key) > 0) text += " " + keys.at(key);
+  return text;
+}
+
+TEST(DecoupledRecipes, PrepareImagesAsThePublishedCodesDo) {
+  // utils.py of SRe2L, of its small data sets, of CDA and of SC-DD; validation/main.py of RDED,
+  // which tests at Resize(side // 7 * 8) and CenterCrop(side).
+  const std::string tiny = "given 0.4802,0.4481,0.3975,0.2302,0.2265,0.2262";
+  const std::map<std::string, std::string> wanted = {
+      {"sre2l/imagenet", "imagenet 224 eval-crop"},
+      {"cda/imagenet", "imagenet 224 eval-crop"},
+      {"scdd/imagenet", "imagenet 224 eval-crop"},
+      {"sre2l/tinyimagenet", tiny},
+      {"cda/tinyimagenet", tiny},
+      {"sre2l/cifar100", "cifar10"},
+      {"scdd/cifar100", "cifar10"},
+      {"rded/cifar10", "imagenet"},
+      {"rded/cifar100", "imagenet"},
+      {"rded/tinyimagenet", "imagenet 64 eval-crop"},
+      {"rded/imagenet", "imagenet 224 eval-crop"},
+      {"rded/imagenette-ipc10", "imagenet 224 eval-crop"},
+      {"rded/imagenette-convnet", "imagenet 128 eval-crop"},
+      {"rded/imagewoof-convnet", "imagenet 128 eval-crop"},
+  };
+  for (const auto& [prefix, text] : wanted) {
+    std::vector<std::string> names = recipes_of(prefix);
+    if (names.empty()) names = {prefix};
+    for (const std::string& name : names) EXPECT_EQ(prepared(recipe(name)), text) << name;
+  }
+}
+
+TEST(DecoupledRecipes, OfScddOnImageNetHaveASupervisedTeacherOfLabels) {
+  // train_kd.py of SC-DD takes torchvision's pretrained network, a ResNet18 in the README.
+  for (const std::string& name : recipes_of("scdd/imagenet"))
+    EXPECT_EQ(recipe(name).at("label_teacher"), "resnet18-bn-imagenet") << name;
+}
+
 struct Cell {
   const char* name;
   const char* network;

@@ -128,8 +128,8 @@ class Rded : public Method {
         "are not there.",
         "Patches are cut from the images at the resolution that they were read at; the reference "
         "cuts them from the files.",
-        "The data's own mean and deviation normalise images; the reference takes ImageNet's for "
-        "all data sets.",
+        "Images are normalised as the data set is; the reference takes ImageNet's mean and "
+        "deviation for all, and so do its recipes.",
         "A student sees a batch once; the reference's passes it through BatchNorm a second time, "
         "without a step.",
         "Reported are the students at the end, their averages, and the epoch that is best on a "
