@@ -316,6 +316,23 @@ TEST(PostTraining, MovesStudentsAsThePublishedScriptsDo) {
   }
 }
 
+TEST(PostTraining, StoredLabelsOfMosaicsAreOfTheSameShuffledPatches) {
+  Setting setting;
+  setting.bundle.protocol = "rded";
+  setting.bundle.method = "rded";
+  setting.bundle.recipe = "mosaic = 2\n";
+  setting.relabel();
+  EXPECT_EQ(train::StoredLabels(setting.labels).plan().views.mosaic, 2);
+  setting.options.student_labels = setting.labels;
+  const Evaluation stored = setting.evaluate();
+  setting.options.student_labels = "live";
+  setting.options.teacher = setting.teacher;
+  EXPECT_EQ(stored.results[0].accuracies, setting.evaluate().results[0].accuracies);
+  setting.bundle.recipe = "mosaic = 1\n";
+  setting.options.student_labels = setting.labels;
+  tests::expect_error<StateError>([&] { setting.evaluate(); }, {"2x2 patches shuffled"});
+}
+
 TEST(PostTraining, StoredLabelsOfATeacherInTrainModeAreThoseOfTheLiveOne) {
   Setting setting;
   setting.bundle.protocol = "sre2l-cifar";
