@@ -1,5 +1,4 @@
-// Free memory of the machine, of control groups of both versions, of resource limits. No torch
-// here.
+// Free memory of the machine, of control groups and of resource limits. No torch here.
 #include "retort/core/memory.h"
 
 #include <fmt/format.h>

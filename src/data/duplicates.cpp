@@ -1,3 +1,4 @@
+// Images that occur more than once. No torch here.
 #include "data/duplicates.h"
 
 #include <algorithm>

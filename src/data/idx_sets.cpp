@@ -1,3 +1,4 @@
+// Which set of the MNIST family idx files hold. No torch here.
 #include "data/idx_sets.h"
 
 #include <algorithm>

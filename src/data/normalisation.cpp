@@ -1,3 +1,4 @@
+// Published means and deviations. No torch here.
 #include "data/normalisation.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Images out of the arrays of .npz files. No torch here.
 #include "data/npz_images.h"
 
 #include <algorithm>

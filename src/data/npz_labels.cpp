@@ -1,3 +1,4 @@
+// Labels out of the arrays of .npz files. No torch here.
 #include "data/npz_labels.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// What the names of arrays in .npz files mean. No torch here.
 #include "data/npz_names.h"
 
 #include <charconv>

@@ -1,3 +1,4 @@
+// Whole numbers out of arrays. No torch here.
 #include "data/npz_numbers.h"
 
 #include <cmath>
