@@ -116,7 +116,7 @@ int64_t parse_bytes(const std::string& text) {
   static const std::map<std::string, double> kUnits{
       {"", 1}, {"B", 1}, {"kB", 1e3}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}};
   const auto factor = kUnits.find(unit);
-  if (problem != std::errc() || factor == kUnits.end() || value <= 0 ||
+  if (problem != std::errc() || factor == kUnits.end() || !(value > 0) ||
       value * factor->second > 1e18)
     throw ConfigError(Report{"reading --memory-limit",
                              "'" + text + "' is no amount of memory",
@@ -126,6 +126,7 @@ int64_t parse_bytes(const std::string& text) {
 }
 
 at::Device MachineOptions::apply(const Environment& environment) {
+  note_many_threads(environment, threads);
   threads_used = use_threads(threads);
   const at::Device chosen = parse_device(device);
   if (chosen.is_cpu() && !fast_blas())

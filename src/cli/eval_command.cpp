@@ -34,6 +34,13 @@ std::filesystem::path keep(const Environment& environment, const std::filesystem
   }
 }
 
+/// --network, as the other commands have it, is --networks here.
+Arguments with_networks(Arguments arguments) {
+  for (std::string& word : arguments)
+    if (word == "--network" || word.starts_with("--network=")) word.insert(9, "s");
+  return arguments;
+}
+
 /// True where the protocol takes a teacher's labels.
 bool taught(const synthetic::Bundle& bundle, const eval::EvalOptions& options) {
   const std::string& name = options.protocol.empty() ? bundle.protocol : options.protocol;
@@ -58,7 +65,7 @@ int run_eval(const Environment& environment, const Arguments& arguments) {
   const Usage usage{"eval",
                     "Trains fresh students on a set and tests them, beside random real images.",
                     kExamples};
-  if (!parse(environment, usage, arguments, set,
+  if (!parse(environment, usage, with_networks(arguments), set,
              {{"bundle", "a run folder or a bundle (.safetensors)", &target, true}}))
     return 0;
   take_run_options(target, set);

@@ -28,7 +28,6 @@ int run_pack(const Environment& environment, const Arguments& arguments) {
               {"out", "the file to write", &out, true}}))
     return 0;
   machine.apply(environment);
-  note_many_threads(environment, machine.threads);
   input.data.data = source;
   input.out = out;
   input.progress = environment.progress();

@@ -20,6 +20,7 @@
 #include "retort/core/device.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
+#include "retort/core/limits.h"
 #include "retort/core/plain_file.h"
 #include "retort/core/records.h"
 #include "retort/core/registry.h"
@@ -157,6 +158,19 @@ int dispatch(const Environment& environment, Arguments arguments) {
   return command.run(environment, arguments);
 }
 
+/// True where the last --json among the words says yes.
+bool asks_for_json(const Arguments& arguments) {
+  bool asked = false;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const std::string& word = arguments[i];
+    if (word == "--json")
+      asked = i + 1 == arguments.size() || yes_or_no(arguments[i + 1]).value_or(true);
+    else if (word.starts_with("--json="))
+      asked = yes_or_no(word.substr(7)).value_or(true);
+  }
+  return asked;
+}
+
 /// How a command line ended.
 struct Ending {
   int code = 0;
@@ -167,7 +181,7 @@ struct Ending {
 int report_failure(const Environment& environment, const Arguments& arguments,
                    const std::string& message, int code) {
   environment.err << "retort: " << message << "\n";
-  if (std::find(arguments.begin(), arguments.end(), "--json") != arguments.end())
+  if (asks_for_json(arguments))
     environment.out << json_text(Json{{"error", message}, {"exit_code", code}}) << "\n";
   return code;
 }
@@ -196,9 +210,8 @@ Ending guarded(const Environment& environment, Arguments arguments) {
     return starved(fmt::format("out of memory or of threads: {}", error.code().message()));
   } catch (const c10::Error& error) {
     const std::string text = debug ? error.what() : error.what_without_backtrace();
-    const bool memory = text.find("out of memory") != std::string::npos ||
-                        text.find("not enough memory") != std::string::npos;
-    if (memory) return starved(text);
+    for (const char* words : {"out of memory", "not enough memory", "can't allocate memory"})
+      if (text.find(words) != std::string::npos) return starved(text);
     return fail("this is a defect of retort, please report it: " + text, 1);
   } catch (const std::exception& error) {
     return fail(std::string("this is a defect of retort, please report it: ") + error.what(), 1);
@@ -241,7 +254,7 @@ int run_program(int argc, char** argv) {
   const Environment environment{out, err, isatty(STDERR_FILENO) == 1, terminal_width(),
                                 &stop_flag()};
   const Arguments arguments(argv + 1, argv + argc);
-  json_asked() = std::find(arguments.begin(), arguments.end(), "--json") != arguments.end();
+  json_asked() = asks_for_json(arguments);
   Ending ending = guarded(environment, arguments);
   out.flush();
   if (!out) {

@@ -71,7 +71,7 @@ class HeaderParser {
                        "save each field as an array of its own"});
     if (quote != '\'' && quote != '"') fail("an unknown type");
     const size_t end = text_.find(quote, ++at_);
-    if (end == std::string_view::npos) fail("a text without an end");
+    if (end == std::string_view::npos) fail("text without an end");
     const std::string out(text_.substr(at_, end - at_));
     at_ = end + 1;
     return out;
@@ -309,7 +309,7 @@ std::vector<std::string> parse_npy_strings(std::string_view bytes, const std::st
       std::memcpy(&code, raw.data() + at, 4);
       if (swap) code = __builtin_bswap32(code);
       if (code == 0) break;
-      if (code > 0x10FFFF) throw DataError::damaged(path, "a text holds no valid character");
+      if (code > 0x10FFFF) throw DataError::damaged(path, "text holds no valid character");
       append_utf8(text, code);
     }
   }

@@ -135,7 +135,7 @@ class Machine {
   }
 
   void push_decoded(const std::optional<std::string>& text) {
-    if (!text) fail("a text in it cannot be read");
+    if (!text) fail("text in it cannot be read");
     push(make(Kind::kString, *text));
   }
   void push_text(Kind kind, size_t width) {
@@ -200,7 +200,7 @@ class Machine {
   void push_stack_global() {
     const Ref name = pop();
     const Ref module = pop();
-    if (!name->is(Kind::kString) || !module->is(Kind::kString)) fail("a name is not a text");
+    if (!name->is(Kind::kString) || !module->is(Kind::kString)) fail("a name is not text");
     push(global(module->text, name->text));
   }
   void push_call(Ref callable, Ref arguments) {

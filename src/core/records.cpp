@@ -38,7 +38,7 @@ std::string problem_of(Json& record) {
     if (hash != hash_of(record)) return "damaged: its hash is another than the one written";
   }
   const auto kind = record.find("kind"), iteration = record.find("iteration");
-  if (kind != record.end() && !kind->is_string()) return "a record whose 'kind' is not a text";
+  if (kind != record.end() && !kind->is_string()) return "a record whose 'kind' is not text";
   if (iteration != record.end() && !iteration->is_number_integer())
     return "a record whose 'iteration' is not a whole number";
   return {};

@@ -210,8 +210,12 @@ DistillOutcome finish(const Run& run, RecordWriter& records, synthetic::Bundle b
               {"iteration", iteration},
               {"seconds", seconds},
               {"peak_memory_bytes", peak_memory_bytes()}};
+  std::vector<std::string> notes;  // the page shows them
+  for (const Json& earlier : read_records(run.folder.records()))
+    if (earlier.value("kind", "") == "warning") notes.push_back(earlier.value("text", ""));
   const std::string note = synthetic::flatness_note(bundle, run.input.data.train.images);
-  if (!note.empty()) record["notes"] = {note};
+  if (!note.empty()) notes.push_back(note);
+  if (!notes.empty()) record["notes"] = notes;
   if (!note.empty() && run.input.progress.out) *run.input.progress.out << "note: " << note << "\n";
   records.write(record);
   return {std::move(bundle), false, iteration, loss, seconds};

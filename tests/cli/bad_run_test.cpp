@@ -146,7 +146,7 @@ TEST_F(BadRuns, OtherOptionsOnARunAreRefused) {
       {"records of another kind",
        replaced("records.jsonl", "{\"kind\": 3}\n{}\n"),
        "GOOD DIR/x",
-       {"records.jsonl'", "line 1 is a record whose 'kind' is not a text"}},
+       {"records.jsonl'", "line 1 is a record whose 'kind' is not text"}},
       {"records whose figures were changed",
        [](const fs::path& run) {
          std::string text = tests::read_text(run / "records.jsonl");

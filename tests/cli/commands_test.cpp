@@ -159,6 +159,80 @@ TEST(Commands, DataShowsEveryClassAsTextJsonPictureAndNpz) {
   EXPECT_EQ(found.at("classes").size(), 10U);
 }
 
+TEST(Commands, ARateThatIsTooHighIsWarnedOfOnceAndToTheEnd) {
+  TempFolder folder;
+  std::vector<std::string> line = quick((folder / "run").string());
+  line.insert(line.end(), {"--image-learning-rate", "1e12"});
+  const Answer made = call(line);
+  ASSERT_EQ(made.code, 0) << made.err;
+  const std::string told = "warning: after ";
+  const size_t first = made.err.find(told);
+  ASSERT_NE(first, std::string::npos) << made.err;
+  EXPECT_EQ(made.err.find(told, first + 1), std::string::npos) << made.err;
+  EXPECT_NE(made.err.find("lower --image-learning-rate"), std::string::npos);
+  EXPECT_NE(made.out.find(told), std::string::npos) << made.out;
+  EXPECT_NE(call(line).out.find(told), std::string::npos);  // of a finished run, too
+  EXPECT_NE(tests::read_text(folder / "run" / "report.html").find("deviations from the mean"),
+            std::string::npos);
+}
+
+TEST(Commands, DistillAsksForDataAndLengthInPlaceOfADay) {
+  TempFolder folder;
+  const std::string out = (folder / "run").string();
+  tests::write_small_data(folder / "data");
+  tests::expect_refused(folder.path(), {"distill", "--out", out}, 2,
+                        {"missing: --data", "shapes, the built-in set"});
+  tests::expect_refused(folder.path(),
+                        {"distill", "--data", (folder / "data").string(), "--out", out}, 2,
+                        {"missing: --iterations", "1000 is usual for dm"});
+  const Answer chosen = call({"distill", "--method", "random", "--data", (folder / "data").string(),
+                              "--images-per-class", "1", "--out", out});
+  EXPECT_EQ(chosen.code, 0) << chosen.err;  // a choice has no length
+}
+
+TEST(Commands, DescribeIsStructuredAsJson) {
+  const Json entry = Json::parse(call({"describe", "mtt", "--json"}).out).at("entries").at(0);
+  EXPECT_EQ(entry.at("kind"), "method");
+  bool found = false;
+  for (const Json& option : entry.at("options"))
+    if (option.at("option") == "--inner-steps") {
+      found = true;
+      EXPECT_EQ(option.at("type"), "integer");
+      EXPECT_EQ(option.at("takes"), "an integer from 1 to 100000");
+    }
+  EXPECT_TRUE(found);
+  EXPECT_FALSE(entry.at("deviations").empty());
+  // A name of a method and of a protocol gives both.
+  EXPECT_EQ(Json::parse(call({"describe", "dm", "--json"}).out).at("entries").size(), 2U);
+}
+
+TEST(Commands, EvalTakesNetworkAsDistillDoes) {
+  TempFolder folder;
+  const std::string run = (folder / "run").string();
+  tests::write_small_data(folder / "data");
+  ASSERT_EQ(call({"distill", "--method", "random", "--data", (folder / "data").string(),
+                  "--images-per-class", "1", "--out", run})
+                .code,
+            0);
+  const Answer judged = call({"eval", run, "--network", "convnet-w4-d1", "--evaluation-epochs", "1",
+                              "--students", "1", "--random-baseline", "no", "--json", "yes"});
+  ASSERT_EQ(judged.code, 0) << judged.err;
+  const Json results = Json::parse(judged.out).at("results");
+  ASSERT_EQ(results.size(), 1U);
+  EXPECT_EQ(results[0].at("network"), "convnet-w4-d1");
+}
+
+TEST(Commands, AStudyWritesOverAPageOnlyWhereItWasNamed) {
+  TempFolder folder;
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(folder.path());
+  tests::write_text(folder / "study.html", "mine");
+  const Answer refused = call({"study", "--storage", "2", "--data", "shapes"});
+  std::filesystem::current_path(before);
+  tests::expect_message(refused, 2, {"'study.html' is there already", "--out"});
+  EXPECT_EQ(tests::read_text(folder / "study.html"), "mine");
+}
+
 TEST(Commands, CompletionNamesCommandsAndFlags) {
   for (const char* shell : {"bash", "zsh", "fish"}) {
     const Answer script = call({"completion", shell});

@@ -204,7 +204,7 @@ TEST(Pickle, RefusesHostileFiles) {
       {"}(K\001u."s, "has no value"},
       {"K\001}b."s, "not an object"},
       {"K\001K\002R."s, "not a tuple"},
-      {"K\001K\002\223."s, "not a text"},
+      {"K\001K\002\223."s, "not text"},
       {"I12x\n."s, "not a 64-bit integer"},
       {"L99999999999999999999L\n."s, "not a 64-bit integer"},
       {"F1.5.5\n."s, "cannot be read"},
