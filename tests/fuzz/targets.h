@@ -39,7 +39,10 @@ inline void safetensors(std::string_view bytes) {
 }
 
 inline void idx(std::string_view bytes) {
-  data::parse_idx(bytes, "input", !bytes.empty() && bytes.back() % 2 ? 1 : 3);
+  if (!bytes.empty() && bytes.back() % 2)
+    data::parse_idx_labels(bytes, "input");
+  else
+    data::parse_idx(bytes, "input", 3);
 }
 
 inline void cifar(std::string_view bytes) {
