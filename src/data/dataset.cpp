@@ -136,6 +136,9 @@ Preprocessing fit_preprocessing(const DataOptions& options,
                                 const std::optional<Normalisation>& published,
                                 const std::optional<Normalisation>& measured,
                                 const std::filesystem::path& cache, Dataset& set) {
+  const auto named = named_normalisation(options.normalisation, options.mean_and_deviation,
+                                         set.train.images.size(1));
+  if (named) return Preprocessing::mean_std(named->mean, named->deviation);
   if (options.normalisation == "none") return {};
   const bool standardised = options.normalisation == "standardised-zca";
   if (options.normalisation == "zca" || standardised) {
@@ -146,9 +149,6 @@ Preprocessing fit_preprocessing(const DataOptions& options,
     return cached_zca(set.train.images, options.zca_epsilon, standardised,
                       hex(hash_bytes(settings.data(), settings.size())), cache, set.notes);
   }
-  if (const auto named = named_normalisation(options.normalisation, options.mean_and_deviation,
-                                             set.train.images.size(1)))
-    return Preprocessing::mean_std(named->mean, named->deviation);
   if (options.normalisation == "auto" && !published && are_imagenet(set.class_ids))
     set.notes.push_back(
         "mean and deviation are computed; published recipes for ImageNet's classes take those of "

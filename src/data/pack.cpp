@@ -189,6 +189,7 @@ class Packer {
                                         {"data_name", source_->name},
                                         {"reader", source_->reader},
                                         {"class_names", metadata_text(source_->class_names)},
+                                        {"class_ids", metadata_text(source_->class_ids)},
                                         {"notes", metadata_text(notes)},
                                         {"published_mean", metadata_text(published.mean)},
                                         {"published_std", metadata_text(published.deviation)},

@@ -164,6 +164,10 @@ Dataset open_pack(const DataOptions& options, const std::filesystem::path& cache
   set.name = metadata.text("data_name");
   set.reader = metadata.text("reader") + ", packed";
   set.class_names = metadata.list<std::string>("class_names");
+  if (metadata.text_or("class_ids", "[]") != "[]")
+    set.class_ids = metadata.list<std::string>("class_ids");
+  if (!set.class_ids.empty() && set.class_ids.size() != set.class_names.size())
+    metadata.refuse("it has another number of class ids than of classes");
   set.notes = metadata.list<std::string>("notes");
   set.hash = metadata.text("hash");
   if (set.class_names.size() < 2) metadata.refuse("it has fewer than two classes");

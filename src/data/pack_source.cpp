@@ -34,10 +34,12 @@ class MemorySource : public PackSource {
     published = raw.published;
     DataOptions plain = options;
     plain.normalisation = "none";
+    plain.mean_and_deviation.clear();
     data_ = prepare_dataset(std::move(raw), plain);
     name = data_.name;
     reader = data_.reader;
     class_names = data_.class_names;
+    class_ids = data_.class_ids;
     notes = data_.notes;
     channels = data_.channels;
     height = data_.height;
@@ -77,6 +79,7 @@ class FileSource : public PackSource {
     name = raw.name;
     reader = raw.reader;
     class_names = raw.class_names;
+    class_ids = raw.class_ids;
     notes = raw.notes;
     files_.measure(stop);
     key = key_of(options);

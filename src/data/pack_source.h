@@ -34,7 +34,7 @@ class PackSource {
   virtual std::vector<std::string> late_notes() const { return {}; }
 
   std::string name, reader;
-  std::vector<std::string> class_names, notes;
+  std::vector<std::string> class_names, class_ids, notes;
   std::optional<Normalisation> published;
   int64_t channels = 0, height = 0, width = 0;
   std::vector<PackPart> parts;  ///< test, train, validation: in the file's order

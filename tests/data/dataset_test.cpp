@@ -127,8 +127,10 @@ TEST(PrepareDataset, RefusesNumbersThatDoNotFit) {
   refused({"not above 0"});
   options.mean_and_deviation = {"half", "1"};
   refused({"'half'", "no number"});
-  options.normalisation = "auto";
-  refused({"--normalisation given"});
+  for (const char* other : {"auto", "none", "zca"}) {
+    options.normalisation = other;
+    refused({"--normalisation given"});
+  }
 }
 
 TEST(PrepareDataset, NamesImagenetsValuesForItsClasses) {

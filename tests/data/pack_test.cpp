@@ -68,6 +68,20 @@ TEST(Pack, HoldsTheSameDataAsTheFolder) {
   EXPECT_FALSE(pack(input_of(folder / "set", folder / "set.pack")).made);
 }
 
+TEST(Pack, KeepsTheWnidsOfItsClasses) {
+  if (!png_available()) GTEST_SKIP() << "the build has no libpng";
+  const TempFolder folder;
+  write_folder(folder / "set", 2, true);
+  const std::vector<std::string> wnids = {"n01440764", "n01443537", "n02102040"};
+  for (const char* part : {"train", "test"})
+    for (size_t c = 0; c < wnids.size(); ++c)
+      std::filesystem::rename(folder / "set" / part / (std::string("class") + "abc"[c]),
+                              folder / "set" / part / wnids[c]);
+  pack(input_of(folder / "set", folder / "set.pack"));
+  EXPECT_EQ(open(folder / "set.pack").class_ids, wnids);
+  EXPECT_EQ(open(folder / "set.pack").class_names[2], "English springer");
+}
+
 TEST(Pack, SplitsPartsOffAsReadingDoes) {
   if (!png_available()) GTEST_SKIP() << "the build has no libpng";
   const TempFolder folder;
