@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "data/measure.h"
 #include "retort/core/error.h"
 #include "retort/core/random.h"
 #include "support/golden_tensors.h"
@@ -121,6 +122,23 @@ TEST(StandardisedZca, RefusesImagesThatAreAllAlike) {
         fit_standardised_zca(two_channels({9, 9, 9, 9}), 0.1);
       },
       {"all alike", "another normalisation"});
+}
+
+// 637 of 3072, by NumPy from the same files. With 0.1 added as it is to pixels in [0, 1], 129.
+TEST(StandardisedZcaSlow, KeepsOverHalfOf637ComponentsOfCifar10) {
+  RETORT_NEEDS_DATA();
+  DataOptions options;
+  options.data = (tests::real_data() / "cifar-10-batches-bin").string();
+  options.normalisation = "none";
+  const Dataset set = open_dataset(options);
+  const Preprocessing fitted = fit_standardised_zca(set.train.images, 0.1);
+  const at::Tensor deviation =
+      at::tensor(measure(set.train.images).deviation, at::kDouble).repeat_interleave(1024);
+  const at::Tensor whitening = deviation.unsqueeze(1) * fitted.zca_matrix().to(at::kDouble);
+  // Eigenvalues (S + r)^-1/2 with r = 0.1 mean(S), so that mean(S + r) = 11 r.
+  const at::Tensor lifted = at::linalg_eigvalsh((whitening + whitening.t()) / 2, "L").pow(-2);
+  const at::Tensor ridge = lifted.mean() / 11;
+  EXPECT_NEAR(lifted.gt(2 * ridge).sum().item<double>(), 637, 1);
 }
 
 TEST(StandardisedZca, IsChosenByItsName) {
