@@ -16,7 +16,8 @@ inline std::string resealed(const std::string& bytes) {
   const std::string header = bytes.substr(0, 8 + length);
   const auto data = std::as_bytes(std::span(bytes)).subspan(header.size());
   std::map<std::string, RawTensor> tensors;
-  for (const auto& [name, entry] : nlohmann::json::parse(header.substr(8)).items())
+  const auto json = nlohmann::json::parse(header.substr(8));
+  for (const auto& [name, entry] : json.items())
     if (name != "__metadata__") {
       const uint64_t begin = entry["data_offsets"][0], end = entry["data_offsets"][1];
       tensors[name].bytes = data.subspan(begin, end - begin);
