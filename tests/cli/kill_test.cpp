@@ -278,7 +278,7 @@ TEST(Interrupt, IsHeardWithinASecondWhereNothingLooksAtTheFlag) {
        (folder / "study.html").string()},
       {"eval", (folder / "set").string(), "--data", (folder / "data").string(),
        "--evaluation-epochs", "1000000"},
-      {"pack", "--data", "shapes", "--repeat", "100000", "--out", (folder / "large").string()}};
+      {"pack", "shapes", (folder / "large").string(), "--repeat", "300"}};
   for (const auto& words : commands) {
     const auto err = (folder / (words[0] + ".txt")).string();
     const pid_t child = tests::start(words, err);
@@ -292,7 +292,7 @@ TEST(Interrupt, IsHeardWithinASecondWhereNothingLooksAtTheFlag) {
 TEST(Mapped, AFileThatIsCutDuringTheRunIsNamed) {
   TempFolder folder;
   const auto pack = folder / "shapes.pack";
-  ASSERT_EQ(tests::call({"pack", "--data", "shapes", "--out", pack.string()}).code, 0);
+  ASSERT_EQ(tests::call({"pack", "shapes", pack.string()}).code, 0);
   const auto err = (folder / "err.txt").string();
   const pid_t child = tests::start(
       {"distill", "--method", "dm", "--data", pack.string(), "--images-per-class", "1", "--network",

@@ -112,7 +112,7 @@ class Torture:
                                "--real-batch=4", "--checkpoint-every=5", data,
                                "--out={out}/stream"],
                  ["stream/dm/order0/task*/distilled.safetensors"], "stream/records.jsonl"),
-            Kind("pack", ["pack", "--data=shapes", "--repeat=4", "--out={out}/shapes.pack"],
+            Kind("pack", ["pack", "shapes", "{out}/shapes.pack", "--repeat=4"],
                  ["shapes.pack"], "shapes.pack.partial"),
         ]
 
