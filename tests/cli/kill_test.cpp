@@ -277,8 +277,7 @@ TEST(Interrupt, IsHeardWithinASecondWhereNothingLooksAtTheFlag) {
        "--network", "convnet-w8-d2", "--rounds", "1000000", "--out",
        (folder / "study.html").string()},
       {"eval", (folder / "set").string(), "--data", (folder / "data").string(),
-       "--evaluation-epochs", "1000000"},
-      {"pack", "shapes", (folder / "large").string(), "--repeat", "300"}};
+       "--evaluation-epochs", "1000000"}};
   for (const auto& words : commands) {
     const auto err = (folder / (words[0] + ".txt")).string();
     const pid_t child = tests::start(words, err);
