@@ -89,7 +89,7 @@ TEST_F(Continual, RefusesWhatCannotBe) {
   expect_refused("continual --method replay --data DATA --out OUT", 2, {"seen once", "rotations"});
   expect_refused("CLASSES --method dm --steps 3", 2, {"10 classes", "3 tasks"});
   expect_refused("CLASSES --method dm --images-per-class half", 2, {"takes a number"});
-  expect_refused("CLASSES --method random --images-per-class 50", 2, {"has 10 images"});
+  expect_refused("CLASSES --method random --images-per-class 50", 2, {"has 10 training images"});
   expect_refused("CLASSES --method dm --validate-every 3", 2, {"--validate-every"});
   expect_refused("CLASSES --method dm --protocol dd", 2, {"--protocol dd", "in any order"});
   expect_refused("CLASSES --method dm --normalisation zca", 2, {"zca"});
