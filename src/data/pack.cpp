@@ -224,7 +224,8 @@ class Packer {
       return found == view.metadata.end() ? std::string() : found->second;
     };
     if (value("source") != source_->key)
-      refuse("it was packed from another source, or files came or went since");
+      refuse(
+          "it was packed from another source or with other options, or files came or went since");
     if (value("source_state") != source_->state) return false;
     if (file.bytes().size() != size_) refuse("it was packed with other parts");
     if (const int64_t whole = whole_before(input_.out, total()); whole < total())
