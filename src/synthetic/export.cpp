@@ -58,7 +58,8 @@ void write_pngs(const Bundle& bundle, const fs::path& folder) {
 }
 
 /// The whole folder appears at once, or not at all.
-void export_png(const Bundle& bundle, const fs::path& path) {
+void export_png(const Bundle& bundle, const fs::path& given) {
+  const fs::path path = given.has_filename() ? given : given.parent_path();  // without a slash
   require_preprocessing(bundle);
   const int64_t channels = bundle.images.size(1);
   if (channels != 1 && channels != 3)

@@ -29,9 +29,10 @@ at::Tensor channels_first(at::Tensor images, const data::Dataset* data,
     return images.unsqueeze(1);
   }
   if (images.dim() != 4) return images;
-  const bool wanted = data && images.size(1) == data->channels;
-  const bool turned = data ? images.size(3) == data->channels && !wanted
-                           : !is_depth(images.size(1)) && is_depth(images.size(3));
+  // Without data only bytes are sure to be pictures of 1 or 3 channels.
+  const bool turned = data ? images.size(3) == data->channels && images.size(1) != data->channels
+                           : images.scalar_type() == at::kByte && !is_depth(images.size(1)) &&
+                                 is_depth(images.size(3));
   if (!turned) return images;
   notes.push_back("images of shape [M, H, W, C] were turned to [M, C, H, W]");
   return images.permute({0, 3, 1, 2}).contiguous();

@@ -92,15 +92,15 @@ TEST_F(Sets, GoToTheFormatThatTheNameSays) {
 
 TEST_F(Sets, OfMoreImagesThanAClassHasAreFilledUpOrRefused) {
   const std::string some =
-      " --images-per-class 12 --iterations 1 --real-batch 4 --threads 1 "
+      " --images-per-class 12 --iterations 1 --threads 1 "
       "--network convnet-w4-d1" +
       data + " --out ";
   tests::expect_refused(
       folder.path(), words("distill --method random" + some + at("r")), 2,
       {"has 10 training images, 12 are asked", "--images-per-class 10", "proportional:TOTAL"});
   for (const char* start : {"real", "noise"}) {
-    const Answer made = call(
-        words("distill --method dm --initialisation " + std::string(start) + some + at(start)));
+    const Answer made = call(words("distill --method dm --real-batch 4 --initialisation " +
+                                   std::string(start) + some + at(start)));
     ASSERT_EQ(made.code, 0) << made.err;
     EXPECT_NE(made.err.find("12 are asked"), std::string::npos) << made.err;
   }

@@ -46,8 +46,8 @@ class Splits : public ::testing::Test {
                       " --data " + data + " --out " + at(out) + " " + more));
   }
   Answer judge(const std::string& what, const std::string& more) const {
-    return call(words("eval " + what + " --protocol demo --students 1 --threads 1 --json --data " +
-                      data + " " + more));
+    return call(words("eval " + what + " --protocol demo --students 1 --threads 1 --data " + data +
+                      " " + more));
   }
   TempFolder folder;
   std::string data;

@@ -15,7 +15,7 @@ using namespace tests;
 TEST(Bundle, ComesBackAsItWas) {
   const TempFolder folder;
   Bundle bundle = small_bundle();
-  bundle.soft_labels = at::rand({5, 3});
+  bundle.soft_labels = at::softmax(at::rand({5, 3}), 1);
   bundle.student_learning_rate = 0.0123456789;
   bundle.compact["bases"] = at::rand({4, 2});
   save_bundle(folder / "a.safetensors", bundle);
@@ -107,7 +107,7 @@ TEST(Bundle, IsATrainingSource) {
   const data::Batch hard = bundle_source(bundle, at::kCPU)->get({3, 0});
   EXPECT_TRUE(at::equal(hard.targets, at::tensor({2, 0}, at::kLong)));
   EXPECT_TRUE(at::equal(hard.images[0], bundle.images[3]));
-  bundle.soft_labels = at::rand({5, 3});
+  bundle.soft_labels = at::softmax(at::rand({5, 3}), 1);
   const data::Batch soft = bundle_source(bundle, at::kCPU)->get({3});
   EXPECT_TRUE(at::equal(soft.targets[0], bundle.soft_labels[3]));
 }

@@ -284,7 +284,7 @@ TEST(Import, RefusesHostileTorchFiles) {
       {"storage of another size",
        tensor("FloatStorage", 400, 0, "I4\n", "I1\n"),
        {sixteen},
-       "400 elements"},
+       "16 bytes where 1600 are declared"},
       {"no storage", tensor("FloatStorage", 4, 0, "I4\n", "I1\n"), {}, "'0' is missing"},
       {"unknown type", tensor("ComplexStorage", 2, 0, "I2\n", "I1\n"), {sixteen}, "ComplexStorage"},
       {"no pickle at all", "", {sixteen}, "no data.pkl"},

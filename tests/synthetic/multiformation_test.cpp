@@ -67,9 +67,9 @@ TEST(Multiformation, RefusesMoreCellsThanThereAreRows) {
       {"9 times 9", "--factor"});
   retort::tests::expect_error<ConfigError>(
       [] {
-        made("multiformation", {{"factor", "9223372036854775807"}}, {{{1}, 3, 8, 8}});
+        made("multiformation", {{"factor", "2147483647"}}, {{{1}, 3, 8, 8}});
       },
-      {"9223372036854775807", "--factor"});
+      {"2147483647", "--factor"});
   EXPECT_EQ(made("multiformation", {{"factor", "1"}}, {{{2}, 3, 8, 8}})->geometry().size(), 2);
 }
 
