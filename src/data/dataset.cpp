@@ -81,27 +81,6 @@ ImageRows rows_of(const Split& part) {
   return {part.images.data_ptr<uint8_t>(), part.labels.data_ptr<int64_t>(), part.size()};
 }
 
-/// What makes test results doubtful: classes without test images, images in both parts.
-void note_doubtful_parts(Dataset& set) {
-  constexpr size_t kShown = 6;
-  std::vector<std::string> untested;
-  for (size_t c = 0; c < set.class_names.size(); ++c)
-    if (set.test.members[c].empty())
-      untested.push_back(fmt::format("'{}' ({} training image{})", set.class_names[c],
-                                     set.train.members[c].size(),
-                                     set.train.members[c].size() == 1 ? "" : "s"));
-  if (!untested.empty()) {
-    const size_t all = untested.size();
-    untested.resize(std::min(all, kShown));
-    set.notes.push_back(fmt::format("{} of {} classes without a test image: {}{}", all,
-                                    set.class_names.size(), fmt::join(untested, ", "),
-                                    all > kShown ? fmt::format(" and {} more", all - kShown) : ""));
-  }
-  for (std::string& note : duplicate_notes(rows_of(set.train), rows_of(set.test),
-                                           set.channels * set.height * set.width, set.class_names))
-    set.notes.push_back(std::move(note));
-}
-
 }  // namespace
 
 ReadOptions DataOptions::reading() const {
@@ -232,7 +211,9 @@ Dataset prepare_dataset(RawDataset raw, const DataOptions& options,
   if (options.validation_fraction > 0)
     std::tie(set.train, set.validation) =
         hold_out(set.train, options.validation_fraction, options.split_seed, "data.validation");
-  note_doubtful_parts(set);
+  for (std::string& note : doubtful_notes(rows_of(set.train), rows_of(set.test),
+                                          set.channels * set.height * set.width, set.class_names))
+    set.notes.push_back(std::move(note));
   set.split = identity_of(set, options, test_split);
   set.preprocessing = fit_preprocessing(options, raw.published, {}, cache, set);
   return set;

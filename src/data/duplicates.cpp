@@ -37,16 +37,46 @@ struct Found {
   }
 };
 
+std::string quoted(const std::string& name) {
+  constexpr size_t kMost = 40;
+  return "'" + (name.size() > kMost ? name.substr(0, kMost) + "..." : name) + "'";
+}
+
 std::string classes(const std::vector<std::string>& names, int64_t first, int64_t second) {
-  const std::string &a = names[static_cast<size_t>(first)], &b = names[static_cast<size_t>(second)];
-  return first == second ? "of class '" + a + "'" : "under '" + a + "' and '" + b + "'";
+  const std::string a = quoted(names[static_cast<size_t>(first)]),
+                    b = quoted(names[static_cast<size_t>(second)]);
+  return first == second ? "of class " + a : "under " + a + " and " + b;
+}
+
+std::vector<int64_t> counts(const ImageRows& rows, size_t classes) {
+  std::vector<int64_t> counts(classes);
+  for (int64_t row = 0; row < rows.count; ++row) ++counts[static_cast<size_t>(rows.labels[row])];
+  return counts;
+}
+
+std::string untested_note(const ImageRows& train, const ImageRows& test,
+                          const std::vector<std::string>& names) {
+  constexpr int kShown = 6;
+  const std::vector<int64_t> trained = counts(train, names.size()),
+                             tested = counts(test, names.size());
+  std::string listed;
+  int untested = 0;
+  for (size_t c = 0; c < names.size(); ++c) {
+    if (tested[c] > 0 || ++untested > kShown) continue;
+    listed += (untested > 1 ? ", " : "") + quoted(names[c]) + " (" + std::to_string(trained[c]) +
+              (trained[c] == 1 ? " training image)" : " training images)");
+  }
+  if (untested == 0) return {};
+  return std::to_string(untested) + " of " + std::to_string(names.size()) +
+         " classes without a test image: " + listed +
+         (untested > kShown ? " and " + std::to_string(untested - kShown) + " more" : "");
 }
 
 }  // namespace
 
-std::vector<std::string> duplicate_notes(const ImageRows& train, const ImageRows& test,
-                                         int64_t image_bytes,
-                                         const std::vector<std::string>& class_names) {
+std::vector<std::string> doubtful_notes(const ImageRows& train, const ImageRows& test,
+                                        int64_t image_bytes,
+                                        const std::vector<std::string>& class_names) {
   const std::vector<Entry> known = hashed(train, image_bytes);
   Found shared, relabelled;
   for (int64_t row = 0; row < test.count; ++row) {
@@ -64,6 +94,8 @@ std::vector<std::string> duplicate_notes(const ImageRows& train, const ImageRows
       relabelled.add(row, other);
   }
   std::vector<std::string> notes;
+  if (std::string untested = untested_note(train, test, class_names); !untested.empty())
+    notes.push_back(std::move(untested));
   if (shared.count > 0)
     notes.push_back(std::to_string(shared.count) + " of " + std::to_string(test.count) +
                     " test images are training images as well (the same pixels), the first " +

@@ -1,4 +1,5 @@
-// Images that stand in a set more than once. No torch here.
+// What makes test results doubtful: classes without test images, images that stand in a set more
+// than once. No torch here.
 #pragma once
 
 #include <cstdint>
@@ -14,10 +15,10 @@ struct ImageRows {
   int64_t count = 0;
 };
 
-/// A sentence where test images are training images as well, and one where training images stand
-/// under two labels; equal means the same `image_bytes` bytes.
-std::vector<std::string> duplicate_notes(const ImageRows& train, const ImageRows& test,
-                                         int64_t image_bytes,
-                                         const std::vector<std::string>& class_names);
+/// A sentence where classes have no test image, where test images are training images as well, and
+/// where training images stand under two labels; equal means the same `image_bytes` bytes.
+std::vector<std::string> doubtful_notes(const ImageRows& train, const ImageRows& test,
+                                        int64_t image_bytes,
+                                        const std::vector<std::string>& class_names);
 
 }  // namespace retort::data

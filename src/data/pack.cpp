@@ -15,6 +15,7 @@
 #include <nlohmann/json.hpp>
 #include <tuple>
 
+#include "data/duplicates.h"
 #include "data/in_parallel.h"
 #include "data/measure.h"
 #include "data/pack_file.h"
@@ -205,6 +206,8 @@ class Packer {
   std::vector<std::string> all_notes() const {
     std::vector<std::string> notes = source_->notes;
     for (const std::string& note : source_->late_notes()) notes.push_back(note);
+    for (const std::string& note : doubtful_)
+      if (std::find(notes.begin(), notes.end(), note) == notes.end()) notes.push_back(note);
     return notes;
   }
 
@@ -319,12 +322,13 @@ class Packer {
   }
 
   /// Labels, then what is known only now: hash, mean and deviation; then the name.
-  void finish(const Output& output) const {
+  void finish(const Output& output) {
     write_labels(output);
     output.put(header_.data(), header_.size(), 0);
     output.sync();
     const MappedFile file(partial());
     const auto [hash, measured] = measured_file(file);
+    doubtful_ = doubtful_of(file);
     const std::string complete = sealed_header(
         with_length(header(hash, measured, all_notes()), header_.size()), mapped(file));
     output.put(complete.data(), complete.size(), 0);
@@ -367,11 +371,27 @@ class Packer {
         measure(images)};
   }
 
+  /// The sentences that reading the source would give; a set in memory has given them before.
+  std::vector<std::string> doubtful_of(const MappedFile& file) const {
+    const auto rows = [&](const PackPart& part) {
+      return ImageRows{
+          reinterpret_cast<const uint8_t*>(file.bytes().data()) + places_.at(part.name + ".images"),
+          part.labels.data(), static_cast<int64_t>(part.labels.size())};
+    };
+    ImageRows train, test;
+    for (const PackPart& part : source_->parts) {
+      if (part.name == "train") train = rows(part);
+      if (part.name == "test") test = rows(part);
+    }
+    return doubtful_notes(train, test, source_->image_bytes(), source_->class_names);
+  }
+
   const PackInput& input_;
   std::unique_ptr<PackSource> source_;
   std::map<std::string, RawTensor> shapes_;
   std::map<std::string, uint64_t> places_;
   std::string header_;
+  std::vector<std::string> doubtful_;
   uint64_t size_ = 0;
 };
 
