@@ -77,8 +77,10 @@ bool starts_with(const std::string& name, std::string_view family) {
 
 /// The three-block ConvNet on CIFAR-100, which has a setting of its own.
 bool is_small_on_cifar100(const std::string& network, const synthetic::Bundle& set) {
-  const bool three =
-      starts_with(network, "convnet") && (network + "-").find("-d") == std::string::npos;
+  const std::string name = network + "-";
+  const size_t depth = name.find("-d");  // three where it does not say
+  const bool three = starts_with(name, "convnet") &&
+                     (depth == std::string::npos || name.compare(depth, 4, "-d3-") == 0);
   return three && set.classes() == 100 && set.images.size(2) == 32;
 }
 
@@ -106,6 +108,7 @@ Protocol rded() {
   Protocol protocol = slow(post_training(
       "rded", "published for RDED: patches shuffled, a slow cosine, small batches", 50));
   protocol.post->mosaics = true;
+  protocol.post->views.crop_low = 1;
   protocol.post->batch_size = rded_batch;
   protocol.post->learning_rate = rded_rate;
   return protocol;

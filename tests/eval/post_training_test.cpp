@@ -237,6 +237,8 @@ TEST(Protocols, OfRdedGoByTheSetAndTheStudent) {
   EXPECT_EQ(batch(set_of(1000, 50, 4)), 200);
   for (const int64_t each : {1, 10, 50}) EXPECT_EQ(batch(set_of(200, each, 8)), 100);  // Tiny
   EXPECT_EQ(batch(set_of(100, 10, 32, "convnet-bn")), 25);
+  EXPECT_EQ(batch(set_of(100, 10, 32, "convnet-d3-bn")), 25);
+  EXPECT_EQ(batch(set_of(100, 10, 32, "convnet-d4-bn")), 100);
   EXPECT_EQ(batch(set_of(100, 10, 128, "convnet-d6-bn")), 100);
   const auto rate = [&](const char* student, const synthetic::Bundle& set) {
     return rded.post->learning_rate(student, set);
