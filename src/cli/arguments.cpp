@@ -196,7 +196,8 @@ std::string portable_recipe(const OptionSet& options, const std::string& data_na
   std::istringstream lines(options.toml());
   for (size_t i = 0; std::getline(lines, line); ++i) {
     const Option& option = options.all()[i];
-    if (option.role == Role::kResult && option.name != "init_from") text += line + "\n";
+    if (option.role == Role::kResult && option.name != "init_from" && option.name != "data")
+      text += line + "\n";
   }
   return text;
 }

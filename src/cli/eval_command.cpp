@@ -1,4 +1,6 @@
 // retort eval: a bundle, or a run's, judged by its protocol.
+#include <fmt/format.h>
+
 #include <limits>
 #include <ostream>
 
@@ -9,6 +11,7 @@
 #include "retort/core/error.h"
 #include "retort/core/records.h"
 #include "retort/eval/evaluate.h"
+#include "retort/methods/redraw.h"
 
 namespace retort::cli {
 namespace {
@@ -49,6 +52,22 @@ bool taught(const synthetic::Bundle& bundle, const eval::EvalOptions& options) {
   return false;
 }
 
+/// Where chance chose the set: another choice for every student, each by a seed of its own.
+eval::Redraw redraw_of(const Environment& environment, const synthetic::Bundle& bundle,
+                       const data::Dataset& data, const eval::EvalOptions& options,
+                       at::Device device) {
+  if (!options.redraw || !methods::can_choose_again(bundle, data)) return {};
+  return [&environment, &bundle, &data, &options, device](int64_t student) {
+    environment.err << fmt::format("choosing images by '{}' for student {} of {}\n", bundle.method,
+                                   student + 1, options.students);
+    return methods::choose_again(bundle, data,
+                                 static_cast<uint64_t>(bundle.seed) +
+                                     1'000'003 * static_cast<uint64_t>(options.seed) +
+                                     static_cast<uint64_t>(student),
+                                 device);
+  };
+}
+
 }  // namespace
 
 int run_eval(const Environment& environment, const Arguments& arguments) {
@@ -86,7 +105,8 @@ int run_eval(const Environment& environment, const Arguments& arguments) {
       std::filesystem::exists(labels))
     options.student_labels = labels.string();
   const eval::Evaluation evaluation =
-      eval::evaluate(bundle, data, options, device, environment.progress(), environment.stop);
+      eval::evaluate(bundle, data, options, device, environment.progress(), environment.stop,
+                     redraw_of(environment, bundle, data, options, device));
   if (environment.stop && environment.stop->requested()) {
     environment.err << "stopped: nothing is recorded of this evaluation\n";
     return kStopped;

@@ -160,6 +160,13 @@ synthetic::Bundle make_bundle(const Run& run, at::Tensor images) {
   return bundle;
 }
 
+/// Random choices look at no network, and methods with a teacher at that one.
+bool uses_network(const DistillInput& input) {
+  OptionSet own;
+  input.method.declare(own);
+  return !own.find("teacher") && input.options.method != "random";
+}
+
 Json opening_record(const Run& run, const synthetic::Bundle& bundle) {
   Json deviations = Json::array(), notes = Json::array();
   for (const auto& text : run.input.method.deviations()) deviations.push_back(text);
@@ -176,7 +183,7 @@ Json opening_record(const Run& run, const synthetic::Bundle& bundle) {
           {"classes", bundle.classes()},
           {"images_per_class", run.input.options.images_per_class},
           {"images", run.geometry.size()},
-          {"network", bundle.network},
+          {uses_network(run.input) ? "network" : "student_network", bundle.network},
           {"device", run.input.device.str()},
           {"threads", run.input.threads},
           {"seed", bundle.seed},

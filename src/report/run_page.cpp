@@ -243,6 +243,7 @@ void add_facts(Page& page, const Json& run) {
                                                         {"Data", "data"},
                                                         {"Data hash", "data_hash"},
                                                         {"Network", "network"},
+                                                        {"Network of students", "student_network"},
                                                         {"Images per class", "images_per_class"},
                                                         {"Seed", "seed"},
                                                         {"Device", "device"},

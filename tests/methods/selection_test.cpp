@@ -6,7 +6,9 @@
 #include <set>
 
 #include "methods/selection/pick.h"
+#include "methods/toy.h"
 #include "retort/data/raw.h"
+#include "retort/methods/redraw.h"
 #include "support/support.h"
 
 namespace retort::methods::selection {
@@ -109,6 +111,39 @@ TEST_P(Selection, GivesTheSameRowsForTheSameSeedOnly) {
 INSTANTIATE_TEST_SUITE_P(Methods, Selection,
                          ::testing::Values(make_random, make_herding, make_kcenter,
                                            make_forgetting));
+
+TEST(ChooseAgain, GivesTheRowsOfARunOfThatSeed) {
+  const data::Dataset data = tests::toy_dataset();
+  const auto network = nets::make_network("convnet-w4-d2", {3, 8, 8, 3});
+  const synthetic::Geometry geometry{{2, 2, 2}, 3, 8, 8};
+  synthetic::Bundle bundle;
+  bundle.method = "herding";
+  bundle.network = "convnet-w4-d2";
+  bundle.labels = at::tensor({0, 0, 1, 1, 2, 2}, at::kLong);
+  bundle.class_names = data.class_names;
+  bundle.data_hash = data.hash;
+  bundle.preprocessing = data.preprocessing;
+  bundle.recipe = "method = \"herding\"\nselection_epochs = 2\n";
+  ASSERT_TRUE(can_choose_again(bundle, data));
+  const auto method = make_herding();
+  OptionSet options;
+  method->declare(options);
+  Problems problems;
+  options.set("selection_epochs", "2", "", problems);
+  const Context context{data, *network, geometry, "", 5, at::Device(at::kCPU)};
+  const at::Tensor rows = at::tensor(method->builder(context)->build(), at::kLong);
+  EXPECT_TRUE(
+      choose_again(bundle, data, 5, at::kCPU)
+          .equal(data.preprocessing.apply(data.train.images.index_select(0, rows), at::kCPU)));
+  bundle.method = "random";
+  EXPECT_FALSE(
+      choose_again(bundle, data, 1, at::kCPU).equal(choose_again(bundle, data, 2, at::kCPU)));
+  bundle.method = "dm";
+  EXPECT_FALSE(can_choose_again(bundle, data)) << "nothing of it is chosen";
+  bundle.method = "random";
+  bundle.data_hash = "of other data";
+  EXPECT_FALSE(can_choose_again(bundle, data));
+}
 
 }  // namespace
 }  // namespace retort::methods::selection

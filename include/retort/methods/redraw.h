@@ -1,0 +1,17 @@
+// Sets of real images that chance had a part in choosing, chosen again.
+#pragma once
+
+#include "retort/data/dataset.h"
+#include "retort/synthetic/bundle.h"
+
+namespace retort::methods {
+
+/// True for a set whose images a selection method chose from `data`: another choice can be made.
+bool can_choose_again(const synthetic::Bundle& bundle, const data::Dataset& data);
+
+/// The images [M, C, H, W], in the order of the set's labels, that its method chooses by another
+/// seed, in network-input space. Herding, k-center and forgetting train their network for it.
+at::Tensor choose_again(const synthetic::Bundle& bundle, const data::Dataset& data, uint64_t seed,
+                        at::Device device);
+
+}  // namespace retort::methods

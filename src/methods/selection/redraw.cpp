@@ -1,0 +1,55 @@
+#include "retort/methods/redraw.h"
+
+#include <sstream>
+
+#include "methods/selection/selection.h"
+#include "retort/core/registry.h"
+
+namespace retort::methods {
+namespace {
+
+/// The selection of that name, or null.
+std::unique_ptr<Method> make_selection(const std::string& name) {
+  if (name == "random") return make_random();
+  if (name == "herding") return make_herding();
+  if (name == "kcenter") return make_kcenter();
+  if (name == "forgetting") return make_forgetting();
+  return nullptr;
+}
+
+/// The method as the set's recipe sets it. Other lines of the recipe are nothing to it.
+std::unique_ptr<Method> method_of(const synthetic::Bundle& bundle) {
+  auto method = make_selection(bundle.method);
+  OptionSet options;
+  method->declare(options);
+  std::istringstream recipe(bundle.recipe);
+  std::string own;
+  for (std::string line; std::getline(recipe, line);)
+    if (options.find(line.substr(0, line.find(' ')))) own += line + "\n";
+  Problems problems;
+  for (const auto& [key, text] : parse_flat_toml(own, "the recipe of the set"))
+    options.set(key, text, key, problems);
+  problems.raise("choosing images as the set's recipe says");
+  return method;
+}
+
+}  // namespace
+
+bool can_choose_again(const synthetic::Bundle& bundle, const data::Dataset& data) {
+  return make_selection(bundle.method) && bundle.parametrisation == "pixels" &&
+         bundle.data_hash == data.hash && !bundle.soft_labels.defined();
+}
+
+at::Tensor choose_again(const synthetic::Bundle& bundle, const data::Dataset& data, uint64_t seed,
+                        at::Device device) {
+  const auto method = method_of(bundle);
+  const auto network = nets::make_network(bundle.network.empty() ? "convnet" : bundle.network,
+                                          {data.channels, data.height, data.width, data.classes()});
+  const synthetic::Geometry geometry{bundle.counts(), data.channels, data.height, data.width};
+  const Context context{data, *network, geometry, bundle.augmentation, seed, device};
+  const std::vector<int64_t> rows = method->builder(context)->build();
+  return bundle.preprocessing.gather(data.train.images, at::tensor(rows, at::kLong), device)
+      .to(at::kCPU);
+}
+
+}  // namespace retort::methods
