@@ -95,7 +95,7 @@ size_t columns_of(const std::string& text) {
 void MachineOptions::declare(OptionSet& options) {
   options.group("Machine");
   options.add("device", device, "cpu, cuda or cuda:N", {}, Role::kExecution);
-  options.add("threads", threads, "processor threads; 0: all", {.min = 0, .max = 4096},
+  options.add("threads", threads, "processor threads; 0: all", {.min = 0, .max = 1024},
               Role::kExecution);
   options.add("json", json, "print one JSON document on standard output", {}, Role::kExecution);
 }

@@ -163,7 +163,7 @@ int run_data(const Environment& environment, const Arguments& arguments) {
   set.add("json", json, "print one JSON document on standard output");
   int64_t threads = 0;
   set.add("threads", threads, "processor threads that decode images; 0: all",
-          {.min = 0, .max = 4096}, Role::kExecution);
+          {.min = 0, .max = 1024}, Role::kExecution);
   options.declare(set);
   std::string path;
   const Usage usage{"data", "Shows what is found in a folder of images, per class.", kExamples};

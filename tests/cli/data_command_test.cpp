@@ -46,9 +46,9 @@ TEST(DataCommand, FarMoreThreadsThanProcessorsAreNoted) {
   RETORT_NEEDS_PARTS();
   const TempFolder place;
   write_levels(place / "set", 2);
-  const Answer many = call({"data", place / "set", "--threads", "4096"});
+  const Answer many = call({"data", place / "set", "--threads", "96"});
   EXPECT_EQ(many.code, 0) << many.err;
-  EXPECT_TRUE(contains(many.err, "--threads 4096 on")) << many.err;
+  EXPECT_TRUE(contains(many.err, "--threads 96 on")) << many.err;
   const Answer one = call({"data", place / "set", "--threads", "1"});
   EXPECT_EQ(one.err, "");
   EXPECT_EQ(one.out, many.out);
