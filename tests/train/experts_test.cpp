@@ -119,7 +119,9 @@ TEST(Experts, ThatWereDamagedMeanwhileEndInTheSameBytes) {
     return said.str();
   };
   const auto expect_said = [](const std::string& said, const std::string& part) {
-    if (said != "finished before") EXPECT_NE(said.find(part), std::string::npos) << said;
+    if (said != "finished before") {
+      EXPECT_NE(said.find(part), std::string::npos) << said;
+    }
   };
   const Small sizes;
   const auto row = static_cast<size_t>(sizes.network->parameters().size) * sizeof(float);
