@@ -2,6 +2,7 @@
 // matching, images_*.pt beside labels_*.pt of trajectory matching, plain dictionaries, and our own.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <optional>
 
@@ -31,13 +32,12 @@ constexpr NumpyType kNumpyTypes[] = {{"f2", at::kHalf}, {"f4", at::kFloat}, {"f8
                                      {"i1", at::kChar}, {"i2", at::kShort}, {"i4", at::kInt},
                                      {"i8", at::kLong}, {"u1", at::kByte}};
 
-/// The element type of numpy.dtype("f4", ...) with its state (3, "<", ...); nothing where it is
-/// another, or big-endian.
-std::optional<at::ScalarType> numpy_type(const Pickle& dtype) {
+/// The element type of numpy.dtype("f4", ...), and whether its state (3, ">", ...) says big-endian;
+/// nothing where it is another.
+std::optional<at::ScalarType> numpy_type(const Pickle& dtype, bool& big_endian) {
   if (dtype.callee() != "numpy dtype" || dtype.items[1]->items.empty()) return {};
   const Pickle* state = dtype.items.size() > 2 ? dtype.items[2].get() : nullptr;
-  if (state && is_list(*state) && state->items.size() > 1 && state->items[1]->text == ">")
-    return {};
+  big_endian = state && is_list(*state) && state->items.size() > 1 && state->items[1]->text == ">";
   std::string_view name = dtype.items[1]->items[0]->text;
   if (!name.empty() && (name[0] == '<' || name[0] == '|')) name.remove_prefix(1);
   for (const NumpyType& known : kNumpyTypes)
@@ -51,7 +51,8 @@ at::Tensor numpy_array(const Pickle& value) {
                      value.callee() == "numpy._core.multiarray _reconstruct";
   const Pickle* state = array && value.items.size() > 2 ? value.items[2].get() : nullptr;
   if (!state || !state->is(Kind::kTuple) || state->items.size() != 5) return {};
-  const auto type = numpy_type(*state->items[2]);
+  bool big_endian = false;
+  const auto type = numpy_type(*state->items[2], big_endian);
   if (!type || state->items[3]->integer != 0) return {};
   std::vector<int64_t> sizes;
   const std::string& bytes = state->items[4]->text;
@@ -60,9 +61,13 @@ at::Tensor numpy_array(const Pickle& value) {
     sizes.push_back(side->integer);
     if (side->integer < 0 || __builtin_mul_overflow(count, side->integer, &count)) return {};
   }
-  if (count != static_cast<int64_t>(bytes.size())) return {};
+  if (count == 0 || count != static_cast<int64_t>(bytes.size())) return {};
   at::Tensor tensor = at::empty(sizes, at::TensorOptions().dtype(*type));
-  if (count > 0) std::memcpy(tensor.data_ptr(), bytes.data(), bytes.size());
+  auto* data = static_cast<char*>(tensor.data_ptr());
+  std::memcpy(data, bytes.data(), bytes.size());
+  const auto width = static_cast<int64_t>(c10::elementSize(*type));
+  for (int64_t at = 0; big_endian && at < count; at += width)
+    std::reverse(data + at, data + at + width);
   return tensor;
 }
 

@@ -63,21 +63,27 @@ std::string first_slot(const std::string& slots, const std::string& others) {
   if (!here.is_array() || !there.is_array()) return "(none)";
   for (size_t i = 0; i < std::min(here.size(), there.size()); ++i)
     if (here[i] != there[i] && here[i].is_array() && here[i].size() == 2)
-      return fmt::format("{} for {}", here[i][1].dump(), here[i][0].dump());
+      return fmt::format("{} for {}", json_text(here[i][1]), json_text(here[i][0]));
   return fmt::format("{} tensors", here.size());
 }
 
 /// A preprocessing in a few words.
 std::string short_preprocessing(const std::string& text, const std::string&) {
   const Json json = Json::parse(text, nullptr, false);
-  const std::string kind = json.is_object() ? json.value("kind", "") : "";
-  if (kind != "mean_std") return kind.empty() ? "(none)" : kind;
+  if (!json.is_object() || !json.contains("kind")) return "(none)";
+  // The file is untrusted: anything may stand where numbers should.
   const auto digits = [&](const char* key) {
     std::vector<std::string> values;
-    for (const Json& value : json.value(key, Json::array()))
-      if (value.is_number()) values.push_back(fmt::format("{:.4f}", value.get<double>()));
+    if (!json.contains(key)) return std::string("(none)");
+    for (const Json& value : json[key])
+      values.push_back(value.is_number() ? fmt::format("{:.6g}", value.get<double>())
+                                         : json_text(value));
     return fmt::format("{}", fmt::join(values, ", "));
   };
+  if (json["kind"] == "zca")
+    return fmt::format("whitened by a matrix of trace {} and norm {}", digits("trace"),
+                       digits("norm"));
+  if (json["kind"] != "mean_std") return json_text(json["kind"]);
   return fmt::format("mean {}, deviation {}", digits("mean"), digits("std"));
 }
 
@@ -85,7 +91,7 @@ std::string first_class(const std::string& names, const std::string& others) {
   const Json here = Json::parse(names, nullptr, false), there = Json::parse(others, nullptr, false);
   if (!here.is_array() || !there.is_array()) return "(none)";
   for (size_t i = 0; i < std::min(here.size(), there.size()); ++i)
-    if (here[i] != there[i]) return fmt::format("class {} is {}", i, here[i].dump());
+    if (here[i] != there[i]) return fmt::format("class {} is {}", i, json_text(here[i]));
   return fmt::format("{} classes", here.size());
 }
 

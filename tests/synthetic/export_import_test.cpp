@@ -182,6 +182,11 @@ torch.save((images.half(), torch.tensor([[0.2, 0.8]]).expand(4, 2)), folder + 's
 model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
 torch.save(model.state_dict(), folder + 'model.pt')
 torch.save(images, folder + 'legacy.pt', _use_new_zipfile_serialization=False)
+plain = images.detach().numpy()
+torch.save({'syn': {'images_train': plain.astype('>f4'), 'labels_train': labels.tolist()}},
+           folder + 'numpy.pt')
+torch.save({'images': [images[i].detach() for i in range(4)], 'labels': torch.eye(2).long()[labels]},
+           folder + 'lists.pt')
 )");
   const Bundle first = import_bundle(folder / "res_DM.pt", {});
   EXPECT_TRUE(at::equal(first.labels, at::tensor({0, 0, 1, 1}, at::kLong)));
@@ -198,6 +203,12 @@ torch.save(images, folder + 'legacy.pt', _use_new_zipfile_serialization=False)
   EXPECT_EQ(views.images[0][0][0][1].item<float>(), 2);
   EXPECT_EQ(views.images[1][0][0][0].item<float>(), 24);
   EXPECT_EQ(views.class_names, (std::vector<std::string>{"0", "1"}));
+
+  for (const char* name : {"numpy.pt", "lists.pt"}) {
+    const Bundle other = import_bundle(folder / name, {});
+    EXPECT_TRUE(at::equal(other.images, first.images)) << name;
+    EXPECT_TRUE(at::equal(other.labels, first.labels)) << name;
+  }
 
   const Bundle soft = import_bundle(folder / "soft.pt", {});
   EXPECT_EQ(soft.soft_labels.sizes(), (std::vector<int64_t>{4, 2}));

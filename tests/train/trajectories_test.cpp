@@ -90,11 +90,16 @@ TEST_F(TrajectoriesOfASmallSet, OfSomethingElseAreRefused) {
                            {"network: convnet-w4-d1", "convnet-w4-d2", "--network"});
   const auto classes = nets::make_network("convnet-w4-d1", {1, 8, 8, 4});
   expect_error<StateError>([&] { Trajectories(folder, small_->data, *classes); },
-                           {"parameters: [[\"block1.conv", "same image size"});
+                           {"first parameter that differs: [3,144] for \"classifier.weight\"",
+                            "[4,144]", "same image size"});
+  data::Dataset ordered = small_->data;
+  std::swap(ordered.class_names[0], ordered.class_names[2]);
+  expect_error<StateError>([&] { Trajectories(folder, ordered, *small_->network); },
+                           {"classes: class 0 is \"a\"", "class 0 is \"c\"", "--classes"});
   data::Dataset scaled = small_->data;
   scaled.preprocessing = data::Preprocessing::mean_std({0.5}, {0.25});
   expect_error<StateError>([&] { Trajectories(folder, scaled, *small_->network); },
-                           {"preprocessing: {\"kind\":\"mean_std\"", "0.25", "--normalisation"});
+                           {"preprocessing: mean 0.5", "deviation 0.25", "--normalisation"});
   data::Dataset part = small_->data;
   part.train =
       data::make_split(part.train.images.narrow(0, 0, 12), part.train.labels.narrow(0, 0, 12), 3);
@@ -113,7 +118,7 @@ TEST_F(TrajectoriesOfASmallSet, WithTheSameWhiteningFit) {
   EXPECT_EQ(Trajectories(*folder_ / "white", again, *white.network).count(), 3);
   again.preprocessing = data::fit_zca(white.data.train.images, 0.11);
   expect_error<StateError>([&] { Trajectories(*folder_ / "white", again, *white.network); },
-                           {"\"kind\":\"zca\"", "--zca-epsilon"});
+                           {"whitened by a matrix of trace", "--zca-epsilon"});
 }
 
 TEST_F(TrajectoriesOfASmallSet, ThatAreDamagedOrUnfinishedAreRefused) {
