@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "retort/augment/siamese.h"
 #include "retort/core/error.h"
@@ -16,6 +17,14 @@ namespace {
 
 bool is_baseline(const std::string& method) {
   return method == "online" || method == "replay";
+}
+
+bool is_number_of_images(const std::string& text) {
+  int64_t count = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, problem] = std::from_chars(text.data(), end, count);
+  return problem == std::errc() && stop == end && count >= 0 &&
+         static_cast<double>(count) <= kLargestWhole;
 }
 
 /// Sets an option that the program chooses.
@@ -124,8 +133,7 @@ void Continual::check() const {
   if (!loop.init_from.empty())
     problems.add("--init-from: the sets of tasks start from their own samples; leave it out");
   const bool automatic = kind().once && loop.images_per_class == "auto";
-  if (!automatic && (loop.images_per_class.empty() ||
-                     loop.images_per_class.find_first_not_of("0123456789") != std::string::npos))
+  if (!automatic && !is_number_of_images(loop.images_per_class))
     problems.add("--images-per-class takes a number here" +
                  std::string(kind().once ? ", or auto: what --memory allows" : "") + ", not '" +
                  loop.images_per_class + "'");

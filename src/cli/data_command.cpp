@@ -166,7 +166,7 @@ int run_data(const Environment& environment, const Arguments& arguments) {
           {.min = 0, .max = 1024}, Role::kExecution);
   options.declare(set);
   std::string path;
-  const Usage usage{"data", "Shows what is found in a folder of images, per class.", kExamples};
+  const Usage usage{"data", "Shows what a folder of images holds, class by class.", kExamples};
   if (!parse(environment, usage, arguments, set,
              {{"path", "a folder of images, an .npz file, or shapes (the built-in set)", &path,
                false}}))

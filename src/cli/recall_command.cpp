@@ -15,6 +15,7 @@
 #include "methods/previews.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
+#include "retort/core/limits.h"
 #include "retort/core/registry.h"
 #include "retort/synthetic/recall.h"
 
@@ -43,10 +44,10 @@ double weight_of(const std::string& term, size_t colon) {
   double weight = 0;
   const char* end = term.data() + term.size();
   const auto [stop, problem] = std::from_chars(term.data() + colon + 1, end, weight);
-  if (problem != std::errc() || stop != end || !(weight >= 0) || !std::isfinite(weight))
+  if (problem != std::errc() || stop != end || !(weight >= 0) || weight > kLargestReal)
     throw ConfigError(
         Report{kDoing,
-               "'" + term.substr(colon + 1) + "' in '" + term + "' is no weight from 0 on",
+               "'" + term.substr(colon + 1) + "' in '" + term + "' is no weight from 0 to 1e30",
                kAccepted,
                {}});
   return weight;

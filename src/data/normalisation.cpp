@@ -26,8 +26,9 @@ Normalisation given(const std::vector<std::string>& numbers, int64_t channels) {
     double value = 0;
     const char* end = text.data() + text.size();
     const auto result = std::from_chars(text.data(), end, value);
-    if (result.ec != std::errc() || result.ptr != end || !std::isfinite(value))
-      refuse("'" + text + "' of mean_and_deviation is no number", channels);
+    constexpr double kLargest = 1e6;  // of pixels from 0 to 1
+    if (result.ec != std::errc() || result.ptr != end || !(std::abs(value) <= kLargest))
+      refuse("'" + text + "' of mean_and_deviation is no number of at most 1e6", channels);
     values.push_back(value);
   }
   if (static_cast<int64_t>(values.size()) != 2 * channels)

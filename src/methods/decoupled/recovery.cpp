@@ -17,6 +17,7 @@ namespace {
 
 constexpr const char* kDoing = "preparing to recover images";
 constexpr double kAspect = 4.0 / 3;
+constexpr double kLargestFactor = 1e6;  // float32 holds the product of all that weigh a layer
 
 std::vector<double> layer_weights(const RecoveryOptions& options, size_t layers) {
   std::vector<double> weights(layers, 1.0);
@@ -30,10 +31,11 @@ std::vector<double> layer_weights(const RecoveryOptions& options, size_t layers)
     const std::string& text = options.layer_weights[i];
     const auto [stop, problem] =
         std::from_chars(text.data(), text.data() + text.size(), weights[i]);
-    if (problem != std::errc() || stop != text.data() + text.size() || !(weights[i] >= 0))
+    if (problem != std::errc() || stop != text.data() + text.size() || !(weights[i] >= 0) ||
+        weights[i] > kLargestFactor)
       throw ConfigError(Report{kDoing,
                                "--layer-weights holds '" + text + "'",
-                               "numbers from 0 on, joined by commas",
+                               "numbers from 0 to 1e6, joined by commas",
                                {}});
   }
   if (!weights.empty()) weights[0] *= options.first_layer_factor;
@@ -46,8 +48,9 @@ void RecoveryOptions::declare(OptionSet& set) {
   set.add("teacher", teacher, "file of the teacher; `retort squeeze` makes one", {},
           Role::kExecution);
   set.add("statistics_weight", statistics_weight,
-          "weight of the distance between BatchNorm statistics", {.min = 0});
-  set.add("first_layer_factor", first_layer_factor, "times that of the first layer", {.min = 0});
+          "weight of the distance between BatchNorm statistics", {.min = 0, .max = kLargestFactor});
+  set.add("first_layer_factor", first_layer_factor, "times that of the first layer",
+          {.min = 0, .max = kLargestFactor});
   set.add("layer_weights", layer_weights, "weights of all layers, in order; empty: 1 for each");
   set.add("statistics_unit", statistics_unit,
           "raw, as published, or scale_free: blind to the scale of the layers before",
