@@ -166,7 +166,7 @@ bool asks_for_json(const Arguments& arguments) {
     if (word == "--json")
       asked = i + 1 == arguments.size() || yes_or_no(arguments[i + 1]).value_or(true);
     else if (word.starts_with("--json="))
-      asked = yes_or_no(word.substr(7)).value_or(true);
+      asked = yes_or_no(word.substr(7)).value_or(false);
   }
   return asked;
 }

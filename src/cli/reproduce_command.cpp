@@ -77,7 +77,8 @@ struct Job {
       if (claims.find(key)) claims.set(key, text, recipe + ": " + key, problems);
     const Pairs wanted = split_changes(problems);
     Arguments line{"--recipe=" + recipe};
-    for (const auto& [key, text] : wanted) line.push_back(flag(key, text));
+    for (const auto& [key, text] : wanted)
+      if (key == "method" || key == "parametrisation") line.push_back(flag(key, text));
     Environment asking = environment;
     asking.survey = [&](OptionSet& run, const std::vector<Positional>&) {
       std::vector<std::string> ignored = claims.names();

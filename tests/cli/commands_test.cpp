@@ -184,7 +184,7 @@ TEST(Commands, DistillAsksForDataAndLengthInPlaceOfADay) {
                         {"missing: --data", "shapes, the built-in set"});
   tests::expect_refused(folder.path(),
                         {"distill", "--data", (folder / "data").string(), "--out", out}, 2,
-                        {"missing: --iterations", "1000 is usual for dm"});
+                        {"missing: --iterations", "20000 is usual for dm"});
   const Answer chosen = call({"distill", "--method", "random", "--data", (folder / "data").string(),
                               "--images-per-class", "1", "--out", out});
   EXPECT_EQ(chosen.code, 0) << chosen.err;  // a choice has no length
