@@ -150,6 +150,12 @@ struct Columns {
         sizes(one.any("label_bytes")) {}
 };
 
+/// "100, 1.23 MB".
+std::string images_text(const Json& result) {
+  const std::string size = size_text(number(result, "image_bytes"));
+  return whole(number(result, "images")) + (size.empty() ? "" : ", " + size);
+}
+
 /// "soft, 400 bytes".
 std::string labels_text(const Json& result) {
   const std::string size = size_text(number(result, "label_bytes"));
@@ -165,7 +171,7 @@ Table accuracy_table(const Judged& one) {
   if (columns.averaged) table.head.emplace_back("Averaged, %");
   if (columns.best) table.head.emplace_back("Best epoch, %");
   table.head.insert(table.head.end(), {"Images", "Steps", "Time"});
-  if (columns.sizes) table.head.insert(table.head.end(), {"Image bytes", "Labels"});
+  if (columns.sizes) table.head.emplace_back("Labels");
   table.percent_column = 2;
   for (const Json& result : one.results) {
     const std::string network = text(result, "network"), subject = text(result, "subject");
@@ -179,10 +185,9 @@ Table accuracy_table(const Judged& one) {
     if (columns.balanced) row.push_back(percent(number(result, "balanced"), kNan));
     if (columns.averaged) row.push_back(percent_of(result, "averaged"));
     if (columns.best) row.push_back(percent_of(result, "best"));
-    row.insert(row.end(), {whole(number(result, "images")), whole(number(result, "steps")),
+    row.insert(row.end(), {images_text(result), whole(number(result, "steps")),
                            duration(number(result, "seconds"))});
-    if (columns.sizes)
-      row.insert(row.end(), {size_text(number(result, "image_bytes")), labels_text(result)});
+    if (columns.sizes) row.push_back(labels_text(result));
     table.rows.push_back(std::move(row));
   }
   return table;

@@ -82,12 +82,15 @@ std::string row_html(const Table& table, size_t index) {
 /// The caption stands outside of the box that scrolls, so that a phone shows all of it. A phone
 /// stacks the cells of wide rows.
 std::string table_html(const Table& table, const std::string& id) {
-  constexpr size_t kNarrow = 3;  // columns that fit any screen
+  constexpr size_t kNarrow = 3, kWide = 9;  // columns that fit any screen; that crowd one
   std::string html = fmt::format(
       "<figure class=\"table\"><figcaption id=\"{0}\">{1}</figcaption>\n<div class=\"scroll{2}\" "
       "role=\"region\" tabindex=\"0\" aria-labelledby=\"{0}\"><table aria-labelledby=\"{0}\">\n"
       "<thead><tr>",
-      id, escape(table.caption), table.head.size() > kNarrow ? " stack" : "");
+      id, escape(table.caption),
+      table.head.size() > kWide     ? " stack wide"
+      : table.head.size() > kNarrow ? " stack"
+                                    : "");
   for (size_t c = 0; c < table.head.size(); ++c)
     html += std::string("<th scope=\"col\"") + (is_numeric(table, c) ? " class=\"n\">" : ">") +
             escape(table.head[c]) + "</th>";

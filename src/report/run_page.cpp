@@ -280,6 +280,9 @@ Page run_page(const std::vector<Json>& records, const std::string& recipe,
     page.charts.push_back(*chart);
   page.notes = std::move(evaluations.notes);
   add_notes(page, facts);
+  for (std::string& note : page.notes)
+    if (!note.empty() && note[0] >= 'a' && note[0] <= 'z')
+      note[0] = static_cast<char>(note[0] - 'a' + 'A');
   add_facts(page, facts.run);
   return page;
 }

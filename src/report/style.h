@@ -65,6 +65,9 @@ tbody th{font-weight:400}
 .strong>*{font-weight:650}
 .n{text-align:right;font-variant-numeric:tabular-nums}
 .percent{min-width:130px;background:linear-gradient(to right,var(--bar) var(--v),transparent 0) content-box}
+.wide{font-size:.9rem}.wide table{font-size:inherit}
+.wide th,.wide td{padding-left:8px;padding-right:8px}.wide thead th{font-size:.8rem}
+.wide .percent{min-width:110px}.wide td:nth-last-child(3n+1){white-space:normal}
 .facts th{width:1%;color:var(--quiet)}
 .facts td{white-space:normal;overflow-wrap:anywhere}
 .facts tr:first-child>*{border-top:0}
@@ -84,7 +87,7 @@ footer{margin-top:36px;color:var(--quiet);font-size:.85rem}
 @media (max-width:680px){.stack table,.stack tbody,.stack tr,.stack th,.stack td{display:block}
 .stack thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 .stack tr{padding:9px 12px;border-top:1px solid var(--line)}
-.stack th,.stack td{border:0;padding:2px 0;white-space:normal}
+.stack th,.stack td,.wide th,.wide td{border:0;padding:2px 0;white-space:normal}
 .stack td{display:flex;justify-content:space-between;gap:16px;text-align:right}
 .stack td:empty{display:none}
 .stack td::before{content:attr(data-name);color:var(--quiet);font-weight:400;text-align:left}}

@@ -290,7 +290,7 @@ TEST(RunPage, ShowsClassesAndBalancedAccuracyWhereTheyDiffer) {
   ASSERT_EQ(page.tables.size(), 2u);
   EXPECT_EQ(page.tables[1].rows,
             (std::vector<std::vector<std::string>>{{"dog", "20.0"}, {"cat", "50.0"}}));
-  EXPECT_EQ(page.notes, (std::vector<std::string>{"the test part is unbalanced"}));
+  EXPECT_EQ(page.notes, (std::vector<std::string>{"The test part is unbalanced"}));
 }
 
 TEST(RunPage, KeepsHardAndSoftLabelsApart) {
@@ -336,7 +336,7 @@ TEST(RunPage, CountsNoIterationsOfASelection) {
 TEST(RunPage, TellsDeviationsAndAnUnfinishedRun) {
   EXPECT_EQ(run_page(whole_run(), "", {}).notes,
             (std::vector<std::string>{"Differs from its paper or code: one batch over all classes",
-                                      "test part split off"}));
+                                      "Test part split off"}));
   const Page page = run_page({run_record()}, "", {});
   EXPECT_TRUE(has(page.notes.at(0), "has not finished"));
   EXPECT_TRUE(has(page.summary, "not been evaluated"));
