@@ -111,12 +111,14 @@ std::string divergence_advice(const synthetic::Bundle& bundle, const std::string
         "values of the set's images reach {:.3g}, where those of real images stay within a few "
         "units: its distillation ran away, or it was imported with another normalisation",
         largest);
-  if (bundle.student_learning_rate)
+  if (bundle.student_learning_rate) {
+    const bool own = bundle.network.empty() || bundle.network == network;
     return fmt::format(
-        "the set's own learned rate, {:.3g}, is too large for {}: judge it with the network it was "
-        "made with ({}), or distil it again with a smaller --student-learning-rate",
+        "the set's own learned rate, {:.3g}, is too large for {}: {}distil it again with a smaller "
+        "--student-learning-rate",
         *bundle.student_learning_rate, network,
-        bundle.network.empty() ? "not known" : bundle.network);
+        own ? "" : "judge it with the network it was made with (" + bundle.network + "), or ");
+  }
   return "the protocol's rate does not suit this network on this set: choose another of --networks "
          "or another --protocol";
 }
