@@ -179,7 +179,7 @@ ImportedTable import_pt(const std::filesystem::path& path, int64_t which) {
   if (!root.is(Kind::kDict) && root.callee() != "collections OrderedDict")
     refuse_import(path.string(), "it is neither a tensor, a list nor a dictionary");
   const Pickle* data = root.get("data");
-  if (data && is_list(*data) && !data->items.empty() && is_list(*data->items[0]))
+  if (data && is_list(*data) && (data->items.empty() || is_list(*data->items[0])))
     return experiment(file, *data, which, path.string());
   ImportedTable table;
   take_all(table, file, root);

@@ -120,8 +120,9 @@ TEST(BadLine, ImagesPerClassThatCannotBeAreRefused) {
       {"distill GOOD --images-per-class -5", {"images_per_class '-5'", "it is less than 1"}},
       {"distill GOOD --images-per-class ten",
        {"images_per_class 'ten'", "neither a number nor a file", "proportional:TOTAL"}},
-      {"distill GOOD --images-per-class 11",
-       {"images_per_class '11'", "class '0' has 10 images, 11 are asked", "class '9'"}},
+      {"distill --method random --data DIR/data --network convnet-w8-d2 --out DIR/run "
+       "--images-per-class 11",
+       {"choosing 11 images", "class '0' has 10 training images, 11 are asked", "class '9'"}},
       {"distill GOOD --images-per-class proportional:9",
        {"'proportional:9'", "a total from 10 (one a class) to 100"}},
       {"distill GOOD --images-per-class proportional:x", {"'proportional:x'", "a total from"}},
@@ -131,7 +132,7 @@ TEST(BadLine, ImagesPerClassThatCannotBeAreRefused) {
        {"missing': 2 problems", "class '7' is missing", "class '9' is missing"}},
       {"distill GOOD --images-per-class DIR/wrong",
        {"line 1: '0=many' is not CLASS=COUNT", "line 2: '1'", "line 3: '2=0'",
-        "line 5: class '3' is there twice", "class '9' has 10 images, 11 are asked"}},
+        "line 5: class '3' is there twice", "class '0' is missing"}},
   });
 }
 
@@ -172,7 +173,8 @@ TEST(BadLine, PlacesThatCannotBeWrittenAreRefused) {
       {"distill GOOD --out DIR/other",
        {"other'", "it holds files but no recipe.toml", "empty folder with --out"},
        5},
-      {"distill GOOD --out DIR/empty --images-per-class 99", {"99 are asked"}},
+      {"distill GOOD --out DIR/empty --images-per-class proportional:999",
+       {"the total is not possible"}},
       {"distill GOOD --init-from DIR/none", {"none'", "it is not there", "check the path"}, 3},
       {"distill GOOD --init-from DIR/file", {"file'", "damaged"}, 3},
       {"data DIR/data --grid /proc/x.png", {"'/proc/x.png'", "what to do"}, 4},

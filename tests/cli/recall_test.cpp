@@ -91,7 +91,7 @@ TEST(Study, DrawsStorageOverClasses) {
   EXPECT_EQ(found.at("memories"), points(16 * 3072 + 100 * 64 + 80, 16 * 3072 + 1000 * 64 + 800));
   EXPECT_EQ(found.at("multiformation"), points(30 * 12288 + 80, 300 * 12288 + 800));
   EXPECT_EQ(found.at("frequency"),
-            points(160 * 3 * 64 * 4 + 10 * 64 * 4 + 80, 1600 * 3 * 64 * 4 + 100 * 64 * 4 + 800));
+            points(150 * 3 * 64 * 4 + 10 * 64 * 4 + 80, 1500 * 3 * 64 * 4 + 100 * 64 * 4 + 800));
   EXPECT_NE(tests::read_text(page).find("Storage of 10 images"), std::string::npos);
   EXPECT_EQ(call({"study", "--storage", "ten", "--data", "shapes", "--out", page}).code, 2);
 }
