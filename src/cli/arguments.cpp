@@ -100,12 +100,14 @@ void MachineOptions::declare(OptionSet& options) {
   options.add("json", json, "print one JSON document on standard output", {}, Role::kExecution);
 }
 
-void note_many_threads(const Environment& environment, int64_t threads) {
-  const int cores = available_threads();
-  if (threads > 2 * int64_t{cores})
-    environment.err << fmt::format(
-        "note: --threads {} on {} processor{}: they will wait for each other; at most {} help\n",
-        threads, cores, cores == 1 ? "" : "s", cores);
+int64_t useful_threads(const Environment& environment, int64_t threads) {
+  const int64_t cores = available_threads(), most = 2 * cores;
+  if (threads <= most) return threads;
+  environment.err << fmt::format(
+      "note: --threads {} on {} processor{}: {} are used, more would wait "
+      "for each other\n",
+      threads, cores, cores == 1 ? "" : "s", most);
+  return most;
 }
 
 int64_t parse_bytes(const std::string& text) {
@@ -126,8 +128,7 @@ int64_t parse_bytes(const std::string& text) {
 }
 
 at::Device MachineOptions::apply(const Environment& environment) {
-  note_many_threads(environment, threads);
-  threads_used = use_threads(threads);
+  threads_used = use_threads(useful_threads(environment, threads));
   const at::Device chosen = parse_device(device);
   if (chosen.is_cpu() && !fast_blas())
     environment.err << "note: the reference BLAS is in use, 25 to 50 times slower than OpenBLAS: "

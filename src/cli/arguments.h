@@ -23,8 +23,9 @@ struct MachineOptions {
   int threads_used = 1;
 };
 
-/// A note on `err` where far more threads are asked for than there are processors.
-void note_many_threads(const Environment& environment, int64_t threads);
+/// Threads as asked for, but no more than two a processor: with more, a step can take minutes. A
+/// note on `err` says so.
+int64_t useful_threads(const Environment& environment, int64_t threads);
 
 /// Bytes of "800MB", "2.5GB" or "1000000"; 0 for an empty text. ConfigError on anything else.
 int64_t parse_bytes(const std::string& text);

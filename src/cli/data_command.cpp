@@ -172,8 +172,7 @@ int run_data(const Environment& environment, const Arguments& arguments) {
                false}}))
     return 0;
   if (!path.empty()) options.data = path;
-  use_threads(threads);
-  note_many_threads(environment, threads);
+  use_threads(useful_threads(environment, threads));
   const data::Dataset data = data::open_dataset(options);
   if (!npz.empty()) export_npz(data, npz);
   if (!grid.empty()) {
