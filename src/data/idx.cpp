@@ -132,7 +132,10 @@ bool recognises(const fs::path& path) {
 /// The bytes of a whole file by its header.
 uint64_t size_by_header(std::string_view start, const std::string& path) {
   const auto* head = reinterpret_cast<const uint8_t*>(start.data());
-  const size_t header = start.size() < 4 ? 4 : 4 + 4 * size_t{head[3]};
+  constexpr size_t kLeast = 8;  // one dimension
+  if (start.size() < kLeast)
+    throw DataError::wrong_size(path, static_cast<long long>(start.size()), kLeast, "the header");
+  const size_t header = 4 + 4 * size_t{head[3]};
   if (start.size() < header || head[0] != 0 || head[1] != 0)
     throw DataError::damaged(path, "the first four bytes are not those of an idx file");
   uint64_t total = head[2] < 10 ? 1 : head[2] < 12 ? 2 : head[2] < 14 ? 4 : 8;  // of a number
