@@ -156,8 +156,7 @@ SafetensorsView parse_safetensors(std::span<const std::byte> bytes, const std::s
     }
     if (!entry.is_object()) throw DataError::damaged(path, "its metadata is not a table of texts");
     for (const auto& [key, value] : entry.items()) {
-      if (!value.is_string())
-        throw DataError::damaged(path, "metadata '" + key + "' is not text");
+      if (!value.is_string()) throw DataError::damaged(path, "metadata '" + key + "' is not text");
       view.metadata[key] = value.get<std::string>();
     }
   }

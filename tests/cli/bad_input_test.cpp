@@ -57,7 +57,7 @@ TEST(BadLine, UnknownNamesAreRefusedWithTheNearest) {
       {"distill GOOD --network convnet-d9", {"'d9' is out of range", "accepted: d1 to d6"}},
       {"distill GOOD --network convnet-bn-in",
        {"contradicts an earlier variant", "leave one of them out"}},
-      {"distill GOOD --protocol dmn", {"there is no protocol 'dmn'", "dm, dc, rtp", "'dm'?"}},
+      {"distill GOOD --protocol dmn", {"there is no protocol 'dmn'", "dm, dc, datm, rtp", "'dm'?"}},
       {"distill GOOD --augmentation color_flp",
        {"there is no augmentation 'flp'", "flip", "did you mean 'flip'?"}},
       {"distill GOOD --augmentation crop_crop", {"'crop' stands there twice"}},

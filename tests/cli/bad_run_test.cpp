@@ -172,17 +172,17 @@ TEST_F(BadRuns, ADamagedResultIsMadeAgain) {
 }
 
 TEST_F(BadRuns, ADamagedCheckpointGivesWayToTheOneBefore) {
-  const std::string more = "GOOD DIR/y --checkpoint-every 2 --iterations ";
+  const std::string more = "GOOD DIR/resumed --checkpoint-every 2 --iterations ";
   ASSERT_EQ(call(expand("GOOD DIR/straight --iterations 9")).code, 0);
   ASSERT_EQ(call(expand(more + "6")).code, 0);
-  flipped("checkpoint.safetensors")(at("y"));
-  fs::remove(at("y") / "distilled.safetensors");
+  flipped("checkpoint.safetensors")(at("resumed"));
+  fs::remove(at("resumed") / "distilled.safetensors");
   const tests::Answer answer = call(expand(more + "9"));
   EXPECT_EQ(answer.code, 0) << answer.err;
   EXPECT_NE(answer.err.find("the one before it is gone on from"), std::string::npos) << answer.err;
   for (const char* name : {"distilled.safetensors", "checkpoint.safetensors"}) {
     const std::string a = tests::read_text(at("straight") / name),
-                      b = tests::read_text(at("y") / name);
+                      b = tests::read_text(at("resumed") / name);
     EXPECT_TRUE(!a.empty() && a == b) << name;
   }
 }
