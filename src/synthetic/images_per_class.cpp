@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 #include <numeric>
 #include <optional>
@@ -11,28 +10,14 @@
 #include "retort/core/error.h"
 #include "retort/core/file.h"
 #include "retort/synthetic/parametrisation.h"
+#include "synthetic/class_counts.h"
 
 namespace retort::synthetic {
 namespace {
 
 constexpr std::string_view kProportional = "proportional:";
 constexpr size_t kMostProblems = 20;
-constexpr int64_t kMostOfAClass = 1'000'000;  // products with pixels stay far below 2^63
 constexpr uint64_t kLargestFile = uint64_t{1} << 24;
-
-std::string_view trimmed(std::string_view text) {
-  const size_t from = text.find_first_not_of(" \t\r");
-  if (from == std::string_view::npos) return {};
-  return text.substr(from, text.find_last_not_of(" \t\r") - from + 1);
-}
-
-std::optional<int64_t> whole_number(std::string_view text) {
-  int64_t value = 0;
-  const char* end = text.data() + text.size();
-  const auto result = std::from_chars(text.data(), end, value);
-  if (text.empty() || result.ec != std::errc() || result.ptr != end) return {};
-  return value;
-}
 
 /// The largest remainders of the proportional shares are rounded up, first class first, after every
 /// class has its one image; so no class gets more than it has.
@@ -56,53 +41,6 @@ std::vector<int64_t> proportional(int64_t total, const std::vector<int64_t>& siz
     }
     counts[chosen] += left > 0 ? 1 : -1;
   }
-  return counts;
-}
-
-/// The class that a name, an id or an index means; names go first. The number of classes for none.
-size_t row_of(const std::string& word, const std::vector<std::string>& names,
-              const std::vector<std::string>& ids) {
-  for (const auto* list : {&names, &ids})
-    if (const auto at = std::find(list->begin(), list->end(), word); at != list->end())
-      return static_cast<size_t>(at - list->begin());
-  const auto index = whole_number(word);
-  const auto count = static_cast<int64_t>(names.size());
-  return static_cast<size_t>(index && *index >= 0 && *index < count ? *index : count);
-}
-
-/// CLASS=COUNT lines; everything wrong is collected. Names may hold '=': the last one counts.
-std::vector<int64_t> from_lines(const std::string& text, const std::vector<std::string>& names,
-                                const std::vector<std::string>& ids,
-                                std::vector<std::string>& problems) {
-  std::vector<int64_t> counts(names.size(), 0);
-  size_t number = 0;
-  for (size_t from = 0; from < text.size(); ++number) {
-    const size_t end = std::min(text.find('\n', from), text.size());
-    const std::string_view line = trimmed(std::string_view(text).substr(from, end - from));
-    from = end + 1;
-    if (line.empty() || line[0] == '#') continue;
-    const size_t equals = line.rfind('=');
-    const auto count =
-        whole_number(equals == std::string_view::npos ? "" : trimmed(line.substr(equals + 1)));
-    if (!count || *count < 1 || *count > kMostOfAClass) {
-      problems.push_back(fmt::format("line {}: '{}' is not CLASS=COUNT with a count from 1 to {}",
-                                     number + 1, line, kMostOfAClass));
-      continue;
-    }
-    const std::string name(trimmed(line.substr(0, equals)));
-    const size_t row = row_of(name, names, ids);
-    if (row == names.size()) {
-      const std::string near = nearest(name, names);
-      problems.push_back(fmt::format("line {}: there is no class '{}'{}", number + 1, name,
-                                     near.empty() ? "" : "; did you mean '" + near + "'?"));
-    } else if (counts[row] != 0) {
-      problems.push_back(fmt::format("line {}: class '{}' is there twice", number + 1, name));
-    } else {
-      counts[row] = *count;
-    }
-  }
-  for (size_t c = 0; c < names.size(); ++c)
-    if (counts[c] == 0) problems.push_back("class '" + names[c] + "' is missing");
   return counts;
 }
 
@@ -148,7 +86,7 @@ std::vector<int64_t> parse_images_per_class(const std::string& text,
     std::error_code ignored;
     if (!std::filesystem::is_regular_file(text, ignored))
       throw ConfigError({doing, "it is neither a number nor a file", accepted, ""});
-    counts = from_lines(read_file(text, kLargestFile), class_names, class_ids, problems);
+    counts = counts_of_lines(read_file(text, kLargestFile), class_names, class_ids, problems);
   }
   for (size_t c = 0; c < sizes.size(); ++c)
     if (sizes[c] == 0) problems.push_back("class '" + class_names[c] + "' has 0 images");

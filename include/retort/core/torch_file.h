@@ -6,10 +6,8 @@
 #include <torch/types.h>
 
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -18,13 +16,15 @@
 
 namespace retort {
 
+struct TorchContent;
+
 /// A .pt file as read: the tree of its pickle, and its tensors on demand.
 class TorchFile {
  public:
   /// Reads the whole file; DataError where it is damaged.
   explicit TorchFile(const std::filesystem::path& path);
 
-  const Pickle& root() const { return *root_; }
+  const Pickle& root() const;
   /// Whether a value of the tree is a tensor or a parameter.
   static bool is_tensor(const Pickle& value);
   /// A contiguous CPU copy of a tensor or parameter; DataError where `value` is none, or where its
@@ -32,14 +32,7 @@ class TorchFile {
   at::Tensor tensor(const Pickle& value) const;
 
  private:
-  void read_zip(std::string_view bytes);
-  void read_old(std::string_view bytes);
-  [[noreturn]] void refuse(const std::string& found) const;
-  const std::string& storage(const Pickle& value, at::ScalarType& type) const;
-
-  std::string path_;
-  std::shared_ptr<Pickle> root_;
-  std::map<std::string, std::string> storages_;  ///< by key: "0", "1", ...
+  std::shared_ptr<const TorchContent> content_;
 };
 
 /// What save_torch_file can put under a key. Floats go as tensors: 1.13's restricted loader knows
