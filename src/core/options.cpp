@@ -2,6 +2,14 @@
 #include "retort/core/options.h"
 
 #include <fmt/format.h>
+
+// toml++ 3.3 asserts what files can break ("[#"), and without asserts takes it for granted.
+struct TomlAssertion {};
+[[noreturn]] static void refuse_toml() {
+  throw TomlAssertion();
+}
+#undef NDEBUG
+#define TOML_ASSERT(expr) ((expr) ? void() : refuse_toml())
 #include <toml++/toml.h>
 
 #include <algorithm>
@@ -248,6 +256,9 @@ std::vector<std::pair<std::string, std::string>> parse_flat_toml(const std::stri
         Report{"reading '" + path + "'",
                fmt::format("line {}: {}", problem.source().begin.line, problem.description()),
                "TOML: key = value lines", "mend that line"});
+  } catch (const TomlAssertion&) {
+    throw DataError(Report{"reading '" + path + "'", "a line that is no TOML",
+                           "TOML: key = value lines", "look for a line that begins with '['"});
   }
   // The table is sorted by key; a recipe's order is the order of its lines.
   std::vector<std::pair<uint32_t, std::pair<std::string, std::string>>> lines;

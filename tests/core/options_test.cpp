@@ -134,6 +134,8 @@ TEST(Options, TomlErrorsNameTheLine) {
   tests::write_text(folder / "t.toml", "[table]\nseed = 1\n");
   tests::expect_error<DataError>([&] { read_flat_toml((folder / "t.toml").string()); },
                                  {"'table'"});
+  for (const char* header : {"[#a]\n", "[\1a]\n", "[ =]\n"})
+    tests::expect_error<DataError>([&] { parse_flat_toml(header, "h.toml"); }, {"h.toml"});
 }
 
 }  // namespace
