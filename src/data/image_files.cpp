@@ -32,8 +32,9 @@ std::string printable(std::string name) {
 }
 
 bool is_image(const fs::directory_entry& entry) {
+  std::error_code ignored;
   return has_image_ending(entry.path()) && !is_leftover(entry.path().filename().string()) &&
-         !entry.is_directory();
+         !entry.is_directory(ignored);
 }
 
 template <class Visit>
@@ -47,9 +48,21 @@ void each_entry(const fs::path& folder, PassedOver& passed, const Visit& visit) 
   }
 }
 
+/// A link to a folder that it lies in: walking would not come to an end.
+bool leads_up(const fs::directory_entry& entry) {
+  std::error_code ignored;
+  if (!entry.is_symlink(ignored)) return false;
+  const fs::path target = fs::canonical(entry.path(), ignored) / "";
+  const fs::path here = fs::canonical(entry.path().parent_path(), ignored) / "";
+  return here.string().starts_with(target.string());
+}
+
 void walk(const fs::path& folder, PassedOver& passed, std::vector<fs::path>& images) {
   each_entry(folder, passed, [&](const fs::directory_entry& entry) {
-    if (entry.is_directory())
+    std::error_code ignored;  // of a link to itself
+    if (entry.is_directory(ignored) && leads_up(entry))
+      ++passed.leftovers[printable(entry.path().filename().string())];
+    else if (entry.is_directory(ignored))
       walk(entry.path(), passed, images);
     else if (has_image_ending(entry.path()))
       images.push_back(entry.path());
@@ -140,7 +153,8 @@ bool is_leftover(std::string_view name) {
 std::vector<std::string> folders_in(const fs::path& folder, PassedOver& passed) {
   std::vector<std::string> names;
   each_entry(folder, passed, [&](const fs::directory_entry& entry) {
-    if (entry.is_directory()) names.push_back(entry.path().filename().string());
+    if (std::error_code ignored; entry.is_directory(ignored))
+      names.push_back(entry.path().filename().string());
   });
   std::sort(names.begin(), names.end());
   return names;

@@ -33,6 +33,11 @@ std::map<std::string, std::string> words(const fs::path& file) {
   return names;
 }
 
+/// Whether it names something in a folder, and nothing elsewhere.
+bool is_plain_name(const std::string& name) {
+  return !name.empty() && name != "." && name != ".." && name.find('/') == std::string::npos;
+}
+
 /// The images of one class: in images/ below its folder, or in the folder itself.
 std::vector<fs::path> class_images(const fs::path& folder) {
   std::error_code ignored;
@@ -75,6 +80,11 @@ std::vector<LabelledFile> annotated_files(const fs::path& folder,
                                "line " + std::to_string(line_number) + " has the class '" + wnid +
                                    "', which is not in wnids.txt",
                                "a file name, a tab and a wnid");
+    if (!is_plain_name(file))
+      throw DataError::damaged(annotations.string(),
+                               "line " + std::to_string(line_number) + " names the file '" + file +
+                                   "', which is not in val/images",
+                               "a file name, a tab and a wnid");
     const int64_t kept = choice.new_label[label->second];
     if (kept >= 0) files.push_back({folder / "val" / "images" / file, kept});
   }
@@ -107,6 +117,10 @@ Listing list_tiny_imagenet(const fs::path& path, const ReadOptions& options) {
   // wnids.txt is unsorted as released; published sets and networks number the classes in ascending
   // order of their wnids.
   std::vector<std::string> wnids = lines_of(folder / "wnids.txt");
+  for (const std::string& wnid : wnids)
+    if (!is_plain_name(wnid))
+      throw DataError::damaged((folder / "wnids.txt").string(),
+                               "a line '" + wnid + "', which is no wnid", "one wnid a line");
   std::sort(wnids.begin(), wnids.end());
   const auto names = words(folder / "words.txt");
   Listing listing;

@@ -50,6 +50,16 @@ TEST(ImageFolderReader, ReadsClassFoldersWithoutParts) {
   EXPECT_EQ(raw.test.size(), 0);
 }
 
+TEST(ImageFolderReader, PassesOverLinksThatLeadBack) {
+  RETORT_NEEDS_PARTS();
+  const TempFolder folder;
+  write_text(folder / "a/1.png", png(3, 3, 1));
+  write_text(folder / "b/deep/1.png", png(3, 3, 1));
+  std::filesystem::create_directory_symlink("..", folder / "b/deep/up");
+  std::filesystem::create_symlink("self", folder / "b/self");
+  EXPECT_EQ(read_dataset(folder.path(), {}).train.labels, (std::vector<int64_t>{0, 1}));
+}
+
 TEST(ImageFolderReader, OneColourImageMakesAllColour) {
   RETORT_NEEDS_PARTS();
   const TempFolder folder;

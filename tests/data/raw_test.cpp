@@ -340,6 +340,18 @@ const BadInput kBadInputs[] = {
        write_text(f / "val/val_annotations.txt", "val_0.JPEG\tn1\t0\n");
      },
      {"val_annotations.txt", "line 1", "'n1'"}},
+    {"Tiny-ImageNet with a class elsewhere",
+     [](const fs::path& f) {
+       write_tiny_imagenet(f);
+       write_text(f / "wnids.txt", "n02124075\n/\nn01443537\n");
+     },
+     {"wnids.txt", "'/'", "no wnid"}},
+    {"Tiny-ImageNet with an image elsewhere",
+     [](const fs::path& f) {
+       write_tiny_imagenet(f);
+       write_text(f / "val/val_annotations.txt", "../images/val_0.JPEG\tn01443537\t0\n");
+     },
+     {"val_annotations.txt", "line 1", "'../images/val_0.JPEG'"}},
     {"Tiny-ImageNet without a class",
      [](const fs::path& f) {
        write_tiny_imagenet(f);
