@@ -20,6 +20,8 @@
 namespace retort {
 namespace {
 
+constexpr uint64_t kMostPacked = 1032;  // deflate packs no more bytes into one
+
 /// libarchive gives names in the characters of the locale; this makes them UTF-8 meanwhile.
 class Utf8Names {
  public:
@@ -53,15 +55,16 @@ void open(struct archive* reader, std::span<const std::byte> bytes, const std::s
 }
 
 /// The rest of the current member; more than `limit` bytes are refused. Its memory is asked for
-/// once, before, and taken as bytes come.
+/// once, before, and taken as bytes come: at first no more than deflate can make of the archive.
 std::string read_member(struct archive* reader, const std::string& path, const std::string& where,
-                        uint64_t limit, const std::function<uint64_t(std::string_view)>& size_of) {
+                        uint64_t limit, uint64_t packed,
+                        const std::function<uint64_t(std::string_view)>& size_of) {
   constexpr uint64_t kMuch = uint64_t{64} << 20;
   if (limit > kMuch)
     require_memory("reading '" + path + "'", static_cast<int64_t>(limit),
                    where + "it unpacks to that: use a machine with more memory, or a smaller file");
   std::string bytes;
-  bytes.reserve(limit);
+  bytes.reserve(std::min(limit, packed * kMostPacked));
   std::vector<char> buffer(size_t{1} << 18);
   while (true) {
     const la_ssize_t got = archive_read_data(reader, buffer.data(), buffer.size());
@@ -79,9 +82,9 @@ std::string read_member(struct archive* reader, const std::string& path, const s
   }
 }
 
-/// The size that a gzip stream gives at its end; deflate packs no byte into less than a 1032nd.
+/// The size that a gzip stream gives at its end.
 uint64_t gzip_size(std::span<const std::byte> file, const std::string& path) {
-  constexpr uint64_t kLeast = 18, kMostPacked = 1032;
+  constexpr uint64_t kLeast = 18;
   uint32_t size = 0;
   if (file.size() < kLeast)
     throw DataError::damaged(path, "it ends inside a gzip stream", "one whole gzip stream");
@@ -133,7 +136,8 @@ std::string read_gzip_of(const std::filesystem::path& path, uint64_t limit,
                              "at most " + std::to_string(limit) + " bytes");
   std::function<uint64_t(std::string_view)> known;
   if (size_of) known = [&](std::string_view start) { return size_of(start, path.string()); };
-  if (status != ARCHIVE_EOF) content = read_member(reader.get(), path.string(), "", size, known);
+  if (status != ARCHIVE_EOF)
+    content = read_member(reader.get(), path.string(), "", size, bytes.size(), known);
   check_gzip_trailer(bytes, path.string(), content);
   return content;
 }
@@ -171,7 +175,7 @@ void read_members(std::span<const std::byte> bytes, const std::string& path, uin
                                "at most " + std::to_string(left) + " bytes more");
     std::function<uint64_t(std::string_view)> known;
     if (size_of) known = [&](std::string_view start) { return size_of(start, member); };
-    std::string content = read_member(reader.get(), path, where, size, known);
+    std::string content = read_member(reader.get(), path, where, size, bytes.size(), known);
     left -= content.size();
     take(member, std::move(content));
   }

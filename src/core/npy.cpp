@@ -301,7 +301,8 @@ std::vector<std::string> parse_npy_strings(std::string_view bytes, const std::st
         header.data.substr(static_cast<size_t>(i * width), static_cast<size_t>(width));
     std::string& text = out[static_cast<size_t>(i)];
     if (!unicode) {
-      text = raw.substr(0, raw.find('\0'));
+      for (const char32_t code : code_points(raw.substr(0, raw.find('\0'))))
+        append_utf8(text, code);
       continue;
     }
     for (size_t at = 0; at + 4 <= raw.size(); at += 4) {

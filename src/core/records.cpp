@@ -17,6 +17,20 @@ std::string json_text(const Json& json, int indent) {
 namespace {
 
 constexpr const char* kHash = "hash";
+constexpr int kMostDepth = 64;  // writing a value goes as deep as the value
+
+/// One line; discarded where it is no JSON, or nests too deep.
+Json parsed_line(std::string_view line) {
+  bool deep = false;
+  Json record = Json::parse(
+      line,
+      [&](int depth, Json::parse_event_t, Json&) {
+        deep = deep || depth > kMostDepth;
+        return !deep;
+      },
+      false);
+  return deep ? Json(Json::value_t::discarded) : record;
+}
 
 std::string hash_of(const Json& record) {
   const std::string text = json_text(record);
@@ -69,8 +83,7 @@ std::vector<Json> read_records(const std::filesystem::path& path) {
   for (size_t line = 1; begin < text.size(); ++line) {
     const size_t end = text.find('\n', begin);
     if (end == std::string::npos) break;  // cut short by a kill
-    Json record = Json::parse(text.begin() + static_cast<std::ptrdiff_t>(begin),
-                              text.begin() + static_cast<std::ptrdiff_t>(end), nullptr, false);
+    Json record = parsed_line(std::string_view(text).substr(begin, end - begin));
     begin = end + 1;
     const bool parsed = record.is_object();
     const std::string problem = problem_of(record);

@@ -320,6 +320,14 @@ TEST(Records, ADamagedLineIsNamed) {
   expect_error<DataError>([&] { read_records(folder / "r"); }, {"line 2"});
 }
 
+TEST(Records, ALineThatNestsTooDeepIsNamed) {
+  TempFolder folder;
+  const size_t depth = 1000000;
+  tests::write_text(folder / "r",
+                    "{\"a\":" + std::string(depth, '[') + std::string(depth, ']') + "}\n{}\n");
+  expect_error<DataError>([&] { RecordWriter(folder / "r", 0); }, {"line 1"});
+}
+
 TEST(Format, DurationsAndBytes) {
   EXPECT_EQ(format_duration(4.2), "4.2 s");
   EXPECT_EQ(format_duration(200), "3 min 20 s");

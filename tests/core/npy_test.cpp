@@ -80,6 +80,8 @@ TEST(Npy, TextsGoOutAndIn) {
   EXPECT_EQ(parse_npy_strings(npy_strings({}), "a").size(), 0u);
   EXPECT_EQ(parse_npy_strings(npy(header("|S3", "(2,)"), "abcd\0\0"s), "a"),
             (std::vector<std::string>{"abc", "d"}));
+  EXPECT_EQ(parse_npy_strings(npy(header("|S3", "(2,)"), "h\303\251h\351\0"s), "a"),
+            (std::vector<std::string>{"h\303\251", "h\303\251"}));  // UTF-8, Latin-1
 }
 
 TEST(Npy, RefusesEveryTruncation) {
