@@ -7,6 +7,7 @@ seconds=${2:-60}
 shopt -s nullglob
 targets=("$build"/tests/fuzz/fuzz_*)
 [[ ${#targets[@]} -gt 0 ]] || { echo "fuzz.sh: no targets in $build/tests/fuzz: build the fuzz preset first" >&2; exit 1; }
+[[ -d /dev/shm ]] && export TMPDIR=/dev/shm # some targets write their input to a file each time
 for target in "${targets[@]}"; do
   name=$(basename "$target")
   name=${name#fuzz_}

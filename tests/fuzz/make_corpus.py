@@ -4,11 +4,16 @@ for images, what Pillow reads in them, as PNG files under tests/data/decoded.
 
 Needs NumPy and Pillow (9.4). The files are committed; run this again only to add a format.
 """
+import gzip
 import io
 import json
 import pathlib
 import pickle
 import struct
+import sys
+import tarfile
+import types
+import zipfile
 import zlib
 
 import numpy as np
@@ -121,6 +126,69 @@ def safetensors(header, data=b""):
     return struct.pack("<Q", len(text)) + text + data
 
 
+def zip_of(compression, **members):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", compression) as archive:
+        for name, data in members.items():
+            archive.writestr(zipfile.ZipInfo(name.replace("__", "/").replace("_pkl", ".pkl")), data,
+                             compression)
+    return out.getvalue()
+
+
+def tar_of(mode, **members):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode=mode, format=tarfile.USTAR_FORMAT) as archive:
+        for name, data in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return out.getvalue()
+
+
+def torch_names():
+    """Stand-ins of the names that torch.save writes, so that it is not needed here."""
+    found = {}
+    for module, names in (("torch._utils", ("_rebuild_tensor_v2", "_rebuild_parameter")),
+                          ("torch", ("FloatStorage", "ByteStorage", "HalfStorage", "Size"))):
+        made = sys.modules[module] = types.ModuleType(module)
+        for name in names:
+            found[name] = types.new_class(name)
+            found[name].__module__ = module
+            setattr(made, name, found[name])
+    return found
+
+
+class Call:
+    """Pickled as a call."""
+
+    def __init__(self, function, *arguments):
+        self.reduced = function, arguments
+
+    def __reduce__(self):
+        return self.reduced
+
+
+class Storage:
+    def __init__(self, kind, key, elements):
+        self.identifier = "storage", kind, key, "cpu", elements
+
+
+class TorchPickler(pickle.Pickler):
+    def __init__(self, out, old):
+        super().__init__(out, 2)
+        self.old = old
+
+    def persistent_id(self, value):
+        if isinstance(value, Storage):
+            return value.identifier + ((None,) if self.old else ())
+
+
+def torch_pickle(value, old=False):
+    out = io.BytesIO()
+    TorchPickler(out, old).dump(value)
+    return out.getvalue()
+
+
 for mode in ("L", "RGB", "RGBA", "LA", "P", "1", "I;16"):
     put("image", f"{mode.replace(';', '')}.png".lower(), image(mode, "PNG"))
 for mode in ("L", "RGB"):
@@ -217,3 +285,83 @@ put("safetensors", "overlap.safetensors",
 put("safetensors", "huge.safetensors",
     safetensors({"a": {"dtype": "F32", "shape": [2**62, 8], "data_offsets": [0, 8]}}, bytes(8)))
 put("safetensors", "long_header.safetensors", struct.pack("<Q", 2**63) + b"{}")
+
+put("npy_strings", "names.npy", npy(np.array(["cat", "dog", "h\u00f6hle"])))
+put("npy_strings", "bytes.npy", npy(np.array([b"cat", b"dog"])))
+put("npy_strings", "latin1.npy", npy(np.array([b"h\xf6hle"])))
+put("npy_strings", "column.npy", npy(np.array([["cat"], ["dog"]])))
+put("npy_strings", "big_endian.npy", npy(np.array(["cat", "dog"], ">U3")))
+put("npy_strings", "surrogate.npy", npy(np.array(["ab"])).replace(b"a\0\0\0", b"\0\xd8\0\0"))
+
+put("toml", "recipe.toml", b'method = "dm"\nimages_per_class = 10\nimage_learning_rate = 1.5e-1\n'
+    b"clamp = true\naugment = ['flip', 'crop']\n# a comment\n")
+put("toml", "table.toml", b"[table]\na = 1\n")
+put("toml", "letters.toml", 'name = "h\u00f6hle"\n# \u018d\n'.encode())
+put("toml", "header.toml", b"a = 1\n[#b]\n")
+put("toml", "odd.toml", b'"a b" = """x\ny"""\nd = 1979-05-27T07:32:00Z\nh = 0xFF\ni = -inf\nn = [[1], [2]]\n')
+
+put("records", "run.jsonl", b'{"kind":"start","seed":7}\n{"iteration":3,"kind":"loss","loss":0.5}\n'
+    b'{"iteration":9,"kind":"loss","loss":0.25}\n')
+put("records", "damaged.jsonl", b'{"hash":"0000000000000000","kind":"start"}\n{"kind":"end"}\n')
+put("records", "deep.jsonl", b'{"a":' + b"[" * 2000 + b"]" * 2000 + b"}\n{}\n")
+put("records", "large.jsonl", b'{"iteration":18446744073709551615,"kind":"x"}\n{"iteration":1e3}\n')
+
+put("gzip", "ramp.gz", gzip.compress(ramp(500).tobytes(), mtime=0))
+put("gzip", "empty.gz", gzip.compress(b"", mtime=0))
+put("gzip", "two.gz", gzip.compress(b"one", mtime=0) + gzip.compress(b"two", mtime=0))
+put("gzip", "size.gz", gzip.compress(bytes(300), mtime=0)[:-4] + struct.pack("<I", 2**20))
+
+members = dict(first=b"one", second=bytes(300))
+put("archive", "stored.zip", zip_of(zipfile.ZIP_STORED, **members))
+put("archive", "deflated.zip", zip_of(zipfile.ZIP_DEFLATED, **members))
+packed = zip_of(zipfile.ZIP_DEFLATED, first=bytes(300))
+put("archive", "size.zip", packed.replace(struct.pack("<I", 300), struct.pack("<I", 2**31)))
+tar = tar_of("w", **members)[:2560 + 512]
+put("archive", "plain.tar", tar)
+for ending in ("gz", "bz2", "xz"):
+    data = tar_of("w:" + ending, **members)
+    put("archive", "packed.tar." + ending, data if ending != "gz" else gzip.compress(tar, mtime=0))
+
+names = torch_names()
+def tensor(kind, key, elements, offset, sizes, strides):
+    return Call(names["_rebuild_tensor_v2"], Storage(names[kind], key, elements), offset, sizes, strides,
+                False, {})
+tree = {"images": tensor("FloatStorage", "0", 6, 0, (2, 3), (3, 1)), "ipc": 1, "names": ["cat", "dog"],
+        "weight": Call(names["_rebuild_parameter"], tensor("HalfStorage", "1", 4, 1, (3,), (1,)), True, {}),
+        "repeated": tensor("ByteStorage", "2", 1, 0, Call(names["Size"], (4, 4)), (0, 0)),
+        "none": tensor("ByteStorage", "2", 1, 0, (0, 4), (4, 1))}
+outside = {"x": tensor("FloatStorage", "0", 6, 1, (2, 3), (3, 1))}
+storages = {"0": bytes(24), "1": bytes(8), "2": b"\7"}
+for name, value in (("tree", tree), ("outside", outside)):
+    put("torch_content", name + ".pt",
+        zip_of(zipfile.ZIP_STORED, x__data_pkl=torch_pickle(value), x__byteorder=b"little",
+               **{"x__data__" + key: data for key, data in storages.items()}))
+    system = dict(protocol_version=1001, little_endian=True, type_sizes=dict(short=2, int=4, long=4))
+    keys = ["0", "1", "2"] if value is tree else ["0"]
+    put("torch_content", "old_" + name + ".pt",
+        b"".join([pickle.dumps(0x1950a86a20f9469cfc6c, 2), pickle.dumps(1001, 2), pickle.dumps(system, 2),
+                  torch_pickle(value, True), pickle.dumps(keys, 2)]
+                 + [struct.pack("<Q", elements) + storages[key]
+                    for key, elements in zip(keys, (6, 4, 1))]))
+
+wnids = b"n01629819\nn01443537\n"
+words = b"n01443537\tgoldfish, Carassius auratus\nn01629819\tEuropean fire salamander\n"
+boxes = b"val_0.JPEG\tn01443537\t0\t0\t62\t62\nval_1.JPEG\tn01629819\t3\t3\t63\t63\n"
+put("tiny_imagenet", "whole", b"\0".join([wnids, words, boxes]))
+put("tiny_imagenet", "twice", b"\0".join([wnids + wnids, words, boxes]))
+put("tiny_imagenet", "root", b"\0".join([wnids + b"/\n", words, boxes]))
+put("tiny_imagenet", "above", b"\0".join([wnids, words, boxes.replace(b"val_1", b"../val_1")]))
+put("tiny_imagenet", "same_words", b"\0".join([wnids, words.replace(b"European fire salamander", b"goldfish"), boxes]))
+put("tiny_imagenet", "unknown_class", b"\0".join([wnids, words, boxes.replace(b"n0144", b"n0155")]))
+
+rows = dict(data=ramp(3, 12), labels=np.array([1, 500, 1000]))
+put("imagenet_npz", "stored.npz", npz(False, **rows))
+put("imagenet_npz", "deflated.npz", npz(True, **rows))
+put("imagenet_npz", "labels.npz", npz(True, data=ramp(3, 12), labels=np.array([0, 500, 1001])))
+packed = npz(True, data=np.zeros((3, 12), np.uint8), labels=np.arange(1, 4))
+put("imagenet_npz", "size.npz", packed.replace(struct.pack("<I", 128 + 36), struct.pack("<I", 0xED000000)))
+put("imagenet_npz", "shape.npz", npz(True, data=ramp(3, 13), labels=np.arange(1, 4)))
+
+put("class_counts", "names.txt", b"# a comment\ncat = 1\r\n\ndog=2\na=b=3\n")
+put("class_counts", "ids.txt", b"n1=1\n1=20\nn3=1000000\n")
+put("class_counts", "wrong.txt", b"cta=1\ncat=0\ncat=1000001\ncat=99999999999999999999\n=\ncat=1\n0=2\n")
