@@ -42,7 +42,7 @@ BuildPart convnet_engine() {
                       DNNL_VERSION_MINOR,
                       winograd ? "with Winograd on AVX-512, several times faster"
                                : "by direct convolutions (Winograd in float32 left oneDNN with "
-                                 "version 3), faster than libtorch")};
+                                 "version 3)")};
 #else
   return {"ConvNet engine", false,
           "oneDNN and Highway are wanted: ConvNets run at libtorch's speed"};

@@ -24,7 +24,6 @@ import zipfile
 import zlib
 from pathlib import Path
 
-SECONDS = 10
 SLACK = 64 << 20  # bytes that a run may take beyond the valid run and twice its input and data
 EDGES = [b"\0\0\0\0", b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f", b"\0\0\0\x80", b"\1\0\0\0",
          b"\0\0\0\0\0\0\0\x80", b"\xff" * 8, b"\xff" * 7 + b"\x7f", b"\0" * 8]
@@ -199,7 +198,7 @@ def harm(data, chance):
     return bytes(data), way
 
 
-def run(command, limit_s=SECONDS):
+def run(command, limit_s):
     """Exit code (or "hangs"), what was said, and the largest memory in bytes."""
     before = time.time()
     process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL,
@@ -240,8 +239,9 @@ def verdict(code, text, memory, allowed):
 
 
 class Torture:
-    def __init__(self, program, folder, seed):
+    def __init__(self, program, folder, seed, limit_s):
         self.program, self.folder, self.chance = program, folder, random.Random(seed)
+        self.limit_s = limit_s
         (folder / "valid").mkdir()
         self.inputs = Kinds(program, folder / "valid")
         self.failures, self.counts = [], {}
@@ -264,7 +264,7 @@ class Torture:
         shutil.copytree(root, place)
         if accident:
             accident(place, files)
-        code, text, memory = run([self.program, *fill(command, out, place)])
+        code, text, memory = run([self.program, *fill(command, out, place)], self.limit_s)
         result = output and digest(Path(fill([output], out, place)[0]))
         return code, text, memory, result
 
@@ -288,7 +288,7 @@ class Torture:
         self.note("files", done[0], wrong, text)
 
     def options_of(self, command):
-        text = run([self.program, command, "--help"])[1]
+        text = run([self.program, command, "--help"], self.limit_s)[1]
         return sorted(set(re.findall(r"^\s+(--[a-z][a-z0-9-]*)", text, re.M)) - {"--help", "--debug"})
 
     def option_case(self):
@@ -313,8 +313,7 @@ class Torture:
             del arguments[at:at + 2]
         glued = self.chance.random() < 0.5
         arguments += [f"{option}={value}"] if glued else [option, value]
-        with_cwd = [self.program, command, *arguments]
-        code, text, memory = run(with_cwd)
+        code, text, memory = run([self.program, command, *arguments], self.limit_s)
         if code == "hangs":  # a value that asks for more work than the limit lets it do is no fault
             code = 0 if re.search(r"left|\d+/\d+|epoch", text) else code
         wrong = verdict(code, text, memory, 4 << 30)
@@ -333,11 +332,12 @@ def main():
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--options", type=float, default=0.3, help="the share of option values")
+    parser.add_argument("--seconds", type=int, default=10, help="a case may take; more on a busy machine")
     asked = parser.parse_args()
     program = str(Path(asked.program).resolve())
     with tempfile.TemporaryDirectory(prefix="retort-malformed-") as folder:
         os.chdir(folder)
-        torture = Torture(program, Path(folder), asked.seed)
+        torture = Torture(program, Path(folder), asked.seed, asked.seconds)
         for line in torture.inputs.missing:
             print("not tried:", line)
         print("kinds:", ", ".join(sorted(torture.inputs.kinds)), flush=True)
