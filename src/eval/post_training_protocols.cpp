@@ -78,10 +78,9 @@ bool starts_with(const std::string& name, std::string_view family) {
 /// The three-block ConvNet on CIFAR-100, which has a setting of its own.
 bool is_small_on_cifar100(const std::string& network, const synthetic::Bundle& set) {
   const std::string name = network + "-";
-  const size_t depth = name.find("-d");  // three where it does not say
-  const bool three = starts_with(name, "convnet") &&
-                     (depth == std::string::npos || name.compare(depth, 4, "-d3-") == 0);
-  return three && set.classes() == 100 && set.images.size(2) == 32;
+  const bool three = name.find("-d3-") != std::string::npos ||
+                     name.find("-d") == std::string::npos;  // where it does not say
+  return three && starts_with(name, "convnet-") && set.classes() == 100 && set.images.size(2) == 32;
 }
 
 /// 100, 50 and 10 at 50, 10 and 1 images per class; twice that from 100 classes on, but 100 for

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cmath>
 #include <sstream>
 #include <thread>
@@ -102,13 +103,15 @@ TEST(Experts, ThatWereDamagedMeanwhileEndInTheSameBytes) {
     std::ostringstream said;
     ExpertInput input = small.input();
     input.stop = &stop;
+    std::atomic<bool> finished{false};
     std::thread watcher([&] {
       const auto checkpoint = folder / name / "expert_0001.checkpoint";
-      while (!std::filesystem::exists(previous_checkpoint(checkpoint)))
+      while (!finished && !std::filesystem::exists(previous_checkpoint(checkpoint)))
         std::this_thread::sleep_for(std::chrono::microseconds(100));
       stop.request();
     });
     train_experts(input, folder / name);
+    finished = true;
     watcher.join();
     if (!std::filesystem::exists(folder / name / file)) return std::string("finished before");
     flip(folder / name / file, from_end);
