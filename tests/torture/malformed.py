@@ -203,7 +203,7 @@ def run(command, limit_s):
     before = time.time()
     process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    timer = threading.Timer(limit_s, process.kill)
+    timer = threading.Timer(limit_s, os.kill, (process.pid, 9))  # not kill(): it would reap
     timer.start()
     text = process.stdout.read().decode("utf-8", "replace")
     _, status, usage = os.wait4(process.pid, 0)
