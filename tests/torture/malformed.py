@@ -245,7 +245,7 @@ class Torture:
         self.limit_s = limit_s
         (folder / "valid").mkdir()
         self.inputs = Kinds(program, folder / "valid")
-        self.failures, self.counts = [], {}
+        self.failures, self.options, self.plain = [], {}, {}
         self.valid = {}
         for name, kind in self.inputs.kinds.items():
             self.valid[name] = self.once(name, kind, None)
@@ -295,9 +295,9 @@ class Torture:
     def option_case(self):
         command = self.chance.choice(["distill", "distill", "eval", "experts", "squeeze", "data", "relabel",
                                       "continual", "import", "export", "pack", "study", "recall", "reproduce"])
-        if command not in self.counts:
-            self.counts[command] = self.options_of(command)
-        option, value = self.chance.choice(self.counts[command] or ["--x"]), self.chance.choice(NUMBERS)
+        if command not in self.options:
+            self.options[command] = self.options_of(command)
+        option, value = self.chance.choice(self.options[command] or ["--x"]), self.chance.choice(NUMBERS)
         out = self.folder / "out"
         shutil.rmtree(out, ignore_errors=True)
         valid = {"distill": ["--method", "random", "--data", self.inputs.npz, "--images-per-class", "1", *SMALL,
@@ -309,13 +309,17 @@ class Torture:
                  "experts": ["--data", self.inputs.npz, "--count", "1", "--epochs", "1", *SMALL, "--out", out],
                  "squeeze": ["--data", self.inputs.npz, "--epochs", "1", *SMALL, "--out", out]}
         arguments = list(map(str, valid.get(command, [])))
+        if command not in self.plain:
+            self.plain[command] = run([self.program, command, *arguments], 60)[2]
+            shutil.rmtree(out, ignore_errors=True)
         if option in arguments:
             at = arguments.index(option)
             del arguments[at:at + 2]
         glued = self.chance.random() < 0.5
         arguments += [f"{option}={value}"] if glued else [option, value]
         code, text, memory = run([self.program, command, *arguments], self.limit_s)
-        wrong = verdict(code, text, memory, 4 << 30)
+        allowed = self.plain[command] + 2 * self.inputs.npz.stat().st_size + SLACK
+        wrong = verdict(code, text, memory, allowed)
         self.note("options", f"{command} {arguments[-1] if glued else arguments[-2:]}", wrong, text)
 
     def note(self, family, what, wrong, text):
