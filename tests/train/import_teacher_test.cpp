@@ -108,6 +108,20 @@ TEST(ImportTeacher, RefusesWhatIsNoResnet) {
                           {"layer3.0.bn2.bias"});
 }
 
+// BatchNorm takes the root of a running variance: one below 0 gives NaN for every image.
+TEST(ImportTeacher, RefusesAVarianceBelowZero) {
+  const Made made;
+  const TempFolder folder;
+  auto entries = published(*made.network, made.theta, made.state, "module.");
+  for (auto& [name, value] : entries)
+    if (name == "module.layer2.0.bn1.running_var")
+      value = std::get<at::Tensor>(value).clone().index_fill_(0, at::tensor({1}, at::kLong), -1e-3);
+  save_torch_file(folder / "below.pth", entries);
+  expect_error<DataError>(
+      [&] { import_teacher(folder / "below.pth", of_data(made.data)); },
+      {"below.pth", "'module.layer2.0.bn1.running_var' holds a variance below 0", "ResNet18"});
+}
+
 TEST(OfImagenet, HasTheThousandClasses) {
   const TeacherImport about = of_imagenet(224);
   EXPECT_EQ(about.class_names.size(), 1000u);
