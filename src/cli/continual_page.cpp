@@ -11,6 +11,7 @@
 #include "retort/core/error.h"
 #include "retort/core/file.h"
 #include "retort/eval/evaluate.h"
+#include "synthetic/class_counts.h"
 
 namespace retort::cli {
 namespace {
@@ -20,16 +21,25 @@ namespace fs = std::filesystem;
 /// What the recipe of a folder says of its stream.
 struct Recipe {
   std::map<std::string, std::string> keys;
-  explicit Recipe(const fs::path& folder) {
-    for (const auto& [key, text] : read_flat_toml((folder / "recipe.toml").string()))
-      keys[key] = text;
+  std::string path;
+  explicit Recipe(const fs::path& folder) : path((folder / "recipe.toml").string()) {
+    for (const auto& [key, text] : read_flat_toml(path)) keys[key] = text;
   }
   std::string text(const std::string& key) const {
     const auto found = keys.find(key);
     return found == keys.end() ? std::string() : found->second;
   }
   const eval::StreamKind& kind() const { return eval::find_stream(text("stream")); }
-  int64_t tasks() const { return std::stoll(text(kind().once ? "tasks" : "steps")); }
+  int64_t tasks() const {
+    constexpr int64_t kMost = 10000;  // as `retort continual` takes
+    const std::string key = kind().once ? "tasks" : "steps";
+    const auto count = synthetic::whole_number(text(key));
+    if (count && *count >= 1 && *count <= kMost) return *count;
+    throw DataError(Report{"reading '" + path + "'", "its " + key + " are '" + text(key) + "'",
+                           fmt::format("a whole number from 1 to {}", kMost),
+                           "the file was changed by hand: put its number back, or learn the "
+                           "stream again in another --out"});
+  }
 };
 
 std::string signed_percent(const Spread& spread) {

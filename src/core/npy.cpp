@@ -285,9 +285,10 @@ std::vector<std::string> parse_npy_strings(std::string_view bytes, const std::st
   const bool column = header.shape.size() == 2 && header.shape[1] == 1;
   int64_t length = 0;
   const char* end = header.type.data() + header.type.size();
+  const auto number =
+      std::from_chars(header.type.data() + std::min<size_t>(2, header.type.size()), end, length);
   if ((!unicode && header.type.rfind("|S", 0) != 0) || (header.shape.size() != 1 && !column) ||
-      std::from_chars(header.type.data() + 2, end, length).ptr != end || length < 0 ||
-      length > 65536)
+      number.ec != std::errc() || number.ptr != end || length < 0 || length > 65536)
     throw DataError({"reading '" + path + "'", "an array of type '" + header.type + "'",
                      "a one-dimensional array of text", "save it so, such as names.ravel()"});
   const int64_t width = unicode ? 4 * length : length;

@@ -82,6 +82,22 @@ TEST_F(Continual, RepeatsNothingAndGoesOnWithMoreOrders) {
   EXPECT_EQ(Json::parse(named.out).at("methods").size(), 2U);
 }
 
+TEST_F(Continual, NamesANumberOfTasksThatTheRecipeCannotHave) {
+  ASSERT_EQ(call(line("ROTATIONS --orders 1 --method online")).code, 0);
+  const std::filesystem::path recipe = folder_ / "out" / "recipe.toml";
+  const std::string before = tests::read_text(recipe), number = "tasks = 2\n";
+  ASSERT_NE(before.find(number), std::string::npos) << before;
+  for (const char* found : {"99999999999999999999", "1e300", "", "two", "0", "-1", "10001"}) {
+    std::string changed = before;
+    const std::string text = std::string("tasks = \"") + found + "\"\n";
+    changed.replace(before.find(number), number.size(), *found ? text : "");
+    tests::write_text(recipe, changed);
+    tests::expect_message(
+        call({"report", (folder_ / "out").string()}), 3,
+        {recipe.string(), std::string("its tasks are '") + found + "'", "from 1 to 10000"});
+  }
+}
+
 TEST_F(Continual, RefusesWhatCannotBe) {
   expect_refused("ROTATIONS --method dmm", 2, {"online", "replay", "dm"});
   expect_refused("continual --stream rotation --out OUT", 2, {"rotations"});

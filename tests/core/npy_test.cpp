@@ -120,6 +120,10 @@ TEST(Npy, RefusesWhatItCannotUse) {
   tests::expect_error<DataError>(
       [&] { parse_npy_strings(npy(header("<U0", "(99999999999,)"), ""), "bad.npy"); },
       {"too many"});
+  for (const char* type : {"<U99999999999999999999", "|S99999999999999999999", "<U"})
+    tests::expect_error<DataError>(
+        [&] { parse_npy_strings(npy(header(type, "(1,)"), ""), "bad.npy"); },
+        {"bad.npy", std::string("'") + type + "'"});
   tests::expect_error<DataError>([&] { npy_bytes(DType::kBF16, {1}, "ab"); }, {"BF16"});
 }
 
