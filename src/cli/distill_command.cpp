@@ -231,6 +231,7 @@ int run_distill(const Environment& environment, const Arguments& arguments) {
   for (const char* name : {"teacher", "experts", "init_from"})
     if (const Option* file = settings.options.find(name))
       take_split_of(file->text(), settings.options);
+  check_whitening_of(settings.loop.init_from, settings.options);
   check_combination(settings);
   const bool started = methods::RunFolder::started(settings.out, settings.options);
   const at::Device device = settings.machine.apply(environment);

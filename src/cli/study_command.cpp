@@ -217,6 +217,8 @@ int run_study(const Environment& environment, const Arguments& arguments) {
   keep_unnamed_page(set);
   for (const std::string& folder : study.experts) take_split_of(folder, set);
   for (const std::string& pair : study.sets) take_split_of(pair.substr(0, pair.find('=')), set);
+  for (const std::string& pair : study.sets)
+    check_whitening_of(pair.substr(0, pair.find('=')), set);
   const at::Device device = study.machine.apply(environment);
   const data::Dataset data = data::open_dataset(study.data);
   const auto network =

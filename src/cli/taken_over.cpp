@@ -1,5 +1,6 @@
 #include "cli/taken_over.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <optional>
 #include <ostream>
@@ -80,6 +81,33 @@ void take_run_options(const std::string& target, OptionSet& options) {
   } catch (const DataError&) {
     if (run) throw;  // the text that a bundle carries is no reason not to use it
   }
+  check_whitening_of(target, options);
+}
+
+void check_whitening_of(const std::string& path, const OptionSet& options) {
+  std::map<std::string, std::string> texts = texts_of(path);
+  if (texts["zca_stored"] != "no") return;
+  std::vector<std::pair<std::string, std::string>> recipe;
+  try {
+    recipe = parse_flat_toml(texts["recipe"], path);
+  } catch (const DataError&) {
+    return;  // nothing is known of it
+  }
+  std::string made, given;
+  bool other = false;
+  for (const auto& [key, text] : recipe) {
+    const Option* option = options.find(key);
+    if (!option || (key != "normalisation" && key != "zca_epsilon")) continue;
+    std::string flag = " --" + key;
+    std::replace(flag.begin(), flag.end(), '_', '-');
+    made += flag + " " + text;
+    given += flag + " " + option->text();
+    other |= option->text() != text;
+  }
+  if (!other) return;
+  throw StateError(Report{"whitening the data for '" + path + "'", "it is asked for as" + given,
+                          "what the set was made with:" + made,
+                          "leave both out, or give them as the set was made"});
 }
 
 void check_split_of(const Environment& environment, const synthetic::Bundle& bundle,

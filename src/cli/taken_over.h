@@ -18,6 +18,10 @@ void take_run_options(const std::string& target, OptionSet& options);
 /// reads it afterwards checks it.
 void take_split_of(const std::string& path, OptionSet& options);
 
+/// A set that leaves its whitening to the data set: StateError where the data are to be whitened
+/// otherwise than its recipe says. After everything that is taken over.
+void check_whitening_of(const std::string& path, const OptionSet& options);
+
 /// A set that is used with `data`: StateError where its split is another; notes on `err` where it
 /// is not known.
 void check_split_of(const Environment& environment, const synthetic::Bundle& bundle,

@@ -110,6 +110,106 @@ TEST_F(Splits, OfExpertsIsTakenAndNamed) {
   EXPECT_LT(grey.err.size(), 600U) << grey.err;
 }
 
+TEST_F(Splits, IsTakenByRecall) {
+  ASSERT_EQ(distil("dm", "run",
+                   "--parametrisation memories --bases 4 --addressers 1 --split-seed 5 "
+                   "--test-fraction 0.25")
+                .code,
+            0);
+  std::filesystem::copy_file(folder / "run/distilled.safetensors", folder / "a.safetensors");
+  for (const std::string& target : {at("run"), at("a.safetensors")}) {
+    const std::string line = "recall " + target +
+                             " --labels cat:1,dog:1 --protocol demo --students 1 --threads 1 "
+                             "--evaluation-epochs 1 --data " +
+                             data;
+    const Answer own = call(words(line));
+    EXPECT_EQ(own.code, 0) << own.err;
+    EXPECT_EQ(own.err.find("is not known"), std::string::npos) << own.err;
+    EXPECT_EQ(call(words(line + " --split-seed 5 --test-fraction 0.25")).code, 0);
+    for (const char* other : {"--split-seed 0", "--test-fraction 0.5"})
+      tests::expect_message(call(words(line + " " + other)), 5,
+                            {"recalling from '" + target + "'", "25 %", "split seed 5",
+                             "--test-fraction 0.25 --split-seed 5"});
+  }
+}
+
+TEST_F(Splits, OfExpertsAndSetsIsTakenByStudy) {
+  const std::string experts = at("experts");
+  ASSERT_EQ(call(words("experts --count 1 --epochs 1 --batch-size 8 --split-seed 5 --data " + data +
+                       kSmall + " --out " + experts))
+                .code,
+            0);
+  ASSERT_EQ(distil("random", "run", "--split-seed 5").code, 0);
+  ASSERT_EQ(distil("random", "other", "--split-seed 6").code, 0);
+  const std::string common =
+      " --count 1 --images 4 --rounds 1 --inner-steps 1 --expert-epochs 1 "
+      "--data " +
+      data + kSmall + " --out " + at("study.html");
+  const std::string of_experts = "study --experts " + experts + common;
+  const std::string of_sets = "study --sets " + at("run") + "=" + experts + common;
+  for (const std::string& line : {of_experts, of_sets}) {
+    const Answer own = call(words(line));
+    EXPECT_EQ(own.code, 0) << own.err;
+    EXPECT_EQ(own.err.find("is not known"), std::string::npos) << own.err;
+    EXPECT_EQ(call(words(line + " --split-seed 5")).code, 0);
+    tests::expect_message(call(words(line + " --split-seed 0")), 5,
+                          {"split seed 5", "split seed 0", "--split-seed 5"});
+  }
+  // A set of another split than the experts that it follows.
+  tests::expect_message(call(words("study --sets " + at("other") + "=" + experts + common)), 5,
+                        {"split seed 5", "split seed 6"});
+}
+
+TEST_F(Splits, OfExpertsIsTakenByReproduce) {
+  ASSERT_EQ(call(words("experts --count 1 --epochs 2 --batch-size 8 --split-seed 5 --data " + data +
+                       kSmall + " --out " + at("experts")))
+                .code,
+            0);
+  tests::write_text(folder / "recipe.toml",
+                    "method = \"mtt\"\nimages_per_class = \"1\"\nnetwork = \"convnet-w4-d1\"\n"
+                    "iterations = 1\ninner_steps = 1\nexpert_epochs = 1\nmax_start_epoch = 1\n"
+                    "protocol = \"demo\"\nevaluation_epochs = 1\nexperts_count = 1\n"
+                    "experts_epochs = 2\npublished_accuracy = 99\n");
+  const std::string line = "reproduce " + at("recipe.toml") +
+                           " --students 1 --threads 1 --experts " + at("experts") + " --data " +
+                           data;
+  const Answer own = call(words(line + " --json --out " + at("out")));
+  ASSERT_EQ(own.code, 0) << own.err;
+  EXPECT_EQ(synthetic::load_bundle(folder / "out/run/distilled.safetensors").split.seed, 5);
+  EXPECT_NE(Json::parse(own.out).at("evaluation").at("split").get<std::string>().find("seed 5"),
+            std::string::npos)
+      << own.out;
+  tests::expect_message(call(words(line + " --set split_seed=0 --out " + at("no"))), 5,
+                        {"split seed 5", "split seed 0", "--split-seed 5"});
+}
+
+// Sets of images from 64 pixels hold no whitening: that of the data must be the set's own.
+TEST_F(Splits, AnotherWhiteningThanASetsOwnIsRefused) {
+  ASSERT_EQ(distil("random", "run", "--normalisation zca --zca-epsilon 0.25").code, 0);
+  const std::filesystem::path path = folder / "run/distilled.safetensors";
+  TensorFile file = load_tensors(path);
+  for (const char* name : {"zca_mean", "zca_matrix", "zca_inverse"}) file.tensors.erase(name);
+  file.metadata["zca_stored"] = "no";
+  save_tensors(path, file.tensors, file.metadata);
+  std::filesystem::copy_file(path, folder / "a.safetensors");
+  const std::vector<std::string> own = {"--normalisation zca --zca-epsilon 0.25",
+                                        "what the set was made with"};
+  for (const std::string& target : {at("run"), at("a.safetensors")}) {
+    const Answer taken = judge(target, "--json");
+    EXPECT_EQ(taken.code, 0) << taken.err;
+    EXPECT_EQ(judge(target, "--normalisation zca --zca-epsilon 0.250").code, 0);
+    for (const char* other :
+         {"--normalisation zca --zca-epsilon 0.1", "--normalisation standardised-zca",
+          "--normalisation computed --zca-epsilon 0.25"}) {
+      auto parts = own;
+      parts.emplace_back(std::string("asked for as ") + other);
+      tests::expect_message(judge(target, other), 5, parts);
+    }
+  }
+  tests::expect_message(distil("dm", "b", "--normalisation zca --init-from " + at("run")), 5,
+                        {"--normalisation zca --zca-epsilon 0.1", own[0]});
+}
+
 TEST_F(Splits, OfTeachersAndLabelsIsTakenAndNamed) {
   ASSERT_EQ(call(words("squeeze --epochs 1 --batch-size 8 --split-seed 5 --threads 1 --network "
                        "convnet-w4-d1-bn --data " +
