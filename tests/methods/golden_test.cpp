@@ -2,80 +2,21 @@
 // fall here: tests/golden/README.md. The answers are float64, the methods float32.
 #include <gtest/gtest.h>
 
+#include "methods/golden_case.h"
 #include "methods/gradient/dc.h"
-#include "methods/hashed_experts.h"
 #include "methods/kernel/kernel.h"
 #include "methods/kernel/tangent_kernel.h"
 #include "methods/matching/dm.h"
-#include "methods/toy.h"
-#include "methods/trajectory/trajectory.h"
-#include "retort/augment/siamese.h"
 #include "retort/losses/losses.h"
 
 namespace retort::methods {
 namespace {
 
-using tests::Golden;
+using tests::Golden, tests::kFloat, tests::longs;
+using Case = tests::GoldenCase;
 
-constexpr uint64_t kSeed = 5;
-constexpr const char* kAll = "color_crop_cutout_flip_scale_rotate";
-constexpr double kFloat = 2e-5;  // float32 after some sums, of the largest value
-
-at::Tensor longs(const std::vector<int64_t>& values) {
-  return at::tensor(values, at::kLong);
-}
-
-/// A method on toy data, at hashed images of 2, 1 and 3 of the classes.
-struct Case {
-  data::Dataset data = tests::toy_dataset();
-  std::unique_ptr<nets::Network> network;
-  synthetic::Geometry geometry{{2, 1, 3}, 3, 8, 8};
-  std::string augmentation;
-  std::unique_ptr<Method> method;
-  OptionSet set;
-  std::unique_ptr<Objective> objective;
-  View view;
-  tests::TempFolder folder;
-
-  Case(std::unique_ptr<Method> made, std::map<std::string, std::string> given,
-       const std::string& name, std::string augmented = "none")
-      : network(nets::make_network(name, {3, 8, 8, 3})),
-        augmentation(std::move(augmented)),
-        method(std::move(made)) {
-    method->declare(set);
-    if (set.find("experts")) {
-      tests::write_hashed_experts(folder / "experts", data, *network, 2, 6);
-      given["experts"] = (folder / "experts").string();
-    }
-    Problems problems;
-    for (const auto& [key, text] : given) set.set(key, text, "test", problems);
-    problems.raise("test");
-    objective = method->objective(context());
-    view = {tests::hashed({6, 3, 8, 8}, 7).mul(2).to(at::kFloat), geometry.labels(),
-            geometry.offsets()};
-  }
-  Context context() const {
-    return {data, *network, geometry, augmentation, kSeed, at::Device(at::kCPU)};
-  }
-  at::Tensor input_of(const std::vector<int64_t>& rows) const {
-    return data.preprocessing.apply(data.train.images.index_select(0, longs(rows)),
-                                    at::Device(at::kCPU));
-  }
-  /// `count` training rows of class c, drawn from `draw`.
-  void draw_class(size_t c, int64_t count, Stream draw, std::vector<int64_t>& rows) const {
-    const auto& members = data.train.members[c];
-    for (const int64_t i : draw.sample(static_cast<int64_t>(members.size()), count))
-      rows.push_back(members[static_cast<size_t>(i)]);
-  }
-  at::Tensor row_of_class(Stream draw) const {
-    return augment::draw_shared(augment::parse_strategy(augmentation), 8, 8, draw);
-  }
-  void give_set(Golden& golden) const {
-    golden.input("images", view.images);
-    golden.input("labels", view.labels);
-    golden.input("offsets", longs(view.offsets));
-  }
-};
+constexpr uint64_t kSeed = tests::kGoldenSeed;
+constexpr const char* kAll = tests::kAllOperations;
 
 // --- distribution matching
 
@@ -150,92 +91,6 @@ TEST(DcGolden, TwoMatchingStepsAreTheReferences) {
 
 TEST(DsaGolden, TwoMatchingStepsAreTheReferences) {
   expect_gradient_matching("dsa", "convnet-w4-d2-swish", true, "ours");
-}
-
-// --- trajectory matching
-
-/// What iteration `iteration` draws, given to `golden`; experts are hashed, so snapshots are known.
-void give_trajectory(Golden& golden, const Case& c, uint64_t iteration, int64_t first, int64_t last,
-                     int64_t expert_epochs, int64_t steps, int64_t batch) {
-  const int64_t expert =
-      Stream(kSeed, "trajectory.expert", iteration / 2).permutation(2)[iteration % 2];
-  const int64_t epoch = first + Stream(kSeed, "trajectory.start", iteration).below(last - first);
-  golden.input("start", tests::hashed_snapshot(*c.network, expert, epoch));
-  golden.input("target", tests::hashed_snapshot(*c.network, expert, epoch + expert_epochs));
-  std::vector<int64_t> order;
-  for (int64_t k = 0; k < steps; ++k) {
-    const auto step = static_cast<uint64_t>(k);
-    if (order.empty()) order = Stream(kSeed, "trajectory.order", iteration, step).permutation(6);
-    // Chunks of a permutation are consumed from its end: the short remainder comes first.
-    const int64_t left = static_cast<int64_t>(order.size()),
-                  rows = left % batch == 0 ? batch : left % batch;
-    const std::vector<int64_t> taken(order.end() - rows, order.end());
-    order.resize(static_cast<size_t>(left - rows));
-    golden.input("rows" + std::to_string(k), longs(taken));
-    Stream draw(kSeed, "trajectory.augment", iteration, step);
-    golden.input("augment" + std::to_string(k),
-                 augment::draw_each(augment::parse_strategy(c.augmentation), rows, 8, 8, draw));
-  }
-}
-
-void expect_trajectory(const std::string& name, std::unique_ptr<Method> method,
-                       const std::map<std::string, std::string>& more = {}) {
-  Golden golden(name);
-  std::map<std::string, std::string> given{{"inner_steps", "5"},
-                                           {"expert_epochs", "2"},
-                                           {"max_start_epoch", "4"},
-                                           {"synthetic_batch", "4"},
-                                           {"student_learning_rate", "0.05"}};
-  given.insert(more.begin(), more.end());
-  Case c(std::move(method), given, "convnet-w4-d2-swish", kAll);
-  c.give_set(golden);
-  give_trajectory(golden, c, 3, 0, 4, 2, 5, 4);
-  c.objective->begin(3);
-  const Cotangents found = c.objective->cotangents(c.view);
-  golden.answer("loss", found.loss, kFloat);
-  golden.answer("d_images", found.images, 1e-4);
-  golden.answer("d_rate", found.learned[0], 1e-4);
-}
-
-TEST(MttGolden, AnIterationIsTheReferences) {
-  expect_trajectory("mtt", make_mtt());
-}
-
-TEST(TeslaGolden, AnIterationWithoutTheHessianIsItsFormula) {
-  expect_trajectory("tesla", make_tesla(), {{"hessian", "false"}});
-  expect_trajectory("tesla_teacher", make_tesla(),
-                    {{"hessian", "false"}, {"teacher_labels", "true"}});
-}
-
-TEST(DatmGolden, AnIterationWithItsLabelsIsTheReferences) {
-  Golden golden("datm");
-  Case c(make_datm(),
-         {{"inner_steps", "5"},
-          {"expert_epochs", "2"},
-          {"min_start_epoch", "1"},
-          {"first_max_start_epoch", "2"},
-          {"max_start_epoch", "4"},
-          {"widening_iterations", "10"},
-          {"synthetic_batch", "4"},
-          {"skip_above", "100"},
-          {"student_learning_rate", "0.05"}},
-         "convnet-w4-d2-swish", kAll);
-  c.give_set(golden);
-  // Logits to start from: of the experts' last snapshots that have an image right, the mean.
-  golden.input("last0", tests::hashed_snapshot(*c.network, 0, 6));
-  golden.input("last1", tests::hashed_snapshot(*c.network, 1, 6));
-  c.objective->start(c.view.images, true);
-  const at::Tensor logits = c.objective->learned()[1].value;
-  golden.answer("logits", logits, kFloat);
-  logits.copy_(tests::hashed({6, 3}, 21).mul(2));
-  golden.input("label_logits", logits.clone());
-  give_trajectory(golden, c, 5, 1, 3, 2, 5, 4);  // 2 + floor((4 - 2) 5 / 10) = 3
-  c.objective->begin(5);
-  const Cotangents found = c.objective->cotangents(c.view);
-  golden.answer("loss", found.loss, kFloat);
-  golden.answer("d_images", found.images, 1e-4);
-  golden.answer("d_rate", found.learned[0], 1e-4);
-  golden.answer("d_logits", found.learned[1], 1e-4);
 }
 
 // --- kernel regression

@@ -1,10 +1,12 @@
 """Makes tests/golden: lets the authors' own code answer the inputs that the tests wrote down.
 
-    golden.py INPUTS GOLDEN --condensation DIR --mtt DIR --datm DIR --frepo DIR [--only NAME ...]
+    golden.py INPUTS GOLDEN --condensation DIR --mtt DIR --datm DIR --frepo DIR --dd DIR --rtp DIR
+              [--only NAME ...]
 
 INPUTS is the folder that the tests filled (RETORT_GOLDEN_INPUTS, see tests/golden/README.md). The
 DIRs are working copies of the authors' repositories; none of their lines is here. All is computed
-in float64. FRePo's and KIP's functions need jax (with flax; KIP's kernel: neural-tangents).
+in float64. FRePo's and KIP's functions need jax (with flax; KIP's kernel: neural-tangents),
+DD's needs six.
 """
 import argparse
 import importlib.util
@@ -78,6 +80,19 @@ def load(folder, module, name=None):
     finally:
         sys.path.remove(folder)
     return made
+
+
+def load_apart(folder, module, name):
+    """The same for a file that imports packages whose names other repositories have as well."""
+    def take():
+        return {key: sys.modules.pop(key) for key in list(sys.modules)
+                if key.split(".")[0] in ("basics", "datasets", "models", "networks", "utils")}
+    others = take()
+    try:
+        return load(folder, module, name)
+    finally:
+        take()
+        sys.modules.update(others)
 
 
 def absent(*names):
@@ -409,6 +424,20 @@ def soft_cross_entropy(logits, targets):
     return -(targets * torch.log_softmax(logits, 1)).sum(1).mean()
 
 
+def inner_steps(given, where, images, labels, rate, theta, prefix="", constant=False):
+    """The parameters after the steps that `given` has the draws of, and every step's gradient."""
+    logits_of, gradients = flat_network(where), []
+    for k in range(sum(key.startswith(prefix + "rows") for key in given)):
+        rows = given[f"{prefix}rows{k}"]
+        seen = augmented(where, images[rows], given[f"{prefix}augment{k}"], False)
+        loss = soft_cross_entropy(logits_of(seen, theta), labels[rows])
+        gradients.append(torch.autograd.grad(loss, theta, create_graph=True)[0])
+        theta = theta - rate * gradients[-1]
+        if constant:  # every step's parameters are constants to the sum of gradients
+            theta = theta.detach().requires_grad_(True)
+    return theta, gradients
+
+
 def trajectory(given, where):
     logits_of, name = flat_network(where), given["name"]
     images = given["images"].double().requires_grad_(True)
@@ -426,18 +455,12 @@ def trajectory(given, where):
         answers["logits"] = ((said * right).sum(0) / right.sum(0)).detach()
     if name == "tesla_teacher":
         labels = torch.softmax(logits_of(images, target), 1).detach()
-    theta, steps = start.clone().requires_grad_(True), []
-    for k in range(5):
-        rows = given[f"rows{k}"]
-        seen = augmented(where, images[rows], given[f"augment{k}"], False)
-        loss = soft_cross_entropy(logits_of(seen, theta), labels[rows])
-        gradient = torch.autograd.grad(loss, theta, create_graph=True)[0]
-        steps.append(gradient)
-        theta = theta - rate * gradient
-        if name.startswith("tesla"):  # every step's parameters are constants to the sum of gradients
-            theta = theta.detach().requires_grad_(True)
+    tesla = name.startswith("tesla")
+    end, steps = inner_steps(given, where, images, labels, rate, start.clone().requires_grad_(True),
+                             constant=tesla)
     distance = ((start - target) ** 2).sum()
-    end = start - rate * sum(steps) if name.startswith("tesla") else theta
+    if tesla:
+        end = start - rate * sum(steps)
     loss = ((end - target) ** 2).sum() / distance
     found = torch.autograd.grad(loss, inputs)
     answers.update({"loss": loss.detach().view(1), "d_images": found[0],
@@ -445,6 +468,133 @@ def trajectory(given, where):
     if name == "datm":
         answers["d_logits"] = found[2]
     return answers
+
+
+def ftd(given, where):
+    moving = load(where.datm, "distill.model_ema", "ftd_model_ema")
+    images = given["images"].double().requires_grad_(True)
+    rate = torch.tensor(0.05, requires_grad=True)
+    labels = torch.nn.functional.one_hot(given["labels"], 3).double()
+    descents = [torch.optim.SGD([images], lr=100, momentum=0.5),
+                torch.optim.SGD([rate], lr=5e-4, momentum=0.5)]
+    average = moving.ModelEmaV2([images], decay=0.9)
+    answers = {}
+    for prefix in ("first_", "second_"):
+        start, target = given[prefix + "start"].double(), given[prefix + "target"].double()
+        end, _ = inner_steps(given, where, images, labels, rate,
+                             start.clone().requires_grad_(True), prefix)
+        loss = ((end - target) ** 2).sum() / ((start - target) ** 2).sum()
+        for descent in descents:
+            descent.zero_grad()
+        loss.backward()
+        for descent in descents:
+            descent.step()
+        average.update([images])
+        answers[prefix + "loss"] = loss.detach().view(1)
+    return {**answers, "images_after": images, "average": average.module[0],
+            "rate_after": rate.view(1)}
+
+
+# --- training gone back through ------------------------------------------------------------------------
+
+def dd(given, where):
+    absent("matplotlib", "matplotlib.pyplot", "torchvision", "torchvision.datasets",
+           "torchvision.transforms", "tqdm")
+    theirs = load_apart(where.dd, "train_distilled_image", "dd_train")
+    reparam = load_apart(where.dd, "networks.utils", "dd_reparam")
+
+    class Network(reparam.ReparamModule):
+        def __init__(self, state):
+            super().__init__()
+            self.network = toy_network(where, "convnet-w4-d2-swish")
+
+        def forward(self, images):
+            return self.network(images)
+    batches = [given["offsets"][:-1] + i for i in (0, 1)]  # the i-th image of every class
+    state = types.SimpleNamespace(
+        distill_steps=2, distill_epochs=3, distill_lr=0.02, num_classes=3,
+        distilled_images_per_class_per_step=1, nc=3, input_size=8, lr=0.01, decay_epochs=40,
+        decay_factor=0.5, mode="distill_basic", device="cpu", distributed=False)
+    trainer, model = theirs.Trainer(state, None), Network(state)
+    answers = {"rates_at_first": trainer.raw_distill_lrs.detach().flatten().clone()}
+    with torch.no_grad():
+        model.flat_w.copy_(given["theta"])
+        trainer.raw_distill_lrs.copy_(given["rates"].view(-1, 1))
+        for part, rows in zip(trainer.data, batches):
+            part.copy_(given["images"][rows])
+    real = given["real"].double(), given["real_labels"]
+    steps = trainer.get_steps()
+    loss, saved = trainer.forward(model, *real, steps)
+    trainer.accumulate_grad([trainer.backward(model, *real, steps, saved)])
+    images = torch.empty(given["images"].shape)
+    for part, rows in zip(trainer.data, batches):
+        images[rows] = part.grad
+    trainer.optimizer.step()
+    return {**answers, "loss": loss.detach().view(1), "d_images": images,
+            "d_rates": trainer.raw_distill_lrs.grad.flatten(),
+            "first_image_after": trainer.data[0][0],
+            "rates_after": trainer.raw_distill_lrs.flatten()}
+
+
+def bptt_memories(given, where):
+    absent("torchvision", "torchvision.datasets", "torchvision.transforms")
+    theirs = load_apart(where.rtp, "models.compressor_bptt_standard", "rtp_bptt")
+    networks_of_rtp = load_apart(where.rtp, "models.networks", "rtp_networks")
+    synthesiser = load_apart(where.rtp, "compressors.imgs_embedding_basis_minibatch",
+                             "rtp_memories")
+    backbone = networks_of_rtp.ConvNet(3, 3, 4, 2, "sigmoid", "instancenorm", "avgpooling", (8, 8))
+    fill(backbone, given["theta"])
+    memories = synthesiser.Net(3, 3, (8, 8), 3, "cpu", n_basis=4, downsample_scale=2, n_per_c=2)
+    with torch.no_grad():
+        memories.basis.weight.copy_(given["bases"].flatten(1))
+        memories.imgs.weight.copy_(given["coefficients"])
+    augmentations = [given[f"augment{k}"] for k in range(4)]
+    augmentations = augmentations + [given["augment_real"]] + augmentations[::-1]
+
+    def augmentation(images, dtype, seed):
+        return augmented(where, images, augmentations.pop(0), True)
+    inner = types.SimpleNamespace(optimizer="SGD", lr=0.05, momentum=0.9)
+    config = types.SimpleNamespace(backbone=types.SimpleNamespace(name="ConvNet"),
+                                   bptt=types.SimpleNamespace(inner_steps=4), bptt_optim=inner)
+    whole = theirs.CompressorBPTT(memories, config, (3, (8, 8)), augmentation, 3,
+                                  coeff_reg="l2", coeff_reg_alpha=1)  # which reaches nothing
+    classes = given["classes"].tolist()
+    draws = [rows for k in range(4) for rows in given[f"rows{k}"].view(len(classes), 2) % 3]
+    with mock.patch.object(theirs, "get_network", lambda *_: backbone), \
+            mock.patch.object(torch, "randperm", lambda _: draws.pop(0)):
+        loss, found, _ = whole([*classes], [given["real"].double(), given["real_labels"]], 0)
+    answers = {"loss": loss.detach().view(1), "d_bases": found[0].clone(),
+               "d_coefficients": found[1].clone(),
+               "images": memories.get_compressors().detach()[::3]}
+    # As their runner goes on.
+    descent = torch.optim.SGD(memories.parameters(), lr=20, momentum=0.5)
+    memories.assign_grads([part.flatten() for part in found], classes)
+    torch.nn.utils.clip_grad_norm_(memories.parameters(), max_norm=0.005)
+    descent.step()
+    return {**answers, "bases_after": memories.basis.weight.view(given["bases"].shape),
+            "coefficients_after": memories.imgs.weight}
+
+
+def bptt_window(given, where):
+    logits_of = flat_network(where)
+    images = given["images"].double().requires_grad_(True)
+    labels = given["label_values"].double().requires_grad_(True)
+    rate = torch.tensor(0.05, requires_grad=True)
+    theta, velocity = given["theta"].double().requires_grad_(True), 0
+    for k in range(4):
+        if k == 2:  # what is before the window is given
+            theta = theta.detach().requires_grad_(True)
+            velocity = velocity.detach()
+        rows = given[f"rows{k}"]
+        loss = soft_cross_entropy(logits_of(images[rows], theta), labels[rows])
+        gradient = torch.autograd.grad(loss, theta, create_graph=True)[0] + 0.01 * theta
+        velocity = 0.9 * velocity + gradient
+        theta = theta - rate * velocity
+    loss = torch.nn.functional.cross_entropy(logits_of(given["real"].double(), theta),
+                                             given["real_labels"])
+    found = torch.autograd.grad(loss, [images, rate, labels])
+    return {"loss": loss.detach().view(1), "d_images": found[0], "d_rate": found[1].view(1),
+            "d_labels": found[2]}
 
 
 # --- kernel regression -------------------------------------------------------------------------------
@@ -605,6 +755,10 @@ ANSWERS = {  # by the beginning of a file's name, the longest that fits
     "mtt": trajectory,
     "tesla": trajectory,
     "datm": trajectory,
+    "ftd": ftd,
+    "dd": dd,
+    "bptt_memories": bptt_memories,
+    "bptt_window": bptt_window,
     "frepo": frepo,
     "kip": kip,
 }
@@ -614,7 +768,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("inputs")
     parser.add_argument("golden")
-    for name in ("condensation", "mtt", "datm", "frepo"):
+    for name in ("condensation", "mtt", "datm", "frepo", "dd", "rtp"):
         parser.add_argument("--" + name)
     parser.add_argument("--only", nargs="*", default=[])
     where = parser.parse_args()
