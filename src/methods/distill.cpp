@@ -5,7 +5,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <limits>
+#include <functional>
+#include <numeric>
 #include <optional>
 
 #include "methods/descent.h"
@@ -41,31 +42,33 @@ struct Run {
   double seconds() const { return seconds_before + seconds_of_start(); }
 };
 
-/// The images of each class whose bytes the options allow.
-synthetic::Geometry budget_of(const data::Dataset& data, const DistillOptions& options) {
+/// Training images of each class.
+std::vector<int64_t> sizes_of(const data::Dataset& data) {
   std::vector<int64_t> sizes;
   for (const auto& members : data.train.members)
     sizes.push_back(static_cast<int64_t>(members.size()));
-  return {synthetic::parse_images_per_class(options.images_per_class, data.class_names, sizes,
-                                            data.class_ids),
+  return sizes;
+}
+
+/// The images of each class whose bytes the options allow.
+synthetic::Geometry budget_of(const data::Dataset& data, const DistillOptions& options) {
+  return {synthetic::parse_images_per_class(options.images_per_class, data.class_names,
+                                            sizes_of(data), data.class_ids),
           data.channels, data.height, data.width};
 }
 
 /// Classes that are asked for more images than they have.
 std::vector<std::string> too_small(const data::Dataset& data, const DistillOptions& options) {
-  std::vector<int64_t> sizes;
-  for (const auto& members : data.train.members)
-    sizes.push_back(static_cast<int64_t>(members.size()));
-  return synthetic::classes_too_small(budget_of(data, options).counts, data.class_names, sizes);
+  return synthetic::classes_too_small(budget_of(data, options).counts, data.class_names,
+                                      sizes_of(data));
 }
 
 /// Methods that choose real images cannot choose more than there are.
 void require_enough(const DistillInput& input) {
   std::vector<std::string> problems = too_small(input.data, input.options);
   if (problems.empty()) return;
-  int64_t most = std::numeric_limits<int64_t>::max();
-  for (const auto& members : input.data.train.members)
-    most = std::min(most, static_cast<int64_t>(members.size()));
+  const std::vector<int64_t> sizes = sizes_of(input.data);
+  const int64_t most = *std::min_element(sizes.begin(), sizes.end());
   throw ConfigError(Report{
       "choosing " + input.options.images_per_class + " images of each class",
       fmt::format("{}", fmt::join(problems, "; ")), "as many as there are",
@@ -81,8 +84,17 @@ std::vector<std::string> notes_on(const DistillInput& input) {
                                 ? "all begin from noise"
                                 : "those beyond begin from the same ones again, with noise";
   if (!input.options.init_from.empty()) return notes;
-  for (const std::string& problem : too_small(input.data, input.options))
-    notes.push_back(problem + (problem.starts_with("and ") ? "" : ": " + begun));
+  const std::vector<std::string> few = too_small(input.data, input.options);
+  if (few.size() == 1) notes.push_back(few.front() + ": " + begun);
+  if (few.size() < 2) return notes;
+  const std::vector<int64_t> counts = budget_of(input.data, input.options).counts,
+                             sizes = sizes_of(input.data);
+  const int64_t small =
+      std::inner_product(counts.begin(), counts.end(), sizes.begin(), int64_t{0}, std::plus<>(),
+                         [](int64_t asked, int64_t there) { return asked > there ? 1 : 0; });
+  notes.push_back(
+      fmt::format("{} of {} classes have fewer training images than are asked ({}; {}{}): {}",
+                  small, counts.size(), few[0], few[1], small > 2 ? "; and so on" : "", begun));
   return notes;
 }
 

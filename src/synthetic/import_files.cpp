@@ -2,13 +2,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 #include <cstring>
 #include <set>
 #include <sstream>
 
 #include "core/scalar_types.h"
+#include "data/image_files.h"
+#include "data/image_notes.h"
 #include "retort/core/archive.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
@@ -33,33 +34,12 @@ at::Tensor tensor_from(const NpyArray& array) {
   return type == at::kBool ? tensor.ne(0) : tensor;
 }
 
-/// The names of the class folders, sorted.
-std::vector<std::string> folders_of(const fs::path& path) {
-  std::vector<std::string> out;
-  for (const fs::directory_entry& entry : fs::directory_iterator(path))
-    if (entry.is_directory()) out.push_back(entry.path().filename().string());
-  std::sort(out.begin(), out.end());
-  return out;
-}
-
-std::vector<fs::path> images_of(const fs::path& folder) {
-  std::vector<fs::path> out;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    std::string ending = entry.path().extension().string();
-    std::transform(ending.begin(), ending.end(), ending.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    if (ending == ".png" || ending == ".jpg" || ending == ".jpeg") out.push_back(entry.path());
-  }
-  std::sort(out.begin(), out.end());
-  return out;
-}
-
 /// Class names in order: given, listed in the folder, or the folders' own.
 std::vector<std::string> classes_of(const fs::path& path,
                                     const std::vector<std::string>& class_names) {
   if (!class_names.empty()) return class_names;
   const fs::path list = path / kClassNamesFile;
-  if (!fs::exists(list)) return folders_of(path);
+  if (!fs::exists(list)) return data::folders_in(path);
   std::vector<std::string> out;
   std::istringstream lines(read_file(list, uint64_t{1} << 24));
   for (std::string line; std::getline(lines, line);) out.push_back(line);
@@ -86,8 +66,10 @@ std::vector<std::string> numbered_folders(const std::vector<std::string>& folder
 }
 
 /// Appends an image's pixels, [C, H, W]; the first image sets the shape.
-void append_image(const fs::path& path, data::DecodedImage& first, std::vector<uint8_t>& pixels) {
+void append_image(const fs::path& path, data::DecodedImage& first, std::vector<uint8_t>& pixels,
+                  data::ImageFindings& facts) {
   data::DecodedImage image = data::decode_image(read_file(path, kLargestImage), path.string());
+  facts.add(image.facts);
   if (first.pixels.empty()) first = image;
   if (image.width != first.width || image.height != first.height ||
       image.channels != first.channels)
@@ -120,7 +102,8 @@ ImportedTable import_npz(const fs::path& path) {
 
 ImportedTable import_folder(const fs::path& path, const std::vector<std::string>& class_names,
                             const std::vector<std::string>& class_ids) {
-  const std::vector<std::string> names = classes_of(path, class_names), folders = folders_of(path);
+  const std::vector<std::string> names = classes_of(path, class_names),
+                                 folders = data::folders_in(path);
   std::vector<std::string> wanted = class_folders(names);
   const auto named = [&](const std::vector<std::string>& by) {
     return std::all_of(folders.begin(), folders.end(), [&](const std::string& folder) {
@@ -138,6 +121,7 @@ ImportedTable import_folder(const fs::path& path, const std::vector<std::string>
     wanted = numbered;
   }
   data::DecodedImage first;
+  data::ImageFindings facts;
   std::vector<uint8_t> pixels;
   std::vector<int64_t> labels;
   for (const std::string& folder : folders) {
@@ -148,12 +132,13 @@ ImportedTable import_folder(const fs::path& path, const std::vector<std::string>
           fmt::format("'{}' is not one of the classes {}", folder, fmt::join(names, ", ")),
           "a folder for each class by name, or a full set of numbered ones from 0 on",
           "give --data and --classes that the set was made from");
-    for (const fs::path& file : images_of(path / folder)) {
-      append_image(file, first, pixels);
+    for (const fs::path& file : data::images_in(path / folder)) {
+      append_image(file, first, pixels, facts);
       labels.push_back(static_cast<int64_t>(row));
     }
   }
   if (labels.empty()) refuse_import(path.string(), "there are no class folders with images");
+  for (const std::string& note : facts.notes(/*upright=*/true)) table.notes.push_back(note);
   const at::Tensor flat = at::tensor(pixels, at::kByte);
   table.tensors["images"] = flat.view({-1, first.channels, first.height, first.width});
   table.tensors["labels"] = at::tensor(labels, at::kLong);

@@ -38,6 +38,37 @@ at::Tensor channels_first(at::Tensor images, const data::Dataset* data,
   return images.permute({0, 3, 1, 2}).contiguous();
 }
 
+/// Rows of numbers lack their shape; the data's is proposed where it fits.
+[[noreturn]] void refuse_rows(int64_t numbers, const data::Dataset* data, const std::string& path) {
+  const bool fits = data && data->channels * data->height * data->width == numbers;
+  refuse_import(path, fmt::format("its images are rows of {} numbers", numbers),
+                "images [M, C, H, W] or [M, H, W, C]",
+                fits
+                    ? fmt::format("give them their shape, images.reshape(-1, {}, {}, {}) or, where "
+                                  "colours lie together, images.reshape(-1, {}, {}, {})",
+                                  data->channels, data->height, data->width, data->height,
+                                  data->width, data->channels)
+                    : "give them their shape: images.reshape(-1, C, H, W) or, where colours lie "
+                      "together, images.reshape(-1, H, W, C)");
+}
+
+/// Whole numbers that are no bytes: what they are likely to be, and how to save them.
+[[noreturn]] void refuse_integers(const at::Tensor& images, const std::string& path) {
+  const at::Tensor numbers = images.to(at::kLong);
+  const auto low = numbers.min().item<int64_t>(), high = numbers.max().item<int64_t>();
+  std::string advice =
+      "divide them by the number that stands for white, (images / white).astype('float32'), and "
+      "import with --pixels unit";
+  if (low >= 0 && high <= 1) advice = "save them as bytes: (images * 255).astype('uint8')";
+  if (low >= 0 && high > 1 && high <= 255) advice = "save them as bytes: images.astype('uint8')";
+  if (low < 0) advice = "pixels are not below 0: find out what the numbers are, and save floats";
+  refuse_import(
+      path,
+      fmt::format("its images are neither bytes nor floats, but whole numbers from {} to {}", low,
+                  high),
+      "bytes (uint8) from 0 to 255, or floats", advice);
+}
+
 void require_shape(const at::Tensor& images, const data::Dataset& data, const std::string& path) {
   const std::vector<int64_t> wanted = {data.channels, data.height, data.width};
   const at::IntArrayRef found = images.sizes().slice(1);
@@ -152,11 +183,14 @@ at::Tensor read_pixels(at::Tensor images, const data::Preprocessing& preprocessi
                        const ImportOptions& options, std::vector<std::string>& notes,
                        const std::string& path) {
   images = channels_first(std::move(images), options.data, notes);
+  if (images.dim() == 2 && images.numel() > 0) refuse_rows(images.size(1), options.data, path);
   if (images.dim() != 4 || images.numel() == 0)
     refuse_import(
         path, fmt::format("its images have the shape [{}]", fmt::join(images.sizes().vec(), ", ")));
   if (options.data) require_shape(images, *options.data, path);
   const bool bytes = images.scalar_type() == at::kByte;
+  if (at::isIntegralType(images.scalar_type(), /*includeBool=*/true) && !bytes)
+    refuse_integers(images, path);
   if (!bytes && !images.is_floating_point())
     refuse_import(path, "its images are neither bytes nor floats");
   if (bytes || (options.pixels != "auto" && options.pixels != "network"))

@@ -219,6 +219,58 @@ TEST_F(Kinds, ClassesWithoutImagesAndOtherNamesAreNamed) {
 }
 
 /// RDED writes 00000, 00001 ..., SRe2L new000, new001 ...
+TEST_F(Kinds, WholeNumbersAndRowsAreRefusedWithAWayOut) {
+  const auto expect_refused = [&](const at::Tensor& images, const std::vector<std::string>& parts) {
+    write({{"images", images}, {"labels", classes}});
+    Notes notes;
+    expect_error<DataError>([&] { read(notes); }, parts);
+  };
+  const at::Tensor bytes = data.test.images.slice(0, 0, 10).clone();
+  bytes[0][0][0][0] = 0;
+  bytes[0][0][0][1] = 255;
+  const at::Tensor whole = bytes.to(at::kLong);
+  expect_refused(whole, {"a.npz", "whole numbers from 0 to 255", "bytes (uint8) from 0 to 255",
+                         "images.astype('uint8')"});
+  expect_refused(whole.gt(100).to(at::kLong), {"from 0 to 1", "(images * 255).astype('uint8')"});
+  expect_refused(whole * 257, {"from 0 to 65535", "(images / white)", "--pixels unit"});
+  expect_refused(whole - 128, {"from -128 to 127", "not below 0"});
+  expect_refused(bytes.flatten(1),
+                 {"rows of 768 numbers", "reshape(-1, 3, 16, 16)", "reshape(-1, 16, 16, 3)"});
+  expect_refused(input().flatten(1).slice(1, 0, 100), {"rows of 100 numbers", "(-1, H, W, C)"});
+}
+
+// A folder of every kind of image that the readers know, and what lies beside images.
+TEST_F(Kinds, FoldersHoldImagesOfAnyKind) {
+  std::vector<std::string> names = {"rgb.bmp", "bytes.ppm"};
+  if (data::png_available()) names.emplace_back("rgb.png");
+  if (data::jpeg_available()) names.emplace_back("rgb.jpg");
+  if (data::webp_available()) names.emplace_back("rgb.webp");
+  if (data::gif_available()) names.emplace_back("p.gif");
+  if (data::tiff_available()) names.emplace_back("rgb.tif");
+  std::sort(names.begin(), names.end(), [](const auto& one, const auto& other) {
+    return one.substr(one.find('.')) < other.substr(other.find('.'));
+  });
+  const std::filesystem::path images =
+      std::filesystem::path(__FILE__).parent_path().parent_path() / "fuzz/corpus/image";
+  std::vector<data::DecodedImage> wanted;
+  for (const std::string& name : names) {
+    const std::string bytes = read_text(images / name), ending = name.substr(name.find('.'));
+    wanted.push_back(data::decode_image(bytes, name));
+    write_text(folder / "set" / ending.substr(1) / ("A" + ending), bytes);
+  }
+  write_text(folder / "set" / "bmp" / "Thumbs.db", "left");
+  write_text(folder / "set" / "@eaDir" / "a.png", "left");
+  const Bundle bundle = import_bundle(folder / "set", {});
+  ASSERT_EQ(bundle.classes(), static_cast<int64_t>(names.size()));
+  ASSERT_EQ(bundle.images.size(0), bundle.classes());
+  for (size_t i = 0; i < names.size(); ++i) {
+    const at::Tensor pixels = (bundle.images[static_cast<int64_t>(i)] * 255).round();
+    for (int64_t c = 0; c < 3; ++c)
+      EXPECT_EQ(pixels[c][0][0].item<float>(), wanted[i].pixels[static_cast<size_t>(c)])
+          << names[i];
+  }
+}
+
 TEST_F(Kinds, FullSetsOfNumberedFoldersAreClassesByNumber) {
   if (!data::png_available()) GTEST_SKIP() << "this build has no libpng";
   ImportOptions options;
