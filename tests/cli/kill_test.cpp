@@ -59,18 +59,36 @@ int lines(const std::filesystem::path& path) {
   return static_cast<int>(std::count(text.begin(), text.end(), '\n'));
 }
 
+/// Whether the process has ended by itself; it can still be waited for.
+bool has_ended(pid_t child) {
+  siginfo_t about{};
+  return waitid(P_PID, static_cast<id_t>(child), &about, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+         about.si_pid != 0;
+}
+
 /// Waits until `count()` has grown by `steps`, or the process has ended by itself.
 template <class Count>
 void wait_for_steps(pid_t child, int steps, const Count& count) {
   const int before = count();
-  siginfo_t about{};
-  while (count() < before + steps) {
-    about.si_pid = 0;
-    if (waitid(P_PID, static_cast<id_t>(child), &about, WEXITED | WNOHANG | WNOWAIT) != 0 ||
-        about.si_pid != 0)
-      return;
+  while (count() < before + steps && !has_ended(child))
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
+
+/// Waits for a file that the process writes; a failure where it ended or a minute passed before.
+::testing::AssertionResult appears(const std::filesystem::path& path, pid_t child) {
+  const auto last = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+  while (!std::filesystem::exists(path)) {
+    if (has_ended(child))
+      return ::testing::AssertionFailure()
+             << "the program ended with " << tests::wait_for(child) << " before it wrote " << path;
+    if (std::chrono::steady_clock::now() > last) {
+      kill(child, SIGKILL);
+      tests::wait_for(child);
+      return ::testing::AssertionFailure() << "after a minute there is no " << path;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
+  return ::testing::AssertionSuccess();
 }
 
 /// Starts the command and kills it when `count()` has grown by `steps`; true where it was killed.
@@ -240,12 +258,19 @@ TEST(Kill, OfAReproductionAtRandomPointsEndsInTheSameBytes) {
     expect_same_file(folder / "straight" / name, folder / "killed" / name);
 }
 
+TEST(Interrupt, ATestOfAProgramThatEndsEarlySaysSo) {
+  TempFolder folder;
+  const pid_t child = tests::start({"distill", "--no-such-option"});
+  const auto found = appears(folder / "run" / "checkpoint.safetensors", child);
+  EXPECT_FALSE(found);
+  EXPECT_STREQ(std::string(found.message()).substr(0, 25).c_str(), "the program ended with 2 ");
+}
+
 TEST(Interrupt, WritesACheckpointAndSaysHowToGoOn) {
   TempFolder folder;
   tests::write_small_data(folder / "data");
   const pid_t child = tests::start(command(folder, "run", 1000000));
-  while (!std::filesystem::exists(folder / "run" / "checkpoint.safetensors"))
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  ASSERT_TRUE(appears(folder / "run" / "checkpoint.safetensors", child));
   kill(child, SIGINT);
   EXPECT_EQ(tests::wait_for(child), 130);
   EXPECT_FALSE(std::filesystem::exists(folder / "run" / "distilled.safetensors"));
@@ -282,6 +307,8 @@ TEST(Interrupt, IsHeardWithinASecondWhereNothingLooksAtTheFlag) {
     const auto err = (folder / (words[0] + ".txt")).string();
     const pid_t child = tests::start(words, err);
     std::this_thread::sleep_for(std::chrono::milliseconds(2500));  // it is at work by then
+    ASSERT_FALSE(has_ended(child))
+        << words[0] << " ended with " << tests::wait_for(child) << ": " << tests::read_text(err);
     // A second for the program, and what a busy machine adds.
     EXPECT_LT(seconds_to_end(child, words[0] == "eval" ? SIGTERM : SIGINT), 2.5) << words[0];
     EXPECT_NE(tests::read_text(err).find("stopped"), std::string::npos) << tests::read_text(err);
@@ -298,8 +325,7 @@ TEST(Mapped, AFileThatIsCutDuringTheRunIsNamed) {
        "convnet-w8-d2", "--iterations", "1000000", "--real-batch", "16", "--checkpoint-every", "5",
        "--threads", "1", "--out", (folder / "run").string()},
       err);
-  while (!std::filesystem::exists(folder / "run" / "checkpoint.safetensors"))
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  ASSERT_TRUE(appears(folder / "run" / "checkpoint.safetensors", child)) << tests::read_text(err);
   std::filesystem::resize_file(pack, 50000);
   EXPECT_EQ(tests::wait_for(child), 3);
   EXPECT_NE(tests::read_text(err).find("shapes.pack: it was cut short"), std::string::npos)
