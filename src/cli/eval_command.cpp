@@ -64,7 +64,7 @@ eval::Redraw redraw_of(const Environment& environment, const synthetic::Bundle& 
                                  static_cast<uint64_t>(bundle.seed) +
                                      1'000'003 * static_cast<uint64_t>(options.seed) +
                                      static_cast<uint64_t>(student),
-                                 device);
+                                 device, environment.progress());
   };
 }
 

@@ -98,7 +98,7 @@ class Packer {
   explicit Packer(const PackInput& input) : input_(input) {
     if (fs::exists(input.out) && !is_pack(input.out))
       refuse("the file is there, and is no packed set");
-    source_ = open_pack_source(input.data, input.stop);
+    source_ = open_pack_source(input.data, input.stop, input.progress);
     if (!source_) return;
     for (const PackPart& part : source_->parts) {
       const int64_t copies = part.name == "train" ? input.repeat : 1;

@@ -72,7 +72,8 @@ class MemorySource : public PackSource {
 /// Files that are decoded when they are wanted.
 class FileSource : public PackSource {
  public:
-  FileSource(Listing listing, const DataOptions& options, const StopFlag* stop)
+  FileSource(Listing listing, const DataOptions& options, const StopFlag* stop,
+             const ProgressStyle& style)
       : reading_(options.reading()),
         files_(std::move(listing.train), std::move(listing.test), reading_) {
     const RawDataset& raw = listing.raw;
@@ -85,7 +86,7 @@ class FileSource : public PackSource {
     key = key_of(options);
     state = state_now();
     // Which files there are has to be known before anything is written.
-    if (reading_.skip_damaged) files_.each([](int64_t, const DecodedImage&) {}, stop);
+    if (reading_.skip_damaged) find_damaged(style, stop);
     if (stop && stop->requested()) return;
     look_at_all_if_damaged();
     files_.findings = {};
@@ -119,6 +120,18 @@ class FileSource : public PackSource {
   }
 
  private:
+  void find_damaged(const ProgressStyle& style, const StopFlag* stop) {
+    Progress progress(style, "looking for images that cannot be read", files_.size());
+    std::mutex mutex;  // images come from several threads
+    int64_t seen = 0;
+    files_.each(
+        [&](int64_t, const DecodedImage&) {
+          const std::lock_guard<std::mutex> lock(mutex);
+          progress.update(++seen);
+        },
+        stop);
+  }
+
   void look_at_all_if_damaged() {
     if (!reading_.skip_damaged && !files_.damaged().empty()) look_at_all();
     files_.settle_damaged();
@@ -198,7 +211,8 @@ class FileSource : public PackSource {
 
 }  // namespace
 
-std::unique_ptr<PackSource> open_pack_source(const DataOptions& options, const StopFlag* stop) {
+std::unique_ptr<PackSource> open_pack_source(const DataOptions& options, const StopFlag* stop,
+                                             const ProgressStyle& style) {
   const fs::path path = options.data;
   std::unique_ptr<PackSource> source;
   if (options.data != "shapes" && options.label_set == "fine" && fs::is_directory(path))
@@ -206,9 +220,11 @@ std::unique_ptr<PackSource> open_pack_source(const DataOptions& options, const S
       if (!one.recognises(path)) continue;
       const ReadOptions reading = options.reading();
       if (one.name == "tiny-imagenet")
-        source = std::make_unique<FileSource>(list_tiny_imagenet(path, reading), options, stop);
+        source =
+            std::make_unique<FileSource>(list_tiny_imagenet(path, reading), options, stop, style);
       if (one.name == "image-folder")
-        source = std::make_unique<FileSource>(list_image_folder(path, reading), options, stop);
+        source =
+            std::make_unique<FileSource>(list_image_folder(path, reading), options, stop, style);
       break;
     }
   if (!source) source = std::make_unique<MemorySource>(options);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "data/image_notes.h"
+#include "retort/core/progress.h"
 #include "retort/core/stop.h"
 #include "retort/data/dataset.h"
 
@@ -44,6 +45,7 @@ class PackSource {
 };
 
 /// Reads or lists what the options name; null where `stop` ended it. Throws as open_dataset does.
-std::unique_ptr<PackSource> open_pack_source(const DataOptions& options, const StopFlag* stop);
+std::unique_ptr<PackSource> open_pack_source(const DataOptions& options, const StopFlag* stop,
+                                             const ProgressStyle& style);
 
 }  // namespace retort::data

@@ -184,7 +184,11 @@ TEST(Pack, ListsDamagedImagesOrPassesThemOver) {
   input.data.resolution = 8;  // no headers are compared then
   expect_error<DataError>([&] { pack(input); }, {"2 of 17", "classa/9.png", "classb/9.png"});
   input.data.skip_damaged = true;
+  std::ostringstream shown;
+  input.progress.out = &shown;
   pack(input);
+  const size_t looked = shown.str().find("looking for images that cannot be read  15/17 ");
+  EXPECT_LT(looked, shown.str().find("packing set  15/15 ")) << shown.str();
   DataOptions options = input.data;
   const Dataset plain = open_dataset(options), packed = open(folder / "set.pack");
   EXPECT_TRUE(at::equal(plain.train.images, packed.train.images));

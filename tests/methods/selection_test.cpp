@@ -132,9 +132,11 @@ TEST(ChooseAgain, GivesTheRowsOfARunOfThatSeed) {
   options.set("selection_epochs", "2", "", problems);
   const Context context{data, *network, geometry, "", 5, at::Device(at::kCPU)};
   const at::Tensor rows = at::tensor(method->builder(context)->build(), at::kLong);
+  std::ostringstream shown;
   EXPECT_TRUE(
-      choose_again(bundle, data, 5, at::kCPU)
+      choose_again(bundle, data, 5, at::kCPU, {&shown})
           .equal(data.preprocessing.apply(data.train.images.index_select(0, rows), at::kCPU)));
+  EXPECT_TRUE(shown.str().starts_with("training on real images, epochs  2/2 ")) << shown.str();
   bundle.method = "random";
   EXPECT_FALSE(
       choose_again(bundle, data, 1, at::kCPU).equal(choose_again(bundle, data, 2, at::kCPU)));

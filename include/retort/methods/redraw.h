@@ -1,6 +1,7 @@
 // Sets of real images that chance had a part in choosing, chosen again.
 #pragma once
 
+#include "retort/core/progress.h"
 #include "retort/data/dataset.h"
 #include "retort/synthetic/bundle.h"
 
@@ -12,6 +13,6 @@ bool can_choose_again(const synthetic::Bundle& bundle, const data::Dataset& data
 /// The images [M, C, H, W], in the order of the set's labels, that its method chooses by another
 /// seed, in network-input space. Herding, k-center and forgetting train their network for it.
 at::Tensor choose_again(const synthetic::Bundle& bundle, const data::Dataset& data, uint64_t seed,
-                        at::Device device);
+                        at::Device device, const ProgressStyle& progress = {});
 
 }  // namespace retort::methods

@@ -41,12 +41,13 @@ bool can_choose_again(const synthetic::Bundle& bundle, const data::Dataset& data
 }
 
 at::Tensor choose_again(const synthetic::Bundle& bundle, const data::Dataset& data, uint64_t seed,
-                        at::Device device) {
+                        at::Device device, const ProgressStyle& progress) {
   const auto method = method_of(bundle);
   const auto network = nets::make_network(bundle.network.empty() ? "convnet" : bundle.network,
                                           {data.channels, data.height, data.width, data.classes()});
   const synthetic::Geometry geometry{bundle.counts(), data.channels, data.height, data.width};
-  const Context context{data, *network, geometry, bundle.augmentation, seed, device};
+  Context context{data, *network, geometry, bundle.augmentation, seed, device};
+  context.progress = progress;
   const std::vector<int64_t> rows = method->builder(context)->build();
   return bundle.preprocessing.gather(data.train.images, at::tensor(rows, at::kLong), device)
       .to(at::kCPU);
