@@ -276,6 +276,8 @@ void print(const Environment& environment, const Continual& command) {
                   << "\nRA: accuracy on all tasks after the last one; LA: on each task when it was "
                      "learned; BTI: RA - LA,\nbelow 0 where tasks are forgotten. ± is the standard "
                      "deviation over orders and networks.\n"
+                     "stored: the sets of all tasks after the last one; samples held: real ones of "
+                     "a task, while it is learned.\n"
                   << "report: " << page.string() << "\n";
 }
 

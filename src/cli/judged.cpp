@@ -18,6 +18,21 @@ std::string date_now() {
   return fmt::format("{:%Y-%m-%d %H:%M} UTC", fmt::gmtime(std::time(nullptr)));
 }
 
+/// Passes over the images: the code of DC and DM, whose schedule is "drop", makes one more than it
+/// has epochs.
+int64_t passes_of(const eval::Evaluation& evaluation, const eval::Result& result) {
+  for (const eval::Protocol& protocol : eval::protocols()) {
+    const bool shortened = evaluation.protocol.starts_with(protocol.name + " with ");
+    if (protocol.name != evaluation.protocol && !shortened) continue;
+    train::TrainOptions training = protocol.training;
+    training.epochs = result.epochs;
+    const int64_t passes = train::passes(training);
+    // A set with a rate for each step has as many steps as rates.
+    if (result.steps % passes == 0) return passes;
+  }
+  return result.epochs;
+}
+
 }  // namespace
 
 Json to_json(const eval::Evaluation& evaluation) {
@@ -39,6 +54,7 @@ Json to_json(const eval::Evaluation& evaluation) {
                        {"teacher_bytes", result.teacher_bytes},
                        {"seconds", result.seconds},
                        {"epochs", result.epochs},
+                       {"passes", passes_of(evaluation, result)},
                        {"images", result.images},
                        {"steps", result.steps}});
   return {{"kind", "evaluation"},
@@ -136,6 +152,13 @@ void print_table(const Environment& environment, const eval::Evaluation& evaluat
   if (evaluation.students > 1)
     environment.out << "accuracy: mean ± standard deviation over students; draws: different "
                        "training sets among them\n";
+  const eval::Result& first = evaluation.results.front();
+  if (const int64_t passes = passes_of(evaluation, first); passes > first.epochs)
+    environment.out << fmt::format(
+        "steps: batches of training; {0} epochs are {1} passes over the images, since the "
+        "published "
+        "code counts them from 0 to {0}\n",
+        first.epochs, passes);
   for (const Column& column : more)
     environment.out << column.title << ": " << column.meaning << "\n";
   for (const std::string& note : evaluation.notes) environment.out << "note: " << note << "\n";

@@ -132,6 +132,15 @@ std::string caption_of(const Judged& one) {
                            count(number(*drawn, "draws"), "draw"));
   if (one.any("averaged"))
     caption += " Averaged: the same students with a moving average of their parameters.";
+  for (const Json& result : one.results) {
+    const double epochs = number(result, "epochs"), passes = number(result, "passes");
+    if (text(result, "subject") != "distilled" || !(passes > epochs)) continue;
+    caption += fmt::format(
+        " Steps: batches of training; {0} epochs are {1} passes over the images, since the "
+        "published code counts them from 0 to {0}.",
+        whole(epochs), whole(passes));
+    break;
+  }
   if (one.any("best")) caption += " Best epoch: of the last fifth, chosen on the validation part.";
   return caption;
 }

@@ -48,6 +48,11 @@ TEST_F(Continual, PutsSeveralMethodsOnOnePage) {
     const Answer made = call(line(std::string("ROTATIONS --orders 1 --method ") + method));
     ASSERT_EQ(made.code, 0) << made.err;
   }
+  const Answer table = call(line("ROTATIONS --orders 1 --method random"));
+  for (const char* said :
+       {"RA: accuracy on all tasks after the last one", "LA: on each task when", "BTI: RA - LA",
+        "stored: the sets of all tasks", "samples held: real ones"})
+    EXPECT_NE(table.out.find(said), std::string::npos) << said << "\n" << table.out;
   const Answer shown = call(line("ROTATIONS --orders 1 --method random --json"));
   const Json found = Json::parse(shown.out);
   ASSERT_EQ(found.at("methods").size(), 4U);

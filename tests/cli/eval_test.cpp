@@ -85,6 +85,9 @@ TEST(Eval, WritesNoDeviationOfOneStudentAndShowsATotal) {
   EXPECT_TRUE(has(found.out, "protocol dm with 2 epochs, hard labels, tested on 20 images"));
   EXPECT_TRUE(has(found.err, "1 of 2: convnet-w4-d2 on distilled, 1 student\n")) << found.err;
   EXPECT_TRUE(has(found.err, "evaluation, all steps  6/6")) << found.err;
+  const std::string passes = "2 epochs are 3 passes over the images";
+  EXPECT_TRUE(has(found.out, "steps: batches of training; " + passes)) << found.out;
+  EXPECT_TRUE(has(tests::read_text(one.folder / "run" / "report.html"), passes));
 }
 
 TEST(Eval, KeepsTheHeadlineOfTheProtocolAboveALaterShortOne) {

@@ -209,6 +209,18 @@ TEST(RunPage, SaysWhatTheRunIsAndHowGood) {
   EXPECT_EQ(page.figures_of_merit, merit);
 }
 
+TEST(RunPage, SaysWhyThereIsAPassMoreThanEpochs) {
+  Json one = result("distilled", "convnet", 0.471, 0.004);
+  one["passes"] = 1001;
+  const std::string said = "1,000 epochs are 1,001 passes over the images";
+  const auto page_of = [&](const Json& record) {
+    return render(run_page({run_record(), evaluation("dm", false, {record})}, "", {}));
+  };
+  EXPECT_NE(page_of(one).find(said), std::string::npos);
+  one["passes"] = 1000;
+  EXPECT_EQ(page_of(one).find("passes over"), std::string::npos);
+}
+
 TEST(RunPage, GroupsResultsByNetwork) {
   const Page page = run_page(whole_run(), "", {});
   ASSERT_EQ(page.tables.size(), 1u);
