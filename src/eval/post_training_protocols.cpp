@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <sstream>
 #include <string>
-#include <string_view>
 #include <utility>
 
 #include "eval/post_training.h"
+#include "nets/specification.h"
 
 namespace retort::eval {
 namespace {
@@ -71,16 +71,9 @@ Protocol scdd_cifar() {
   return protocol;
 }
 
-bool starts_with(const std::string& name, std::string_view family) {
-  return name.rfind(family, 0) == 0;
-}
-
 /// The three-block ConvNet on CIFAR-100, which has a setting of its own.
 bool is_small_on_cifar100(const std::string& network, const synthetic::Bundle& set) {
-  const std::string name = network + "-";
-  const bool three = name.find("-d3-") != std::string::npos ||
-                     name.find("-d") == std::string::npos;  // where it does not say
-  return three && starts_with(name, "convnet-") && set.classes() == 100 && set.images.size(2) == 32;
+  return nets::is_convnet_of_depth(network, 3) && set.classes() == 100 && set.images.size(2) == 32;
 }
 
 /// 100, 50 and 10 at 50, 10 and 1 images per class; twice that from 100 classes on, but 100 for
@@ -98,8 +91,8 @@ int64_t rded_batch(const synthetic::Bundle& set) {
 /// AdamW's rate goes by the student.
 double rded_rate(const std::string& student, const synthetic::Bundle& set) {
   if (is_small_on_cifar100(student, set) && is_small_on_cifar100(set.network, set)) return 2e-3;
-  if (starts_with(student, "vgg11")) return 5e-4;
-  if (starts_with(student, "alexnet")) return 1e-4;
+  if (nets::family_of(student) == "vgg11") return 5e-4;
+  if (nets::family_of(student) == "alexnet") return 1e-4;
   return 1e-3;
 }
 
@@ -118,7 +111,7 @@ int64_t mosaic_of(const synthetic::Bundle& set) {
   std::istringstream lines(set.recipe);
   int64_t mosaic = 1;
   for (std::string line; std::getline(lines, line);)
-    if (starts_with(line, "mosaic = ")) std::istringstream(line.substr(9)) >> mosaic;
+    if (line.starts_with("mosaic = ")) std::istringstream(line.substr(9)) >> mosaic;
   const bool patches = set.method == "rded" || set.method == "imported";
   return patches ? std::clamp<int64_t>(mosaic, 1, set.images.size(2)) : 1;
 }

@@ -3,12 +3,13 @@
 #include <fmt/format.h>
 
 #include "nets/architectures.h"
+#include "nets/specification.h"
 #include "retort/nets/forward.h"
 
 namespace retort::nets {
 
 Architecture convnet(Variants& variants, const Shape& shape) {
-  const int64_t depth = variants.number('d', 1, 6, 3);
+  const int64_t depth = variants.number('d', 1, 6, kConvnetDepth);
   const int64_t width = variants.number('w', 1, 1024, 128);
   Tail tail;
   tail.norm = variants.choose<NormKind>({{"in", NormKind::kInstance},

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "nets/architectures.h"
+#include "nets/specification.h"
 #include "retort/core/error.h"
 #include "retort/core/registry.h"
 
@@ -115,6 +116,20 @@ const std::vector<NetworkEntry>& network_table() {
     return entries;
   }();
   return table;
+}
+
+std::string family_of(const std::string& specification) {
+  return split(specification).front();
+}
+
+bool is_convnet_of_depth(const std::string& specification, int64_t depth) {
+  const std::vector<std::string> words = split(specification);
+  if (words.front() != "convnet") return false;
+  const auto says_depth = [](const std::string& word) {
+    return word.size() > 1 && word[0] == 'd' && word[1] >= '0' && word[1] <= '9';
+  };
+  const auto said = std::find_if(words.begin(), words.end(), says_depth);
+  return said == words.end() ? depth == kConvnetDepth : *said == fmt::format("d{}", depth);
 }
 
 std::unique_ptr<Network> make_network(const std::string& specification, const Shape& shape) {

@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include "nets/specification.h"
 #include "nets/toy.h"
 #include "retort/core/error.h"
 #include "retort/nets/network.h"
@@ -53,6 +54,18 @@ TEST(MakeNetwork, TableEntriesBuild) {
     EXPECT_GT(make_network(entry.name, {})->parameters().size, 0) << entry.name;
     EXPECT_FALSE(entry.summary.empty() || entry.variants.empty());
   }
+}
+
+TEST(Specification, SaysFamilyAndDepthOfAConvNet) {
+  EXPECT_EQ(family_of("vgg11-bn"), "vgg11");
+  EXPECT_EQ(family_of("alexnet"), "alexnet");
+  EXPECT_EQ(family_of(""), "");
+  for (const char* three : {"convnet", "convnet-bn", "convnet-d3", "convnet-w8-d3-bn"})
+    EXPECT_TRUE(is_convnet_of_depth(three, 3)) << three;
+  for (const char* other : {"", "-d3", "convnet-d4", "convnet-d33", "wideconv", "wideconv-d3",
+                            "convnets", "resnet18-d3"})
+    EXPECT_FALSE(is_convnet_of_depth(other, 3)) << other;
+  EXPECT_TRUE(is_convnet_of_depth("convnet-d4-bn", 4));
 }
 
 TEST(Layout, SlotsLieOneAfterAnother) {
