@@ -307,6 +307,9 @@ class Torture:
                  "eval": [self.folder / "valid/bundle/a.safetensors", "--data", self.inputs.npz,
                           "--students", "1", "--protocol", "short", "--threads", "1"],
                  "experts": ["--data", self.inputs.npz, "--count", "1", "--epochs", "1", *SMALL, "--out", out],
+                 "continual": ["--data", self.inputs.npz, "--method", "random", "--steps", "3", "--orders", "1",
+                               "--students", "1", "--evaluation-epochs", "1", "--images-per-class", "1",
+                               *SMALL, "--out", out],
                  "squeeze": ["--data", self.inputs.npz, "--epochs", "1", *SMALL, "--out", out]}
         arguments = list(map(str, valid.get(command, [])))
         if command not in self.plain:
