@@ -15,7 +15,6 @@
 #include "data/idx.h"
 #include "data/npz.h"
 #include "data/tiny_imagenet.h"
-#include "fuzz/scratch.h"
 #include "retort/core/archive.h"
 #include "retort/core/error.h"
 #include "retort/core/npy.h"
@@ -24,6 +23,7 @@
 #include "retort/core/records.h"
 #include "retort/core/safetensors.h"
 #include "retort/data/image_file.h"
+#include "support/temp_folder.h"
 #include "synthetic/class_counts.h"
 
 namespace retort::fuzz {
@@ -90,8 +90,9 @@ inline void toml(std::string_view bytes) {
 }
 
 inline void records(std::string_view bytes) {
-  static const Scratch scratch;
-  const auto path = scratch.put("records.jsonl", bytes);
+  static const tests::TempFolder scratch;
+  const auto path = scratch / "records.jsonl";
+  tests::write_text(path, bytes);
   const std::vector<Json> before = read_records(path);
   RecordWriter(path, 5).write({{"kind", "last"}});  // as a run goes on
   if (read_records(path).size() > before.size() + 1) std::abort();
@@ -100,8 +101,9 @@ inline void records(std::string_view bytes) {
 constexpr uint64_t kMostUnpacked = uint64_t{1} << 24;
 
 inline void gzip(std::string_view bytes) {
-  static const Scratch scratch;
-  read_gzip(scratch.put("input.gz", bytes), kMostUnpacked);
+  static const tests::TempFolder scratch;
+  tests::write_text(scratch / "input.gz", bytes);
+  read_gzip(scratch / "input.gz", kMostUnpacked);
 }
 
 inline void archive(std::string_view bytes) {
@@ -134,10 +136,10 @@ inline void torch_content(std::string_view bytes) {
 
 /// The text files, a NUL between them: wnids.txt, words.txt, val_annotations.txt.
 inline void tiny_imagenet(std::string_view bytes) {
-  static const Scratch scratch;
+  static const tests::TempFolder scratch;
   for (const char* file : {"wnids.txt", "words.txt", "val/val_annotations.txt"}) {
     const size_t end = std::min(bytes.find('\0'), bytes.size());
-    scratch.put(file, bytes.substr(0, end));
+    tests::write_text(scratch / file, bytes.substr(0, end));
     bytes.remove_prefix(std::min(end + 1, bytes.size()));
   }
   for (const char* wnid : {"n01443537", "n01629819"})
@@ -147,8 +149,8 @@ inline void tiny_imagenet(std::string_view bytes) {
 
 /// One file under the names of all batches.
 inline void imagenet_npz(std::string_view bytes) {
-  static const Scratch scratch;
-  scratch.put("input.npz", bytes);
+  static const tests::TempFolder scratch;
+  tests::write_text(scratch / "input.npz", bytes);
   for (int i = 0; i <= 10; ++i) {
     const auto name = i == 0 ? "val_data.npz" : "train_data_batch_" + std::to_string(i) + ".npz";
     std::error_code there;
