@@ -95,7 +95,7 @@ const std::vector<std::string>& import_pixels();
 
 /// Reads a published set: DC/DSA/DM's res_*.pt ({'data': [[images, labels], ...]}, `which`
 /// experiment), MTT's images_*.pt beside labels_*.pt, a plain dictionary {images, labels}, our own
-/// .pt, an .npz, or a folder of class folders of PNG or JPEG files. What a file says of its own
+/// .pt, an .npz, or a folder of class folders of image files. What a file says of its own
 /// preprocessing and class names goes before the options. What was converted, and what looks as if
 /// it were of another kind, is added to `notes`. DataError saying what was found.
 Bundle import_bundle(const std::filesystem::path& path, const ImportOptions& options,
