@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include "nets/blocked_primitive.h"
+#include "nets/onednn/primitive.h"
 #include "retort/core/device.h"
 
 namespace {

@@ -34,7 +34,7 @@ double seconds_since(Clock::time_point begin) {
 
 at::Tensor normals(std::vector<int64_t> shape, const char* purpose) {
   at::Tensor values = at::empty(shape);
-  Stream(0, purpose).fill_normal(values.data_ptr<float>(), values.numel());
+  RandomStream(0, purpose).fill_normal(values.data_ptr<float>(), values.numel());
   return values;
 }
 
@@ -43,11 +43,11 @@ data::Dataset random_data(const Sizes& o) {
   raw.name = raw.reader = "random";
   raw.channels = 3;
   raw.height = raw.width = o.size;
-  Stream draw(0, "benchmark.pixels");
+  RandomStream draw(0, "benchmark.pixels");
   const auto fill = [&](data::RawImages& part, int64_t each) {
     for (int64_t c = 0; c < o.classes; ++c) part.labels.insert(part.labels.end(), each, c);
     part.pixels.resize(static_cast<size_t>(o.classes * each * 3 * o.size * o.size));
-    for (uint8_t& pixel : part.pixels) pixel = static_cast<uint8_t>(draw.below(256));
+    for (uint8_t& pixel : part.pixels) pixel = static_cast<uint8_t>(draw.uniform_int(256));
   };
   for (int64_t c = 0; c < o.classes; ++c) raw.class_names.push_back(fmt::format("{}", c));
   fill(raw.train, std::max(o.real_batch, o.images_per_class));
@@ -58,8 +58,8 @@ data::Dataset random_data(const Sizes& o) {
 /// Seconds of every step of an objective; the first is a warm-up.
 std::vector<double> matching(const Sizes& o, const nets::Network& network) {
   const data::Dataset data = random_data(o);
-  synthetic::Geometry geometry{std::vector<int64_t>(o.classes, o.images_per_class), 3, o.size,
-                               o.size};
+  synthetic::SetLayout layout{std::vector<int64_t>(o.classes, o.images_per_class), 3, o.size,
+                              o.size};
   std::unique_ptr<methods::Method> method;
   for (const auto& entry : methods::method_table())
     if (entry.name == o.work) method = entry.make();
@@ -69,9 +69,9 @@ std::vector<double> matching(const Sizes& o, const nets::Network& network) {
   options.set("real_batch", fmt::format("{}", o.real_batch), "--batch-real", problems);
   problems.raise("reading the options");
   const auto objective =
-      method->objective({data, network, geometry, kStrategy, 0, at::Device(at::kCPU)});
-  const methods::View view{normals({geometry.size(), 3, o.size, o.size}, "benchmark.images"),
-                           geometry.labels(), geometry.offsets()};
+      method->objective({data, network, layout, kStrategy, 0, at::Device(at::kCPU)});
+  const methods::SyntheticSet view{normals({layout.size(), 3, o.size, o.size}, "benchmark.images"),
+                                   layout.labels(), layout.offsets()};
   std::vector<double> seconds;
   for (int64_t i = 0; i <= o.iterations; ++i) {
     const auto begin = Clock::now();
@@ -94,17 +94,17 @@ std::vector<double> trajectory(const Sizes& o, const nets::Network& network) {
   for (int64_t i = 0; i <= o.iterations; ++i) {
     const auto begin = Clock::now();
     const auto index = static_cast<uint64_t>(i);
-    const at::Tensor start = network.initial(Stream(0, "benchmark.theta", index));
+    const at::Tensor start = network.initial(RandomStream(0, "benchmark.theta", index));
     const at::Tensor target = start * 1.01;
     std::vector<train::UnrollStep> steps;
     std::vector<int64_t> order;
     for (int64_t k = 0; k < o.inner_steps; ++k) {
       const auto step = static_cast<uint64_t>(k);
       if (static_cast<int64_t>(order.size()) < batch)
-        order = Stream(0, "benchmark.order", index, step).permutation(count);
+        order = RandomStream(0, "benchmark.order", index, step).permutation(count);
       const std::vector<int64_t> rows(order.end() - batch, order.end());
       order.resize(order.size() - static_cast<size_t>(batch));
-      Stream draw(0, "benchmark.augment", index, step);
+      RandomStream draw(0, "benchmark.augment", index, step);
       steps.push_back(
           {at::tensor(rows, at::kLong), augment::draw_shared(strategy, o.size, o.size, draw)});
     }
@@ -129,12 +129,12 @@ std::vector<double> training(const Sizes& o, const nets::Network& network) {
   options.augmentation = kStrategy;
   std::vector<double> seconds;
   auto begin = Clock::now();
-  train::Watch watch;
-  watch.batch = [&](const std::vector<int64_t>&, const at::Tensor&) {
+  train::Callbacks callbacks;
+  callbacks.batch = [&](const std::vector<int64_t>&, const at::Tensor&) {
     seconds.push_back(seconds_since(begin));
     begin = Clock::now();
   };
-  train::train(network, *source, options, {}, at::Device(at::kCPU), watch);
+  train::train(network, *source, options, {}, at::Device(at::kCPU), callbacks);
   if (seconds.size() > static_cast<size_t>(o.iterations) + 1)
     seconds.resize(static_cast<size_t>(o.iterations) + 1);
   return seconds;

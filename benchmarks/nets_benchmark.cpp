@@ -15,10 +15,10 @@ struct Problem {
   losses::Targets targets;
 
   explicit Problem(int64_t batch) {
-    call.theta = network->initial(Stream(0, "benchmark.theta"));
+    call.theta = network->initial(RandomStream(0, "benchmark.theta"));
     call.state = network->initial_state();
     call.images = at::empty({batch, 3, 32, 32});
-    Stream stream(0, "benchmark.images");
+    RandomStream stream(0, "benchmark.images");
     stream.fill_normal(call.images.data_ptr<float>(), call.images.numel());
     targets.values = at::arange(batch, at::kLong).remainder(10);
   }
@@ -54,7 +54,7 @@ void gradient(benchmark::State& state) {
 
 void directional_by(benchmark::State& state, nets::Way way) {
   const Problem problem(state.range(0));
-  const at::Tensor v = problem.network->initial(Stream(1, "benchmark.theta"));
+  const at::Tensor v = problem.network->initial(RandomStream(1, "benchmark.theta"));
   for (auto _ : state)
     benchmark::DoNotOptimize(
         problem.network->directional(problem.call, problem.targets, v, {.images = true}, way));

@@ -14,10 +14,11 @@ namespace {
 
 std::unique_ptr<retort::data::BatchSource> random_source(const retort::data::Dataset& shapes) {
   std::vector<int64_t> rows;
-  for (size_t c = 0; c < shapes.train.members.size(); ++c) {
-    const auto& members = shapes.train.members[c];
+  for (size_t c = 0; c < shapes.train.rows_by_class.size(); ++c) {
+    const auto& members = shapes.train.rows_by_class[c];
     const auto size = static_cast<int64_t>(members.size());
-    for (int64_t k : retort::Stream(0, "embed", c).sample(size, 10)) rows.push_back(members[k]);
+    for (int64_t k : retort::RandomStream(0, "embed", c).sample(size, 10))
+      rows.push_back(members[k]);
   }
   return retort::data::real_source(shapes.train, shapes.preprocessing, at::kCPU, rows);
 }

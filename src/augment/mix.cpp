@@ -9,7 +9,7 @@ namespace retort::augment {
 namespace {
 
 /// Beta(alpha, alpha) by Joehnk's rejection, good for alpha of about 1 and below.
-double draw_share(double alpha, Stream& stream) {
+double draw_share(double alpha, RandomStream& stream) {
   if (alpha == 1) return stream.uniform();
   while (true) {
     const double x = std::pow(stream.uniform(), 1 / alpha),
@@ -33,7 +33,7 @@ Mix::Kind parse_mix(const std::string& word) {
 }
 
 Mix draw_mix(Mix::Kind kind, double alpha, int64_t count, int64_t height, int64_t width,
-             Stream& stream) {
+             RandomStream& stream) {
   Mix mix;
   mix.kind = kind;
   if (kind == Mix::Kind::kNone) return mix;
@@ -43,7 +43,7 @@ Mix draw_mix(Mix::Kind kind, double alpha, int64_t count, int64_t height, int64_
   const double cut = std::sqrt(1 - mix.own);
   const auto half_height = static_cast<int64_t>(cut * static_cast<double>(height)) / 2,
              half_width = static_cast<int64_t>(cut * static_cast<double>(width)) / 2;
-  const int64_t row = stream.below(height), column = stream.below(width);
+  const int64_t row = stream.uniform_int(height), column = stream.uniform_int(width);
   mix.top = std::max<int64_t>(row - half_height, 0);
   mix.bottom = std::min(row + half_height, height);
   mix.left = std::max<int64_t>(column - half_width, 0);

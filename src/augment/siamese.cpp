@@ -34,45 +34,45 @@ void compose(Draft& draft, const std::array<double, 4>& next) {
                m[2] * next[0] + m[3] * next[2], m[2] * next[1] + m[3] * next[3]};
 }
 
-void draw_color(Draft& draft, Stream& stream) {
+void draw_color(Draft& draft, RandomStream& stream) {
   draft.row[kBrightness] = static_cast<float>(stream.uniform(-0.5, 0.5));
   draft.row[kSaturation] = static_cast<float>(stream.uniform(0, 2));
   draft.row[kContrast] = static_cast<float>(stream.uniform(0.5, 1.5));
 }
 
-float draw_shift(double side, Stream& stream) {
+float draw_shift(double side, RandomStream& stream) {
   const int64_t most = static_cast<int64_t>(std::floor(0.125 * side + 0.5));
-  return static_cast<float>(stream.below(2 * most + 1) - most);
+  return static_cast<float>(stream.uniform_int(2 * most + 1) - most);
 }
 
-void draw_crop(Draft& draft, Stream& stream) {
+void draw_crop(Draft& draft, RandomStream& stream) {
   draft.row[kShiftRows] = draw_shift(draft.height, stream);
   draft.row[kShiftColumns] = draw_shift(draft.width, stream);
 }
 
 /// First and last-plus-one of a box half as long as the side, its centre anywhere in the image.
-std::pair<float, float> draw_extent(double side, Stream& stream) {
+std::pair<float, float> draw_extent(double side, RandomStream& stream) {
   const int64_t length = static_cast<int64_t>(std::floor(0.5 * side + 0.5));
-  const int64_t centre = stream.below(static_cast<int64_t>(side) + (length % 2 == 0 ? 1 : 0));
+  const int64_t centre = stream.uniform_int(static_cast<int64_t>(side) + (length % 2 == 0 ? 1 : 0));
   const int64_t first = centre - length / 2;
   return {static_cast<float>(first), static_cast<float>(first + length)};
 }
 
-void draw_cutout(Draft& draft, Stream& stream) {
+void draw_cutout(Draft& draft, RandomStream& stream) {
   std::tie(draft.row[kBoxTop], draft.row[kBoxBottom]) = draw_extent(draft.height, stream);
   std::tie(draft.row[kBoxLeft], draft.row[kBoxRight]) = draw_extent(draft.width, stream);
 }
 
-void draw_flip(Draft& draft, Stream& stream) {
+void draw_flip(Draft& draft, RandomStream& stream) {
   draft.row[kFlip] = stream.uniform() < 0.5 ? 1 : 0;
 }
 
-void draw_scale(Draft& draft, Stream& stream) {
+void draw_scale(Draft& draft, RandomStream& stream) {
   const double x = stream.uniform(1 / 1.2, 1.2), y = stream.uniform(1 / 1.2, 1.2);
   compose(draft, {x, 0, 0, y});
 }
 
-void draw_rotate(Draft& draft, Stream& stream) {
+void draw_rotate(Draft& draft, RandomStream& stream) {
   const double angle = stream.uniform(-15, 15) * std::numbers::pi / 180;
   // Coordinates run from -1 to 1 along either side, whatever its length.
   const double aspect = draft.height / draft.width;
@@ -82,7 +82,7 @@ void draw_rotate(Draft& draft, Stream& stream) {
 
 struct Operation {
   const char* name;
-  void (*draw)(Draft& draft, Stream& stream);
+  void (*draw)(Draft& draft, RandomStream& stream);
 };
 constexpr std::array<Operation, 6> kOperations = {{{"color", draw_color},
                                                    {"crop", draw_crop},
@@ -99,11 +99,11 @@ const Operation& find_operation(const std::string& name) {
   throw ConfigError::unknown("reading the augmentation strategy", "augmentation", name, names);
 }
 
-std::vector<const Operation*> choose(const Strategy& strategy, Stream& stream) {
+std::vector<const Operation*> choose(const Strategy& strategy, RandomStream& stream) {
   std::vector<const Operation*> chosen;
   for (const std::string& name : strategy.operations) chosen.push_back(&find_operation(name));
   if (strategy.all || chosen.empty()) return chosen;
-  return {chosen[static_cast<size_t>(stream.below(static_cast<int64_t>(chosen.size())))]};
+  return {chosen[static_cast<size_t>(stream.uniform_int(static_cast<int64_t>(chosen.size())))]};
 }
 
 /// Values of one column as [R, 1, 1, 1], to stand beside images.
@@ -178,9 +178,9 @@ Strategy parse_strategy(const std::string& text) {
     const size_t last = std::min(words.find('_', first), words.size());
     const std::string name = find_operation(words.substr(first, last - first)).name;
     if (std::count(strategy.operations.begin(), strategy.operations.end(), name))
-      throw ConfigError(Report{"reading the augmentation strategy '" + text + "'",
-                               "'" + name + "' stands there twice", "each operation once",
-                               "leave it out once"});
+      throw ConfigError(ErrorMessage{"reading the augmentation strategy '" + text + "'",
+                                     "'" + name + "' stands there twice", "each operation once",
+                                     "leave it out once"});
     strategy.operations.push_back(name);
     first = last + 1;
   }
@@ -196,7 +196,7 @@ std::string default_strategy(const std::string& dataset_name) {
 }
 
 at::Tensor draw_each(const Strategy& strategy, int64_t count, int64_t height, int64_t width,
-                     Stream& stream) {
+                     RandomStream& stream) {
   const std::vector<const Operation*> operations = choose(strategy, stream);
   const at::Tensor rows = at::empty({count, kColumns}, at::kFloat);
   float* out = rows.data_ptr<float>();
@@ -212,7 +212,8 @@ at::Tensor draw_each(const Strategy& strategy, int64_t count, int64_t height, in
   return rows;
 }
 
-at::Tensor draw_shared(const Strategy& strategy, int64_t height, int64_t width, Stream& stream) {
+at::Tensor draw_shared(const Strategy& strategy, int64_t height, int64_t width,
+                       RandomStream& stream) {
   return draw_each(strategy, 1, height, width, stream);
 }
 

@@ -15,7 +15,7 @@ struct Colours {
   at::Tensor brightness, contrast, saturation, hue, grey;
 };
 
-Colours draw_colours(int64_t count, const ViewOptions& options, Stream& stream) {
+Colours draw_colours(int64_t count, const ViewOptions& options, RandomStream& stream) {
   at::Tensor draws = at::zeros({5, count});
   auto value = draws.accessor<float, 2>();
   const auto factor = [&](bool on, double range) {
@@ -54,7 +54,7 @@ at::Tensor recoloured(at::Tensor x, const Colours& colours) {
 }
 
 /// A Gaussian of each image's own deviation, as products with one matrix for rows and columns.
-at::Tensor blurred(const at::Tensor& x, double probability, Stream& stream) {
+at::Tensor blurred(const at::Tensor& x, double probability, RandomStream& stream) {
   const int64_t count = x.size(0);
   at::Tensor deviations = at::zeros({count, 1, 1, 1});
   for (int64_t i = 0; i < count; ++i) {
@@ -91,7 +91,8 @@ at::Tensor turn_hue(const at::Tensor& pixels, const at::Tensor& turns) {
   return at::stack(channels, 1);
 }
 
-at::Tensor random_views(const at::Tensor& pixels, const ViewOptions& options, Stream& stream) {
+at::Tensor random_views(const at::Tensor& pixels, const ViewOptions& options,
+                        RandomStream& stream) {
   const int64_t height = pixels.size(2), width = pixels.size(3);
   std::vector<Window> windows;
   for (int64_t i = 0; i < pixels.size(0); ++i) {

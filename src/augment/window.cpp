@@ -65,7 +65,7 @@ Window whole_window(int64_t height, int64_t width) {
 }
 
 Window draw_window(int64_t height, int64_t width, double low, double high, double aspect,
-                   Stream& stream) {
+                   RandomStream& stream) {
   constexpr int kTries = 10;
   Window window = whole_window(height, width);
   const auto area = static_cast<double>(height * width);
@@ -75,8 +75,8 @@ Window draw_window(int64_t height, int64_t width, double low, double high, doubl
     const auto w = static_cast<int64_t>(std::lround(std::sqrt(wanted * ratio)));
     const auto h = static_cast<int64_t>(std::lround(std::sqrt(wanted / ratio)));
     if (w < 1 || h < 1 || w > width || h > height) continue;
-    window.top = stream.below(height - h + 1);
-    window.left = stream.below(width - w + 1);
+    window.top = stream.uniform_int(height - h + 1);
+    window.left = stream.uniform_int(width - w + 1);
     window.height = h;
     window.width = w;
     return window;
@@ -92,10 +92,10 @@ Window draw_window(int64_t height, int64_t width, double low, double high, doubl
   return window;
 }
 
-Window draw_shift(int64_t height, int64_t width, int64_t margin, Stream& stream) {
+Window draw_shift(int64_t height, int64_t width, int64_t padding, RandomStream& stream) {
   Window window = whole_window(height, width);
-  window.top = stream.below(2 * margin + 1) - margin;
-  window.left = stream.below(2 * margin + 1) - margin;
+  window.top = stream.uniform_int(2 * padding + 1) - padding;
+  window.left = stream.uniform_int(2 * padding + 1) - padding;
   return window;
 }
 

@@ -120,10 +120,10 @@ int64_t parse_bytes(const std::string& text) {
   const auto factor = kUnits.find(unit);
   if (problem != std::errc() || factor == kUnits.end() || !(value > 0) ||
       value * factor->second > 1e18)
-    throw ConfigError(Report{"reading --memory-limit",
-                             "'" + text + "' is no amount of memory",
-                             "a number with kB, MB or GB, such as 800MB",
-                             {}});
+    throw ConfigError(ErrorMessage{"reading --memory-limit",
+                                   "'" + text + "' is no amount of memory",
+                                   "a number with kB, MB or GB, such as 800MB",
+                                   {}});
   return static_cast<int64_t>(value * factor->second);
 }
 
@@ -178,18 +178,19 @@ std::filesystem::path bundle_of(const std::string& target) {
   if (!std::filesystem::is_directory(target)) return target;
   const auto file = std::filesystem::path(target) / "distilled.safetensors";
   if (!std::filesystem::exists(file))
-    throw DataError(Report{"reading '" + target + "'", "the folder holds no distilled.safetensors",
-                           "a finished run", "finish the run with the command that started it"});
+    throw DataError(ErrorMessage{"reading '" + target + "'",
+                                 "the folder holds no distilled.safetensors", "a finished run",
+                                 "finish the run with the command that started it"});
   return file;
 }
 
 void keep_unnamed_page(const OptionSet& options) {
   const Option& out = *options.find("out");
   if (out.was_set || !std::filesystem::exists(out.text())) return;
-  throw ConfigError(Report{"choosing the page to write",
-                           "'" + out.text() + "' is there already",
-                           {},
-                           "name the page with --out; a page that is named is written over"});
+  throw ConfigError(ErrorMessage{"choosing the page to write",
+                                 "'" + out.text() + "' is there already",
+                                 {},
+                                 "name the page with --out; a page that is named is written over"});
 }
 
 std::string portable_recipe(const OptionSet& options, const std::string& data_name) {

@@ -3,10 +3,10 @@
 #include <ostream>
 
 #include "cli/arguments.h"
+#include "retort/continual/continual.h"
 #include "retort/core/error.h"
 #include "retort/core/records.h"
 #include "retort/core/registry.h"
-#include "retort/eval/continual.h"
 #include "retort/eval/evaluate.h"
 #include "retort/methods/distill.h"
 
@@ -55,7 +55,7 @@ std::vector<Arguments> variants_of(const std::string& command) {
       lines.push_back({"--parametrisation=" + entry.name});
   }
   if (streams)
-    for (const auto& kind : eval::stream_kinds()) lines.push_back({"--stream=" + kind.name});
+    for (const auto& kind : continual::stream_kinds()) lines.push_back({"--stream=" + kind.name});
   if (command == "study") lines.push_back({"bn-statistics"});
   return lines;
 }

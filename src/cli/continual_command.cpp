@@ -11,12 +11,12 @@
 #include "cli/continual_settings.h"
 #include "cli/run_report.h"
 #include "retort/augment/siamese.h"
+#include "retort/continual/continual.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
 #include "retort/core/leftovers.h"
 #include "retort/core/recipe_folder.h"
 #include "retort/core/registry.h"
-#include "retort/eval/continual.h"
 #include "retort/eval/evaluate.h"
 #include "retort/methods/distill.h"
 
@@ -56,12 +56,12 @@ class Condenser {
       : command_(command), given_(given), all_(all), device_(device), environment_(environment) {}
 
   /// Refuses what the first set would refuse, before anything is on disk.
-  void check(const eval::TaskStream& stream) const {
+  void check(const continual::TaskStream& stream) const {
     const data::Dataset samples = stream.arrive(0);
     const Job job(*this, samples, 0, 0);
     if (!methods::RunFolder::started(job.folder, job.options)) methods::check_new_run(job.input());
     if (!command_.kind().once) return;
-    const synthetic::Geometry images{
+    const synthetic::SetLayout images{
         std::vector<int64_t>(samples.class_names.size(),
                              std::stoll(job.settings.loop.images_per_class)),
         samples.channels, samples.height, samples.width};
@@ -106,9 +106,10 @@ class Condenser {
       settings.order = order;
       settings.task = task;
       // Sets of different tasks draw differently; 31 bits are a seed that any reader takes.
-      settings.loop.seed = Stream(static_cast<uint64_t>(settings.loop.seed), "continual.condense",
-                                  static_cast<uint64_t>(order), static_cast<uint64_t>(task))
-                               .below(int64_t{1} << 31);
+      settings.loop.seed =
+          RandomStream(static_cast<uint64_t>(settings.loop.seed), "continual.condense",
+                       static_cast<uint64_t>(order), static_cast<uint64_t>(task))
+              .uniform_int(int64_t{1} << 31);
       settings.declare_task(options);
       network = nets::make_network(settings.loop.network, {samples.channels, samples.height,
                                                            samples.width, samples.classes()});
@@ -138,16 +139,18 @@ class Condenser {
   /// The memory is counted in floats of images; hard labels are free, as published.
   void check_set(const synthetic::Bundle& bundle, const fs::path& folder) const {
     if (bundle.step_learning_rates.defined())
-      throw ConfigError(Report{"storing the set '" + folder.string() + "'",
-                               "it is to be learned in its own order of steps, which cannot be "
-                               "joined with those of other tasks",
-                               "a method whose sets are learned in any order",
-                               {}});
+      throw ConfigError(
+          ErrorMessage{"storing the set '" + folder.string() + "'",
+                       "it is to be learned in its own order of steps, which cannot be "
+                       "joined with those of other tasks",
+                       "a method whose sets are learned in any order",
+                       {}});
     if (bundle.soft_labels.defined() && bundle.soft_labels.lt(0).any().item<bool>())
-      throw ConfigError(Report{"storing the set '" + folder.string() + "'",
-                               "its labels are targets of a regression, not weights of classes",
-                               "a method whose labels can be learned by cross-entropy",
-                               {}});
+      throw ConfigError(
+          ErrorMessage{"storing the set '" + folder.string() + "'",
+                       "its labels are targets of a regression, not weights of classes",
+                       "a method whose labels can be learned by cross-entropy",
+                       {}});
     check_budget(bundle.stored_bytes() - bundle.classes() * static_cast<int64_t>(sizeof(int64_t)),
                  folder);
   }
@@ -156,7 +159,7 @@ class Condenser {
     const double budget = command_.budget_bytes(all_);
     const auto taken = static_cast<double>(bytes);
     if (budget == 0 || taken <= budget) return;
-    throw ConfigError(Report{
+    throw ConfigError(ErrorMessage{
         "storing the set '" + folder.string() + "'",
         fmt::format("it takes {}, more than its task's part of the memory", format_bytes(taken)),
         fmt::format("{} a task: {} images for {} tasks", format_bytes(budget),
@@ -188,10 +191,10 @@ class Ledger {
   bool known(const std::string& use, int64_t order, int64_t task) const {
     return known_.contains({use, order, task});
   }
-  void begin(const eval::TaskStream& stream) {
+  void begin(const continual::TaskStream& stream) {
     if (orders_.insert(stream.order()).second) writer_.write(stream.record());
   }
-  void add(const eval::Learned& learned) {
+  void add(const continual::Learned& learned) {
     Json record = learned.json();
     record["name"] = name_;
     writer_.write(record);
@@ -232,10 +235,10 @@ Json to_json(const ContinualLine& line) {
           {"use", line.use},
           {"orders", line.orders},
           {"accuracy_after_task", curve},
-          {"retained_accuracy", to_json(spread_of(line.transfers, &eval::Transfer::retained))},
-          {"learning_accuracy", to_json(spread_of(line.transfers, &eval::Transfer::learning))},
-          {"backward_transfer", to_json(spread_of(line.transfers, &eval::Transfer::backward))},
-          {"forward_transfer", to_json(spread_of(line.transfers, &eval::Transfer::forward))},
+          {"retained_accuracy", to_json(spread_of(line.transfers, &continual::Transfer::retained))},
+          {"learning_accuracy", to_json(spread_of(line.transfers, &continual::Transfer::learning))},
+          {"backward_transfer", to_json(spread_of(line.transfers, &continual::Transfer::backward))},
+          {"forward_transfer", to_json(spread_of(line.transfers, &continual::Transfer::forward))},
           {"stored_bytes", line.stored_bytes},
           {"training_steps", line.steps},
           {"buffered_samples", line.buffered_samples}};
@@ -260,9 +263,9 @@ void print(const Environment& environment, const Continual& command) {
       {"method", "RA %", "LA %", "BTI", "stored", "samples held", "orders"}};
   for (const ContinualLine& line : lines) {
     if (line.transfers.empty()) continue;
-    const Spread retained = spread_of(line.transfers, &eval::Transfer::retained);
-    const Spread learning = spread_of(line.transfers, &eval::Transfer::learning);
-    const Spread backward = spread_of(line.transfers, &eval::Transfer::backward);
+    const Spread retained = spread_of(line.transfers, &continual::Transfer::retained);
+    const Spread learning = spread_of(line.transfers, &continual::Transfer::learning);
+    const Spread backward = spread_of(line.transfers, &continual::Transfer::backward);
     const auto of = static_cast<int64_t>(line.transfers.size());
     rows.push_back({line.title(), percent(retained.mean, retained.deviation, of),
                     percent(learning.mean, learning.deviation, of),
@@ -311,7 +314,7 @@ int run_continual(const Environment& environment, const Arguments& arguments) {
 
   const at::Device device = command.machine.apply(environment);
   const data::Dataset data = data::open_dataset(command.data);
-  const eval::TaskStream first(data, command.stream, 0);
+  const continual::TaskStream first(data, command.stream, 0);
   const std::string recipe = given.toml();  // as it was asked for
   command.settle_images_per_class(first, given);
   const auto network = nets::make_network(command.loop.network,
@@ -325,17 +328,18 @@ int run_continual(const Environment& environment, const Arguments& arguments) {
   write_atomically(folder / "recipe.toml", shared.toml());
   if (command.method) write_atomically(folder / command.name / "recipe.toml", recipe);
   Ledger ledger(folder / "records.jsonl", command.name);
-  eval::ContinualInput input{data,         *network, command.stream, training_of(command, data),
-                             command.uses, {},       device,         command.name};
+  continual::ContinualInput input{
+      data,         *network, command.stream, training_of(command, data),
+      command.uses, {},       device,         command.name};
   if (command.method) input.condense = condense;
   input.progress = environment.progress();
   input.stop = environment.stop;
   input.known = [&](const std::string& use, int64_t order, int64_t task) {
     return ledger.known(use, order, task);
   };
-  input.begin = [&](const eval::TaskStream& begun) { ledger.begin(begun); };
-  input.record = [&](const eval::Learned& learned) { ledger.add(learned); };
-  if (!eval::learn_continually(input)) {
+  input.begin = [&](const continual::TaskStream& begun) { ledger.begin(begun); };
+  input.record = [&](const continual::Learned& learned) { ledger.add(learned); };
+  if (!continual::learn_continually(input)) {
     environment.err << "stopped: give the same command to go on\n";
     return kStopped;
   }

@@ -29,16 +29,17 @@ struct Recipe {
     const auto found = keys.find(key);
     return found == keys.end() ? std::string() : found->second;
   }
-  const eval::StreamKind& kind() const { return eval::find_stream(text("stream")); }
+  const continual::StreamKind& kind() const { return continual::find_stream(text("stream")); }
   int64_t tasks() const {
     constexpr int64_t kMost = 10000;  // as `retort continual` takes
     const std::string key = kind().once ? "tasks" : "steps";
     const auto count = synthetic::whole_number(text(key));
     if (count && *count >= 1 && *count <= kMost) return *count;
-    throw DataError(Report{"reading '" + path + "'", "its " + key + " are '" + text(key) + "'",
-                           fmt::format("a whole number from 1 to {}", kMost),
-                           "the file was changed by hand: put its number back, or learn the "
-                           "stream again in another --out"});
+    throw DataError(ErrorMessage{"reading '" + path + "'",
+                                 "its " + key + " are '" + text(key) + "'",
+                                 fmt::format("a whole number from 1 to {}", kMost),
+                                 "the file was changed by hand: put its number back, or learn the "
+                                 "stream again in another --out"});
   }
 };
 
@@ -52,17 +53,17 @@ void add_transfers(ContinualLine& line, const std::map<int64_t, Json>& tasks, in
   ++line.orders;
   const size_t networks = tasks.begin()->second.at("accuracies").size();
   for (size_t network = 0; network < networks; ++network) {
-    eval::Accuracies accuracies;
+    continual::Accuracies accuracies;
     std::vector<double> initial;
     for (const auto& [task, record] : tasks) {
       accuracies.push_back(record.at("accuracies").at(network).get<std::vector<double>>());
       initial.push_back(record.at("initial").at(network).get<double>());
     }
-    line.transfers.push_back(eval::measure_transfer(accuracies, initial));
+    line.transfers.push_back(continual::measure_transfer(accuracies, initial));
   }
 }
 
-report::Chart chart_of(const std::vector<ContinualLine>& lines, const eval::StreamKind& kind) {
+report::Chart chart_of(const std::vector<ContinualLine>& lines, const continual::StreamKind& kind) {
   report::Chart chart{
       kind.once ? "Accuracy after each task" : "Accuracy after each step",
       kind.once ? "tasks learned" : "steps learned",
@@ -81,7 +82,7 @@ report::Chart chart_of(const std::vector<ContinualLine>& lines, const eval::Stre
   return chart;
 }
 
-report::Table table_of(const std::vector<ContinualLine>& lines, const eval::StreamKind& kind) {
+report::Table table_of(const std::vector<ContinualLine>& lines, const continual::StreamKind& kind) {
   report::Table table;
   table.caption =
       "Mean ± standard deviation over orders and networks, in percent. Retained (RA): accuracy on "
@@ -99,14 +100,14 @@ report::Table table_of(const std::vector<ContinualLine>& lines, const eval::Stre
   table.percent_column = 1;
   for (const ContinualLine& line : lines) {
     if (line.transfers.empty()) continue;
-    const Spread retained = spread_of(line.transfers, &eval::Transfer::retained);
-    const Spread learning = spread_of(line.transfers, &eval::Transfer::learning);
+    const Spread retained = spread_of(line.transfers, &continual::Transfer::retained);
+    const Spread learning = spread_of(line.transfers, &continual::Transfer::learning);
     std::vector<std::string> row{
         line.title(), percent(retained.mean, retained.deviation),
         percent(learning.mean, learning.deviation),
-        signed_percent(spread_of(line.transfers, &eval::Transfer::backward))};
+        signed_percent(spread_of(line.transfers, &continual::Transfer::backward))};
     if (kind.once)
-      row.push_back(signed_percent(spread_of(line.transfers, &eval::Transfer::forward)));
+      row.push_back(signed_percent(spread_of(line.transfers, &continual::Transfer::forward)));
     row.push_back(format_bytes(static_cast<double>(line.stored_bytes)));
     row.push_back(std::to_string(line.buffered_samples));
     row.push_back(std::to_string(line.steps));
@@ -135,7 +136,7 @@ std::vector<report::Figure> pictures_of(const fs::path& folder,
   return pictures;
 }
 
-std::vector<std::string> notes_of(const eval::StreamKind& kind) {
+std::vector<std::string> notes_of(const continual::StreamKind& kind) {
   std::vector<std::string> notes{
       "While a task is current, all of its samples are held at once to make its stored set, beside "
       "the memory; 'samples held' says how many. Once the set is made they are never read again."};
@@ -196,9 +197,10 @@ Spread spread_of(const std::vector<double>& values) {
   return {mean, deviation};
 }
 
-Spread spread_of(const std::vector<eval::Transfer>& transfers, double eval::Transfer::*field) {
+Spread spread_of(const std::vector<continual::Transfer>& transfers,
+                 double continual::Transfer::*field) {
   std::vector<double> values;
-  for (const eval::Transfer& transfer : transfers) values.push_back(transfer.*field);
+  for (const continual::Transfer& transfer : transfers) values.push_back(transfer.*field);
   return spread_of(values);
 }
 
@@ -222,7 +224,7 @@ bool is_continual(const fs::path& folder) {
 
 report::Page continual_page(const fs::path& folder) {
   const Recipe recipe(folder);
-  const eval::StreamKind& kind = recipe.kind();
+  const continual::StreamKind& kind = recipe.kind();
   const auto lines = continual_lines(folder);
   report::Page page;
   page.title = "Learning tasks that come one after another";

@@ -38,7 +38,7 @@ void choose(OptionSet& set, const char* name, int64_t value) {
 
 Continual::Continual(const std::string& stream_name, const std::string& method_name,
                      const std::string& parametrisation_name) {
-  const eval::StreamKind& kind = eval::find_stream(stream_name);
+  const continual::StreamKind& kind = continual::find_stream(stream_name);
   stream.take(kind);
   loop.method = method_name;
   if (!is_baseline(method_name)) {
@@ -155,10 +155,10 @@ double Continual::budget_bytes(const data::Dataset& all) const {
 
 /// Bases and addressing matrices that a task's part of the memory holds, which may be less than an
 /// image of each class: at most four fifths of it are bases.
-void Continual::settle_memories(const eval::TaskStream& drawn, OptionSet& given) {
+void Continual::settle_memories(const continual::TaskStream& drawn, OptionSet& given) {
   const data::Dataset& all = drawn.data();
-  synthetic::Geometry images{std::vector<int64_t>(drawn.task(0).classes.size(), 0), all.channels,
-                             all.height, all.width};
+  synthetic::SetLayout images{std::vector<int64_t>(drawn.task(0).classes.size(), 0), all.channels,
+                              all.height, all.width};
   const int64_t share = stream.memory / stream.tasks;
   images.counts[0] = share;  // how many, not of which class
   const int64_t downsample = std::stoll(given.find("downsample")->text());
@@ -171,7 +171,7 @@ void Continual::settle_memories(const eval::TaskStream& drawn, OptionSet& given)
     choose(given, "addressers", addressers);
 }
 
-void Continual::settle_images_per_class(const eval::TaskStream& drawn, OptionSet& given) {
+void Continual::settle_images_per_class(const continual::TaskStream& drawn, OptionSet& given) {
   if (!kind().once || !method) return;
   if (loop.images_per_class == "auto" && loop.parametrisation == "memories")
     settle_memories(drawn, given);
@@ -181,11 +181,11 @@ void Continual::settle_images_per_class(const eval::TaskStream& drawn, OptionSet
   const int64_t each = automatic ? std::max<int64_t>(whole, 1) : std::stoll(loop.images_per_class);
   loop.images_per_class = std::to_string(each);
   if (each <= whole || !pixels) return;
-  throw ConfigError(
-      Report{"dividing the memory among the tasks",
-             fmt::format("{} images for {} tasks are fewer than {} of each of a task's {} classes",
-                         stream.memory, stream.tasks, each, classes),
-             fmt::format("--memory {} or more", stream.tasks * classes * each),
-             "or a --parametrisation that stores less than an image of each class"});
+  throw ConfigError(ErrorMessage{
+      "dividing the memory among the tasks",
+      fmt::format("{} images for {} tasks are fewer than {} of each of a task's {} classes",
+                  stream.memory, stream.tasks, each, classes),
+      fmt::format("--memory {} or more", stream.tasks * classes * each),
+      "or a --parametrisation that stores less than an image of each class"});
 }
 }  // namespace retort::cli

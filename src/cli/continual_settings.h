@@ -6,15 +6,15 @@
 #include <vector>
 
 #include "cli/arguments.h"
+#include "retort/continual/continual.h"
 #include "retort/data/dataset.h"
-#include "retort/eval/continual.h"
 #include "retort/methods/distill.h"
 
 namespace retort::cli {
 
 /// Everything that one command line sets.
 struct Continual {
-  eval::ContinualOptions stream;
+  continual::ContinualOptions stream;
   methods::DistillOptions loop;
   data::DataOptions data;
   MachineOptions machine;
@@ -27,7 +27,7 @@ struct Continual {
   Continual(const std::string& stream_name, const std::string& method_name,
             const std::string& parametrisation_name);
 
-  const eval::StreamKind& kind() const { return eval::find_stream(stream.stream); }
+  const continual::StreamKind& kind() const { return continual::find_stream(stream.stream); }
 
   /// What the stored sets are made with.
   void declare_sets(OptionSet& set);
@@ -50,10 +50,10 @@ struct Continual {
   /// Replaces "auto" by what the memory allows, and the sizes of memories that `given`, the options
   /// of the command line, leave open; ConfigError where that is nothing, or less than was asked
   /// for.
-  void settle_images_per_class(const eval::TaskStream& drawn, OptionSet& given);
+  void settle_images_per_class(const continual::TaskStream& drawn, OptionSet& given);
 
  private:
-  void settle_memories(const eval::TaskStream& drawn, OptionSet& given);
+  void settle_memories(const continual::TaskStream& drawn, OptionSet& given);
 };
 
 }  // namespace retort::cli

@@ -3,14 +3,14 @@
 #include <ostream>
 
 #include "cli/arguments.h"
-#include "retort/core/archive.h"
 #include "retort/core/device.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
-#include "retort/core/npy.h"
 #include "retort/core/records.h"
 #include "retort/data/dataset.h"
 #include "retort/data/image_file.h"
+#include "retort/io/archive.h"
+#include "retort/io/npy.h"
 #include "retort/report/picture.h"
 
 namespace retort::cli {
@@ -24,8 +24,9 @@ constexpr const char* kExamples =
     "  retort data shapes --export-npz shapes.npz\n";
 
 int64_t count(const data::Split& split, int64_t c) {
-  return split.members.empty() ? 0
-                               : static_cast<int64_t>(split.members[static_cast<size_t>(c)].size());
+  return split.rows_by_class.empty()
+             ? 0
+             : static_cast<int64_t>(split.rows_by_class[static_cast<size_t>(c)].size());
 }
 
 /// `each` training images of every class, evenly spread over it.
@@ -34,7 +35,7 @@ std::vector<report::GridRow> some_images(const data::Dataset& data, int64_t each
   const int64_t size = data.channels * data.height * data.width;
   for (int64_t c = 0; c < data.classes(); ++c) {
     report::GridRow row{data.class_names[static_cast<size_t>(c)], {}};
-    const auto& members = data.train.members[static_cast<size_t>(c)];
+    const auto& members = data.train.rows_by_class[static_cast<size_t>(c)];
     const size_t shown = std::min(members.size(), static_cast<size_t>(each));
     for (size_t i = 0; i < shown; ++i) {
       const int64_t member = members[i * members.size() / shown];

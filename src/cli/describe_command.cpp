@@ -2,12 +2,12 @@
 #include <ostream>
 
 #include "cli/arguments.h"
+#include "retort/continual/continual.h"
 #include "retort/core/error.h"
 #include "retort/core/records.h"
-#include "retort/eval/continual.h"
 #include "retort/eval/evaluate.h"
 #include "retort/methods/distill.h"
-#include "retort/train/experts.h"
+#include "retort/trajectories/experts.h"
 
 namespace retort::cli {
 namespace {
@@ -125,7 +125,7 @@ std::string post_training_text(const eval::Protocol& protocol) {
           : "");
 }
 
-Json describe_stream(const eval::StreamKind& stream) {
+Json describe_stream(const continual::StreamKind& stream) {
   Json one{{"kind", "stream"},
            {"name", stream.name},
            {"summary", stream.summary},
@@ -214,7 +214,7 @@ void print_markdown(std::ostream& out) {
   for (const auto& entry : synthetic::parametrisation_table())
     print_parametrisation(out, describe_parametrisation(entry));
   out << "# Options of experts\n\n";
-  print_options(out, options_of(train::ExpertOptions{}));
+  print_options(out, options_of(trajectories::ExpertOptions{}));
   out << "\n# Options of the data\n\n";
   print_options(out, options_of(data::DataOptions{}));
   out << "\n# Options of an evaluation\n\n";
@@ -224,7 +224,7 @@ void print_markdown(std::ostream& out) {
   out << "# Protocols\n\n";
   for (const auto& protocol : eval::protocols()) print_protocol(out, describe_protocol(protocol));
   out << "# Streams of tasks\n\n";
-  for (const auto& stream : eval::stream_kinds()) print_stream(out, describe_stream(stream));
+  for (const auto& stream : continual::stream_kinds()) print_stream(out, describe_stream(stream));
 }
 
 std::vector<std::string> all_names() {
@@ -236,7 +236,7 @@ std::vector<std::string> all_names() {
   take(synthetic::parametrisation_table());
   take(nets::network_table());
   take(eval::protocols());
-  take(eval::stream_kinds());
+  take(continual::stream_kinds());
   return names;
 }
 
@@ -251,7 +251,7 @@ std::vector<Json> describe(const std::string& name) {
   look(synthetic::parametrisation_table(), describe_parametrisation);
   look(nets::network_table(), describe_network);
   look(eval::protocols(), describe_protocol);
-  look(eval::stream_kinds(), describe_stream);
+  look(continual::stream_kinds(), describe_stream);
   if (found.empty())
     throw ConfigError::unknown("describing '" + name + "'",
                                "method, parametrisation, network, protocol or stream", name,
@@ -285,8 +285,9 @@ int run_describe(const Environment& environment, const Arguments& arguments) {
                all_names()}}))
     return 0;
   if (!markdown && name.empty())
-    throw ConfigError(Report{"reading the command line of 'retort describe'", "nothing to describe",
-                             "a name, or --markdown", "`retort list` shows the names"});
+    throw ConfigError(ErrorMessage{"reading the command line of 'retort describe'",
+                                   "nothing to describe", "a name, or --markdown",
+                                   "`retort list` shows the names"});
   std::vector<Json> entries;
   std::ostringstream text;
   if (markdown) {

@@ -2,7 +2,7 @@
 #include <ostream>
 
 #include "cli/arguments.h"
-#include "cli/claim.h"
+#include "cli/published_result.h"
 #include "cli/run_report.h"
 #include "cli/taken_over.h"
 #include "retort/augment/siamese.h"
@@ -110,11 +110,11 @@ void check_combination(const Settings& settings) {
 void require_length(const Settings& settings) {
   const int64_t usual = settings.loop.iterations;
   if (usual == 0 || settings.options.find("iterations")->was_set) return;
-  throw ConfigError(Report{"reading the options of 'retort distill'",
-                           "missing: --iterations, how long to run",
-                           fmt::format("a number; {} is usual for {}", usual, settings.loop.method),
-                           "begin with 100: after three the program says how long all will take, "
-                           "and the same command with more goes on from there"});
+  throw ConfigError(ErrorMessage{
+      "reading the options of 'retort distill'", "missing: --iterations, how long to run",
+      fmt::format("a number; {} is usual for {}", usual, settings.loop.method),
+      "begin with 100: after three the program says how long all will take, "
+      "and the same command with more goes on from there"});
 }
 
 /// Measured: what a first step adds beside its passes, most of it libtorch's own code read in.
@@ -238,8 +238,8 @@ int run_distill(const Environment& environment, const Arguments& arguments) {
   const data::Dataset data =
       data::open_dataset(settings.data, std::filesystem::path(settings.out) / "cache");
   if (settings.loop.validate_every > 0 && data.validation.size() == 0)
-    throw ConfigError(
-        Report{"preparing the validation part", "it is empty", {}, "raise --validation-fraction"});
+    throw ConfigError(ErrorMessage{
+        "preparing the validation part", "it is empty", {}, "raise --validation-fraction"});
   auto network = nets::make_network(settings.loop.network,
                                     {data.channels, data.height, data.width, data.classes()});
   limit_memory(environment, settings.memory_limit, *network);

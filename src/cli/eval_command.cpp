@@ -5,7 +5,7 @@
 #include <ostream>
 
 #include "cli/arguments.h"
-#include "cli/judged.h"
+#include "cli/evaluation.h"
 #include "cli/run_report.h"
 #include "cli/taken_over.h"
 #include "retort/core/error.h"

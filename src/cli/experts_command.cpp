@@ -6,7 +6,7 @@
 #include "retort/core/device.h"
 #include "retort/core/error.h"
 #include "retort/core/records.h"
-#include "retort/train/experts.h"
+#include "retort/trajectories/experts.h"
 
 namespace retort::cli {
 namespace {
@@ -24,7 +24,7 @@ constexpr const char* kExamples =
 
 /// Everything that one command line of `experts` sets.
 struct Settings {
-  train::ExpertOptions experts;
+  trajectories::ExpertOptions experts;
   data::DataOptions data;
   MachineOptions machine;
   std::string out;
@@ -44,10 +44,10 @@ Json number_or_null(double value) {
   return std::isfinite(value) ? Json(value) : Json();
 }
 
-Json to_json(const Settings& settings, const train::ExpertInput& input,
-             const train::ExpertOutcome& outcome) {
+Json to_json(const Settings& settings, const trajectories::ExpertInput& input,
+             const trajectories::ExpertOutcome& outcome) {
   Json experts = Json::array();
-  for (const train::ExpertResult& result : outcome.experts)
+  for (const trajectories::ExpertResult& result : outcome.experts)
     experts.push_back({{"expert", result.expert},
                        {"loss", number_or_null(result.loss)},
                        {"accuracy", result.accuracy}});
@@ -62,9 +62,9 @@ Json to_json(const Settings& settings, const train::ExpertInput& input,
 }
 
 void print_table(const Environment& environment, const Settings& settings,
-                 const train::ExpertOutcome& outcome) {
+                 const trajectories::ExpertOutcome& outcome) {
   std::vector<std::vector<std::string>> rows{{"expert", "training loss", "test accuracy %"}};
-  for (const train::ExpertResult& result : outcome.experts)
+  for (const trajectories::ExpertResult& result : outcome.experts)
     rows.push_back({std::to_string(result.expert),
                     std::isfinite(result.loss) ? fmt::format("{:.4f}", result.loss) : "-",
                     fmt::format("{:.1f}", 100 * result.accuracy)});
@@ -72,7 +72,7 @@ void print_table(const Environment& environment, const Settings& settings,
                   << aligned(rows) << "\nin " << settings.out << "\n";
 }
 
-void print_need(const Environment& environment, const train::DiskNeed& need,
+void print_need(const Environment& environment, const trajectories::DiskNeed& need,
                 const std::string& folder) {
   if (need.experts == 0) return;
   environment.err << fmt::format("disk: {} more for {} expert{}, {} free in {}\n",
@@ -81,16 +81,16 @@ void print_need(const Environment& environment, const train::DiskNeed& need,
                                  format_bytes(static_cast<double>(need.free_bytes)), folder);
 }
 
-train::ExpertOutcome make_experts(const Environment& environment, const Settings& settings,
-                                  const train::ExpertInput& input) {
+trajectories::ExpertOutcome make_experts(const Environment& environment, const Settings& settings,
+                                         const trajectories::ExpertInput& input) {
   if (!settings.experts.imports.empty()) {
-    train::check_import(input);
-    train::open_experts(settings.out, settings.options);
-    return train::import_experts(input, settings.out);
+    trajectories::check_import(input);
+    trajectories::open_experts(settings.out, settings.options);
+    return trajectories::import_experts(input, settings.out);
   }
-  print_need(environment, train::disk_need(input, settings.out), settings.out);
-  train::open_experts(settings.out, settings.options);
-  return train::train_experts(input, settings.out);
+  print_need(environment, trajectories::disk_need(input, settings.out), settings.out);
+  trajectories::open_experts(settings.out, settings.options);
+  return trajectories::train_experts(input, settings.out);
 }
 
 }  // namespace
@@ -101,21 +101,21 @@ int run_experts(const Environment& environment, const Arguments& arguments) {
                     kExamples};
   if (!parse(environment, usage, arguments, settings.options)) return 0;
   if (settings.out.empty())
-    throw ConfigError(Report{"reading the options of 'retort experts'",
-                             "missing: --out, the folder of the experts",
-                             {},
-                             {}});
-  train::experts_started(settings.out, settings.options);
+    throw ConfigError(ErrorMessage{"reading the options of 'retort experts'",
+                                   "missing: --out, the folder of the experts",
+                                   {},
+                                   {}});
+  trajectories::experts_started(settings.out, settings.options);
   const at::Device device = settings.machine.apply(environment);
   const data::Dataset data =
       data::open_dataset(settings.data, std::filesystem::path(settings.out) / "cache");
   const auto network = nets::make_network(settings.experts.network,
                                           {data.channels, data.height, data.width, data.classes()});
-  const train::ExpertInput input{
+  const trajectories::ExpertInput input{
       data, *network, settings.experts, device, environment.progress(), environment.stop};
-  train::check_experts(input);
+  trajectories::check_experts(input);
   for (const std::string& note : data.notes) environment.err << "note: " << note << "\n";
-  const train::ExpertOutcome outcome = make_experts(environment, settings, input);
+  const trajectories::ExpertOutcome outcome = make_experts(environment, settings, input);
   if (outcome.stopped) {
     environment.err << "stopped: give the same command to go on\n";
     return kStopped;

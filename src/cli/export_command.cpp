@@ -26,9 +26,9 @@ std::string format_of(const std::string& out) {
   if (ending == ".npz" || ending == ".pt") return ending.substr(1);
   if (ending == ".pth") return "pt";
   if (!path.has_filename() || ending.empty() || fs::is_directory(path)) return "png";
-  throw ConfigError(Report{"exporting to '" + out + "'",
-                           "its ending '" + ending + "' names no format",
-                           "a file .pt or .npz, or a folder", "give --format"});
+  throw ConfigError(ErrorMessage{"exporting to '" + out + "'",
+                                 "its ending '" + ending + "' names no format",
+                                 "a file .pt or .npz, or a folder", "give --format"});
 }
 
 /// A file's format cannot go to a folder, nor pictures into a file.
@@ -36,15 +36,15 @@ void check_place(const std::string& format, const std::string& out) {
   const fs::path path(out);
   const bool folder = !path.has_filename() || fs::is_directory(path);
   if (format != "png" && folder)
-    throw ConfigError(Report{"exporting to '" + out + "'",
-                             "it is a folder, and --format " + format + " writes a file",
-                             "a file, such as " + (path / ("set." + format)).string(),
-                             "name a file with --out, or give --format png"});
+    throw ConfigError(ErrorMessage{"exporting to '" + out + "'",
+                                   "it is a folder, and --format " + format + " writes a file",
+                                   "a file, such as " + (path / ("set." + format)).string(),
+                                   "name a file with --out, or give --format png"});
   if (format == "png" && fs::is_regular_file(path))
-    throw ConfigError(Report{"exporting to '" + out + "'",
-                             "it is a file, and --format png writes a folder",
-                             {},
-                             "name a new folder with --out"});
+    throw ConfigError(ErrorMessage{"exporting to '" + out + "'",
+                                   "it is a file, and --format png writes a folder",
+                                   {},
+                                   "name a new folder with --out"});
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 #include "retort/core/error.h"
 #include "retort/core/records.h"
 #include "retort/synthetic/bundle.h"
-#include "retort/train/import_teacher.h"
+#include "retort/teachers/import_teacher.h"
 
 namespace retort::cli {
 
@@ -57,10 +57,10 @@ void print(const Environment& environment, const Settings& settings, const Json&
     environment.out << text << "\n";
 }
 
-void require_last_layer(const Settings& settings, const train::ImportedTeacher& imported) {
+void require_last_layer(const Settings& settings, const teachers::ImportedTeacher& imported) {
   if (imported.whole || settings.probe_epochs > 0) return;
   const int64_t wanted = imported.teacher.shape.classes, found = imported.last_classes;
-  throw ConfigError(Report{
+  throw ConfigError(ErrorMessage{
       "importing the teacher '" + settings.teacher + "'",
       found > 0 ? fmt::format("its last layer is for {} classes, the data have {}", found, wanted)
                 : fmt::format("it has no last layer for the {} classes of the data", wanted),
@@ -71,28 +71,28 @@ void require_last_layer(const Settings& settings, const train::ImportedTeacher& 
 
 /// Without --data, a teacher is one of ImageNet's 1000 classes.
 int import_teacher(const Environment& environment, Settings& settings) {
-  train::ImportedTeacher imported;
+  teachers::ImportedTeacher imported;
   if (settings.options.find("data")->was_set) {
     const at::Device device = settings.machine.apply(environment);
     const data::Dataset data = data::open_dataset(settings.data);
-    train::TeacherImport about = train::of_data(data);
+    teachers::TeacherImport about = teachers::of_data(data);
     about.objective = settings.objective;
-    imported = train::import_teacher(settings.teacher, about);
+    imported = teachers::import_teacher(settings.teacher, about);
     require_last_layer(settings, imported);
-    train::check_teacher(imported.teacher, "importing the teacher '" + settings.teacher + "'",
-                         data);
-    train::probe_teacher(imported.teacher, data, settings.probe_epochs, device);
+    teachers::check_teacher(imported.teacher, "importing the teacher '" + settings.teacher + "'",
+                            data);
+    teachers::probe_teacher(imported.teacher, data, settings.probe_epochs, device);
   } else {
     constexpr int64_t kUsualSide = 224;
-    train::TeacherImport about =
-        train::of_imagenet(settings.data.resolution > 0 ? settings.data.resolution : kUsualSide);
+    teachers::TeacherImport about =
+        teachers::of_imagenet(settings.data.resolution > 0 ? settings.data.resolution : kUsualSide);
     about.objective = settings.objective;
     settings.probe_epochs = 0;  // there is nothing to train on
-    imported = train::import_teacher(settings.teacher, about);
+    imported = teachers::import_teacher(settings.teacher, about);
     require_last_layer(settings, imported);
   }
-  train::write_teacher(settings.out, imported.teacher);
-  const train::Teacher& teacher = imported.teacher;
+  teachers::write_teacher(settings.out, imported.teacher);
+  const teachers::Teacher& teacher = imported.teacher;
   Json json{{"out", settings.out},
             {"network", teacher.network},
             {"classes", teacher.shape.classes},
@@ -131,10 +131,10 @@ int import_set(const Environment& environment, const Settings& settings) {
   // Only our own exports say what they were made from.
   if (!data && bundle.data_name.empty())
     throw ConfigError(
-        Report{"importing '" + settings.file + "'",
-               "the file names neither its classes nor the normalisation of its images",
-               "--data, the data that the set was made from",
-               "give --data, such as cifar-10-batches-bin"});
+        ErrorMessage{"importing '" + settings.file + "'",
+                     "the file names neither its classes nor the normalisation of its images",
+                     "--data, the data that the set was made from",
+                     "give --data, such as cifar-10-batches-bin"});
   synthetic::save_bundle(settings.out, bundle);
   for (const std::string& note : notes) environment.err << "note: " << note << "\n";
   print(environment, settings,

@@ -9,7 +9,7 @@
 #include <sstream>
 
 #include "cli/arguments.h"
-#include "cli/judged.h"
+#include "cli/evaluation.h"
 #include "cli/run_report.h"
 #include "cli/taken_over.h"
 #include "methods/previews.h"
@@ -45,11 +45,11 @@ double weight_of(const std::string& term, size_t colon) {
   const char* end = term.data() + term.size();
   const auto [stop, problem] = std::from_chars(term.data() + colon + 1, end, weight);
   if (problem != std::errc() || stop != end || !(weight >= 0) || weight > kLargestReal)
-    throw ConfigError(
-        Report{kDoing,
-               "'" + term.substr(colon + 1) + "' in '" + term + "' is no weight from 0 to 1e30",
-               kAccepted,
-               {}});
+    throw ConfigError(ErrorMessage{
+        kDoing,
+        "'" + term.substr(colon + 1) + "' in '" + term + "' is no weight from 0 to 1e30",
+        kAccepted,
+        {}});
   return weight;
 }
 
@@ -61,7 +61,8 @@ struct Queries {
 
 Queries parse_queries(const std::string& text, const std::vector<std::string>& classes) {
   Queries queries{split(text, ';'), {}};
-  if (queries.texts.empty()) throw ConfigError(Report{kDoing, "there is no query", kAccepted, {}});
+  if (queries.texts.empty())
+    throw ConfigError(ErrorMessage{kDoing, "there is no query", kAccepted, {}});
   queries.labels =
       at::zeros({static_cast<int64_t>(queries.texts.size()), static_cast<int64_t>(classes.size())});
   for (size_t q = 0; q < queries.texts.size(); ++q) {
@@ -69,15 +70,15 @@ Queries parse_queries(const std::string& text, const std::vector<std::string>& c
     for (const std::string& term : split(queries.texts[q], ',')) {
       const size_t colon = term.rfind(':');
       if (colon == std::string::npos)
-        throw ConfigError(Report{kDoing, "'" + term + "' has no weight", kAccepted, {}});
+        throw ConfigError(ErrorMessage{kDoing, "'" + term + "' has no weight", kAccepted, {}});
       const std::string name = term.substr(0, colon);
       const auto found = std::find(classes.begin(), classes.end(), name);
       if (found == classes.end()) throw ConfigError::unknown(kDoing, "class", name, classes);
       row[found - classes.begin()].add_(weight_of(term, colon));
     }
     if (row.sum().item<double>() <= 0)
-      throw ConfigError(
-          Report{kDoing, "the weights of '" + queries.texts[q] + "' are all 0", kAccepted, {}});
+      throw ConfigError(ErrorMessage{
+          kDoing, "the weights of '" + queries.texts[q] + "' are all 0", kAccepted, {}});
   }
   return queries;
 }

@@ -40,30 +40,30 @@ std::filesystem::path file_of(const Settings& settings) {
   if (!settings.out.empty()) return settings.out;
   if (std::filesystem::is_directory(settings.target))
     return std::filesystem::path(settings.target) / "labels.safetensors";
-  throw ConfigError(Report{"reading the options of 'retort relabel'",
-                           "missing: --out, the file of the labels",
-                           "a run's folder in place of a bundle, or --out",
-                           {}});
+  throw ConfigError(ErrorMessage{"reading the options of 'retort relabel'",
+                                 "missing: --out, the file of the labels",
+                                 "a run's folder in place of a bundle, or --out",
+                                 {}});
 }
 
 /// True where the file is there and holds just these labels; StateError where it holds others.
-bool finished(const std::filesystem::path& path, const train::LabelPlan& plan) {
+bool finished(const std::filesystem::path& path, const teachers::LabelPlan& plan) {
   if (!std::filesystem::exists(path)) return false;
-  const train::StoredLabels stored(path);
+  const teachers::StoredLabels stored(path);
   if (stored.plan().metadata() == plan.metadata()) {
     stored.require_whole();
     return true;
   }
-  throw StateError(Report{"writing '" + path.string() + "'",
-                          "it holds other labels already",
-                          {},
-                          "choose another --out, or remove it"});
+  throw StateError(ErrorMessage{"writing '" + path.string() + "'",
+                                "it holds other labels already",
+                                {},
+                                "choose another --out, or remove it"});
 }
 
 void print_result(const Environment& environment, const Settings& settings,
-                  const synthetic::Bundle& bundle, const train::LabelPlan& plan,
+                  const synthetic::Bundle& bundle, const teachers::LabelPlan& plan,
                   const std::filesystem::path& path, bool before) {
-  const int64_t bytes = train::label_bytes(plan);
+  const int64_t bytes = teachers::label_bytes(plan);
   int64_t images = 0;
   for (const auto& [name, size] : bundle.storage())
     if (name != "labels" && name != "soft_labels") images += size;
@@ -100,7 +100,7 @@ int run_relabel(const Environment& environment, const Arguments& arguments) {
   const std::filesystem::path path = file_of(settings);
   const at::Device device = settings.machine.apply(environment);
   const synthetic::Bundle bundle = synthetic::load_bundle(bundle_of(settings.target));
-  const train::ReadyTeacher teacher = train::open_teacher(
+  const teachers::LoadedTeacher teacher = teachers::open_teacher(
       settings.teacher,
       {"labelling '" + settings.target + "'",
        bundle.class_names,
@@ -109,13 +109,13 @@ int run_relabel(const Environment& environment, const Arguments& arguments) {
        bundle.data_hash,
        bundle.split},
       device);
-  const train::LabelPlan plan = eval::plan_labels(bundle, settings.relabel, teacher);
+  const teachers::LabelPlan plan = eval::plan_labels(bundle, settings.relabel, teacher);
   const bool before = finished(path, plan);
   if (!before) {
     const auto source = data::tensor_source(bundle.images.to(device), bundle.labels.to(device));
     const train::Views views(*source, plan.views, plan.seed, bundle.preprocessing);
-    if (!train::write_labels(path, plan, views, teacher, environment.progress(),
-                             environment.stop)) {
+    if (!teachers::write_labels(path, plan, views, teacher, environment.progress(),
+                                environment.stop)) {
       environment.err << "stopped: give the same command to go on\n";
       return kStopped;
     }

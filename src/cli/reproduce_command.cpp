@@ -8,7 +8,7 @@
 #include <ostream>
 
 #include "cli/arguments.h"
-#include "cli/claim.h"
+#include "cli/published_result.h"
 #include "cli/run_report.h"
 #include "retort/core/error.h"
 #include "retort/core/records.h"
@@ -43,7 +43,7 @@ struct Job {
   std::vector<std::string> changes;
   int64_t students = 5;
   MachineOptions machine;
-  Claim claim;
+  PublishedResult claim;
   Pairs changed;       // options of the run that --set replaces
   Pairs data_options;  // of the recipe, replaced or not: experts need them too
   std::string network = "convnet";
@@ -247,7 +247,7 @@ Figure figure_of(const Json& evaluation, const std::string& subject) {
 /// "reached", or by how much it was missed; a change of settings is said, too. A deviation that was
 /// not published is not taken for 0, but left out.
 std::string verdict(const Job& job, const Figure& ours) {
-  const Claim& claim = job.claim;
+  const PublishedResult& claim = job.claim;
   if (claim.published_accuracy == 0) return "nothing is published for this recipe";
   const double gap = ours.mean * 100 - claim.published_accuracy;
   const bool one = job.students == 1;
@@ -330,10 +330,10 @@ int run_reproduce(const Environment& environment, const Arguments& arguments) {
     found = evaluation_of(job);
   }
   if (!found)
-    throw StateError(Report{"reading '" + (job.run() / "records.jsonl").string() + "'",
-                            "the evaluation that was just made is not there",
-                            {},
-                            {}});
+    throw StateError(ErrorMessage{"reading '" + (job.run() / "records.jsonl").string() + "'",
+                                  "the evaluation that was just made is not there",
+                                  {},
+                                  {}});
   print(environment, job, *found);
   return 0;
 }

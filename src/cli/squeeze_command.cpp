@@ -8,7 +8,7 @@
 #include "retort/core/file.h"
 #include "retort/core/leftovers.h"
 #include "retort/core/records.h"
-#include "retort/train/squeeze.h"
+#include "retort/teachers/squeeze.h"
 
 namespace retort::cli {
 namespace {
@@ -26,7 +26,7 @@ constexpr const char* kExamples =
 
 /// Everything that one command line of `squeeze` sets.
 struct Settings {
-  train::SqueezeOptions squeeze;
+  teachers::SqueezeOptions squeeze;
   data::DataOptions data;
   MachineOptions machine;
   std::string out;
@@ -42,9 +42,9 @@ struct Settings {
   }
 };
 
-Json to_json(const std::string& out, const train::SqueezeInput& input,
-             const train::SqueezeOutcome& outcome) {
-  return {{"out", train::teacher_path(out).string()},
+Json to_json(const std::string& out, const teachers::SqueezeInput& input,
+             const teachers::SqueezeOutcome& outcome) {
+  return {{"out", teachers::teacher_path(out).string()},
           {"data", input.data.name},
           {"network", input.network.name()},
           {"objective", input.options.objective},
@@ -71,30 +71,30 @@ int run_squeeze(const Environment& environment, const Arguments& arguments) {
                     kExamples};
   if (!parse(environment, usage, arguments, settings.options)) return 0;
   if (settings.out.empty())
-    throw ConfigError(Report{"reading the options of 'retort squeeze'",
-                             "missing: --out, the folder of the teacher",
-                             {},
-                             {}});
-  const FolderKind kind = train::squeeze_folder_kind();
+    throw ConfigError(ErrorMessage{"reading the options of 'retort squeeze'",
+                                   "missing: --out, the folder of the teacher",
+                                   {},
+                                   {}});
+  const FolderKind kind = teachers::squeeze_folder_kind();
   folder_started(settings.out, settings.options, kind);
   const at::Device device = settings.machine.apply(environment);
   const data::Dataset data = data::open_dataset(settings.data);
   const auto network = nets::make_network(settings.squeeze.network,
                                           {data.channels, data.height, data.width, data.classes()});
-  const train::SqueezeInput input{data,
-                                  *network,
-                                  settings.squeeze,
-                                  device,
-                                  static_cast<uint64_t>(settings.data.split_seed),
-                                  portable_recipe(settings.options, data.name),
-                                  environment.progress(),
-                                  environment.stop};
-  train::check_squeeze(input);
+  const teachers::SqueezeInput input{data,
+                                     *network,
+                                     settings.squeeze,
+                                     device,
+                                     static_cast<uint64_t>(settings.data.split_seed),
+                                     portable_recipe(settings.options, data.name),
+                                     environment.progress(),
+                                     environment.stop};
+  teachers::check_squeeze(input);
   for (const std::string& note : data.notes) environment.err << "note: " << note << "\n";
   const FolderLock lock(settings.out, kind, false);
   folder_started(settings.out, settings.options, kind);
   open_folder(settings);
-  const train::SqueezeOutcome outcome = train::squeeze(input, settings.out);
+  const teachers::SqueezeOutcome outcome = teachers::squeeze(input, settings.out);
   if (outcome.stopped) {
     environment.err << "stopped: give the same command to go on\n";
     return kStopped;
@@ -106,7 +106,7 @@ int run_squeeze(const Environment& environment, const Arguments& arguments) {
                                    outcome.made ? "" : "this teacher was finished before\n",
                                    settings.squeeze.objective, network->name(), data.name,
                                    outcome.epochs, 100 * outcome.teacher.validation_accuracy,
-                                   train::teacher_path(settings.out).string());
+                                   teachers::teacher_path(settings.out).string());
   return 0;
 }
 

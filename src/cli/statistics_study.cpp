@@ -11,8 +11,8 @@
 #include "retort/core/file.h"
 #include "retort/core/limits.h"
 #include "retort/core/records.h"
-#include "retort/eval/statistics_study.h"
 #include "retort/report/page.h"
+#include "retort/studies/statistics_study.h"
 
 namespace retort::cli {
 namespace {
@@ -53,7 +53,7 @@ struct Settings {
 /// A teacher under a name that tells it from the others.
 struct Named {
   std::string name;
-  train::Teacher teacher;
+  teachers::Teacher teacher;
   bool control = false;
 };
 
@@ -63,13 +63,14 @@ std::vector<Named> read_teachers(const std::vector<std::string>& paths, const da
     if (!path.has_filename()) path = path.parent_path();
     const bool folder = fs::is_directory(path);
     const fs::path file = folder ? path / "teacher.safetensors" : path;
-    Named one{folder ? path.filename().string() : path.stem().string(), train::read_teacher(file)};
-    train::check_teacher(one.teacher, "studying the teacher '" + file.string() + "'", data);
+    Named one{folder ? path.filename().string() : path.stem().string(),
+              teachers::read_teacher(file)};
+    teachers::check_teacher(one.teacher, "studying the teacher '" + file.string() + "'", data);
     if (!one.teacher.state.defined())
-      throw ConfigError(Report{"studying the teacher '" + file.string() + "'",
-                               "'" + one.teacher.network + "' keeps no running statistics",
-                               "networks with BatchNorm, such as convnet-bn",
-                               {}});
+      throw ConfigError(ErrorMessage{"studying the teacher '" + file.string() + "'",
+                                     "'" + one.teacher.network + "' keeps no running statistics",
+                                     "networks with BatchNorm, such as convnet-bn",
+                                     {}});
     all.push_back(std::move(one));
   }
   return all;
@@ -85,8 +86,9 @@ Probes draw_probes(const data::Dataset& data, const Settings& settings) {
   const int64_t each = std::max<int64_t>(kImages / data.classes(), 1);
   std::vector<int64_t> rows, labels;
   for (int64_t c = 0; c < data.classes(); ++c) {
-    const auto& members = data.train.members[static_cast<size_t>(c)];
-    Stream stream(static_cast<uint64_t>(settings.seed), "study.real", static_cast<uint64_t>(c));
+    const auto& members = data.train.rows_by_class[static_cast<size_t>(c)];
+    RandomStream stream(static_cast<uint64_t>(settings.seed), "study.real",
+                        static_cast<uint64_t>(c));
     for (const int64_t i : stream.sample(static_cast<int64_t>(members.size()), each)) {
       rows.push_back(members[static_cast<size_t>(i)]);
       labels.push_back(c);
@@ -97,30 +99,30 @@ Probes draw_probes(const data::Dataset& data, const Settings& settings) {
       data.train.images.index_select(0, at::tensor(rows, at::kLong)), at::kCPU);
   probes.labels = at::tensor(labels, at::kLong);
   probes.noise = at::empty_like(probes.real);
-  Stream(static_cast<uint64_t>(settings.seed), "study.noise")
+  RandomStream(static_cast<uint64_t>(settings.seed), "study.noise")
       .fill_normal(probes.noise.data_ptr<float>(), probes.noise.numel());
   return probes;
 }
 
-eval::Measured measure(const Named& one, const Probes& probes) {
+studies::Measured measure(const Named& one, const Probes& probes) {
   const auto network = one.teacher.build();
-  eval::Measured found;
+  studies::Measured found;
   found.name = one.name;
   found.network = one.teacher.network;
   found.objective = one.teacher.objective;
   found.epochs = one.teacher.epochs;
   found.parameters = network->parameters().size;
   found.control = one.control;
-  found.layers = eval::layer_statistics(one.teacher);
-  found.noise = eval::signal_of(one.teacher, *network, probes.noise, probes.labels);
-  found.real = eval::signal_of(one.teacher, *network, probes.real, probes.labels);
+  found.layers = studies::layer_statistics(one.teacher);
+  found.noise = studies::signal_of(one.teacher, *network, probes.noise, probes.labels);
+  found.real = studies::signal_of(one.teacher, *network, probes.real, probes.labels);
   return found;
 }
 
-double median_of(const eval::Measured& teacher,
-                 const std::function<double(const eval::LayerStatistics&)>& value) {
+double median_of(const studies::Measured& teacher,
+                 const std::function<double(const studies::LayerStatistics&)>& value) {
   std::vector<double> values;
-  for (const eval::LayerStatistics& layer : teacher.layers) values.push_back(value(layer));
+  for (const studies::LayerStatistics& layer : teacher.layers) values.push_back(value(layer));
   return at::tensor(values, at::kDouble).quantile(0.5).item<double>();
 }
 
@@ -129,15 +131,16 @@ std::string number(double value) {
 }
 
 /// Medians over layers, and what images get.
-report::Table summary_table(const std::vector<eval::Measured>& teachers, const std::string& kind) {
+report::Table summary_table(const std::vector<studies::Measured>& teachers,
+                            const std::string& kind) {
   report::Table table{
       "Medians over layers, " + kind + " statistics",
       {"teacher", "objective", "epochs", "median RV", "std/mean RV", "std ln RV", "entropy RV",
        "std RM/sigma", "median RV/|W|^2", "std ln RV/|W|^2", "Gaussian entropy RV", "of RV/|W|^2"},
       {}};
-  using L = eval::LayerStatistics;
-  const auto response = [](const L& l) { return l.response.value_or(eval::Spread{}); };
-  for (const eval::Measured& t : teachers)
+  using L = studies::LayerStatistics;
+  const auto response = [](const L& l) { return l.response.value_or(studies::Spread{}); };
+  for (const studies::Measured& t : teachers)
     table.rows.push_back(
         {t.name, t.objective, std::to_string(t.epochs),
          number(median_of(t, [](const L& l) { return l.variance.median; })),
@@ -152,14 +155,15 @@ report::Table summary_table(const std::vector<eval::Measured>& teachers, const s
   return table;
 }
 
-report::Table signal_table(const std::vector<eval::Measured>& teachers, const std::string& kind) {
+report::Table signal_table(const std::vector<studies::Measured>& teachers,
+                           const std::string& kind) {
   report::Table table{"Gradients by images, " + kind + " statistics",
                       {"teacher", "images", "loss raw", "|g| cross-entropy", "|g| raw",
                        "raw over cross-entropy", "|g| scale-free", "cosine", "first layer"},
                       {}};
-  for (const eval::Measured& t : teachers)
+  for (const studies::Measured& t : teachers)
     for (const auto& [name, s] :
-         {std::pair<const char*, const eval::Signal&>{"noise", t.noise}, {"real", t.real}})
+         {std::pair<const char*, const studies::Signal&>{"noise", t.noise}, {"real", t.real}})
       table.rows.push_back({t.name, name, number(s.raw), number(s.cross_entropy_gradient),
                             number(s.raw_gradient), number(s.ratio()),
                             number(s.scale_free_gradient), number(s.cosine),
@@ -167,10 +171,10 @@ report::Table signal_table(const std::vector<eval::Measured>& teachers, const st
   return table;
 }
 
-report::Chart chart_of(const std::vector<eval::Measured>& teachers, const std::string& title,
-                       const std::function<double(const eval::Measured&, size_t)>& value) {
+report::Chart chart_of(const std::vector<studies::Measured>& teachers, const std::string& title,
+                       const std::function<double(const studies::Measured&, size_t)>& value) {
   report::Chart chart{title, "layer", title, {}};
-  for (const eval::Measured& teacher : teachers) {
+  for (const studies::Measured& teacher : teachers) {
     if (teacher.control) continue;
     report::Series series{teacher.name, {}};
     for (size_t l = 0; l < teacher.layers.size(); ++l)
@@ -180,7 +184,7 @@ report::Chart chart_of(const std::vector<eval::Measured>& teachers, const std::s
   return chart;
 }
 
-Json to_json(const eval::Spread& s) {
+Json to_json(const studies::Spread& s) {
   return {{"median", s.median},
           {"variation", s.variation},
           {"log_deviation", s.log_deviation},
@@ -188,7 +192,7 @@ Json to_json(const eval::Spread& s) {
           {"gaussian_entropy", s.gaussian_entropy}};
 }
 
-Json to_json(const eval::Signal& s) {
+Json to_json(const studies::Signal& s) {
   return {{"cross_entropy", s.cross_entropy},
           {"raw", s.raw},
           {"scale_free", s.scale_free},
@@ -201,9 +205,9 @@ Json to_json(const eval::Signal& s) {
           {"layers", s.layers}};
 }
 
-Json to_json(const eval::Measured& t, const std::string& statistics) {
+Json to_json(const studies::Measured& t, const std::string& statistics) {
   Json layers = Json::array();
-  for (const eval::LayerStatistics& l : t.layers) {
+  for (const studies::LayerStatistics& l : t.layers) {
     Json layer{{"layer", l.layer},
                {"channels", l.channels},
                {"largest_variance", l.largest_variance},
@@ -222,14 +226,15 @@ Json to_json(const eval::Measured& t, const std::string& statistics) {
 /// All teachers with one kind of statistics.
 struct Kind {
   std::string name;
-  std::vector<eval::Measured> teachers;
+  std::vector<studies::Measured> teachers;
 };
 
 std::vector<Kind> measure_all(const Environment& environment, const Settings& settings,
                               const data::Dataset& data, const std::vector<Named>& teachers) {
   const Probes probes = draw_probes(data, settings);
-  const std::vector<int64_t> rows = Stream(static_cast<uint64_t>(settings.seed), "study.images")
-                                        .sample(data.train.size(), settings.images);
+  const std::vector<int64_t> rows =
+      RandomStream(static_cast<uint64_t>(settings.seed), "study.images")
+          .sample(data.train.size(), settings.images);
   const at::Tensor images = data.train.images.index_select(0, at::tensor(rows, at::kLong));
   std::vector<Kind> kinds{{"stored", {}}, {"clean", {}}};
   Progress progress(environment.progress(), "bn-statistics",
@@ -239,11 +244,11 @@ std::vector<Kind> measure_all(const Environment& environment, const Settings& se
     for (const Named& one : teachers) {
       Named now = one;
       if (kind.name == "clean")
-        now.teacher = eval::recalibrated(one.teacher, images, settings.batch_size);
+        now.teacher = studies::recalibrated(one.teacher, images, settings.batch_size);
       kind.teachers.push_back(measure(now, probes));
       progress.update(++done);
       if (settings.gauge <= 0 || one.teacher.objective != "supervised") continue;
-      now.teacher = eval::rescaled(now.teacher, settings.gauge);
+      now.teacher = studies::rescaled(now.teacher, settings.gauge);
       now.name += fmt::format(" x{:g}", settings.gauge);
       now.control = true;
       kind.teachers.push_back(measure(now, probes));
@@ -252,14 +257,14 @@ std::vector<Kind> measure_all(const Environment& environment, const Settings& se
 }
 
 report::Page page_of(const std::vector<Kind>& kinds, const data::Dataset& data,
-                     const eval::Verdict& verdict) {
+                     const studies::Verdict& verdict) {
   report::Page page;
   page.title = "BatchNorm statistics of teachers";
   page.summary = fmt::format("{} teachers on {}", kinds[0].teachers.size(), data.name);
   page.tables_title = "Measures";
   for (const Kind& kind : kinds) page.tables.push_back(summary_table(kind.teachers, kind.name));
   for (const Kind& kind : kinds) page.tables.push_back(signal_table(kind.teachers, kind.name));
-  using M = eval::Measured;
+  using M = studies::Measured;
   const auto& clean = kinds[1].teachers;
   page.charts = {chart_of(clean, "std of ln RV",
                           [](const M& t, size_t l) { return t.layers[l].variance.log_deviation; }),
@@ -302,21 +307,22 @@ int run_statistics_study(const Environment& environment, const Arguments& argume
                     kExamples};
   if (!parse(environment, usage, Arguments(flags, arguments.end()), settings.options)) return 0;
   if (paths.empty())
-    throw ConfigError(Report{"reading the command line of 'retort study bn-statistics'",
-                             "no teacher is named",
-                             "folders of retort squeeze, or teachers' files, before the options",
-                             {}});
+    throw ConfigError(
+        ErrorMessage{"reading the command line of 'retort study bn-statistics'",
+                     "no teacher is named",
+                     "folders of retort squeeze, or teachers' files, before the options",
+                     {}});
   keep_unnamed_page(settings.options);
   for (const std::string& path : paths) take_split_of(path, settings.options);
   settings.machine.apply(environment);
   const data::Dataset data = data::open_dataset(settings.data);
   const std::vector<Kind> kinds =
       measure_all(environment, settings, data, read_teachers(paths, data));
-  const eval::Verdict verdict = eval::judge(kinds[1].teachers);
+  const studies::Verdict verdict = studies::judge(kinds[1].teachers);
   const report::Page page = page_of(kinds, data, verdict);
   Json figures{{"teachers", Json::array()}, {"verdict", verdict.lines()}};
   for (const Kind& kind : kinds)
-    for (const eval::Measured& teacher : kind.teachers)
+    for (const studies::Measured& teacher : kind.teachers)
       figures["teachers"].push_back(to_json(teacher, kind.name));
   write_atomically(settings.out, report::render(page));
   write_atomically(fs::path(settings.out).replace_extension(".json"), json_text(figures, 1) + "\n");

@@ -16,22 +16,22 @@ int64_t whole_number(const std::string& text) {
   const char* end = text.data() + text.size();
   const auto [stop, problem] = std::from_chars(text.data(), end, value);
   if (problem != std::errc() || stop != end || value < 1 || value > 1000000)
-    throw ConfigError(Report{"reading --storage",
-                             "'" + text + "' is no number of classes",
-                             "whole numbers from 1 to 1000000, such as 10,50,100",
-                             {}});
+    throw ConfigError(ErrorMessage{"reading --storage",
+                                   "'" + text + "' is no number of classes",
+                                   "whole numbers from 1 to 1000000, such as 10,50,100",
+                                   {}});
   return value;
 }
 
 /// Bytes of the smallest set of at least `images` images of each class; nothing where no budget of
 /// up to as many pixel images holds one. On the meta device nothing is allocated.
 std::optional<int64_t> bytes_of(const synthetic::ParametrisationKind& kind,
-                                synthetic::Geometry budget, int64_t images) {
+                                synthetic::SetLayout budget, int64_t images) {
   for (int64_t each = 1; each <= images; ++each) {
     budget.counts.assign(budget.counts.size(), each);
     try {
       const auto made = kind.make({budget, at::kMeta});
-      if (made->geometry().counts[0] < images) continue;
+      if (made->layout().counts[0] < images) continue;
       int64_t bytes = budget.classes() * static_cast<int64_t>(sizeof(int64_t));  // labels
       for (const auto& [name, tensor] : made->stored())
         bytes += static_cast<int64_t>(tensor.nbytes());
@@ -73,8 +73,8 @@ report::Chart StorageStudy::chart(const data::Dataset& data) const {
     report::Series series{synthetic::parametrisation_table()[i].name, {}};
     for (const std::string& text : classes_) {
       const int64_t classes = whole_number(text);
-      synthetic::Geometry budget{std::vector<int64_t>(static_cast<size_t>(classes), 1),
-                                 data.channels, data.height, data.width};
+      synthetic::SetLayout budget{std::vector<int64_t>(static_cast<size_t>(classes), 1),
+                                  data.channels, data.height, data.width};
       if (const auto bytes = bytes_of(*kinds_[i], budget, images_))
         series.points.emplace_back(classes, *bytes);
     }

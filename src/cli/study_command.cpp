@@ -14,8 +14,8 @@
 #include "retort/core/records.h"
 #include "retort/core/version.h"
 #include "retort/eval/evaluate.h"
-#include "retort/eval/trajectory_study.h"
 #include "retort/report/page.h"
+#include "retort/studies/trajectory_study.h"
 
 namespace retort::cli {
 namespace {
@@ -35,7 +35,7 @@ struct Study {
   std::vector<std::string> experts, sets, runs;
   std::string network = "convnet", out = "study.html";
   int64_t count = 2, images = 256, rounds = 12;
-  eval::FollowOptions follow;
+  studies::FollowOptions follow;
   StorageStudy storage;
   data::DataOptions data;
   MachineOptions machine;
@@ -68,8 +68,9 @@ class Worker {
 
   /// Mean top eigenvalue after every epoch.
   report::Series sharpness(const std::string& folder) const {
-    const train::Trajectories experts(folder, data_, network_);
-    std::vector<int64_t> rows = Stream(0, "study.images").sample(data_.train.size(), study_.images);
+    const trajectories::Trajectories experts(folder, data_, network_);
+    std::vector<int64_t> rows =
+        RandomStream(0, "study.images").sample(data_.train.size(), study_.images);
     const at::Tensor index = at::tensor(rows, at::kLong);
     const at::Tensor images = data_.preprocessing.gather(data_.train.images, index, device_);
     const at::Tensor labels = data_.train.labels.index_select(0, index).to(device_);
@@ -80,9 +81,9 @@ class Worker {
     for (int64_t epoch = 0; epoch <= experts.epochs(); ++epoch) {
       double sum = 0;
       for (int64_t e = 0; e < count; ++e) {
-        sum +=
-            eval::top_eigenvalue(network_, experts.snapshot(e, epoch).to(device_), images, labels,
-                                 study_.rounds, Stream(0, "study.start", static_cast<uint64_t>(e)));
+        sum += studies::top_eigenvalue(network_, experts.snapshot(e, epoch).to(device_), images,
+                                       labels, study_.rounds,
+                                       RandomStream(0, "study.start", static_cast<uint64_t>(e)));
         progress.update(epoch * count + e + 1);
       }
       series.points.emplace_back(epoch, sum / static_cast<double>(count));
@@ -94,19 +95,19 @@ class Worker {
   report::Series strayed(const std::string& pair) const {
     const size_t at = pair.find('=');
     if (at == std::string::npos)
-      throw ConfigError(Report{
+      throw ConfigError(ErrorMessage{
           "reading --sets", "'" + pair + "' names no experts", "SET=EXPERTS,SET=EXPERTS", {}});
     const std::string set = pair.substr(0, at), folder = pair.substr(at + 1);
     synthetic::Bundle bundle = synthetic::load_bundle(bundle_of(set));
     eval::check_fit(bundle, data_);
     check_split_of(environment_, bundle, "following", set, data_);
     synthetic::fill_preprocessing(bundle, data_);
-    const train::Trajectories experts(folder, data_, network_);
+    const trajectories::Trajectories experts(folder, data_, network_);
     const int64_t count = std::min(study_.count, experts.count());
     std::map<int64_t, double> sums;
     for (int64_t e = 0; e < count; ++e)
-      for (const eval::Strayed& point :
-           eval::follow(network_, bundle, experts, e, study_.follow, device_))
+      for (const studies::TrajectoryError& point :
+           studies::follow(network_, bundle, experts, e, study_.follow, device_))
         sums[point.steps] += point.distance / static_cast<double>(count);
     return {bundle.method + " (" + name_of(folder) + ")", {sums.begin(), sums.end()}};
   }
@@ -149,10 +150,10 @@ Evaluated evaluated(const fs::path& run) {
         record["results"].is_array() && !record["results"].empty())
       judged = record["results"][0];
   if (!judged || found < 2)
-    throw DataError(Report{"reading '" + run.string() + "'",
-                           judged ? "it matches no trajectories" : "it has no evaluation",
-                           "a run of mtt, ftd, tesla or datm after `retort eval`",
-                           {}});
+    throw DataError(ErrorMessage{"reading '" + run.string() + "'",
+                                 judged ? "it matches no trajectories" : "it has no evaluation",
+                                 "a run of mtt, ftd, tesla or datm after `retort eval`",
+                                 {}});
   one.mean = judged->value("mean", 0.0);
   one.deviation = judged->value("deviation", 0.0);
   return one;
@@ -210,10 +211,10 @@ int run_study(const Environment& environment, const Arguments& arguments) {
                     kExamples};
   if (!parse(environment, usage, arguments, set)) return 0;
   if (study.experts.empty() && study.sets.empty() && study.runs.empty() && !study.storage.wanted())
-    throw ConfigError(Report{"reading the command line of 'retort study'",
-                             "there is nothing to do",
-                             "--experts, --sets, --runs, --storage or several of them",
-                             {}});
+    throw ConfigError(ErrorMessage{"reading the command line of 'retort study'",
+                                   "there is nothing to do",
+                                   "--experts, --sets, --runs, --storage or several of them",
+                                   {}});
   keep_unnamed_page(set);
   for (const std::string& folder : study.experts) take_split_of(folder, set);
   for (const std::string& pair : study.sets) take_split_of(pair.substr(0, pair.find('=')), set);

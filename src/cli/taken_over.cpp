@@ -7,9 +7,9 @@
 
 #include "retort/core/error.h"
 #include "retort/core/file.h"
-#include "retort/core/safetensors.h"
 #include "retort/eval/evaluate.h"
-#include "train/trajectory_file.h"
+#include "retort/io/safetensors.h"
+#include "trajectories/trajectory_file.h"
 
 namespace retort::cli {
 namespace {
@@ -22,7 +22,7 @@ std::optional<fs::path> telling_file(const fs::path& path) {
   if (!fs::is_directory(path)) return {};
   for (const char* name : {"distilled.safetensors", "teacher.safetensors"})
     if (fs::exists(path / name)) return path / name;
-  const auto experts = train::finished_trajectories(path);
+  const auto experts = trajectories::finished_trajectories(path);
   if (experts.empty()) return {};
   return experts.front();
 }
@@ -105,9 +105,9 @@ void check_whitening_of(const std::string& path, const OptionSet& options) {
     other |= option->text() != text;
   }
   if (!other) return;
-  throw StateError(Report{"whitening the data for '" + path + "'", "it is asked for as" + given,
-                          "what the set was made with:" + made,
-                          "leave both out, or give them as the set was made"});
+  throw StateError(ErrorMessage{"whitening the data for '" + path + "'",
+                                "it is asked for as" + given, "what the set was made with:" + made,
+                                "leave both out, or give them as the set was made"});
 }
 
 void check_split_of(const Environment& environment, const synthetic::Bundle& bundle,

@@ -45,10 +45,10 @@ int cgroup_threads() {
 }  // namespace
 
 at::Device parse_device(const std::string& text) {
-  const ConfigError wrong(Report{"choosing the device",
-                                 "there is no device '" + text + "'",
-                                 "cpu, cuda, or cuda:N with N counted from 0",
-                                 {}});
+  const ConfigError wrong(ErrorMessage{"choosing the device",
+                                       "there is no device '" + text + "'",
+                                       "cpu, cuda, or cuda:N with N counted from 0",
+                                       {}});
   if (text == "cpu") return at::Device(at::kCPU);
   if (!text.starts_with("cuda")) throw wrong;
   int index = 0;
@@ -60,7 +60,7 @@ at::Device parse_device(const std::string& text) {
   const int64_t count =
       torch::cuda::is_available() ? static_cast<int64_t>(torch::cuda::device_count()) : 0;
   if (index >= count)
-    throw ResourceError(Report{
+    throw ResourceError(ErrorMessage{
         "choosing the device",
         fmt::format("'{}' was asked for, {} CUDA devices are there", text, count),
         {},

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -15,7 +16,7 @@ std::string closed(const std::string& text) {
   return text.ends_with('?') ? text : text + ".";
 }
 
-std::string compose(const Report& report) {
+std::string compose(const ErrorMessage& report) {
   std::string text = report.doing.empty() ? report.found : report.doing + ": " + report.found + ".";
   if (!report.accepted.empty()) text += "\n  accepted: " + closed(report.accepted);
   if (!report.advice.empty()) text += "\n  what to do: " + closed(report.advice);
@@ -50,7 +51,7 @@ std::string joined(const std::vector<std::string>& words) {
 
 }  // namespace
 
-Error::Error(int exit_code, const Report& report) : Error(exit_code, compose(report)) {}
+Error::Error(int exit_code, const ErrorMessage& report) : Error(exit_code, compose(report)) {}
 Error::Error(int exit_code, const std::string& message)
     : std::runtime_error(message), exit_code_(exit_code) {}
 
@@ -58,9 +59,9 @@ ConfigError ConfigError::unknown(const std::string& doing, std::string_view kind
                                  std::string_view name,
                                  const std::vector<std::string>& candidates) {
   const std::string near = nearest(name, candidates);
-  return ConfigError(Report{doing, fmt::format("there is no {} '{}'", kind, name),
-                            joined(candidates),
-                            near.empty() ? "" : fmt::format("did you mean '{}'?", near)});
+  return ConfigError(ErrorMessage{doing, fmt::format("there is no {} '{}'", kind, name),
+                                  joined(candidates),
+                                  near.empty() ? "" : fmt::format("did you mean '{}'?", near)});
 }
 
 ConfigError ConfigError::many(const std::string& doing, const std::vector<std::string>& problems) {
@@ -71,34 +72,36 @@ ConfigError ConfigError::many(const std::string& doing, const std::vector<std::s
 }
 
 DataError DataError::missing(const std::string& path, const std::string& accepted) {
-  return DataError(Report{"reading '" + path + "'", "it is not there", accepted, "check the path"});
+  return DataError(
+      ErrorMessage{"reading '" + path + "'", "it is not there", accepted, "check the path"});
 }
 
 DataError DataError::wrong_size(const std::string& path, long long have, long long need,
                                 const std::string& record) {
   return DataError(
-      Report{"reading '" + path + "'",
-             fmt::format("it holds {} bytes where {} are wanted ({})", have, need, record),
-             {},
-             have < need ? "the file is cut short: fetch it again"
-                         : "the file is not what its name says: fetch it again"});
+      ErrorMessage{"reading '" + path + "'",
+                   fmt::format("it holds {} bytes where {} are wanted ({})", have, need, record),
+                   {},
+                   have < need ? "the file is cut short: fetch it again"
+                               : "the file is not what its name says: fetch it again"});
 }
 
 DataError DataError::damaged(const std::string& path, const std::string& found,
                              const std::string& accepted) {
-  return DataError(Report{"reading '" + path + "'", found, accepted,
-                          "fetch the file or make it again: it is damaged or of another kind"});
+  return DataError(
+      ErrorMessage{"reading '" + path + "'", found, accepted,
+                   "fetch the file or make it again: it is damaged or of another kind"});
 }
 
 ResourceError ResourceError::absent(const std::string& doing, const std::string& library,
                                     const std::string& package) {
-  return ResourceError(
-      Report{doing, "this build has no " + library, {}, "install " + package + " and build again"});
+  return ResourceError(ErrorMessage{
+      doing, "this build has no " + library, {}, "install " + package + " and build again"});
 }
 
 ResourceError ResourceError::io(const std::string& doing) {
   const int code = errno;
-  return ResourceError(Report{doing, std::strerror(code), {}, advice_for(code)});
+  return ResourceError(ErrorMessage{doing, std::strerror(code), {}, advice_for(code)});
 }
 
 int edit_distance(std::string_view a, std::string_view b) {
@@ -115,7 +118,18 @@ int edit_distance(std::string_view a, std::string_view b) {
   return d[a.size()][b.size()];
 }
 
+/// Names that were others before, in the spelling of flags or of keys: {old, new}.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kRenamed{{
+    {"student_learning_rate_rate", "student_rate_learning_rate"},
+    {"--student-learning-rate-rate", "--student-rate-learning-rate"},
+    {"crop_low", "min_crop_area"},
+    {"--crop-low", "--min-crop-area"},
+}};
+
 std::string nearest(std::string_view name, const std::vector<std::string>& candidates) {
+  for (const auto& [before, now] : kRenamed)
+    if (name == before && std::ranges::find(candidates, now) != candidates.end())
+      return std::string(now);
   std::string best;
   int best_distance = std::max<int>(2, static_cast<int>(name.size()) / 3) + 1;
   for (const std::string& candidate : candidates) {

@@ -44,18 +44,19 @@ class Descriptor {
 ResourceError unreadable(const std::filesystem::path& path) {
   const int code = errno;
   const bool denied = code == EACCES || code == EPERM;
-  return ResourceError(Report{"reading '" + path.string() + "'",
-                              std::strerror(code),
-                              {},
-                              denied ? "give yourself the right to read it, or name another file"
-                                     : "check the path and the disk"});
+  return ResourceError(ErrorMessage{"reading '" + path.string() + "'",
+                                    std::strerror(code),
+                                    {},
+                                    denied
+                                        ? "give yourself the right to read it, or name another file"
+                                        : "check the path and the disk"});
 }
 
 void require_plain(const struct stat& about, const std::filesystem::path& path) {
   if (S_ISREG(about.st_mode)) return;
-  throw DataError(Report{"reading '" + path.string() + "'",
-                         S_ISDIR(about.st_mode) ? "it is a folder" : "it is not a plain file",
-                         "a file", "check the path"});
+  throw DataError(ErrorMessage{"reading '" + path.string() + "'",
+                               S_ISDIR(about.st_mode) ? "it is a folder" : "it is not a plain file",
+                               "a file", "check the path"});
 }
 
 /// Opens a plain file for reading; its size comes back in `size`. What is no plain file is not even
@@ -130,7 +131,7 @@ void require_replaceable(const std::filesystem::path& path, const std::string& d
   std::error_code ignored;
   const std::filesystem::file_status status = std::filesystem::status(path, ignored);
   if (!std::filesystem::exists(status) || std::filesystem::is_regular_file(status)) return;
-  throw ResourceError(Report{
+  throw ResourceError(ErrorMessage{
       doing,
       std::filesystem::is_directory(status) ? "it is a folder" : "it is there and not a plain file",
       "a new name, or a plain file to replace", "choose another name"});

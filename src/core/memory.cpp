@@ -97,7 +97,7 @@ int64_t available_memory_bytes() {
 void require_memory(const std::string& doing, int64_t bytes, const std::string& advice) {
   const int64_t free = available_memory_bytes();
   if (bytes <= free) return;
-  throw ResourceError(Report{
+  throw ResourceError(ErrorMessage{
       doing,
       fmt::format("it takes {} of memory, {} are free", format_bytes(static_cast<double>(bytes)),
                   format_bytes(static_cast<double>(free))),

@@ -132,10 +132,10 @@ std::string text_of(const toml::node& node, const std::string& path, const std::
     for (const auto& item : *list) words.push_back(text_of(item, path, key));
     return fmt::format("{}", fmt::join(words, ","));
   }
-  throw DataError(Report{"reading '" + path + "'",
-                         fmt::format("key '{}' is a table or a date", key),
-                         "flat keys: texts, numbers, true or false, and lists of them",
-                         "write the key at the top level"});
+  throw DataError(ErrorMessage{"reading '" + path + "'",
+                               fmt::format("key '{}' is a table or a date", key),
+                               "flat keys: texts, numbers, true or false, and lists of them",
+                               "write the key at the top level"});
 }
 
 }  // namespace
@@ -253,12 +253,13 @@ std::vector<std::pair<std::string, std::string>> parse_flat_toml(const std::stri
     table = toml::parse(bytes, path);
   } catch (const toml::parse_error& problem) {
     throw DataError(
-        Report{"reading '" + path + "'",
-               fmt::format("line {}: {}", problem.source().begin.line, problem.description()),
-               "TOML: key = value lines", "mend that line"});
+        ErrorMessage{"reading '" + path + "'",
+                     fmt::format("line {}: {}", problem.source().begin.line, problem.description()),
+                     "TOML: key = value lines", "mend that line"});
   } catch (const TomlAssertion&) {
-    throw DataError(Report{"reading '" + path + "'", "a line that is no TOML",
-                           "TOML: key = value lines", "look for a line that begins with '['"});
+    throw DataError(ErrorMessage{"reading '" + path + "'", "a line that is no TOML",
+                                 "TOML: key = value lines",
+                                 "look for a line that begins with '['"});
   }
   // The table is sorted by key; a recipe's order is the order of its lines.
   std::vector<std::pair<uint32_t, std::pair<std::string, std::string>>> lines;

@@ -37,15 +37,15 @@ std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::array<uint3
 
 // The key names (seed, purpose); the upper half of the counter names the indices; its lower half
 // counts blocks.
-Stream::Stream(uint64_t seed, std::string_view purpose, uint64_t a, uint64_t b, uint64_t c,
-               uint64_t d) {
+RandomStream::RandomStream(uint64_t seed, std::string_view purpose, uint64_t a, uint64_t b,
+                           uint64_t c, uint64_t d) {
   const uint64_t key = mix(mix(seed) ^ hash_bytes(purpose.data(), purpose.size()));
   const uint64_t place = mix(mix(mix(mix(mix(key) ^ a) ^ b) ^ c) ^ d);
   key_ = {static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32)};
   counter_ = {0, 0, static_cast<uint32_t>(place), static_cast<uint32_t>(place >> 32)};
 }
 
-uint32_t Stream::next_u32() {
+uint32_t RandomStream::next_u32() {
   if (used_ == 4) {
     block_ = philox(counter_, key_);
     if (++counter_[0] == 0) ++counter_[1];
@@ -54,21 +54,21 @@ uint32_t Stream::next_u32() {
   return block_[static_cast<size_t>(used_++)];
 }
 
-uint64_t Stream::next_u64() {
+uint64_t RandomStream::next_u64() {
   const uint64_t low = next_u32();
   return low | uint64_t{next_u32()} << 32;
 }
 
-double Stream::uniform() {
+double RandomStream::uniform() {
   return static_cast<double>(next_u64() >> 11) * 0x1p-53;
 }
 
-double Stream::normal() {
+double RandomStream::normal() {
   const double radius = std::sqrt(-2 * std::log1p(-uniform()));
   return radius * std::cos(2 * std::numbers::pi * uniform());
 }
 
-int64_t Stream::below(int64_t n) {
+int64_t RandomStream::uniform_int(int64_t n) {
   const uint64_t range = static_cast<uint64_t>(n);
   const uint64_t limit = UINT64_MAX - UINT64_MAX % range;
   uint64_t draw = next_u64();
@@ -76,27 +76,27 @@ int64_t Stream::below(int64_t n) {
   return static_cast<int64_t>(draw % range);
 }
 
-std::vector<int64_t> Stream::permutation(int64_t n) {
+std::vector<int64_t> RandomStream::permutation(int64_t n) {
   return sample(n, n);
 }
 
 // The first `count` places of a Fisher-Yates shuffle.
-std::vector<int64_t> Stream::sample(int64_t n, int64_t count) {
+std::vector<int64_t> RandomStream::sample(int64_t n, int64_t count) {
   if (count > n) count = n;
   std::vector<int64_t> order(static_cast<size_t>(n));
   std::iota(order.begin(), order.end(), 0);
   for (int64_t i = 0; i < count; ++i)
-    std::swap(order[static_cast<size_t>(i)], order[static_cast<size_t>(i + below(n - i))]);
+    std::swap(order[static_cast<size_t>(i)], order[static_cast<size_t>(i + uniform_int(n - i))]);
   order.resize(static_cast<size_t>(count));
   return order;
 }
 
-void Stream::fill_uniform(float* values, int64_t count, float low, float high) {
+void RandomStream::fill_uniform(float* values, int64_t count, float low, float high) {
   const float scale = (high - low) * 0x1p-24f;
   for (int64_t i = 0; i < count; ++i) values[i] = low + scale * static_cast<float>(next_u32() >> 8);
 }
 
-void Stream::fill_normal(float* values, int64_t count) {
+void RandomStream::fill_normal(float* values, int64_t count) {
   for (int64_t i = 0; i < count; ++i) values[i] = static_cast<float>(normal());
 }
 

@@ -65,17 +65,17 @@ bool folder_started(const std::filesystem::path& path, const OptionSet& options,
   const std::string opening = opening_folder(path, kind);
   const std::string advice = "choose a new or empty folder with --out";
   if (!std::filesystem::is_directory(status))
-    throw StateError(Report{opening, "it is a file", "a folder", advice});
+    throw StateError(ErrorMessage{opening, "it is a file", "a folder", advice});
   if (!std::filesystem::exists(path / "recipe.toml")) {
     if (!holds_something_else(path)) return false;
-    throw StateError(Report{opening,
-                            "it holds files but no recipe.toml, so it is not a " + kind.name,
-                            "a " + kind.name + ", or a new or empty folder", advice});
+    throw StateError(ErrorMessage{opening,
+                                  "it holds files but no recipe.toml, so it is not a " + kind.name,
+                                  "a " + kind.name + ", or a new or empty folder", advice});
   }
   const auto pairs = read_flat_toml((path / "recipe.toml").string());
   const auto lines = differences(options, {pairs.begin(), pairs.end()}, kind.growing);
   if (lines.empty()) return true;
-  throw StateError(Report{
+  throw StateError(ErrorMessage{
       opening, fmt::format("it was started with other options: {}", fmt::join(lines, "; ")),
       kind.growing.empty() ? "the same options" : "the same options, or a larger --" + kind.growing,
       "repeat the first command, or choose another --out"});
@@ -94,7 +94,7 @@ FolderLock::FolderLock(const std::filesystem::path& path, const FolderKind& kind
   while (::flock(file_, wait ? LOCK_EX : LOCK_EX | LOCK_NB) != 0) {
     if (errno == EINTR) continue;
     ::close(file_);
-    throw StateError(Report{
+    throw StateError(ErrorMessage{
         doing, "another process is working in it", {}, "wait for it, or choose another --out"});
   }
 }

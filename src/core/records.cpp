@@ -90,9 +90,9 @@ std::vector<Json> read_records(const std::filesystem::path& path) {
     if (problem.empty()) {
       records.push_back(std::move(record));
     } else if (parsed || begin < text.size()) {
-      throw DataError(
-          Report{"reading '" + path.string() + "'", fmt::format("line {} is {}", line, problem),
-                 "one JSON object a line, as retort writes them", "mend or remove that line"});
+      throw DataError(ErrorMessage{
+          "reading '" + path.string() + "'", fmt::format("line {} is {}", line, problem),
+          "one JSON object a line, as retort writes them", "mend or remove that line"});
     }
   }
   return records;

@@ -15,9 +15,9 @@ Share parse_share(const std::string& text) {
   const auto last = parted ? std::from_chars(slash + 1, end, share.count)
                            : std::from_chars_result{end, std::errc::invalid_argument};
   if (last.ec != std::errc() || last.ptr != end || share.index < 0 || share.index >= share.count)
-    throw ConfigError(Report{"dealing out the work", "--share is '" + text + "'",
-                             "INDEX/COUNT with INDEX from 0 to COUNT - 1, such as 0/4",
-                             "start one process for each INDEX"});
+    throw ConfigError(ErrorMessage{"dealing out the work", "--share is '" + text + "'",
+                                   "INDEX/COUNT with INDEX from 0 to COUNT - 1, such as 0/4",
+                                   "start one process for each INDEX"});
   return share;
 }
 

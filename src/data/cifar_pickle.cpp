@@ -7,7 +7,7 @@
 #include "data/layouts.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
-#include "retort/core/pickle.h"
+#include "retort/io/pickle.h"
 
 namespace retort::data {
 

@@ -62,16 +62,16 @@ void require_room(const Dataset& set, const DataOptions& options) {
 
 void split_test(Dataset& set, const DataOptions& options) {
   if (options.test_fraction <= 0)
-    throw ConfigError(Report{"splitting '" + options.data + "'",
-                             "it has no test part and test_fraction is 0",
-                             "test_fraction between 0 and 1", "set test_fraction, such as 0.2"});
+    throw ConfigError(ErrorMessage{
+        "splitting '" + options.data + "'", "it has no test part and test_fraction is 0",
+        "test_fraction between 0 and 1", "set test_fraction, such as 0.2"});
   require_room(set, options);
   std::tie(set.train, set.test) =
       hold_out(set.train, options.test_fraction, options.split_seed, "data.test");
   if (set.test.size() == 0)
-    throw DataError(Report{"splitting '" + options.data + "'",
-                           "it has no test part and one image a class", "two images of a class",
-                           "add images, or a test folder"});
+    throw DataError(ErrorMessage{"splitting '" + options.data + "'",
+                                 "it has no test part and one image a class",
+                                 "two images of a class", "add images, or a test folder"});
   set.notes.push_back(fmt::format(
       "no test part in the source: {:g} % of every class split off as test (split_seed {})",
       100 * options.test_fraction, options.split_seed));
@@ -85,7 +85,7 @@ ImageRows rows_of(const Split& part) {
 
 ReadOptions DataOptions::reading() const {
   if (resize != "crop" && resolution == 0)
-    throw ConfigError(Report{
+    throw ConfigError(ErrorMessage{
         "reading '" + data + "'", "--resize " + resize + " without a size to bring the images to",
         "--resize together with --resolution", "add --resolution, or leave --resize out"});
   ReadOptions reading;

@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <map>
 
-#include "core/archive_members.h"
 #include "data/idx_sets.h"
 #include "data/layouts.h"
+#include "io/archive_members.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
 

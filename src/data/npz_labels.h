@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "retort/core/npy.h"
+#include "retort/io/npy.h"
 
 namespace retort::data {
 

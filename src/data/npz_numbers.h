@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-#include "retort/core/npy.h"
+#include "retort/io/npy.h"
 
 namespace retort::data {
 

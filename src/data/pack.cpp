@@ -20,12 +20,12 @@
 #include "data/measure.h"
 #include "data/pack_file.h"
 #include "data/pack_source.h"
-#include "retort/core/content_hash.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
-#include "retort/core/metadata.h"
 #include "retort/core/note.h"
-#include "retort/core/safetensors.h"
+#include "retort/io/content_hash.h"
+#include "retort/io/metadata.h"
+#include "retort/io/safetensors.h"
 
 namespace retort::data {
 namespace {
@@ -212,9 +212,9 @@ class Packer {
   }
 
   [[noreturn]] void refuse(const std::string& found) const {
-    throw StateError(Report{"packing into '" + input_.out.string() + "'", found,
-                            "a new file, or the one that this source gave",
-                            "choose another name, or remove the file"});
+    throw StateError(ErrorMessage{"packing into '" + input_.out.string() + "'", found,
+                                  "a new file, or the one that this source gave",
+                                  "choose another name, or remove the file"});
   }
 
   /// Whether the finished file is what would be written now. One of the same files in an earlier

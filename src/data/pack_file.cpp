@@ -10,12 +10,12 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "retort/core/content_hash.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
-#include "retort/core/metadata.h"
 #include "retort/core/plain_file.h"
-#include "retort/core/safetensors.h"
+#include "retort/io/content_hash.h"
+#include "retort/io/metadata.h"
+#include "retort/io/safetensors.h"
 
 namespace retort::data {
 namespace {
@@ -133,9 +133,9 @@ void refuse_changes(const DataOptions& options, const Dataset& set, const Pack& 
   if (options.label_set != "fine") changed = "--label-set";
   if (options.validation_fraction != 0) changed = "--validation-fraction";
   if (!changed.empty())
-    throw ConfigError(Report{"reading the packed set '" + options.data + "'",
-                             changed + " would change its content", "a packed set as it is",
-                             "give " + changed + " to retort pack"});
+    throw ConfigError(ErrorMessage{"reading the packed set '" + options.data + "'",
+                                   changed + " would change its content", "a packed set as it is",
+                                   "give " + changed + " to retort pack"});
 }
 
 }  // namespace

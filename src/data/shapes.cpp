@@ -110,7 +110,7 @@ struct Pose {
 
 /// A centre within `spread`, a rotation by twice the angle of a tangent within `turn`, and a size.
 /// The draws are statements of their own: compilers evaluate arguments in different orders.
-Pose draw_pose(double spread, double turn, double low, double high, Stream& stream) {
+Pose draw_pose(double spread, double turn, double low, double high, RandomStream& stream) {
   const double x = stream.uniform(-spread, spread);
   const double y = stream.uniform(-spread, spread);
   const double t = stream.uniform(-turn, turn);
@@ -122,7 +122,7 @@ Pose draw_pose(double spread, double turn, double low, double high, Stream& stre
 using Colour = std::array<double, kChannels>;
 
 /// A grey of the given lightness, each channel off by up to `tint`.
-Colour make_colour(double lightness, double tint, Stream& stream) {
+Colour make_colour(double lightness, double tint, RandomStream& stream) {
   Colour colour;
   for (double& channel : colour) channel = lightness + stream.uniform(-tint, tint);
   return colour;
@@ -131,7 +131,7 @@ Colour make_colour(double lightness, double tint, Stream& stream) {
 /// Smooth random relief: a lattice of values in [-1, 1], bilinearly interpolated.
 class Relief {
  public:
-  explicit Relief(Stream& stream) : cells_(3 + static_cast<int>(stream.below(6))) {
+  explicit Relief(RandomStream& stream) : cells_(3 + static_cast<int>(stream.uniform_int(6))) {
     values_.resize(static_cast<size_t>((cells_ + 1) * (cells_ + 1)));
     for (double& value : values_) value = stream.uniform(-1, 1);
   }
@@ -152,7 +152,7 @@ class Relief {
 /// One image in linear colours [C, H, W].
 class Canvas {
  public:
-  void fill(const Colour& colour, double texture, Stream& stream) {
+  void fill(const Colour& colour, double texture, RandomStream& stream) {
     const Relief relief(stream);
     for (int i = 0; i < kArea; ++i) {
       const double shade = texture * relief.at(i / kSide, i % kSide);
@@ -162,7 +162,7 @@ class Canvas {
 
   /// Paints what `inside(local x, local y)` covers, anti-aliased.
   template <class Inside>
-  void paint(const Pose& pose, const Colour& colour, double texture, Stream& stream,
+  void paint(const Pose& pose, const Colour& colour, double texture, RandomStream& stream,
              Inside&& inside) {
     const Relief relief(stream);
     for (int i = 0; i < kArea; ++i) {
@@ -175,7 +175,7 @@ class Canvas {
   }
 
   /// Adds noise (the sum of four uniform bytes: near normal) and rounds to bytes.
-  void develop(double noise, Stream& stream, uint8_t* bytes) const {
+  void develop(double noise, RandomStream& stream, uint8_t* bytes) const {
     for (int i = 0; i < kChannels * kArea; ++i) {
       const uint32_t bits = stream.next_u32();
       const int sum =
@@ -207,13 +207,13 @@ class Canvas {
   std::array<double, kChannels * kArea> pixels_{};
 };
 
-void draw(int shape, Stream stream, uint8_t* bytes) {
+void draw(int shape, RandomStream stream, uint8_t* bytes) {
   const Variety& v = kVariety;
   Canvas canvas;
   const double ground = stream.uniform(0.25, 0.45);
   canvas.fill(make_colour(ground, v.tint, stream), v.texture, stream);
-  for (int64_t n = stream.below(v.distractors + 1); n > 0; --n) {
-    const int other = static_cast<int>(stream.below(kClasses));
+  for (int64_t n = stream.uniform_int(v.distractors + 1); n > 0; --n) {
+    const int other = static_cast<int>(stream.uniform_int(kClasses));
     const Pose pose = draw_pose(1, 1, 0.15, 0.35, stream);
     const Colour colour = make_colour(stream.uniform(0.1, 0.9), v.tint, stream);
     canvas.paint(pose, colour, v.texture, stream,
@@ -223,7 +223,7 @@ void draw(int shape, Stream stream, uint8_t* bytes) {
   const double light = ground + v.contrast * stream.uniform(0.6, 1.4);
   canvas.paint(pose, make_colour(light, v.tint, stream), v.texture, stream,
                [shape](double x, double y) { return covers(shape, x, y); });
-  for (int64_t n = stream.below(v.covers + 1); n > 0; --n) {
+  for (int64_t n = stream.uniform_int(v.covers + 1); n > 0; --n) {
     Pose bar = draw_pose(0.9, 1, 0.1, 0.25, stream);
     bar.reach = 3.2;
     const Colour colour = make_colour(stream.uniform(0.1, 0.9), v.tint, stream);
@@ -242,7 +242,7 @@ RawImages draw_part(int64_t count, uint64_t part) {
     for (int64_t i = first; i < count; i += step) {
       const int shape = static_cast<int>(i % kClasses);
       images.labels[static_cast<size_t>(i)] = shape;
-      draw(shape, Stream(0, "shapes", part, static_cast<uint64_t>(i)),
+      draw(shape, RandomStream(0, "shapes", part, static_cast<uint64_t>(i)),
            images.pixels.data() + i * kChannels * kArea);
     }
   };

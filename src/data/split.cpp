@@ -13,7 +13,7 @@ namespace {
 Split take_rows(const Split& whole, const std::vector<int64_t>& rows) {
   const at::Tensor index = at::tensor(rows, at::kLong);
   return make_split(whole.images.index_select(0, index), whole.labels.index_select(0, index),
-                    static_cast<int64_t>(whole.members.size()));
+                    static_cast<int64_t>(whole.rows_by_class.size()));
 }
 
 }  // namespace
@@ -24,11 +24,11 @@ Split make_split(at::Tensor images, at::Tensor labels, int64_t classes) {
                   images.size(0) == labels.size(0),
               "a split is uint8 [N, C, H, W] with int64 [N]");
   Split split{images.contiguous(), labels.contiguous(), {}};
-  split.members.resize(static_cast<size_t>(classes));
+  split.rows_by_class.resize(static_cast<size_t>(classes));
   const int64_t* label = split.labels.data_ptr<int64_t>();
   for (int64_t row = 0; row < split.size(); ++row) {
     TORCH_CHECK(label[row] >= 0 && label[row] < classes, "label ", label[row], " in row ", row);
-    split.members[static_cast<size_t>(label[row])].push_back(row);
+    split.rows_by_class[static_cast<size_t>(label[row])].push_back(row);
   }
   return split;
 }
@@ -43,7 +43,7 @@ std::pair<std::vector<int64_t>, std::vector<int64_t>> held_rows(const Members& m
     const int64_t wanted = std::llround(fraction * static_cast<double>(count));
     const int64_t most = std::max<int64_t>(count - 1, 0);
     const int64_t part = std::clamp<int64_t>(wanted, std::min<int64_t>(most, 1), most);
-    Stream stream(static_cast<uint64_t>(seed), purpose, c);
+    RandomStream stream(static_cast<uint64_t>(seed), purpose, c);
     const std::vector<int64_t> order = stream.permutation(count);
     for (int64_t i = 0; i < count; ++i)
       (i < part ? taken : rest).push_back(rows[static_cast<size_t>(order[static_cast<size_t>(i)])]);
@@ -55,7 +55,7 @@ std::pair<std::vector<int64_t>, std::vector<int64_t>> held_rows(const Members& m
 
 std::pair<Split, Split> hold_out(const Split& whole, double fraction, int64_t seed,
                                  std::string_view purpose) {
-  const auto [rest, taken] = held_rows(whole.members, fraction, seed, purpose);
+  const auto [rest, taken] = held_rows(whole.rows_by_class, fraction, seed, purpose);
   return {take_rows(whole, rest), take_rows(whole, taken)};
 }
 

@@ -38,7 +38,7 @@ std::string advice(const SplitIdentity& wanted) {
 [[noreturn]] void refuse(const MadeFrom& made, const std::string& doing, const std::string& other,
                          const SplitIdentity& here) {
   const bool dealt = made.split.flags() == here.flags();
-  throw StateError(Report{
+  throw StateError(ErrorMessage{
       doing,
       fmt::format("{} was made with the split: {}; {}: {}", made.what,
                   made.split.words() + (dealt ? " [" + made.split.train + "]" : ""), other,
@@ -129,7 +129,7 @@ std::string check_split(const MadeFrom& made, const std::string& doing, const Da
   if (!split_off)
     return fmt::format("the data, of hash {}, are not those of hash {} that {} was made from",
                        data.hash, made.data_hash, made.what);
-  throw StateError(Report{
+  throw StateError(ErrorMessage{
       doing,
       fmt::format("the data have changed since {} was made: their hash is {}, it was {}; their "
                   "test part is split off anew, and {}",

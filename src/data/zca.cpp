@@ -14,7 +14,7 @@
 #include "data/measure.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
-#include "retort/core/tensor_file.h"
+#include "retort/io/tensor_file.h"
 
 namespace retort::data {
 namespace {
@@ -38,8 +38,8 @@ struct Moments {
 Moments moments(const at::Tensor& images) {
   const int64_t count = images.size(0), pixels = images.numel() / std::max<int64_t>(count, 1);
   if (count < 2)
-    throw DataError(Report{"fitting ZCA", fmt::format("{} training images", count), "at least 2",
-                           "use another normalisation"});
+    throw DataError(ErrorMessage{"fitting ZCA", fmt::format("{} training images", count),
+                                 "at least 2", "use another normalisation"});
   Moments found{at::zeros({pixels}, at::kDouble), at::zeros({pixels, pixels}, at::kDouble)};
   stream_rows(images, [&](const at::Tensor& rows) { found.mean += rows.sum(0); });
   found.mean /= static_cast<double>(count);
@@ -107,8 +107,8 @@ Preprocessing fit_standardised_zca(const at::Tensor& images, double share) {
       of.squares / static_cast<double>(count) / at::outer(deviation, deviation);
   const double ridge = share * covariance.trace().item<double>() / static_cast<double>(pixels);
   if (!(ridge > 0))
-    throw DataError(Report{"fitting ZCA", "training images that are all alike",
-                           "images that differ", "use another normalisation"});
+    throw DataError(ErrorMessage{"fitting ZCA", "training images that are all alike",
+                                 "images that differ", "use another normalisation"});
   const Spectrum whole = spectrum_of(covariance);
   const at::Tensor lifted = whole.values.clamp_min(0).add(ridge);
   // Directions that fewer images than pixels cannot span are left as they are.

@@ -15,7 +15,7 @@
 #include "retort/augment/siamese.h"
 #include "retort/core/error.h"
 #include "retort/core/registry.h"
-#include "retort/train/in_order.h"
+#include "retort/train/sequential_training.h"
 
 namespace retort::eval {
 namespace {
@@ -172,11 +172,11 @@ struct Judge {
     result.draws = std::min(static_cast<int64_t>(subject.sources.size()), options.students);
     count_bytes(bundle, subject, result);
     Best best(network, validation, bundle.preprocessing, device, options.students);
-    const std::vector<train::Trained> students = train_students(network, subject, best);
+    const std::vector<train::ModelState> students = train_students(network, subject, best);
     if (stopped()) return result;
     test(network, students, result);
     if (!subject.taught.empty() && best.on())
-      for (const train::Trained& student : best.kept())
+      for (const train::ModelState& student : best.kept())
         result.best.push_back(
             train::accuracy(network, student, part, bundle.preprocessing, device));
     result.seconds =
@@ -184,20 +184,20 @@ struct Judge {
     return result;
   }
 
-  void test(const nets::Network& network, const std::vector<train::Trained>& students,
+  void test(const nets::Network& network, const std::vector<train::ModelState>& students,
             Result& result) const {
-    result.class_accuracies.assign(part.members.size(), 0);
-    for (const train::Trained& student : students) {
+    result.class_accuracies.assign(part.rows_by_class.size(), 0);
+    for (const train::ModelState& student : students) {
       const auto right =
           train::right_by_class(network, student, part, bundle.preprocessing, device);
       const auto all = std::accumulate(right.begin(), right.end(), int64_t{0});
       result.accuracies.push_back(static_cast<double>(all) / static_cast<double>(part.size()));
       for (size_t c = 0; c < right.size(); ++c)  // NaN where the class has no image
         result.class_accuracies[c] += static_cast<double>(right[c]) /
-                                      static_cast<double>(part.members[c].size()) /
+                                      static_cast<double>(part.rows_by_class[c].size()) /
                                       static_cast<double>(students.size());
       if (!student.average_theta.defined()) continue;
-      train::Trained average;
+      train::ModelState average;
       average.theta = student.average_theta;
       average.state = student.average_state;
       result.averaged.push_back(
@@ -205,8 +205,8 @@ struct Judge {
     }
   }
 
-  std::vector<train::Trained> train_students(const nets::Network& network, const Subject& subject,
-                                             Best& best) const {
+  std::vector<train::ModelState> train_students(const nets::Network& network,
+                                                const Subject& subject, Best& best) const {
     advance.begin(fmt::format("{} on {}, {} student{}", network.name(), subject.name,
                               options.students, options.students == 1 ? "" : "s"));
     train::TrainOptions training = subject.training;
@@ -215,25 +215,25 @@ struct Judge {
       training.learning_rate = post->learning_rate(network.name(), bundle);
     const bool ordered = !subject.step_rates.empty();
     const int64_t each = ordered ? 1 : subject.steps_an_epoch();
-    train::Watch watch;
-    watch.stop = stop;
-    watch.advice = divergence_advice(bundle, subject.name, network.name());
-    watch.epoch = [&](const train::Epoch& epoch) {
+    train::Callbacks callbacks;
+    callbacks.stop = stop;
+    callbacks.advice = divergence_advice(bundle, subject.name, network.name());
+    callbacks.epoch = [&](const train::Epoch& epoch) {
       advance.add(each, epoch.loss);
       if (!subject.taught.empty()) best.see(epoch);
     };
     train::TrainSeed seed{static_cast<uint64_t>(options.seed), "eval.student", 0};
     if (ordered) {
-      std::vector<train::Trained> all;
+      std::vector<train::ModelState> all;
       for (const train::Student& student : subject.students(options.students)) {
         seed.index = student.index;
-        all.push_back(train::train_in_order(network, *student.source, subject.counts,
-                                            subject.step_rates, seed, device, watch));
+        all.push_back(train::train_sequentially(network, *student.source, subject.counts,
+                                                subject.step_rates, seed, device, callbacks));
       }
       return all;
     }
     return train::train_many(network, subject.students(options.students), training, seed, device,
-                             watch);
+                             callbacks);
   }
 };
 
@@ -283,7 +283,7 @@ Evaluation evaluate(const synthetic::Bundle& bundle, const data::Dataset& data,
   std::string name = options.protocol.empty() ? bundle.protocol : options.protocol;
   if (name.empty()) name = protocols().front().name;
   const Protocol& protocol = find_entry<Protocol>(protocols(), "protocol", name);
-  const Teaching teaching(protocol, bundle, data, options, device);
+  const LabelSource teaching(protocol, bundle, data, options, device);
   train::TrainOptions training = training_of(protocol, bundle, data, options);
   if (teaching.on())
     training.batch_size = teaching.views().batch_size;
@@ -305,7 +305,7 @@ Evaluation evaluate(const synthetic::Bundle& bundle, const data::Dataset& data,
   evaluation.data = data.name;
   evaluation.data_hash = data.hash;
   evaluation.class_names = data.class_names;
-  for (const auto& members : part.members)
+  for (const auto& members : part.rows_by_class)
     evaluation.class_images.push_back(static_cast<int64_t>(members.size()));
   evaluation.students = options.students;
   evaluation.training_images = bundle.images.size(0);

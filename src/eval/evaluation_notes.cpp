@@ -30,7 +30,7 @@ std::string label_note(const Noted& noted) {
 
 std::string balance_note(const Noted& noted) {
   constexpr double kUneven = 1.5;
-  const auto& members = noted.part.members;
+  const auto& members = noted.part.rows_by_class;
   const auto [few, many] =
       std::minmax_element(members.begin(), members.end(),
                           [](const auto& a, const auto& b) { return a.size() < b.size(); });

@@ -12,17 +12,17 @@ constexpr const char* kDoing = "preparing the labels of students";
 void require_no_labels(const Protocol& protocol, const EvalOptions& options) {
   const bool plain = options.student_labels == "auto" || options.student_labels == "hard";
   if (plain && options.teacher.empty()) return;
-  throw ConfigError(Report{kDoing,
-                           fmt::format("protocol '{}' takes no {}", protocol.name,
-                                       plain ? "--teacher" : "--student-labels"),
-                           "a protocol of post-training, such as rded",
-                           "`retort list protocols` shows them"});
+  throw ConfigError(ErrorMessage{kDoing,
+                                 fmt::format("protocol '{}' takes no {}", protocol.name,
+                                             plain ? "--teacher" : "--student-labels"),
+                                 "a protocol of post-training, such as rded",
+                                 "`retort list protocols` shows them"});
 }
 
 }  // namespace
 
-Teaching::Teaching(const Protocol& protocol, const synthetic::Bundle& bundle,
-                   const data::Dataset& data, const EvalOptions& options, at::Device device)
+LabelSource::LabelSource(const Protocol& protocol, const synthetic::Bundle& bundle,
+                         const data::Dataset& data, const EvalOptions& options, at::Device device)
     : post_(protocol.post),
       preprocessing_(bundle.preprocessing),
       seed_(static_cast<uint64_t>(options.seed)),
@@ -36,61 +36,62 @@ Teaching::Teaching(const Protocol& protocol, const synthetic::Bundle& bundle,
   const bool stored = labels != "auto" && labels != "hard" && labels != "live";
   if (labels == "hard") return;
   if (!options.teacher.empty() || labels == "live")
-    teacher_ = std::make_unique<train::ReadyTeacher>(
-        train::open_teacher(options.teacher, kDoing, data, device));
+    teacher_ = std::make_unique<teachers::LoadedTeacher>(
+        teachers::open_teacher(options.teacher, kDoing, data, device));
   if (!stored) return;
   open_stored(labels, bundle);
   data::check_split({"the teacher of the labels '" + labels + "'", stored_->plan().data_hash,
                      stored_->plan().split},
                     kDoing, data);
   if (!teacher_ && (options.random_baseline || options.whole_set))
-    throw ConfigError(Report{kDoing, "real images have no stored labels",
-                             "--teacher, for labels of real images",
-                             "or give --random-baseline=no"});
+    throw ConfigError(ErrorMessage{kDoing, "real images have no stored labels",
+                                   "--teacher, for labels of real images",
+                                   "or give --random-baseline=no"});
 }
 
-void Teaching::open_stored(const std::string& path, const synthetic::Bundle& bundle) {
-  stored_ = std::make_unique<train::StoredLabels>(path);
-  const train::LabelPlan& plan = stored_->plan();
+void LabelSource::open_stored(const std::string& path, const synthetic::Bundle& bundle) {
+  stored_ = std::make_unique<teachers::StoredLabels>(path);
+  const teachers::LabelPlan& plan = stored_->plan();
   const std::string doing = "taking the labels of '" + path + "'";
   const std::string again = "make them again with `retort relabel`";
-  if (plan.images_hash != train::images_hash(bundle.images, bundle.labels) ||
+  if (plan.images_hash != teachers::images_hash(bundle.images, bundle.labels) ||
       plan.images != bundle.images.size(0) || plan.classes != classes_)
-    throw StateError(Report{doing, "they are labels of another set (its hash differs)", {}, again});
+    throw StateError(
+        ErrorMessage{doing, "they are labels of another set (its hash differs)", {}, again});
   if (!(plan.views == views_))
-    throw StateError(Report{doing, "they are labels of " + plan.views.text(),
-                            "those of the protocol: " + views_.text(),
-                            "give the --protocol that they were made for, or " + again});
+    throw StateError(ErrorMessage{doing, "they are labels of " + plan.views.text(),
+                                  "those of the protocol: " + views_.text(),
+                                  "give the --protocol that they were made for, or " + again});
   if (plan.batch_statistics != post_->batch_statistics)
-    throw StateError(Report{
+    throw StateError(ErrorMessage{
         doing, "the teacher's BatchNorm took other statistics than the protocol's", {}, again});
   if (teacher_ && teacher_->hash != plan.teacher_hash)
-    throw StateError(Report{
+    throw StateError(ErrorMessage{
         doing, "they are another teacher's", {}, "give the --teacher that made them, or " + again});
   seed_ = plan.seed;
 }
 
-Taught Teaching::teach(const data::BatchSource& source, bool distilled) const {
-  Taught taught;
+LabelledViews LabelSource::teach(const data::BatchSource& source, bool distilled) const {
+  LabelledViews taught;
   taught.views = std::make_unique<train::Views>(source, views_, seed_, preprocessing_);
-  train::LessonSetting setting{*taught.views};
+  teachers::BatchStreamSetting setting{*taught.views};
   setting.classes = classes_;
   setting.temperature = post_->temperature;
   setting.temperature_squared = post_->temperature_squared;
   setting.batch_statistics = post_->batch_statistics;
   taught.labels = "hard";
   if (stored_ && distilled) {
-    setting.labels = train::Labels::kStored;
+    setting.labels = teachers::Labels::kStored;
     setting.stored = stored_.get();
     taught.labels = "stored";
     taught.label_bytes = stored_->bytes();
   } else if (teacher_) {
-    setting.labels = train::Labels::kLive;
+    setting.labels = teachers::Labels::kLive;
     setting.teacher = teacher_.get();
     taught.labels = "live";
     taught.teacher_bytes = teacher_->bytes();
   }
-  taught.lessons = train::make_lessons(setting);
+  taught.batch_stream = teachers::make_batch_stream(setting);
   return taught;
 }
 
@@ -105,7 +106,7 @@ Best::Best(const nets::Network& network, const data::Split& validation,
 
 void Best::see(const train::Epoch& epoch) {
   if (!on() || 5 * epoch.done <= 4 * epoch.total) return;
-  train::Trained now;
+  train::ModelState now;
   now.theta = epoch.theta;
   now.state = epoch.state;
   const double found = train::accuracy(network_, now, validation_, preprocessing_, device_);

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "retort/eval/evaluate.h"
-#include "retort/train/soft_labels.h"
+#include "retort/teachers/soft_labels.h"
 
 namespace retort::eval {
 
@@ -16,27 +16,27 @@ namespace retort::eval {
 std::vector<Protocol> post_trainings();
 
 /// Views of one source with their labels.
-struct Taught {
+struct LabelledViews {
   std::unique_ptr<train::Views> views;
-  std::unique_ptr<train::Lessons> lessons;
+  std::unique_ptr<train::BatchStream> batch_stream;
   std::string labels;  ///< hard | live | stored
   int64_t label_bytes = 0, teacher_bytes = 0;
 };
 
 /// Teacher and stored labels of an evaluation, opened and checked.
-class Teaching {
+class LabelSource {
  public:
   /// Nothing but a check of the options where the protocol is no post-training. ConfigError,
   /// StateError where labels or teacher do not fit the set.
-  Teaching(const Protocol& protocol, const synthetic::Bundle& bundle, const data::Dataset& data,
-           const EvalOptions& options, at::Device device);
+  LabelSource(const Protocol& protocol, const synthetic::Bundle& bundle, const data::Dataset& data,
+              const EvalOptions& options, at::Device device);
   bool on() const { return post_.has_value(); }
   bool soft() const { return teacher_ || stored_; }
   bool stored() const { return stored_ != nullptr; }
   /// The batches of all subjects: of the protocol, or of the file.
   const train::ViewOptions& views() const { return views_; }
   /// Stored labels are those of the distilled set alone: other subjects ask the teacher.
-  Taught teach(const data::BatchSource& source, bool distilled) const;
+  LabelledViews teach(const data::BatchSource& source, bool distilled) const;
 
  private:
   void open_stored(const std::string& path, const synthetic::Bundle& bundle);
@@ -45,8 +45,8 @@ class Teaching {
   train::ViewOptions views_;
   uint64_t seed_ = 0;
   int64_t classes_ = 0;
-  std::unique_ptr<train::ReadyTeacher> teacher_;
-  std::unique_ptr<train::StoredLabels> stored_;
+  std::unique_ptr<teachers::LoadedTeacher> teacher_;
+  std::unique_ptr<teachers::StoredLabels> stored_;
 };
 
 /// Students at the epoch of the last fifth that was best on the validation part (Sun et al., 2024).
@@ -56,7 +56,7 @@ class Best {
        const data::Preprocessing& preprocessing, at::Device device, int64_t students);
   bool on() const { return validation_.size() > 0; }
   void see(const train::Epoch& epoch);
-  const std::vector<train::Trained>& kept() const { return kept_; }  ///< by student
+  const std::vector<train::ModelState>& kept() const { return kept_; }  ///< by student
 
  private:
   const nets::Network& network_;
@@ -64,7 +64,7 @@ class Best {
   const data::Preprocessing& preprocessing_;
   at::Device device_;
   std::vector<double> accuracies_;
-  std::vector<train::Trained> kept_;
+  std::vector<train::ModelState> kept_;
 };
 
 }  // namespace retort::eval

@@ -40,7 +40,7 @@ Protocol for_cifar(Protocol protocol, int64_t epochs) {
   protocol.training.decay_weights_only = false;
   protocol.post->batch_statistics = true;
   protocol.post->temperature = 30;
-  protocol.post->views.margin = 4;
+  protocol.post->views.padding = 4;
   protocol.post->views.mixing = "mixup";
   protocol.post->views.alpha = 0.8;
   return protocol;
@@ -100,7 +100,7 @@ Protocol rded() {
   Protocol protocol = slow(post_training(
       "rded", "published for RDED: patches shuffled, a slow cosine, small batches", 50));
   protocol.post->mosaics = true;
-  protocol.post->views.crop_low = 1;
+  protocol.post->views.min_crop_area = 1;
   protocol.post->batch_size = rded_batch;
   protocol.post->learning_rate = rded_rate;
   return protocol;
@@ -140,7 +140,7 @@ train::ViewOptions views_of(const Protocol& protocol, const synthetic::Bundle& b
   if (protocol.post->batch_size) views.batch_size = protocol.post->batch_size(bundle);
   if (protocol.post->mosaics) {
     views.mosaic = mosaic_of(bundle);
-    views.crop_low = 1 / static_cast<double>(views.mosaic);
+    views.min_crop_area = 1 / static_cast<double>(views.mosaic);
   }
   return views;
 }

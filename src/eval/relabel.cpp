@@ -21,16 +21,16 @@ void RelabelOptions::declare(OptionSet& options) {
   options.add("seed", seed, "seed of the views", {.min = 0, .max = kLargestSeed});
 }
 
-train::LabelPlan plan_labels(const synthetic::Bundle& bundle, const RelabelOptions& options,
-                             const train::ReadyTeacher& teacher) {
+teachers::LabelPlan plan_labels(const synthetic::Bundle& bundle, const RelabelOptions& options,
+                                const teachers::LoadedTeacher& teacher) {
   const std::string name = options.protocol.empty() ? bundle.protocol : options.protocol;
   const Protocol& protocol = find_entry<Protocol>(protocols(), "protocol", name);
   if (!protocol.post)
-    throw ConfigError(Report{"preparing the file of labels",
-                             "protocol '" + name + "' is no post-training",
-                             "a protocol of post-training, such as rded",
-                             "give --protocol; `retort list protocols` shows all"});
-  train::LabelPlan plan;
+    throw ConfigError(ErrorMessage{"preparing the file of labels",
+                                   "protocol '" + name + "' is no post-training",
+                                   "a protocol of post-training, such as rded",
+                                   "give --protocol; `retort list protocols` shows all"});
+  teachers::LabelPlan plan;
   plan.views = views_of(protocol, bundle);
   plan.seed = static_cast<uint64_t>(options.seed);
   plan.epochs =
@@ -41,11 +41,11 @@ train::LabelPlan plan_labels(const synthetic::Bundle& bundle, const RelabelOptio
   plan.precision = options.precision;
   plan.top_k = options.top_k;
   plan.keep = options.keep;
-  plan.images_hash = train::images_hash(bundle.images, bundle.labels);
+  plan.images_hash = teachers::images_hash(bundle.images, bundle.labels);
   plan.teacher_hash = teacher.hash;
   plan.data_hash = teacher.teacher.data_hash;
   plan.split = teacher.teacher.split;
-  train::check_plan(plan);
+  teachers::check_plan(plan);
   return plan;
 }
 

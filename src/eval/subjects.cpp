@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "retort/core/random.h"
-#include "retort/train/in_order.h"
+#include "retort/train/sequential_training.h"
 
 namespace retort::eval {
 namespace {
@@ -15,7 +15,7 @@ std::vector<int64_t> random_counts(const synthetic::Bundle& bundle, const data::
   std::vector<int64_t> counts = bundle.counts();
   const int64_t each = std::lround(bundle.images_per_class_equivalents());
   for (size_t c = 0; c < counts.size(); ++c) {
-    const auto most = static_cast<int64_t>(data.train.members[c].size());
+    const auto most = static_cast<int64_t>(data.train.rows_by_class[c].size());
     // A class may have more images in the set than there are real ones.
     counts[c] =
         bundle.compact.empty() ? std::min(counts[c], most) : std::clamp<int64_t>(each, 1, most);
@@ -31,8 +31,8 @@ std::unique_ptr<data::BatchSource> random_subset(const synthetic::Bundle& bundle
   const std::vector<int64_t> counts = random_counts(bundle, data);
   std::vector<int64_t> rows;
   for (size_t c = 0; c < counts.size(); ++c) {
-    const std::vector<int64_t>& members = data.train.members[c];
-    Stream stream(seed, "eval.random", student, c);
+    const std::vector<int64_t>& members = data.train.rows_by_class[c];
+    RandomStream stream(seed, "eval.random", student, c);
     for (const int64_t i : stream.sample(static_cast<int64_t>(members.size()), counts[c]))
       rows.push_back(members[static_cast<size_t>(i)]);
   }
@@ -106,7 +106,7 @@ void put_in_order(std::vector<Subject>& subjects, const at::Tensor& rates) {
   }
 }
 
-void teach(std::vector<Subject>& subjects, const Teaching& teaching) {
+void teach(std::vector<Subject>& subjects, const LabelSource& teaching) {
   if (!teaching.on()) return;
   for (Subject& subject : subjects) {
     subject.training.batch_size = teaching.views().batch_size;
@@ -122,7 +122,7 @@ std::vector<train::Student> Subject::students(int64_t count) const {
   for (int64_t i = 0; i < count; ++i) {
     const size_t which = static_cast<size_t>(i) % sources.size();
     all.push_back({sources[which].get(), static_cast<uint64_t>(i)});
-    if (!taught.empty()) all.back().lessons = taught[which].lessons.get();
+    if (!taught.empty()) all.back().batch_stream = taught[which].batch_stream.get();
   }
   return all;
 }

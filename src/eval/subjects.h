@@ -17,9 +17,9 @@ struct Subject {
   std::string name;
   train::TrainOptions training;
   std::vector<std::unique_ptr<data::BatchSource>> sources;  ///< one for all students, or one each
-  std::vector<int64_t> counts = {};     ///< images of each class; empty for the whole set
-  std::vector<double> step_rates = {};  ///< not empty: trained in order
-  std::vector<Taught> taught = {};      ///< of a post-training, one a source
+  std::vector<int64_t> counts = {};        ///< images of each class; empty for the whole set
+  std::vector<double> step_rates = {};     ///< not empty: trained in order
+  std::vector<LabelledViews> taught = {};  ///< of a post-training, one a source
 
   std::vector<train::Student> students(int64_t count) const;
   int64_t steps_an_epoch() const;
@@ -34,7 +34,7 @@ struct SubjectInput {
   const EvalOptions& options;
   const Protocol& protocol;
   const train::TrainOptions& training;
-  const Teaching& teaching;
+  const LabelSource& teaching;
   const Redraw& redraw;
   at::Device device;
 };

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "retort/core/tensor_file.h"
+#include "retort/io/tensor_file.h"
 
 namespace retort::methods {
 

@@ -32,7 +32,7 @@ using Clock = std::chrono::steady_clock;
 struct Run {
   const DistillInput& input;
   const RunFolder& folder;
-  synthetic::Geometry geometry;  // of the images that are trained on
+  synthetic::SetLayout layout;  // of the images that are trained on
   double seconds_before = 0;
   Clock::time_point begin = Clock::now();
 
@@ -45,13 +45,13 @@ struct Run {
 /// Training images of each class.
 std::vector<int64_t> sizes_of(const data::Dataset& data) {
   std::vector<int64_t> sizes;
-  for (const auto& members : data.train.members)
+  for (const auto& members : data.train.rows_by_class)
     sizes.push_back(static_cast<int64_t>(members.size()));
   return sizes;
 }
 
 /// The images of each class whose bytes the options allow.
-synthetic::Geometry budget_of(const data::Dataset& data, const DistillOptions& options) {
+synthetic::SetLayout budget_of(const data::Dataset& data, const DistillOptions& options) {
   return {synthetic::parse_images_per_class(options.images_per_class, data.class_names,
                                             sizes_of(data), data.class_ids),
           data.channels, data.height, data.width};
@@ -69,7 +69,7 @@ void require_enough(const DistillInput& input) {
   if (problems.empty()) return;
   const std::vector<int64_t> sizes = sizes_of(input.data);
   const int64_t most = *std::min_element(sizes.begin(), sizes.end());
-  throw ConfigError(Report{
+  throw ConfigError(ErrorMessage{
       "choosing " + input.options.images_per_class + " images of each class",
       fmt::format("{}", fmt::join(problems, "; ")), "as many as there are",
       fmt::format("give --images-per-class {} or fewer, proportional:TOTAL, a file of CLASS=COUNT "
@@ -103,9 +103,9 @@ std::unique_ptr<synthetic::Parametrisation> parametrise(const DistillInput& inpu
                                          static_cast<uint64_t>(input.options.seed)};
   const bool whitened = input.data.preprocessing.kind() == "zca";
   if (input.options.clamp_pixels && whitened)
-    throw ConfigError(Report{"preparing '" + input.options.method + "'",
-                             "whitened images have no black and white to stay between",
-                             "another --normalisation", "or give --clamp-pixels=no"});
+    throw ConfigError(ErrorMessage{"preparing '" + input.options.method + "'",
+                                   "whitened images have no black and white to stay between",
+                                   "another --normalisation", "or give --clamp-pixels=no"});
   wanted.clamp = input.options.clamp_pixels;
   if (!whitened) {
     const at::Tensor pixel = at::zeros({1, input.data.channels, 1, 1}, at::kByte);
@@ -118,9 +118,9 @@ std::unique_ptr<synthetic::Parametrisation> parametrise(const DistillInput& inpu
 void require_pixels(const DistillOptions& options) {
   if (options.parametrisation == "pixels") return;
   throw ConfigError(
-      Report{"preparing '" + options.method + "'",
-             "it chooses real images, which '" + options.parametrisation + "' does not hold",
-             "--parametrisation pixels", "or choose a method that learns images"});
+      ErrorMessage{"preparing '" + options.method + "'",
+                   "it chooses real images, which '" + options.parametrisation + "' does not hold",
+                   "--parametrisation pixels", "or choose a method that learns images"});
 }
 
 std::string augmentation_of(const DistillInput& input) {
@@ -129,10 +129,10 @@ std::string augmentation_of(const DistillInput& input) {
 }
 
 /// `geometry` must outlive it.
-Context context_of(const DistillInput& input, const synthetic::Geometry& geometry) {
+Context context_of(const DistillInput& input, const synthetic::SetLayout& layout) {
   return {input.data,
           input.network,
-          geometry,
+          layout,
           augmentation_of(input),
           static_cast<uint64_t>(input.options.seed),
           input.device,
@@ -142,8 +142,8 @@ Context context_of(const DistillInput& input, const synthetic::Geometry& geometr
 }
 
 /// Null where the method learns images.
-std::unique_ptr<Builder> builder_of(const DistillInput& input, const Context& context) {
-  auto builder = input.method.builder(context);
+std::unique_ptr<Selector> builder_of(const DistillInput& input, const Context& context) {
+  auto builder = input.method.selector(context);
   if (!builder) return {};
   require_pixels(input.options);
   require_enough(input);
@@ -154,7 +154,7 @@ synthetic::Bundle make_bundle(const Run& run, at::Tensor images) {
   const DistillOptions& options = run.input.options;
   synthetic::Bundle bundle;
   bundle.images = images.detach().to(at::kCPU, at::kFloat).contiguous();
-  bundle.labels = run.geometry.labels();
+  bundle.labels = run.layout.labels();
   bundle.class_names = run.input.data.class_names;
   bundle.preprocessing = run.input.data.preprocessing;
   bundle.method = options.method;
@@ -194,7 +194,7 @@ Json opening_record(const Run& run, const synthetic::Bundle& bundle) {
           {"split", bundle.split.words()},
           {"classes", bundle.classes()},
           {"images_per_class", run.input.options.images_per_class},
-          {"images", run.geometry.size()},
+          {"images", run.layout.size()},
           {uses_network(run.input) ? "network" : "student_network", bundle.network},
           {"device", run.input.device.str()},
           {"threads", run.input.threads},
@@ -240,11 +240,11 @@ DistillOutcome finish(const Run& run, RecordWriter& records, synthetic::Bundle b
   return {std::move(bundle), false, iteration, loss, seconds};
 }
 
-DistillOutcome build(const Run& run, Builder& builder) {
+DistillOutcome build(const Run& run, Selector& builder) {
   run.folder.update_recipe();
   RecordWriter records(run.folder.records(), 0);
   at::Tensor images = builder.compose();
-  if (!images.defined()) images = rows_as_input(run.input, builder.build());
+  if (!images.defined()) images = rows_as_input(run.input, builder.select());
   synthetic::Bundle bundle = make_bundle(run, images);
   if (read_records(run.folder.records()).empty()) records.write(opening_record(run, bundle));
   return finish(run, records, std::move(bundle), run.input.options.iterations, 0);
@@ -419,10 +419,10 @@ void check_set(const DistillInput& input) {
 
 std::vector<std::string> check_new_run(const DistillInput& input) {
   const auto parametrisation = parametrise(input);
-  const synthetic::Geometry& geometry = parametrisation->geometry();
+  const synthetic::SetLayout& layout = parametrisation->layout();
   check_start(input, *parametrisation);
   // What the method itself refuses, such as experts that do not fit.
-  const Context context = context_of(input, geometry);
+  const Context context = context_of(input, layout);
   if (builder_of(input, context)) return {};
   input.method.objective(context);
   return notes_on(input);
@@ -431,8 +431,8 @@ std::vector<std::string> check_new_run(const DistillInput& input) {
 DistillOutcome distill(const DistillInput& input, const RunFolder& folder) {
   say_note(input.progress, folder.damage());
   auto parametrisation = parametrise(input);
-  Run run{input, folder, parametrisation->geometry()};
-  const Context context = context_of(input, run.geometry);
+  Run run{input, folder, parametrisation->layout()};
+  const Context context = context_of(input, run.layout);
   if (auto builder = builder_of(input, context)) return build(run, *builder);
   return descend(run, std::move(parametrisation), input.method.objective(context));
 }

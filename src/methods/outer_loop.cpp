@@ -5,8 +5,8 @@
 #include <charconv>
 #include <cmath>
 
-#include "retort/core/checkpoint.h"
 #include "retort/core/error.h"
+#include "retort/io/checkpoint.h"
 
 namespace retort::methods {
 namespace {
@@ -19,12 +19,13 @@ constexpr const char* kFormat = "retort-checkpoint-1";
 void require_finite(bool finite, const std::string& what, const std::string& rates,
                     int64_t iteration) {
   if (finite) return;
-  throw StateError(Report{fmt::format("distilling, iteration {}", iteration),
-                          what,
-                          {},
-                          fmt::format("lower {} and choose another --out; the checkpoint of the "
-                                      "iterations before is kept",
-                                      rates)});
+  throw StateError(
+      ErrorMessage{fmt::format("distilling, iteration {}", iteration),
+                   what,
+                   {},
+                   fmt::format("lower {} and choose another --out; the checkpoint of the "
+                               "iterations before is kept",
+                               rates)});
 }
 
 constexpr const char* kImageRate = "--image-learning-rate";
@@ -32,7 +33,7 @@ constexpr const char* kImageRate = "--image-learning-rate";
 /// The option with the rate at which something is learned beside the images.
 std::string rate_of(const std::string& learned) {
   if (learned.ends_with("_rate") || learned.ends_with("_rates"))
-    return "--student-learning-rate-rate (or --student-learning-rate, where it starts)";
+    return "--student-rate-learning-rate (or --student-learning-rate, where it starts)";
   return learned.find("label") != std::string::npos ? "--label-learning-rate" : kImageRate;
 }
 
@@ -68,8 +69,8 @@ OuterLoop::OuterLoop(const DistillOptions& options,
   }
   for (const Learned& one : learned_)
     descents_.emplace_back(options.image_optimiser, one.value, options.image_beta2);
-  view_.offsets = parametrisation_->geometry().offsets();
-  view_.labels = parametrisation_->geometry().labels();
+  view_.offsets = parametrisation_->layout().offsets();
+  view_.labels = parametrisation_->layout().labels();
 }
 
 double OuterLoop::step(int64_t iteration) {
@@ -166,32 +167,33 @@ OuterLoop::Resumed OuterLoop::load(const std::filesystem::path& path,
     return found == file.metadata.end() ? std::string() : found->second;
   };
   if (meta("format") != kFormat)
-    throw StateError(Report{doing, "its format is '" + meta("format") + "'", kFormat, kAnother});
+    throw StateError(
+        ErrorMessage{doing, "its format is '" + meta("format") + "'", kFormat, kAnother});
   if (meta("data_hash") != data_hash)
-    throw StateError(Report{doing,
-                            "it was made from other data (their hash differs)",
-                            {},
-                            "give the same data, or choose another --out"});
+    throw StateError(ErrorMessage{doing,
+                                  "it was made from other data (their hash differs)",
+                                  {},
+                                  "give the same data, or choose another --out"});
   const std::string count = meta("iteration");
   int64_t iteration = -1;
   const auto [stop, problem] =
       std::from_chars(count.data(), count.data() + count.size(), iteration);
   if (problem != std::errc() || stop != count.data() + count.size() || iteration < 0 ||
       iteration > options_.iterations)
-    throw StateError(Report{doing, "its iteration is '" + count + "'",
-                            fmt::format("a whole number from 0 to {}", options_.iterations),
-                            kAnother});
+    throw StateError(ErrorMessage{doing, "its iteration is '" + count + "'",
+                                  fmt::format("a whole number from 0 to {}", options_.iterations),
+                                  kAnother});
   for (auto& [name, target] : tensors()) {
     const at::Tensor stored = tensor_of(file, name, checkpoint.path);
     if (stored.sizes() != target.sizes())
-      throw StateError(Report{doing,
-                              fmt::format("tensor '{}' has the shape [{}]", name,
-                                          fmt::join(stored.sizes().vec(), ", ")),
-                              fmt::format("[{}]", fmt::join(target.sizes().vec(), ", ")),
-                              kAnother});
+      throw StateError(ErrorMessage{doing,
+                                    fmt::format("tensor '{}' has the shape [{}]", name,
+                                                fmt::join(stored.sizes().vec(), ", ")),
+                                    fmt::format("[{}]", fmt::join(target.sizes().vec(), ", ")),
+                                    kAnother});
     if (!at::isfinite(stored).all().item<bool>())
-      throw StateError(
-          Report{doing, "tensor '" + name + "' holds a number that is not finite", {}, kAnother});
+      throw StateError(ErrorMessage{
+          doing, "tensor '" + name + "' holds a number that is not finite", {}, kAnother});
     at::Tensor(target).copy_(stored);
   }
   TensorMap state;

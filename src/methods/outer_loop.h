@@ -57,7 +57,7 @@ class OuterLoop {
   std::vector<Learned> learned_;
   std::vector<Descent> descents_;    // of the groups, then of what is learned
   std::vector<at::Tensor> average_;  // of the groups; may be none
-  View view_;
+  SyntheticSet view_;
 };
 
 }  // namespace retort::methods

@@ -36,7 +36,7 @@ std::optional<std::string> runaway(const at::Tensor& images, const std::vector<L
       return advice(iterations,
                     fmt::format("the student's learning rate is {:.3g}{}", least,
                                 least < kSmallestRate ? " and held just above 0" : ""),
-                    "--student-learning-rate-rate");
+                    "--student-rate-learning-rate");
     if (one.name.find("label") != std::string::npos && std::max(-least, most) > kFarthestLabel)
       return advice(iterations,
                     fmt::format("learned labels are as large as {:.3g}", std::max(-least, most)),

@@ -18,16 +18,16 @@ std::string size_text(int64_t images, size_t classes, at::IntArrayRef shape) {
 
 /// StateError where its images are not those of a set like `wanted`.
 void require_fit(const DistillInput& input, const synthetic::Bundle& bundle,
-                 const synthetic::Geometry& wanted, const std::string& doing) {
+                 const synthetic::SetLayout& wanted, const std::string& doing) {
   const std::string advice = "give the --images-per-class and --data that it was made with";
   const std::vector<int64_t> shape{wanted.channels, wanted.height, wanted.width};
   const at::IntArrayRef held = bundle.images.sizes().slice(1);
   const std::string ours = size_text(wanted.size(), wanted.counts.size(), shape);
   const std::string theirs = size_text(bundle.images.size(0), bundle.class_names.size(), held);
-  if (ours != theirs) throw StateError(Report{doing, "it holds " + theirs, ours, advice});
+  if (ours != theirs) throw StateError(ErrorMessage{doing, "it holds " + theirs, ours, advice});
   if (bundle.counts() != wanted.counts)
-    throw StateError(
-        Report{doing, "its classes have other numbers of images than are asked for", {}, advice});
+    throw StateError(ErrorMessage{
+        doing, "its classes have other numbers of images than are asked for", {}, advice});
   // Another split has another mean: it is the cause, and is named before it.
   data::check_split(synthetic::made_from(bundle, input.options.init_from), doing, input.data);
   const std::vector<double>&own = bundle.preprocessing.mean(),
@@ -36,10 +36,11 @@ void require_fit(const DistillInput& input, const synthetic::Bundle& bundle,
   const auto same = [](double a, double b) { return std::abs(a - b) <= kRounding; };
   if (bundle.preprocessing.kind() != input.data.preprocessing.kind() ||
       !std::equal(own.begin(), own.end(), data.begin(), data.end(), same))
-    throw StateError(Report{doing,
-                            "its images are normalised in another way than the data are",
-                            {},
-                            "give the same --data and --normalisation that it was made with"});
+    throw StateError(
+        ErrorMessage{doing,
+                     "its images are normalised in another way than the data are",
+                     {},
+                     "give the same --data and --normalisation that it was made with"});
 }
 
 /// True where the bundle stores what the parametrisation stores.
@@ -62,9 +63,9 @@ synthetic::Bundle bundle_to_start_from(const DistillInput& input,
   const std::string doing = "starting from '" + path + "'";
   synthetic::Bundle bundle = synthetic::load_bundle(path);
   synthetic::fill_preprocessing(bundle, input.data);
-  require_fit(input, bundle, parametrisation.geometry(), doing);
+  require_fit(input, bundle, parametrisation.layout(), doing);
   if (!parametrisation.starts_from_images() && !stores_the_same(input, parametrisation, bundle))
-    throw StateError(Report{
+    throw StateError(ErrorMessage{
         doing,
         fmt::format("it holds '{}', and '{}' would not start from its images but from random "
                     "numbers",
@@ -80,29 +81,28 @@ at::Tensor with_noise(at::Tensor images, const std::vector<int64_t>& repeated, u
   if (repeated.empty()) return images;
   constexpr double kDeviation = 0.1;  // of inputs, whose own is about 1
   at::Tensor noise = at::empty({static_cast<int64_t>(repeated.size()), images[0].numel()});
-  Stream(seed, "initialisation.again").fill_normal(noise.data_ptr<float>(), noise.numel());
+  RandomStream(seed, "initialisation.again").fill_normal(noise.data_ptr<float>(), noise.numel());
   const at::Tensor rows = at::tensor(repeated, at::kLong).to(images.device());
   images.index_add_(
       0, rows, noise.mul_(kDeviation).view_as(images.index_select(0, rows)).to(images.device()));
   return images;
 }
 
-at::Tensor initial_images(const DistillInput& input, const synthetic::Geometry& geometry) {
+at::Tensor initial_images(const DistillInput& input, const synthetic::SetLayout& layout) {
   const auto seed = static_cast<uint64_t>(input.options.seed);
   if (input.options.initialisation == "noise") {
-    at::Tensor noise =
-        at::empty({geometry.size(), geometry.channels, geometry.height, geometry.width});
-    Stream(seed, "initialisation.noise").fill_normal(noise.data_ptr<float>(), noise.numel());
+    at::Tensor noise = at::empty({layout.size(), layout.channels, layout.height, layout.width});
+    RandomStream(seed, "initialisation.noise").fill_normal(noise.data_ptr<float>(), noise.numel());
     return noise.to(input.device);
   }
   std::vector<int64_t> rows, repeated;
-  for (size_t c = 0; c < geometry.counts.size(); ++c) {
-    const auto& members = input.data.train.members[c];
+  for (size_t c = 0; c < layout.counts.size(); ++c) {
+    const auto& members = input.data.train.rows_by_class[c];
     const auto all = static_cast<int64_t>(members.size());
-    Stream draw(seed, "initialisation.real", c);
+    RandomStream draw(seed, "initialisation.real", c);
     // A parametrisation may decode to more images than there are: all of them, then again.
-    for (int64_t left = geometry.counts[c]; left > 0; left -= all) {
-      const bool again = left < geometry.counts[c];
+    for (int64_t left = layout.counts[c]; left > 0; left -= all) {
+      const bool again = left < layout.counts[c];
       for (const int64_t i : draw.sample(all, std::min(all, left))) {
         if (again) repeated.push_back(static_cast<int64_t>(rows.size()));
         rows.push_back(members[static_cast<size_t>(i)]);
@@ -131,7 +131,7 @@ void check_start(const DistillInput& input, const synthetic::Parametrisation& pa
 void start(const DistillInput& input, synthetic::Parametrisation& parametrisation,
            Objective& objective) {
   if (input.options.init_from.empty()) {
-    const at::Tensor images = initial_images(input, parametrisation.geometry());
+    const at::Tensor images = initial_images(input, parametrisation.layout());
     parametrisation.initialise(objective.start(images, /*given=*/false));
   } else {
     const synthetic::Bundle bundle = bundle_to_start_from(input, parametrisation);

@@ -6,11 +6,11 @@
 
 #include "nets/pass.h"
 #include "nets/row_lanes.h"
-#include "nets/sweep.h"
+#include "nets/sequential/sweep.h"
 #ifdef RETORT_WITH_BLOCKED
-#include "nets/blocked_engine.h"
+#include "nets/onednn/engine.h"
 #endif
-#include "retort/nets/forward.h"
+#include "retort/nets/layer_builder.h"
 
 namespace retort::nets {
 namespace {

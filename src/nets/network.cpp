@@ -10,11 +10,11 @@
 #include "nets/pass.h"
 #include "nets/row_lanes.h"
 #ifdef RETORT_WITH_BLOCKED
-#include "nets/blocked_engine.h"
+#include "nets/onednn/engine.h"
 #endif
 #include "retort/core/error.h"
 #include "retort/core/progress.h"
-#include "retort/nets/forward.h"
+#include "retort/nets/layer_builder.h"
 
 namespace retort::nets {
 namespace {
@@ -26,7 +26,7 @@ constexpr int64_t kCallersShare = 4;  // a quarter of the memory is for what cal
 
 /// Normals that lie within two deviations, scaled so that `deviation` is theirs (lecun_normal of
 /// flax).
-void fill_truncated_normal(at::Tensor values, double deviation, Stream& stream) {
+void fill_truncated_normal(at::Tensor values, double deviation, RandomStream& stream) {
   constexpr double kWithin = 0.95449973610364158;       // a normal's share within two deviations
   constexpr double kOfTruncated = 0.87962566103423978;  // the deviation of that part
   stream.fill_uniform(values.data_ptr<float>(), values.numel(), static_cast<float>(-kWithin),
@@ -34,7 +34,7 @@ void fill_truncated_normal(at::Tensor values, double deviation, Stream& stream) 
   values.erfinv_().mul_(std::numbers::sqrt2 * deviation / kOfTruncated);
 }
 
-void fill(const Layout& layout, const at::Tensor& flat, Stream* stream) {
+void fill(const Layout& layout, const at::Tensor& flat, RandomStream* stream) {
   float* values = flat.data_ptr<float>();
   for (const Slot& slot : layout.slots) {
     float* begin = values + slot.offset;
@@ -63,10 +63,10 @@ Network::Network(std::string name, Architecture architecture, Shape shape)
   declared.doing = fmt::format("building the network '{}' for {}x{}x{} images and {} classes",
                                name_, channels, height, width, classes);
   if (channels < 1 || height < 1 || width < 1 || classes < 1)
-    throw ConfigError(Report{declared.doing,
-                             "there is nothing to build for",
-                             "at least one channel, pixel and class",
-                             {}});
+    throw ConfigError(ErrorMessage{declared.doing,
+                                   "there is nothing to build for",
+                                   "at least one channel, pixel and class",
+                                   {}});
   declared.last = at::zeros({1}).expand({1, channels, height, width});
   Forward forward(declared);
   const at::Tensor logits = architecture_(forward, declared.last);
@@ -88,12 +88,12 @@ void Network::limit_memory(int64_t bytes) {
   memory_ = bytes;
   if (bytes == 0 || rows_at_once(1) == 1) return;
   throw ResourceError(
-      Report{"fitting the work into the memory limit",
-             fmt::format("one image of network '{}' needs about {}; {} are left", name_,
-                         format_bytes(static_cast<double>(activations_ * kBytesAnActivation)),
-                         format_bytes(static_cast<double>(std::max<int64_t>(bytes, 0)))),
-             {},
-             "raise --memory-limit, or choose a smaller --network"});
+      ErrorMessage{"fitting the work into the memory limit",
+                   fmt::format("one image of network '{}' needs about {}; {} are left", name_,
+                               format_bytes(static_cast<double>(activations_ * kBytesAnActivation)),
+                               format_bytes(static_cast<double>(std::max<int64_t>(bytes, 0)))),
+                   {},
+                   "raise --memory-limit, or choose a smaller --network"});
 }
 
 int64_t Network::rows_at_once(int64_t wanted) const {
@@ -106,7 +106,7 @@ int64_t Network::spare_bytes() const {
   return memory_ == 0 ? std::numeric_limits<int64_t>::max() : memory_ / kCallersShare;
 }
 
-at::Tensor Network::initial(Stream stream) const {
+at::Tensor Network::initial(RandomStream stream) const {
   at::Tensor theta = at::empty({parameters_.size});
   fill(parameters_, theta, &stream);
   return theta;

@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include "retort/core/error.h"
-#include "retort/core/metadata.h"
+#include "retort/io/metadata.h"
 #include "synthetic/check.h"
 
 namespace retort::synthetic {

@@ -4,13 +4,13 @@
 
 #include <cerrno>
 
-#include "core/scalar_types.h"
-#include "retort/core/archive.h"
+#include "io/scalar_types.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
-#include "retort/core/npy.h"
-#include "retort/core/torch_file.h"
 #include "retort/data/image_file.h"
+#include "retort/io/archive.h"
+#include "retort/io/npy.h"
+#include "retort/io/torch_file.h"
 #include "retort/synthetic/bundle.h"
 #include "synthetic/check.h"
 #include "synthetic/class_folders.h"

@@ -28,9 +28,9 @@ std::vector<int64_t> low_first(int64_t height, int64_t width) {
 
 /// The images whose coefficients, with the places that those of a class share, take no more bytes
 /// than `budget` images of pixels: a place is a number, too.
-int64_t images_within(const Geometry& geometry, int64_t budget, int64_t frequencies) {
-  const int64_t numbers = budget * geometry.channels * geometry.height * geometry.width;
-  return std::max<int64_t>(numbers - frequencies, 0) / (geometry.channels * frequencies);
+int64_t images_within(const SetLayout& layout, int64_t budget, int64_t frequencies) {
+  const int64_t numbers = budget * layout.channels * layout.height * layout.width;
+  return std::max<int64_t>(numbers - frequencies, 0) / (layout.channels * frequencies);
 }
 
 class Frequency : public Parametrisation {
@@ -45,7 +45,7 @@ class Frequency : public Parametrisation {
     cosines_ = cosines({height, width}, kind);
   }
 
-  const Geometry& geometry() const override { return geometry_; }
+  const SetLayout& layout() const override { return geometry_; }
   void initialise(const at::Tensor& images) override {
     TORCH_CHECK(images.size(0) == geometry_.size(), images.size(0), " images cannot initialise ",
                 geometry_.size());
@@ -97,7 +97,7 @@ class Frequency : public Parametrisation {
         .expand(coefficients_.sizes());
   }
 
-  Geometry geometry_;
+  SetLayout geometry_;
   at::Tensor coefficients_;  // [N, C, M]
   at::Tensor places_;        // int32 [classes, M], ascending: row * width + column
   at::Tensor labels_;        // int64 [N]
@@ -115,13 +115,13 @@ class Kind : public ParametrisationKind {
   std::unique_ptr<Parametrisation> make(const ParametrisationInput& input) const override {
     const int64_t pixels = input.budget.height * input.budget.width;
     if (frequencies_ > pixels)
-      throw ConfigError(Report{
+      throw ConfigError(ErrorMessage{
           "preparing frequency",
           fmt::format("{} frequencies are more than the {} of an image", frequencies_, pixels),
           fmt::format("from 1 to {}", pixels), "lower --frequencies"});
     for (const int64_t count : input.budget.counts)
       if (images_within(input.budget, count, frequencies_) < 1)
-        throw ConfigError(Report{
+        throw ConfigError(ErrorMessage{
             "preparing frequency",
             fmt::format("{} coefficients and their places take more than the bytes of {} image{}",
                         frequencies_, count, count == 1 ? "" : "s"),

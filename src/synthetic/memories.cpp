@@ -34,11 +34,11 @@ struct Options {
   }
 };
 
-int64_t basis_numbers(const Geometry& budget, int64_t downsample) {
+int64_t basis_numbers(const SetLayout& budget, int64_t downsample) {
   return budget.channels * (budget.height / downsample) * (budget.width / downsample);
 }
 
-int64_t budget_numbers(const Geometry& budget) {
+int64_t budget_numbers(const SetLayout& budget) {
   return budget.size() * budget.channels * budget.height * budget.width;
 }
 
@@ -55,7 +55,7 @@ class Memories : public Parametrisation {
     upsampling_ = interpolation(small, {geometry_.height, geometry_.width}, kind);
   }
 
-  const Geometry& geometry() const override { return geometry_; }
+  const SetLayout& layout() const override { return geometry_; }
   bool starts_from_images() const override { return options_.start == "images"; }
   void initialise(const at::Tensor& images) override {
     TORCH_CHECK(images.size(0) == geometry_.size(), images.size(0), " images cannot initialise ",
@@ -92,7 +92,8 @@ class Memories : public Parametrisation {
     const int64_t rows = table.size(0), columns = table.numel() / rows;
     const auto bound = static_cast<float>(std::sqrt(6.0 / static_cast<double>(rows + columns)));
     at::Tensor values = at::empty(table.sizes(), at::kFloat);
-    Stream(seed_, purpose).fill_uniform(values.data_ptr<float>(), values.numel(), -bound, bound);
+    RandomStream(seed_, purpose)
+        .fill_uniform(values.data_ptr<float>(), values.numel(), -bound, bound);
     table.copy_(values);
   }
 
@@ -114,7 +115,7 @@ class Memories : public Parametrisation {
   }
 
   const Options options_;
-  Geometry geometry_;
+  SetLayout geometry_;
   uint64_t seed_;
   at::Tensor bases_;         // [K, C, h, w]
   at::Tensor coefficients_;  // [N, K]; row c r + i is row c of addressing matrix i
@@ -125,7 +126,7 @@ class Kind : public ParametrisationKind {
  public:
   void declare(OptionSet& set) override { options_.declare(set); }
   std::unique_ptr<Parametrisation> make(const ParametrisationInput& input) const override {
-    const Geometry& budget = input.budget;
+    const SetLayout& budget = input.budget;
     for (const int64_t count : budget.counts)
       if (count != budget.counts[0])
         refuse(
@@ -145,9 +146,9 @@ class Kind : public ParametrisationKind {
  private:
   [[noreturn]] static void refuse(const std::string& found, const std::string& accepted,
                                   const std::string& advice) {
-    throw ConfigError(Report{"preparing memories", found, accepted, advice});
+    throw ConfigError(ErrorMessage{"preparing memories", found, accepted, advice});
   }
-  [[noreturn]] void refuse_size(const Geometry& budget) const {
+  [[noreturn]] void refuse_size(const SetLayout& budget) const {
     const int64_t matrices = std::max<int64_t>(options_.addressers, 1);
     // In floating point: options of any size come here.
     const double numbers = static_cast<double>(options_.bases) *
@@ -169,7 +170,7 @@ std::unique_ptr<ParametrisationKind> make_memories() {
   return std::make_unique<Kind>();
 }
 
-int64_t addressers_within(const Geometry& budget, int64_t bases, int64_t downsample) {
+int64_t addressers_within(const SetLayout& budget, int64_t bases, int64_t downsample) {
   const int64_t all = budget_numbers(budget), each = basis_numbers(budget, downsample);
   if (each < 1 || bases > all / each) return 0;  // before a product that may not fit
   return (all - bases * each) / budget.classes() / bases;

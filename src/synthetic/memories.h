@@ -11,7 +11,7 @@ std::unique_ptr<ParametrisationKind> make_memories();
 /// The largest number r of addressing matrices for which `bases` images of sides divided by
 /// `downsample`, with r coefficients for each basis and class, take no more numbers than the
 /// pixels of the budget; 0 where there is none.
-int64_t addressers_within(const Geometry& budget, int64_t bases, int64_t downsample);
+int64_t addressers_within(const SetLayout& budget, int64_t bases, int64_t downsample);
 
 /// Images [N, C, H, W] of bases [K, C, h, w] and coefficients [N, K].
 at::Tensor combine(const at::Tensor& bases, const at::Tensor& coefficients, at::IntArrayRef size);

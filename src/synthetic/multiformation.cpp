@@ -26,7 +26,7 @@ class Multiformation : public Parametrisation {
     filling_ = (lowest_ + highest_) / 2;  // pixels of 0.5
   }
 
-  const Geometry& geometry() const override { return geometry_; }
+  const SetLayout& layout() const override { return geometry_; }
   /// "mix": every cell begins with another image.
   void initialise(const at::Tensor& images) override {
     TORCH_CHECK(images.size(0) == geometry_.size(), images.size(0), " images cannot initialise ",
@@ -72,7 +72,7 @@ class Multiformation : public Parametrisation {
   }
 
   const int64_t factor_;
-  Geometry geometry_;
+  SetLayout geometry_;
   at::Tensor lowest_, highest_;  // [1, C, 1, 1], or undefined
   at::Tensor filling_;           // of what the sides lack, [1, C, 1, 1]
   at::Tensor mosaics_;           // [M, C, H, W]
@@ -91,11 +91,11 @@ class Kind : public ParametrisationKind {
     // Every cell must begin within the image; a factor of any size must not overflow.
     if (factor_ > side || (factor_ - 1) * ((side + factor_ - 1) / factor_) >= side)
       throw ConfigError(
-          Report{"preparing multiformation",
-                 fmt::format("images with a side of {} cannot be cut into {} times {} cells", side,
-                             factor_, factor_),
-                 {},
-                 "lower --factor"});
+          ErrorMessage{"preparing multiformation",
+                       fmt::format("images with a side of {} cannot be cut into {} times {} cells",
+                                   side, factor_, factor_),
+                       {},
+                       "lower --factor"});
     return std::make_unique<Multiformation>(input, factor_);
   }
 

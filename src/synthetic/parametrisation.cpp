@@ -9,17 +9,17 @@
 #include "synthetic/pixels.h"
 
 namespace retort::synthetic {
-int64_t Geometry::size() const {
+int64_t SetLayout::size() const {
   return std::accumulate(counts.begin(), counts.end(), int64_t{0});
 }
 
-std::vector<int64_t> Geometry::offsets() const {
+std::vector<int64_t> SetLayout::offsets() const {
   std::vector<int64_t> out = {0};
   for (const int64_t count : counts) out.push_back(out.back() + count);
   return out;
 }
 
-at::Tensor Geometry::labels() const {
+at::Tensor SetLayout::labels() const {
   std::vector<int64_t> out;
   for (size_t c = 0; c < counts.size(); ++c)
     out.insert(out.end(), static_cast<size_t>(counts[c]), static_cast<int64_t>(c));

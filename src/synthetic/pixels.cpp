@@ -14,7 +14,7 @@ class Pixels : public Parametrisation {
     highest_ = input.highest.to(images_);
   }
 
-  const Geometry& geometry() const override { return geometry_; }
+  const SetLayout& layout() const override { return geometry_; }
   void initialise(const at::Tensor& images) override {
     TORCH_CHECK(images.sizes() == images_.sizes(), "images of shape ", images.sizes(),
                 " cannot initialise pixels of shape ", images_.sizes());
@@ -33,7 +33,7 @@ class Pixels : public Parametrisation {
   TensorMap stored() const override { return {{"images", images_}}; }
 
  private:
-  Geometry geometry_;
+  SetLayout geometry_;
   at::Tensor images_;            // [M, C, H, W]
   at::Tensor lowest_, highest_;  // [1, C, 1, 1], or undefined
 };

@@ -8,7 +8,7 @@ namespace retort::synthetic {
 at::Tensor recall(const Bundle& bundle, const at::Tensor& queries) {
   const auto bases = bundle.compact.find("bases"), found = bundle.compact.find("coefficients");
   if (bases == bundle.compact.end() || found == bundle.compact.end())
-    throw StateError(Report{
+    throw StateError(ErrorMessage{
         "recalling from the set",
         bundle.parametrisation == "memories"
             ? "it has no bases and coefficients, though its parametrisation is 'memories'"
@@ -19,7 +19,7 @@ at::Tensor recall(const Bundle& bundle, const at::Tensor& queries) {
   if (coefficients.dim() != 2 || coefficients.size(1) != count ||
       coefficients.size(0) % classes != 0 || bases->second.dim() != 4)
     throw StateError(
-        Report{"recalling from the set", "its coefficients do not fit its bases", {}, {}});
+        ErrorMessage{"recalling from the set", "its coefficients do not fit its bases", {}, {}});
   TORCH_CHECK(queries.dim() == 2 && queries.size(1) == classes, "queries of shape ",
               queries.sizes(), " for ", classes, " classes");
   // [classes, r K]: row c holds row c of every addressing matrix.

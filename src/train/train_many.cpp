@@ -22,17 +22,17 @@ int64_t largest_batch(const std::vector<Student>& students, const TrainOptions& 
 }
 
 /// The same watch with every call under one lock.
-Watch locked(const Watch& watch, std::mutex& mutex) {
-  Watch one = watch;
-  if (watch.epoch)
+Callbacks locked(const Callbacks& callbacks, std::mutex& mutex) {
+  Callbacks one = callbacks;
+  if (callbacks.epoch)
     one.epoch = [&](const Epoch& epoch) {
       const std::lock_guard<std::mutex> guard(mutex);
-      watch.epoch(epoch);
+      callbacks.epoch(epoch);
     };
-  if (watch.batch)
+  if (callbacks.batch)
     one.batch = [&](const std::vector<int64_t>& rows, const at::Tensor& logits) {
       const std::lock_guard<std::mutex> guard(mutex);
-      watch.batch(rows, logits);
+      callbacks.batch(rows, logits);
     };
   return one;
 }
@@ -83,12 +83,13 @@ int64_t students_at_once(int64_t students, int64_t rows, int64_t threads) {
   return together > 1 + kGainOfAThread * static_cast<double>(threads - 1) ? workers : 1;
 }
 
-std::vector<Trained> train_many(const nets::Network& network, const std::vector<Student>& students,
-                                const TrainOptions& options, const TrainSeed& seed,
-                                at::Device device, const Watch& watch) {
+std::vector<ModelState> train_many(const nets::Network& network,
+                                   const std::vector<Student>& students,
+                                   const TrainOptions& options, const TrainSeed& seed,
+                                   at::Device device, const Callbacks& callbacks) {
   const auto count = static_cast<int64_t>(students.size());
-  std::vector<Trained> trained(students.size());
-  const auto train_one = [&](int64_t i, const Watch& its_watch) {
+  std::vector<ModelState> trained(students.size());
+  const auto train_one = [&](int64_t i, const Callbacks& its_watch) {
     trained[static_cast<size_t>(i)] =
         train(network, students[static_cast<size_t>(i)], options, seed, device, its_watch);
   };
@@ -98,10 +99,10 @@ std::vector<Trained> train_many(const nets::Network& network, const std::vector<
           : 1;
   if (workers > 1) {
     std::mutex mutex;
-    const Watch guarded = locked(watch, mutex);
+    const Callbacks guarded = locked(callbacks, mutex);
     in_parallel(count, workers, [&](int64_t i) { train_one(i, guarded); });
   } else {
-    for (int64_t i = 0; i < count; ++i) train_one(i, watch);
+    for (int64_t i = 0; i < count; ++i) train_one(i, callbacks);
   }
   return trained;
 }

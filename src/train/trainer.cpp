@@ -10,7 +10,7 @@
 #include "retort/augment/siamese.h"
 #include "retort/core/error.h"
 #include "retort/core/random.h"
-#include "train/flat_update.h"
+#include "train/gsam.h"
 #include "train/optimiser.h"
 
 namespace retort::train {
@@ -28,13 +28,13 @@ at::Tensor weights_of(const nets::Layout& layout) {
 class Run {
  public:
   Run(const nets::Network& network, const Student& student, const TrainOptions& options,
-      const TrainSeed& seed, at::Device device, const Watch& watch)
+      const TrainSeed& seed, at::Device device, const Callbacks& callbacks)
       : network_(network),
         source_(*student.source),
-        lessons_(student.lessons),
+        lessons_(student.batch_stream),
         options_(options),
         seed_{seed.seed, seed.purpose, student.index},
-        watch_(watch),
+        watch_(callbacks),
         strategy_(augment::parse_strategy(options.augmentation)),
         optimiser_(make_optimiser(options, options.decay_weights_only
                                                ? weights_of(network.parameters()).to(device)
@@ -52,7 +52,7 @@ class Run {
       trained_.average_state = trained_.state.clone();
   }
 
-  Trained run() {
+  ModelState run() {
     const int64_t total = passes(options_);
     for (int64_t epoch = first_; epoch < total && !stopped(); ++epoch) {
       if (resets_before(options_, epoch)) optimiser_->reset();
@@ -72,7 +72,7 @@ class Run {
     if (lessons_) return pass_of_lessons(epoch);
     const auto index = static_cast<uint64_t>(epoch);
     const std::vector<int64_t> order =
-        Stream(seed_.seed, seed_.purpose + ".order", seed_.index, index)
+        RandomStream(seed_.seed, seed_.purpose + ".order", seed_.index, index)
             .permutation(source_.size());
     const int64_t size = source_.size();
     at::Tensor sum = at::zeros({}, trained_.theta.options().dtype(at::kDouble));
@@ -92,7 +92,7 @@ class Run {
     double sum = 0, rows = 0;
     const int64_t batches = lessons_->batches();
     for (int64_t batch = 0; batch < batches && !stopped(); ++batch) {
-      const Lesson lesson = lessons_->get(epoch, batch);
+      const LabelledBatch lesson = lessons_->get(epoch, batch);
       const at::Tensor loss = step(lesson, {}, learning_rate_at(options_, epoch, batch, batches));
       const auto count = static_cast<double>(lesson.images.size(0));
       sum += loss.item<double>() * count;
@@ -108,18 +108,18 @@ class Run {
   }
 
   /// One optimiser step on a batch; its mean loss.
-  at::Tensor step(const Lesson& lesson, const std::vector<int64_t>& rows, double rate) {
+  at::Tensor step(const LabelledBatch& lesson, const std::vector<int64_t>& rows, double rate) {
     const auto& [images, targets] = lesson;
     const nets::Gradient gradient = network_.gradient(
         {trained_.theta, trained_.state, images, {}, nets::NormMode::kUpdating}, targets);
     if (watch_.batch) watch_.batch(rows, gradient.logits);
     at::Tensor direction = gradient.theta;
     if (options_.flat.on) {
-      const at::Tensor nearby = sharpest_nearby(trained_.theta, gradient.theta, options_.flat);
+      const at::Tensor nearby = ascent_point(trained_.theta, gradient.theta, options_.flat);
       const at::Tensor second =
           network_.gradient({nearby, trained_.state, images, {}, nets::NormMode::kBatch}, targets)
               .theta;
-      direction = flat_direction(gradient.theta, second, options_.flat);
+      direction = gsam_direction(gradient.theta, second, options_.flat);
     }
     optimiser_->step(trained_.theta, direction, rate);
     if (trained_.state.defined()) trained_.state = gradient.state;
@@ -136,7 +136,7 @@ class Run {
 
   at::Tensor augmented(const at::Tensor& images, uint64_t epoch, uint64_t batch) const {
     if (strategy_.operations.empty()) return images;
-    Stream stream(seed_.seed, seed_.purpose + ".augment", seed_.index, epoch, batch);
+    RandomStream stream(seed_.seed, seed_.purpose + ".augment", seed_.index, epoch, batch);
     const at::Tensor rows =
         augment::draw_each(strategy_, images.size(0), images.size(2), images.size(3), stream);
     return augment::apply(images, rows.to(images.device()));
@@ -158,42 +158,42 @@ class Run {
 
   const nets::Network& network_;
   const data::BatchSource& source_;
-  const Lessons* lessons_;
+  const BatchStream* lessons_;
   const TrainOptions& options_;
   const TrainSeed seed_;
-  const Watch& watch_;
+  const Callbacks& watch_;
   const augment::Strategy strategy_;
   std::unique_ptr<Optimiser> optimiser_;
   const int64_t first_;
-  Trained trained_;
+  ModelState trained_;
 };
 
 }  // namespace
 
 Start initial_start(const nets::Network& network, const TrainSeed& seed) {
   Start start;
-  start.theta = network.initial(Stream(seed.seed, seed.purpose + ".initial", seed.index));
+  start.theta = network.initial(RandomStream(seed.seed, seed.purpose + ".initial", seed.index));
   if (network.state().size > 0) start.state = network.initial_state();
   return start;
 }
 
-Trained train(const nets::Network& network, const Student& student, const TrainOptions& options,
-              const TrainSeed& seed, at::Device device, const Watch& watch) {
-  return Run(network, student, options, seed, device, watch).run();
+ModelState train(const nets::Network& network, const Student& student, const TrainOptions& options,
+                 const TrainSeed& seed, at::Device device, const Callbacks& callbacks) {
+  return Run(network, student, options, seed, device, callbacks).run();
 }
 
-Trained train(const nets::Network& network, const data::BatchSource& source,
-              const TrainOptions& options, const TrainSeed& seed, at::Device device,
-              const Watch& watch) {
-  return train(network, Student{&source, seed.index}, options, seed, device, watch);
+ModelState train(const nets::Network& network, const data::BatchSource& source,
+                 const TrainOptions& options, const TrainSeed& seed, at::Device device,
+                 const Callbacks& callbacks) {
+  return train(network, Student{&source, seed.index}, options, seed, device, callbacks);
 }
 
-std::vector<int64_t> right_by_class(const nets::Network& network, const Trained& trained,
+std::vector<int64_t> right_by_class(const nets::Network& network, const ModelState& trained,
                                     const data::Split& split,
                                     const data::Preprocessing& preprocessing, at::Device device) {
   constexpr int64_t kChunk = 1024;  // bounds the float copy of the images: 12 MB at 3x32x32
   TORCH_CHECK(split.size() > 0, "accuracy needs at least one image");
-  const auto classes = static_cast<int64_t>(split.members.size());
+  const auto classes = static_cast<int64_t>(split.rows_by_class.size());
   at::Tensor right = at::zeros({classes}, at::kLong);
   for (int64_t begin = 0; begin < split.size(); begin += kChunk) {
     const int64_t count = std::min(kChunk, split.size() - begin);
@@ -205,7 +205,7 @@ std::vector<int64_t> right_by_class(const nets::Network& network, const Trained&
   return {right.data_ptr<int64_t>(), right.data_ptr<int64_t>() + classes};
 }
 
-double accuracy(const nets::Network& network, const Trained& trained, const data::Split& split,
+double accuracy(const nets::Network& network, const ModelState& trained, const data::Split& split,
                 const data::Preprocessing& preprocessing, at::Device device) {
   const auto right = right_by_class(network, trained, split, preprocessing, device);
   return static_cast<double>(std::accumulate(right.begin(), right.end(), int64_t{0})) /

@@ -13,18 +13,18 @@ namespace {
 constexpr double kAspect = 4.0 / 3;  // of RandomResizedCrop
 
 augment::Window window_of(const ViewOptions& options, int64_t height, int64_t width,
-                          Stream& stream) {
+                          RandomStream& stream) {
   augment::Window window = augment::whole_window(height, width);
-  if (options.margin > 0)
-    window = augment::draw_shift(height, width, options.margin, stream);
-  else if (options.crop_low < 1)
-    window = augment::draw_window(height, width, options.crop_low, 1, kAspect, stream);
+  if (options.padding > 0)
+    window = augment::draw_shift(height, width, options.padding, stream);
+  else if (options.min_crop_area < 1)
+    window = augment::draw_window(height, width, options.min_crop_area, 1, kAspect, stream);
   window.flip = options.flip && stream.uniform() < 0.5;
   return window;
 }
 
 /// The pixels of a side, its strips in a random order; the last strip takes what is left over.
-at::Tensor shuffled_strips(int64_t side, int64_t count, Stream& stream) {
+at::Tensor shuffled_strips(int64_t side, int64_t count, RandomStream& stream) {
   std::vector<int64_t> pixels;
   for (const int64_t strip : stream.permutation(count)) {
     const int64_t begin = strip * (side / count),
@@ -37,8 +37,9 @@ at::Tensor shuffled_strips(int64_t side, int64_t count, Stream& stream) {
 }  // namespace
 
 std::string ViewOptions::text() const {
-  std::string text = fmt::format("batches of {}, crops from {}, shifts {}, flip {}, {} {}",
-                                 batch_size, crop_low, margin, flip ? "yes" : "no", mixing, alpha);
+  std::string text =
+      fmt::format("batches of {}, crops from {}, shifts {}, flip {}, {} {}", batch_size,
+                  min_crop_area, padding, flip ? "yes" : "no", mixing, alpha);
   if (mosaic > 1) text += fmt::format(", {}x{} patches shuffled", mosaic, mosaic);
   return text;
 }
@@ -64,18 +65,19 @@ int64_t Views::rows_of(int64_t batch) const {
 
 Views::Batch Views::get(int64_t epoch, int64_t batch) const {
   const auto e = static_cast<uint64_t>(epoch);
-  const std::vector<int64_t> order = Stream(seed_, "views.order", e).permutation(source_.size());
+  const std::vector<int64_t> order =
+      RandomStream(seed_, "views.order", e).permutation(source_.size());
   const auto begin = order.begin() + batch * options_.batch_size;
   const std::vector<int64_t> rows(begin, begin + rows_of(batch));
   data::Batch examples = source_.get(rows);
   const int64_t height = examples.images.size(2), width = examples.images.size(3);
   std::vector<augment::Window> windows;
   for (const int64_t row : rows) {
-    Stream stream(seed_, "views.window", e, static_cast<uint64_t>(row));
+    RandomStream stream(seed_, "views.window", e, static_cast<uint64_t>(row));
     windows.push_back(window_of(options_, height, width, stream));
   }
   if (options_.mosaic > 1) examples.images = shuffled(examples.images, rows, e);
-  Stream stream(seed_, "views.mix", e, static_cast<uint64_t>(batch));
+  RandomStream stream(seed_, "views.mix", e, static_cast<uint64_t>(batch));
   const augment::Mix mix =
       augment::draw_mix(mixing_, options_.alpha, rows_of(batch), height, width, stream);
   return {augment::mix_images(shown(examples.images, windows), mix), examples.targets, mix};
@@ -85,7 +87,7 @@ at::Tensor Views::shuffled(const at::Tensor& images, const std::vector<int64_t>&
                            uint64_t epoch) const {
   at::Tensor all = at::empty_like(images);
   for (size_t i = 0; i < rows.size(); ++i) {
-    Stream stream(seed_, "views.patches", epoch, static_cast<uint64_t>(rows[i]));
+    RandomStream stream(seed_, "views.patches", epoch, static_cast<uint64_t>(rows[i]));
     const auto along = [&](int64_t side) {
       return shuffled_strips(side, options_.mosaic, stream).to(images.device());
     };
@@ -100,7 +102,7 @@ at::Tensor Views::shown(const at::Tensor& images,
                         const std::vector<augment::Window>& windows) const {
   const auto size = images.sizes().slice(2);
   const augment::WindowMap map(windows, size, size, images.options());
-  if (options_.margin == 0) return map.apply(images);
+  if (options_.padding == 0) return map.apply(images);
   const at::Tensor nothing =
       at::zeros({1, images.size(1), size[0], size[1]}, at::TensorOptions(at::kByte));
   const at::Tensor black = preprocessing_.apply(nothing, images.device()).to(images.scalar_type());

@@ -19,14 +19,14 @@ TEST(Mix, RefusesUnknownWords) {
 }
 
 TEST(Mix, NoneGivesTheSameImagesAndTargets) {
-  Stream stream(1, "test");
+  RandomStream stream(1, "test");
   const Mix mix = draw_mix(Mix::Kind::kNone, 1, 4, 8, 8, stream);
   EXPECT_TRUE(mix_images(rows(), mix).equal(rows()));
   EXPECT_TRUE(mix_targets(at::eye(4), mix).equal(at::eye(4)));
 }
 
 TEST(Mix, AddedImagesAndTargetsKeepTheirShare) {
-  Stream stream(1, "test");
+  RandomStream stream(1, "test");
   const Mix mix = draw_mix(Mix::Kind::kAdd, 0.8, 4, 8, 8, stream);
   const at::Tensor mixed = mix_images(rows(), mix), targets = mix_targets(at::eye(4), mix);
   for (int64_t i = 0; i < 4; ++i) {
@@ -39,7 +39,7 @@ TEST(Mix, AddedImagesAndTargetsKeepTheirShare) {
 
 TEST(Mix, ABoxComesFromThePartnerAndTheTargetsSayHowLargeItIs) {
   for (uint64_t seed = 0; seed < 20; ++seed) {
-    Stream stream(seed, "test");
+    RandomStream stream(seed, "test");
     const Mix mix = draw_mix(Mix::Kind::kCut, 1, 4, 8, 8, stream);
     const at::Tensor images = rows(), mixed = mix_images(images, mix);
     EXPECT_TRUE(images.equal(rows()));  // what was given is not changed
@@ -54,7 +54,7 @@ TEST(Mix, ABoxComesFromThePartnerAndTheTargetsSayHowLargeItIs) {
 TEST(Mix, SharesOfAddedImagesAreSymmetricAboutAHalf) {
   double sum = 0, extreme = 0;
   for (uint64_t seed = 0; seed < 4000; ++seed) {
-    Stream stream(seed, "test");
+    RandomStream stream(seed, "test");
     const double own = draw_mix(Mix::Kind::kAdd, 0.8, 2, 8, 8, stream).own;
     sum += own;
     extreme += (own - 0.5) * (own - 0.5);

@@ -22,7 +22,7 @@ const std::string kAll = "color_crop_cutout_flip_scale_rotate";
 
 at::Tensor noise(at::IntArrayRef sizes, uint64_t seed = 1) {
   at::Tensor values = at::empty(sizes, at::kFloat);
-  Stream(seed, "test").fill_normal(values.data_ptr<float>(), values.numel());
+  RandomStream(seed, "test").fill_normal(values.data_ptr<float>(), values.numel());
   return values;
 }
 
@@ -82,7 +82,7 @@ TEST(SiameseApply, IsTheAuthors) {
     for (const bool shared : {false, true}) {
       tests::Golden golden(std::string("augment_") + operation + (shared ? "_shared" : ""));
       const at::Tensor images = tests::hashed({5, 3, 8, 8}, 1).mul(2);
-      Stream draw(11, "test.golden");
+      RandomStream draw(11, "test.golden");
       const at::Tensor rows = draw_each(parse_strategy(operation), shared ? 1 : 5, 8, 8, draw);
       golden.input("images", images);
       golden.input("rows", rows);
@@ -99,7 +99,7 @@ TEST(SiameseApply, IsTheAuthors) {
 
 TEST(SiameseDraw, PicksEachOperationEquallyOften) {
   const Strategy strategy = parse_strategy(kAll);
-  Stream stream(3, "test");
+  RandomStream stream(3, "test");
   std::map<std::string, int> counts;
   for (int i = 0; i < 6000; ++i) ++counts[operation_of(draw_shared(strategy, 32, 32, stream))];
   // 1,000 of each with a deviation of 29; half of the flips, 500, leave the image as it is.
@@ -112,7 +112,7 @@ TEST(SiameseDraw, PicksEachOperationEquallyOften) {
 }
 
 TEST(SiameseDraw, StaysInThePublishedRanges) {
-  Stream stream(4, "test");
+  RandomStream stream(4, "test");
   const at::Tensor color = draw_each(parse_strategy("color"), 2000, 32, 32, stream);
   const std::vector<std::array<double, 3>> bounds = {
       {kBrightness, -0.5, 0.5}, {kSaturation, 0, 2}, {kContrast, 0.5, 1.5}};
@@ -135,7 +135,7 @@ TEST(SiameseDraw, StaysInThePublishedRanges) {
 }
 
 TEST(SiameseDraw, ShiftsAndBoxesTakeEveryValue) {
-  Stream stream(5, "test");
+  RandomStream stream(5, "test");
   const at::Tensor crop = draw_each(parse_strategy("crop"), 3000, 28, 64, stream);
   std::set<float> rows, columns, tops, lefts;
   const at::Tensor cutout = draw_each(parse_strategy("cutout"), 3000, 32, 7, stream);
@@ -156,7 +156,7 @@ TEST(SiameseDraw, ShiftsAndBoxesTakeEveryValue) {
 }
 
 TEST(SiameseDraw, MakesOneOperationPerMiniBatchWithParametersPerImage) {
-  Stream stream(6, "test");
+  RandomStream stream(6, "test");
   for (int repeat = 0; repeat < 20; ++repeat) {
     const at::Tensor rows = draw_each(parse_strategy("color_crop_scale"), 64, 32, 32, stream);
     std::set<std::string> operations;
@@ -168,7 +168,7 @@ TEST(SiameseDraw, MakesOneOperationPerMiniBatchWithParametersPerImage) {
 }
 
 TEST(SiameseDraw, ComposesAllOperationsInOrder) {
-  Stream both(7, "test"), apart(7, "test");
+  RandomStream both(7, "test"), apart(7, "test");
   const at::Tensor row = draw_shared(parse_strategy("all:scale_rotate"), 32, 32, both);
   const at::Tensor scale = draw_shared(parse_strategy("all:scale"), 32, 32, apart);
   const at::Tensor rotate = draw_shared(parse_strategy("all:rotate"), 32, 32, apart);
@@ -180,7 +180,7 @@ TEST(SiameseDraw, ComposesAllOperationsInOrder) {
 }
 
 TEST(SiameseDraw, IsTheStreamsAlone) {
-  Stream a(8, "test"), b(8, "test"), other(9, "test");
+  RandomStream a(8, "test"), b(8, "test"), other(9, "test");
   const Strategy strategy = parse_strategy("all:" + kAll);
   const at::Tensor row = draw_shared(strategy, 32, 32, a);
   EXPECT_TRUE(row.equal(draw_shared(strategy, 32, 32, b)));
@@ -192,7 +192,7 @@ TEST(SiameseApply, LeavesImagesExactlyAsTheyAreForIdentity) {
   const at::Tensor images = noise({4, 3, 9, 9}) * 1e3;
   EXPECT_TRUE(apply(images, identity()).equal(images));
   // Beside a neighbour that uses everything, so that no stage is passed over.
-  Stream stream(10, "test");
+  RandomStream stream(10, "test");
   at::Tensor rows = identity().repeat({4, 1});
   rows[2] = draw_shared(parse_strategy("all:" + kAll), 9, 9, stream)[0];
   rows[2][kFlip] = 1;
@@ -254,7 +254,7 @@ TEST(SiameseApply, TreatsEveryBatchSizeAlike) {
   const at::Tensor images = noise({256, 3, 32, 32});
   const Strategy strategy = parse_strategy(kAll);
   for (uint64_t seed = 0; seed < 20; ++seed) {
-    Stream stream(seed, "test");
+    RandomStream stream(seed, "test");
     const at::Tensor row = draw_shared(strategy, 32, 32, stream);
     const at::Tensor all = apply(images, row);
     for (const int64_t count : {7, 1}) {
@@ -268,7 +268,7 @@ TEST(SiameseApply, TreatsEveryBatchSizeAlike) {
 
 TEST(SiameseApply, ZeroesAsMuchAsPublished) {
   const at::Tensor ones = at::ones({500, 1, 32, 32});
-  Stream stream(12, "test");
+  RandomStream stream(12, "test");
   const auto zeroed = [&](const char* strategy) {
     const at::Tensor rows = draw_each(parse_strategy(strategy), 500, 32, 32, stream);
     return apply(ones, rows).eq(0).to(at::kFloat).mean({1, 2, 3});
@@ -282,7 +282,7 @@ TEST(SiameseApply, ZeroesAsMuchAsPublished) {
 }
 
 TEST(SiameseApply, PassesGradientsThatFiniteDifferencesConfirm) {
-  Stream stream(13, "test");
+  RandomStream stream(13, "test");
   at::Tensor rows = draw_each(parse_strategy("all:" + kAll), 3, 6, 6, stream).to(at::kDouble);
   rows[1] = identity().to(at::kDouble)[0];
   const at::Tensor start = noise({3, 2, 6, 6}, 14).to(at::kDouble);
@@ -299,7 +299,7 @@ TEST(SiameseApply, PassesGradientsThatFiniteDifferencesConfirm) {
 }
 
 TEST(SiameseApply, DoesToImagesAndCotangentsWhatTensorOperationsDo) {
-  Stream stream(9, "test");
+  RandomStream stream(9, "test");
   const Strategy strategy = parse_strategy("all:" + kAll);
   const at::Tensor each = draw_each(strategy, 5, 9, 12, stream);
   for (const at::ScalarType type : {at::kFloat, at::kDouble})
@@ -322,7 +322,7 @@ TEST(SiameseApply, RefusesRowsThatFitNeitherWay) {
 TEST(SiameseGpu, AgreesWithTheProcessor) {
   if (!at::hasCUDA()) GTEST_SKIP() << "no CUDA device";
   const at::Tensor images = noise({8, 3, 32, 32});
-  Stream stream(16, "test");
+  RandomStream stream(16, "test");
   const at::Tensor rows = draw_each(parse_strategy("all:" + kAll), 8, 32, 32, stream);
   const at::Tensor there = apply(images.cuda(), rows.cuda()).cpu();
   EXPECT_TRUE(at::allclose(apply(images, rows), there, 1e-4, 1e-4));

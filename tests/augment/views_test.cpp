@@ -11,7 +11,7 @@ namespace {
 
 at::Tensor pixels(int64_t channels = 3, int64_t side = 16) {
   at::Tensor values = at::empty({6, channels, side, side});
-  Stream(0, "test.pixels").fill_uniform(values.data_ptr<float>(), values.numel(), 0, 1);
+  RandomStream(0, "test.pixels").fill_uniform(values.data_ptr<float>(), values.numel(), 0, 1);
   return values;
 }
 
@@ -31,7 +31,7 @@ TEST(TurnHue, LeavesPixelsAloneAtNoTurnAndGreyAtAny) {
 
 TEST(RandomViews, StayPixelsAndFollowTheStream) {
   const at::Tensor x = pixels();
-  Stream one(1, "test.views"), same(1, "test.views"), other(2, "test.views");
+  RandomStream one(1, "test.views"), same(1, "test.views"), other(2, "test.views");
   const at::Tensor view = random_views(x, {}, one);
   EXPECT_GE(view.min().item<float>(), -1e-6);
   EXPECT_LE(view.max().item<float>(), 1 + 1e-6);
@@ -42,12 +42,12 @@ TEST(RandomViews, StayPixelsAndFollowTheStream) {
 TEST(RandomViews, WithNothingToDoAreTheImages) {
   const ViewOptions nothing{.lowest_area = 1, .jitter = 0, .grey = 0, .blur = 0, .flip = 0};
   const at::Tensor x = at::ones({4, 3, 8, 8}) * 0.25;  // a window of aspect other than 1 stays flat
-  Stream stream(1, "test.views");
+  RandomStream stream(1, "test.views");
   EXPECT_TRUE(at::allclose(random_views(x, nothing, stream), x, 0, 1e-6));
 }
 
 TEST(RandomViews, OfOneChannelAndLargeImagesWork) {
-  Stream stream(1, "test.views");
+  RandomStream stream(1, "test.views");
   EXPECT_EQ(random_views(pixels(1), {}, stream).sizes(), at::IntArrayRef({6, 1, 16, 16}));
   const at::Tensor large = random_views(pixels(3, 96), {}, stream);
   EXPECT_TRUE(at::isfinite(large).all().item<bool>());
@@ -68,7 +68,7 @@ ViewOptions nothing() {
 }
 
 at::Tensor seen(const at::Tensor& x, const ViewOptions& options, uint64_t seed = 1) {
-  Stream stream(seed, "test.views");
+  RandomStream stream(seed, "test.views");
   return random_views(x, options, stream);
 }
 

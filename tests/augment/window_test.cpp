@@ -11,7 +11,7 @@ namespace {
 
 at::Tensor noise(at::IntArrayRef sizes, uint64_t seed = 1) {
   at::Tensor values = at::empty(sizes, at::kFloat);
-  Stream(seed, "test").fill_normal(values.data_ptr<float>(), values.numel());
+  RandomStream(seed, "test").fill_normal(values.data_ptr<float>(), values.numel());
   return values.to(at::kDouble);
 }
 
@@ -68,7 +68,7 @@ TEST(Window, OutsideTheImageIsZero) {
 }
 
 TEST(Window, HasItsAdjoint) {
-  Stream stream(3, "test");
+  RandomStream stream(3, "test");
   std::vector<Window> windows;
   for (int i = 0; i < 3; ++i) {
     windows.push_back(draw_window(9, 7, 0.08, 1, 4.0 / 3, stream));
@@ -82,7 +82,7 @@ TEST(Window, HasItsAdjoint) {
 }
 
 TEST(Window, DrawsAreasAndProportionsThatWereAskedFor) {
-  Stream stream(5, "test");
+  RandomStream stream(5, "test");
   double smallest = 1, largest = 0;
   for (int i = 0; i < 500; ++i) {
     const Window window = draw_window(64, 64, 0.25, 0.5, 4.0 / 3, stream);
@@ -99,7 +99,7 @@ TEST(Window, DrawsAreasAndProportionsThatWereAskedFor) {
 }
 
 TEST(Window, OfTheWholeAreaAndSquareIsTheWholeImage) {
-  Stream stream(5, "test");
+  RandomStream stream(5, "test");
   const Window window = draw_window(32, 32, 1, 1, 1, stream);
   EXPECT_EQ(window.height, 32);
   EXPECT_EQ(window.width, 32);
@@ -107,7 +107,7 @@ TEST(Window, OfTheWholeAreaAndSquareIsTheWholeImage) {
 }
 
 TEST(Window, ShiftsByUpToTheMargin) {
-  Stream stream(6, "test");
+  RandomStream stream(6, "test");
   int64_t lowest = 9, highest = -9;
   for (int i = 0; i < 200; ++i) {
     const Window window = draw_shift(8, 8, 2, stream);

@@ -12,7 +12,7 @@
 #include "cli/refusal.h"
 #include "cli/small_data.h"
 #include "retort/core/records.h"
-#include "retort/core/tensor_file.h"
+#include "retort/io/tensor_file.h"
 #include "synthetic/support.h"
 
 namespace retort {

@@ -144,7 +144,7 @@ Settled settled(const std::string& stream, const std::vector<std::string>& more 
   settings.declare(given);
   Problems none;
   for (size_t i = 0; i + 1 < more.size(); i += 2) given.set(more[i], more[i + 1], "test", none);
-  settings.settle_images_per_class(eval::TaskStream(data, settings.stream, 0), given);
+  settings.settle_images_per_class(continual::TaskStream(data, settings.stream, 0), given);
   const auto text = [&](const char* name) { return given.find(name)->text(); };
   const int64_t bases = std::stoll(text("bases")), side = 28 / std::stoll(text("downsample"));
   return {text("bases"), text("downsample"), text("addressers"),

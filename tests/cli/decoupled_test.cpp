@@ -84,7 +84,7 @@ TEST_F(Decoupled, RelabellingKilledAtRandomMomentsEndsInTheSameBytes) {
   ASSERT_EQ(tests::wait_for(tests::start(expand("RELABEL --out DIR/straight.labels"))), 0);
   const double whole =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  Stream moments(4, "kill.moments");
+  RandomStream moments(4, "kill.moments");
   for (int i = 0; i < 3; ++i) {
     const pid_t child = tests::start(expand("RELABEL --out DIR/killed.labels"));
     std::this_thread::sleep_for(std::chrono::duration<double>(moments.uniform(0.3, 1.0) * whole));

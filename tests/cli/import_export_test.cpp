@@ -3,11 +3,11 @@
 
 #include "cli/refusal.h"
 #include "cli/small_data.h"
-#include "retort/core/archive.h"
-#include "retort/core/npy.h"
 #include "retort/core/random.h"
 #include "retort/core/records.h"
 #include "retort/data/image_file.h"
+#include "retort/io/archive.h"
+#include "retort/io/npy.h"
 #include "retort/synthetic/bundle.h"
 #include "support/support.h"
 
@@ -38,7 +38,7 @@ class Sets : public ::testing::Test {
     tests::write_small_data(folder / "data");
     data = " --data " + (folder / "data").string();
     images = at::empty({10, 1, 28, 28});
-    Stream(1, "test.images").fill_normal(images.data_ptr<float>(), images.numel());
+    RandomStream(1, "test.images").fill_normal(images.data_ptr<float>(), images.numel());
   }
   std::string at(const std::string& name) const { return (folder / name).string(); }
   TempFolder folder;

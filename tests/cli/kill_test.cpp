@@ -113,11 +113,11 @@ TEST(Kill, AtRandomPointsEndsInTheSameBytes) {
   const int iterations = 60;
   ASSERT_EQ(tests::wait_for(tests::start(command(folder, "straight", iterations))), 0);
   const auto records = [&] { return lines(folder / "killed" / "records.jsonl"); };
-  Stream steps(4, "kill.steps");
+  RandomStream steps(4, "kill.steps");
   int killed = 0;
   for (int round = 0; round < 6; ++round)
-    killed += killed_after(command(folder, "killed", iterations), static_cast<int>(steps.below(8)),
-                           records);
+    killed += killed_after(command(folder, "killed", iterations),
+                           static_cast<int>(steps.uniform_int(8)), records);
   EXPECT_GE(killed, 5);
   ASSERT_EQ(tests::wait_for(tests::start(command(folder, "killed", iterations))), 0);
   for (const char* name : {"distilled.safetensors", "checkpoint.safetensors", "images/final.png",
@@ -157,11 +157,11 @@ TEST(Kill, OfAStreamAtRandomPointsEndsInTheSameRecords) {
       if (entry.path().filename() == "records.jsonl") all += lines(entry.path());
     return all;
   };
-  Stream steps(6, "kill.steps");
+  RandomStream steps(6, "kill.steps");
   int killed = 0;
   for (int round = 0; round < 4; ++round)
     killed += killed_after(continual_command(folder, "killed"),
-                           static_cast<int>(1 + steps.below(20)), records);
+                           static_cast<int>(1 + steps.uniform_int(20)), records);
   EXPECT_GE(killed, 3);
   ASSERT_EQ(tests::wait_for(tests::start(continual_command(folder, "killed"))), 0);
   EXPECT_EQ(comparable(folder / "straight" / "records.jsonl"),
@@ -204,11 +204,11 @@ TEST(Kill, OfExpertsAtRandomPointsEndsInTheSameBytes) {
   TempFolder folder;
   tests::write_small_data(folder / "data");
   ASSERT_EQ(tests::wait_for(tests::start(experts_command(folder, "straight"))), 0);
-  Stream steps(5, "kill.steps");
+  RandomStream steps(5, "kill.steps");
   int killed = 0;
   for (int round = 0; round < 4; ++round)
-    killed += killed_after(experts_command(folder, "killed"), static_cast<int>(1 + steps.below(5)),
-                           Changes(folder / "killed"));
+    killed += killed_after(experts_command(folder, "killed"),
+                           static_cast<int>(1 + steps.uniform_int(5)), Changes(folder / "killed"));
   EXPECT_GE(killed, 3);
   ASSERT_EQ(tests::wait_for(tests::start(experts_command(folder, "killed"))), 0);
   for (const auto& entry : std::filesystem::directory_iterator(folder / "straight")) {
@@ -247,10 +247,11 @@ TEST(Kill, OfAReproductionAtRandomPointsEndsInTheSameBytes) {
     return lines(folder / "killed" / "experts" / "records.jsonl") +
            lines(folder / "killed" / "run" / "records.jsonl");
   };
-  Stream steps(6, "kill.steps");
+  RandomStream steps(6, "kill.steps");
   int killed = 0;
   for (int round = 0; round < 4; ++round)
-    killed += killed_after(reproduce("killed"), static_cast<int>(1 + steps.below(12)), records);
+    killed +=
+        killed_after(reproduce("killed"), static_cast<int>(1 + steps.uniform_int(12)), records);
   EXPECT_GE(killed, 3);
   ASSERT_EQ(tests::wait_for(tests::start(reproduce("killed"))), 0);
   for (const char* name : {"experts/expert_0000.safetensors", "experts/expert_0001.safetensors",

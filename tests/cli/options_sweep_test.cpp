@@ -8,8 +8,8 @@
 #include "cli/command.h"
 #include "cli/refusal.h"
 #include "cli/small_data.h"
+#include "retort/continual/continual.h"
 #include "retort/core/limits.h"
-#include "retort/eval/continual.h"
 #include "retort/methods/method.h"
 #include "retort/synthetic/parametrisation.h"
 #include "support/support.h"
@@ -26,7 +26,7 @@ std::vector<std::pair<const Command*, Arguments>> lines() {
     all.push_back({&command, {}});
     if (command.name == "study") all.push_back({&command, {"bn-statistics"}});
     if (command.name == "continual")
-      for (const auto& kind : eval::stream_kinds())
+      for (const auto& kind : continual::stream_kinds())
         all.push_back({&command, {"--stream=" + kind.name}});
     if (command.name != "distill") continue;
     for (const auto& method : methods::method_table())

@@ -39,7 +39,7 @@ void expect_steps(const std::map<std::string, std::string>& found, const Steps& 
   expect_number(found, "max_start_epoch", wanted.max_start);
   expect_number(found, "synthetic_batch", wanted.batch);
   expect_number(found, "image_learning_rate", wanted.image_rate);
-  expect_number(found, "student_learning_rate_rate", wanted.rate_rate);
+  expect_number(found, "student_rate_learning_rate", wanted.rate_rate);
   expect_number(found, "student_learning_rate", wanted.rate);
   expect_number(found, "image_momentum", 0.5);
 }

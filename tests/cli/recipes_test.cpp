@@ -1,7 +1,7 @@
 // Every recipe holds options that the program knows, with values that it accepts.
 #include <gtest/gtest.h>
 
-#include "cli/claim.h"
+#include "cli/published_result.h"
 #include "retort/core/options.h"
 #include "retort/core/registry.h"
 #include "retort/data/dataset.h"
@@ -40,7 +40,7 @@ TEST(Recipes, AreTakenByTheirMethod) {
                           .make();
     methods::DistillOptions loop;
     data::DataOptions data;
-    Claim claim;
+    PublishedResult claim;
     OptionSet options;
     loop.declare(options);
     method->declare(options);

@@ -5,10 +5,10 @@
 #include "cli/refusal.h"
 #include "retort/core/random.h"
 #include "retort/core/records.h"
-#include "retort/core/tensor_file.h"
 #include "retort/data/image_file.h"
+#include "retort/io/tensor_file.h"
 #include "retort/synthetic/bundle.h"
-#include "retort/train/teacher.h"
+#include "retort/teachers/teacher.h"
 #include "support/support.h"
 
 namespace retort {
@@ -23,9 +23,9 @@ using tests::words;
 std::string write_folder(const std::filesystem::path& folder, int each = 16) {
   for (const std::string name : {"cat", "dog"})
     for (int i = 0; i < each; ++i) {
-      Stream draw(static_cast<uint64_t>(i), "split.images", name == "cat" ? 0 : 1);
+      RandomStream draw(static_cast<uint64_t>(i), "split.images", name == "cat" ? 0 : 1);
       std::vector<uint8_t> pixels(8 * 8 * 3);
-      for (uint8_t& pixel : pixels) pixel = static_cast<uint8_t>(draw.below(256));
+      for (uint8_t& pixel : pixels) pixel = static_cast<uint8_t>(draw.uniform_int(256));
       tests::write_text(folder / name / (std::to_string(i) + ".png"),
                         data::encode_png(pixels.data(), 8, 8, 3));
     }
@@ -217,7 +217,7 @@ TEST_F(Splits, OfTeachersAndLabelsIsTakenAndNamed) {
                 .code,
             0);
   const std::string teacher = at("teacher/teacher.safetensors");
-  EXPECT_EQ(train::read_teacher(teacher).split.seed, 5);
+  EXPECT_EQ(teachers::read_teacher(teacher).split.seed, 5);
   tests::expect_message(
       distil("rded", "no", "--split-seed 0 --images-per-class 2 --teacher " + teacher), 5,
       {"split seed 5", "split seed 0"});

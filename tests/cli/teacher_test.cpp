@@ -9,7 +9,7 @@
 #include "cli/small_data.h"
 #include "retort/core/random.h"
 #include "retort/core/records.h"
-#include "retort/train/teacher.h"
+#include "retort/teachers/teacher.h"
 #include "support/support.h"
 
 namespace retort {
@@ -35,8 +35,9 @@ TEST(Teachers, AreSqueezedPackedStudiedAndReadAgain) {
   ASSERT_EQ(call(squeeze(folder, "data", "plain")).code, 0);
   const Answer made = call(squeeze(folder, "a.pack", "packed"));
   ASSERT_EQ(made.code, 0) << made.err;
-  EXPECT_EQ(train::read_teacher(folder / "plain/teacher.safetensors").theta.sum().item<float>(),
-            train::read_teacher(folder / "packed/teacher.safetensors").theta.sum().item<float>());
+  EXPECT_EQ(
+      teachers::read_teacher(folder / "plain/teacher.safetensors").theta.sum().item<float>(),
+      teachers::read_teacher(folder / "packed/teacher.safetensors").theta.sum().item<float>());
   const Answer again = call(squeeze(folder, "a.pack", "packed", "--json"));
   EXPECT_TRUE(Json::parse(again.out).at("already_finished")) << again.err;
   ASSERT_EQ(call(squeeze(folder, "data", "moco",
@@ -67,7 +68,7 @@ TEST(Teachers, KilledAtRandomMomentsEndInTheSameBytes) {
   ASSERT_EQ(tests::wait_for(tests::start(moco("straight"))), 0);
   const double whole =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  Stream moments(7, "kill.moments");
+  RandomStream moments(7, "kill.moments");
   int killed = 0;
   for (int round = 0; round < 3; ++round) {
     const pid_t child = tests::start(moco("killed"));

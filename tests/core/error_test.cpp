@@ -16,10 +16,15 @@ TEST(EditDistance, CountsChangesAndSwaps) {
 TEST(Nearest, IsEmptyWhenNothingIsNear) {
   EXPECT_EQ(nearest("iteratoins", {"seed", "iterations"}), "iterations");
   EXPECT_EQ(nearest("zzz", {"seed", "iterations"}), "");
+  EXPECT_EQ(nearest("crop_low", {"crop_slow", "min_crop_area"}), "min_crop_area")
+      << "a name that was changed names the new one";
+  EXPECT_EQ(nearest("--student-learning-rate-rate",
+                    {"--student-learning-rate", "--student-rate-learning-rate"}),
+            "--student-rate-learning-rate");
 }
 
 TEST(Error, AnswersInOrderAndHasAnExitCode) {
-  const DataError error(Report{"reading 'a'", "it is short", "two bytes", "fetch it again"});
+  const DataError error(ErrorMessage{"reading 'a'", "it is short", "two bytes", "fetch it again"});
   EXPECT_STREQ(error.what(),
                "reading 'a': it is short.\n  accepted: two bytes.\n  what to do: fetch it again.");
   EXPECT_EQ(error.exit_code(), 3);

@@ -1,9 +1,9 @@
 #include "retort/core/file.h"
-#include "retort/core/checkpoint.h"
-#include "retort/core/content_hash.h"
 #include "retort/core/leftovers.h"
 #include "retort/core/note.h"
 #include "retort/core/plain_file.h"
+#include "retort/io/checkpoint.h"
+#include "retort/io/content_hash.h"
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -13,8 +13,8 @@
 #include "retort/core/error.h"
 #include "retort/core/progress.h"
 #include "retort/core/records.h"
-#include "retort/core/safetensors.h"
-#include "retort/core/tensor_file.h"
+#include "retort/io/safetensors.h"
+#include "retort/io/tensor_file.h"
 #include "support/support.h"
 
 namespace retort {

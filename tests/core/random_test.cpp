@@ -19,21 +19,21 @@ TEST(Philox, GivesThePublishedAnswers) {
   EXPECT_EQ(philox({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}), pi);
 }
 
-TEST(Stream, IsAFunctionOfSeedPurposeAndIndices) {
-  auto first = [](Stream stream) { return stream.next_u64(); };
-  const uint64_t base = first(Stream(1, "dm.real", 2, 3));
-  EXPECT_EQ(base, first(Stream(1, "dm.real", 2, 3)));
+TEST(RandomStream, IsAFunctionOfSeedPurposeAndIndices) {
+  auto first = [](RandomStream stream) { return stream.next_u64(); };
+  const uint64_t base = first(RandomStream(1, "dm.real", 2, 3));
+  EXPECT_EQ(base, first(RandomStream(1, "dm.real", 2, 3)));
   const std::set<uint64_t> others{base,
-                                  first(Stream(2, "dm.real", 2, 3)),
-                                  first(Stream(1, "dm.reals", 2, 3)),
-                                  first(Stream(1, "dm.real", 3, 2)),
-                                  first(Stream(1, "dm.real", 2, 3, 1)),
-                                  first(Stream(1, "dm.real", 2, 3, 0, 1))};
+                                  first(RandomStream(2, "dm.real", 2, 3)),
+                                  first(RandomStream(1, "dm.reals", 2, 3)),
+                                  first(RandomStream(1, "dm.real", 3, 2)),
+                                  first(RandomStream(1, "dm.real", 2, 3, 1)),
+                                  first(RandomStream(1, "dm.real", 2, 3, 0, 1))};
   EXPECT_EQ(others.size(), 6U);
 }
 
-TEST(Stream, UniformsAndNormalsHaveTheirMoments) {
-  Stream stream(0, "moments");
+TEST(RandomStream, UniformsAndNormalsHaveTheirMoments) {
+  RandomStream stream(0, "moments");
   const int n = 200000;
   double sum = 0, normal_sum = 0, normal_squares = 0;
   for (int i = 0; i < n; ++i) {
@@ -48,15 +48,15 @@ TEST(Stream, UniformsAndNormalsHaveTheirMoments) {
   EXPECT_NEAR(normal_squares / n, 1, 0.015);
 }
 
-TEST(Stream, BelowIsUniform) {
-  Stream stream(0, "below");
+TEST(RandomStream, BelowIsUniform) {
+  RandomStream stream(0, "below");
   std::array<int, 6> counts{};
-  for (int i = 0; i < 60000; ++i) ++counts[static_cast<size_t>(stream.below(6))];
+  for (int i = 0; i < 60000; ++i) ++counts[static_cast<size_t>(stream.uniform_int(6))];
   for (const int count : counts) EXPECT_NEAR(count, 10000, 400);
 }
 
-TEST(Stream, SampleHasNoRepeatsAndPermutationHasAll) {
-  Stream stream(0, "sample");
+TEST(RandomStream, SampleHasNoRepeatsAndPermutationHasAll) {
+  RandomStream stream(0, "sample");
   const auto sample = stream.sample(100, 30);
   EXPECT_EQ(std::set<int64_t>(sample.begin(), sample.end()).size(), 30U);
   const auto all = stream.permutation(50);

@@ -48,7 +48,7 @@ TEST(MakeSplit, ListsTheRowsOfEachClassInOrder) {
   const Split split =
       make_split(at::zeros({4, 1, 1, 1}, at::kByte), at::tensor({2, 0, 2, 0}, at::kLong), 3);
   EXPECT_EQ(split.size(), 4);
-  EXPECT_EQ(split.members, (std::vector<std::vector<int64_t>>{{1, 3}, {}, {0, 2}}));
+  EXPECT_EQ(split.rows_by_class, (std::vector<std::vector<int64_t>>{{1, 3}, {}, {0, 2}}));
   EXPECT_THROW(make_split(split.images, split.labels, 2), c10::Error);
 }
 
@@ -60,7 +60,7 @@ TEST(PrepareDataset, KeepsWhatTheReaderFound) {
   EXPECT_EQ(set.train.images.sizes(), at::IntArrayRef({20, 1, 1, 2}));
   EXPECT_EQ(set.test.size(), 4);
   EXPECT_EQ(set.validation.size(), 0);
-  EXPECT_EQ(set.train.members[1][2], 5);
+  EXPECT_EQ(set.train.rows_by_class[1][2], 5);
   EXPECT_TRUE(set.notes.empty());
 }
 
@@ -192,8 +192,8 @@ TEST(PrepareDataset, SplitsATestPartOffEveryClass) {
   options.test_fraction = 0.3;
   const Dataset set = prepare_dataset(make_raw(10, false), options);
   EXPECT_EQ(set.train.size(), 14);
-  EXPECT_EQ(set.test.members[0].size(), 3u);
-  EXPECT_EQ(set.test.members[1].size(), 3u);
+  EXPECT_EQ(set.test.rows_by_class[0].size(), 3u);
+  EXPECT_EQ(set.test.rows_by_class[1].size(), 3u);
   std::set<int> all = first_pixels(set.train);
   for (const int value : first_pixels(set.test)) EXPECT_TRUE(all.insert(value).second);
   EXPECT_EQ(all.size(), 20u);
@@ -219,8 +219,8 @@ TEST(PrepareDataset, HoldsAValidationPartBack) {
   options.validation_fraction = 0.2;
   const Dataset set = prepare_dataset(make_raw(), options);
   EXPECT_EQ(set.train.size(), 16);
-  EXPECT_EQ(set.validation.members[0].size(), 2u);
-  EXPECT_EQ(set.validation.members[1].size(), 2u);
+  EXPECT_EQ(set.validation.rows_by_class[0].size(), 2u);
+  EXPECT_EQ(set.validation.rows_by_class[1].size(), 2u);
   EXPECT_EQ(set.test.size(), 4);
   const std::set<int> trained = first_pixels(set.train);
   for (const int value : first_pixels(set.validation)) EXPECT_EQ(trained.count(value), 0u);
@@ -230,8 +230,8 @@ TEST(PrepareDataset, LeavesTrainingImagesInSmallClasses) {
   DataOptions options;
   options.test_fraction = 0.9;
   const Dataset set = prepare_dataset(make_raw(2, false), options);
-  EXPECT_EQ(set.train.members[0].size(), 1u);
-  EXPECT_EQ(set.test.members[0].size(), 1u);
+  EXPECT_EQ(set.train.rows_by_class[0].size(), 1u);
+  EXPECT_EQ(set.test.rows_by_class[0].size(), 1u);
 }
 
 TEST(PrepareDataset, RefusesToDoWithoutATestPart) {
@@ -283,7 +283,7 @@ TEST(OpenDataset, DrawsTheBuiltInSetAsAsked) {
   EXPECT_EQ(set.name, "shapes");
   EXPECT_EQ(set.class_names, options.classes);
   EXPECT_EQ(set.train.images.sizes(), at::IntArrayRef({2000, 1, 16, 16}));
-  EXPECT_EQ(set.test.members[1].size(), 200u);
+  EXPECT_EQ(set.test.rows_by_class[1].size(), 200u);
 }
 
 TEST(OpenDataset, RefusesWhatIsNotThere) {

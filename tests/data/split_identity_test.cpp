@@ -18,12 +18,13 @@ Dataset opened(const DataOptions& options, bool test_part = false, uint64_t seed
   raw.channels = 1;
   raw.height = raw.width = 4;
   raw.class_names = {"a", "b"};
-  Stream draw(seed, "test.split");
+  RandomStream draw(seed, "test.split");
   for (auto* part : {&raw.train, &raw.test}) {
     if (part == &raw.test && !test_part) break;
     for (int64_t i = 0; i < 24; ++i) {
       part->labels.push_back(i % 2);
-      for (int p = 0; p < 16; ++p) part->pixels.push_back(static_cast<uint8_t>(draw.below(256)));
+      for (int p = 0; p < 16; ++p)
+        part->pixels.push_back(static_cast<uint8_t>(draw.uniform_int(256)));
     }
   }
   return prepare_dataset(std::move(raw), options);

@@ -19,7 +19,7 @@ namespace {
 /// 300 images of 2x3x3 pixels that vary together: neighbours share half of their value.
 at::Tensor correlated() {
   at::Tensor noise = at::empty({300, 18}, at::kFloat);
-  Stream(1, "test").fill_uniform(noise.data_ptr<float>(), noise.numel(), 0, 127);
+  RandomStream(1, "test").fill_uniform(noise.data_ptr<float>(), noise.numel(), 0, 127);
   return (noise + noise.roll({1}, {1})).to(at::kByte).view({300, 2, 3, 3});
 }
 

@@ -32,7 +32,7 @@ const data::Dataset& shapes() {
 synthetic::Bundle first_images() {
   const data::Dataset& data = shapes();
   std::vector<int64_t> rows;
-  for (const auto& members : data.train.members) rows.push_back(members.front());
+  for (const auto& members : data.train.rows_by_class) rows.push_back(members.front());
   synthetic::Bundle bundle;
   bundle.images =
       data.preprocessing.apply(data.train.images.index_select(0, at::tensor(rows)), kCpu);
@@ -152,8 +152,8 @@ TEST(Evaluate, UsesTheLearnedStudentRateForTheSetAlone) {
   const Evaluation learned = evaluate(bundle, shapes(), quick(), kCpu, {});
   const auto network = nets::make_network(bundle.network, {3, 32, 32, 10});
   for (uint64_t i = 0; i < 2; ++i) {
-    train::Trained start;
-    start.theta = network->initial(Stream(0, "eval.student.initial", i));
+    train::ModelState start;
+    start.theta = network->initial(RandomStream(0, "eval.student.initial", i));
     EXPECT_EQ(learned.results[0].accuracies.at(i),
               train::accuracy(*network, start, shapes().test, bundle.preprocessing, kCpu));
   }

@@ -30,7 +30,7 @@ struct Setting {
     data_options.validation_fraction = 0.2;
     data = data::prepare_dataset(data::make_shapes(0.02), data_options);
     std::vector<int64_t> rows;
-    for (const auto& members : data.train.members) rows.push_back(members.front());
+    for (const auto& members : data.train.rows_by_class) rows.push_back(members.front());
     bundle.images =
         data.preprocessing.apply(data.train.images.index_select(0, at::tensor(rows)), kCpu);
     bundle.labels = at::arange(data.classes(), at::kLong);
@@ -47,22 +47,22 @@ struct Setting {
     relabelling.precision = "float32";
   }
   void write_teacher(uint64_t seed) const {
-    train::Teacher made;
+    teachers::Teacher made;
     made.network = "convnet-w8-bn";
     made.shape = {data.channels, data.height, data.width, data.classes()};
     const auto network = made.build();
-    made.theta = network->initial(Stream(seed, "test.teacher"));
+    made.theta = network->initial(RandomStream(seed, "test.teacher"));
     made.state = network->initial_state();
     made.preprocessing = data.preprocessing;
     made.class_names = data.class_names;
-    train::write_teacher(teacher, made);
+    teachers::write_teacher(teacher, made);
   }
   void relabel() const {
-    const auto ready = train::open_teacher(teacher, "test", data, kCpu);
-    const train::LabelPlan plan = plan_labels(bundle, relabelling, ready);
+    const auto ready = teachers::open_teacher(teacher, "test", data, kCpu);
+    const teachers::LabelPlan plan = plan_labels(bundle, relabelling, ready);
     const auto source = data::tensor_source(bundle.images, bundle.labels);
     const train::Views views(*source, plan.views, plan.seed, bundle.preprocessing);
-    ASSERT_TRUE(train::write_labels(labels, plan, views, ready, {}, nullptr));
+    ASSERT_TRUE(teachers::write_labels(labels, plan, views, ready, {}, nullptr));
   }
   Evaluation evaluate() const { return eval::evaluate(bundle, data, options, kCpu, {}); }
 };
@@ -154,8 +154,8 @@ struct Published {
   bool squared, teacher_in_train_mode;
   const char* mixing;
   double alpha;
-  int64_t margin;
-  double crop_low;
+  int64_t padding;
+  double min_crop_area;
 };
 
 // By script: SRe2L/validate/train_FKD.sh; small_dataset/relabel_cifar.sh; script/train_kd.sh of
@@ -197,10 +197,10 @@ TEST(Protocols, OfPostTrainingAreThoseOfThePublishedScripts) {
     const train::ViewOptions views = views_of(protocol, setting.bundle);
     EXPECT_EQ(views.batch_size, script.batch);
     EXPECT_EQ(views.mixing, script.mixing);
-    EXPECT_EQ(views.margin, script.margin);
+    EXPECT_EQ(views.padding, script.padding);
     EXPECT_TRUE(views.flip);
     EXPECT_EQ(views.mosaic, 1);
-    EXPECT_EQ(views.crop_low, script.crop_low);
+    EXPECT_EQ(views.min_crop_area, script.min_crop_area);
     EXPECT_EQ(views.alpha, script.alpha);
   }
 }
@@ -257,10 +257,10 @@ TEST(Protocols, OfRdedShuffleThePatchesOfTheSetsMosaics) {
   const auto& rded = find_entry<Protocol>(protocols(), "protocol", "rded");
   synthetic::Bundle set = set_of(10, 10, 32);
   EXPECT_EQ(views_of(rded, set).mosaic, 1);
-  EXPECT_EQ(views_of(rded, set).crop_low, 1);
+  EXPECT_EQ(views_of(rded, set).min_crop_area, 1);
   set.recipe = "crops = 5\nmosaic = 2\npatch_choice = \"easiest\"\n";
   EXPECT_EQ(views_of(rded, set).mosaic, 2);
-  EXPECT_EQ(views_of(rded, set).crop_low, 0.5);
+  EXPECT_EQ(views_of(rded, set).min_crop_area, 0.5);
   set.method = "dm";  // whose images are no mosaics, whatever its recipe holds
   EXPECT_EQ(views_of(rded, set).mosaic, 1);
 }
@@ -272,7 +272,7 @@ struct Golden {
   std::unique_ptr<nets::Network> network = nets::make_network("convnet-w2-d1-bn", shape);
   at::Tensor images = tests::golden_tensor(numbers.at("images"), {7, 3, 4, 4});
   at::Tensor theta = tests::golden_tensor(numbers.at("theta"), {87});
-  train::ReadyTeacher teacher;
+  teachers::LoadedTeacher teacher;
 
   Golden() {
     teacher.network = nets::make_network("convnet-w2-d1-bn", shape);
@@ -280,26 +280,28 @@ struct Golden {
     teacher.state = tests::golden_tensor(numbers.at("teacher_state"), {4});
   }
   /// Eight epochs of the protocol, all images a batch, none of them changed.
-  train::Trained train(const Protocol& protocol) const {
+  train::ModelState train(const Protocol& protocol) const {
     const auto source = data::tensor_source(images, at::zeros({7}, at::kLong));
     train::ViewOptions views;
     views.batch_size = 7;
-    views.crop_low = 1;
+    views.min_crop_area = 1;
     views.flip = false;
     views.mixing = "none";
     const train::Views shown(*source, views, 0);
-    train::LessonSetting setting{shown};
-    setting.labels = train::Labels::kLive;
+    teachers::BatchStreamSetting setting{shown};
+    setting.labels = teachers::Labels::kLive;
     setting.classes = 3;
     setting.temperature = protocol.post->temperature;
     setting.temperature_squared = protocol.post->temperature_squared;
     setting.batch_statistics = protocol.post->batch_statistics;
     setting.teacher = &teacher;
-    const auto lessons = train::make_lessons(setting);
+    const auto batch_stream = teachers::make_batch_stream(setting);
     train::TrainOptions training = protocol.training;
     training.epochs = 8;
-    const train::Student student{
-        source.get(), 0, {theta.clone(), network->initial_state().to(at::kDouble)}, lessons.get()};
+    const train::Student student{source.get(),
+                                 0,
+                                 {theta.clone(), network->initial_state().to(at::kDouble)},
+                                 batch_stream.get()};
     return train::train(*network, student, training, {}, kCpu);
   }
 };
@@ -309,7 +311,8 @@ TEST(PostTraining, MovesStudentsAsThePublishedScriptsDo) {
   for (const char* name : {"sre2l", "sre2l-cifar", "sre2l-tiny", "scdd-cifar", "rded"}) {
     SCOPED_TRACE(name);
     const nlohmann::json& wanted = golden.numbers.at(name);
-    const train::Trained found = golden.train(find_entry<Protocol>(protocols(), "protocol", name));
+    const train::ModelState found =
+        golden.train(find_entry<Protocol>(protocols(), "protocol", name));
     const at::Tensor theta = tests::golden_tensor(wanted.at("theta"), {87});
     // What decays is marked in 32 bits; decay itself moves weights by 1e-5 and more.
     EXPECT_LT((found.theta - theta).abs().max().item<double>(), 1e-7);
@@ -324,7 +327,7 @@ TEST(PostTraining, StoredLabelsOfMosaicsAreOfTheSameShuffledPatches) {
   setting.bundle.method = "rded";
   setting.bundle.recipe = "mosaic = 2\n";
   setting.relabel();
-  EXPECT_EQ(train::StoredLabels(setting.labels).plan().views.mosaic, 2);
+  EXPECT_EQ(teachers::StoredLabels(setting.labels).plan().views.mosaic, 2);
   setting.options.student_labels = setting.labels;
   const Evaluation stored = setting.evaluate();
   setting.options.student_labels = "live";
@@ -344,7 +347,7 @@ TEST(PostTraining, StoredLabelsOfATeacherInTrainModeAreThoseOfTheLiveOne) {
   setting.options.student_labels = "live";
   setting.options.teacher = setting.teacher;
   EXPECT_EQ(stored.results[0].accuracies, setting.evaluate().results[0].accuracies);
-  EXPECT_TRUE(train::StoredLabels(setting.labels).plan().batch_statistics);
+  EXPECT_TRUE(teachers::StoredLabels(setting.labels).plan().batch_statistics);
 }
 
 }  // namespace

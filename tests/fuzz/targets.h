@@ -9,20 +9,20 @@
 #include <string_view>
 #include <vector>
 
-#include "core/torch_content.h"
 #include "data/cifar_binary.h"
 #include "data/cifar_pickle.h"
 #include "data/idx.h"
 #include "data/npz.h"
 #include "data/tiny_imagenet.h"
-#include "retort/core/archive.h"
+#include "io/torch_content.h"
 #include "retort/core/error.h"
-#include "retort/core/npy.h"
 #include "retort/core/options.h"
-#include "retort/core/pickle.h"
 #include "retort/core/records.h"
-#include "retort/core/safetensors.h"
 #include "retort/data/image_file.h"
+#include "retort/io/archive.h"
+#include "retort/io/npy.h"
+#include "retort/io/pickle.h"
+#include "retort/io/safetensors.h"
 #include "support/temp_folder.h"
 #include "synthetic/class_counts.h"
 

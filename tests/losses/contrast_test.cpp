@@ -13,7 +13,7 @@ namespace {
 
 at::Tensor drawn(int64_t rows, int64_t columns, uint64_t index) {
   at::Tensor values = at::empty({rows, columns});
-  Stream(3, "test.contrast", index).fill_normal(values.data_ptr<float>(), values.numel());
+  RandomStream(3, "test.contrast", index).fill_normal(values.data_ptr<float>(), values.numel());
   return values.to(at::kDouble);
 }
 

@@ -18,7 +18,7 @@ constexpr int64_t kSize = 29, kRows = 3 + 2 + 2;
 
 at::Tensor normal(uint64_t seed, std::vector<int64_t> shape = {kSize}) {
   at::Tensor x = at::empty(shape);
-  Stream(seed, "test").fill_normal(x.data_ptr<float>(), x.numel());
+  RandomStream(seed, "test").fill_normal(x.data_ptr<float>(), x.numel());
   return x.to(at::kDouble);
 }
 

@@ -11,7 +11,7 @@ namespace {
 
 at::Tensor normals(at::IntArrayRef sizes, uint64_t seed) {
   at::Tensor values = at::empty(sizes, at::kFloat);
-  Stream(seed, "test").fill_normal(values.data_ptr<float>(), values.numel());
+  RandomStream(seed, "test").fill_normal(values.data_ptr<float>(), values.numel());
   return values.to(at::kDouble);
 }
 

@@ -182,8 +182,8 @@ class EveryPair : public testing::TestWithParam<std::tuple<std::string, std::str
 TEST_P(EveryPair, TakesStepsThatMoveEveryGroupOrSaysWhyNot) {
   TempFolder folder;
   ToyRun three = toy(3), none = toy(0);
-  const synthetic::Geometry geometry{{2, 2, 2}, 3, 8, 8};
-  if (three.method->builder({three.data, *three.network, geometry, "none", 0, at::kCPU})) {
+  const synthetic::SetLayout layout{{2, 2, 2}, 3, 8, 8};
+  if (three.method->selector({three.data, *three.network, layout, "none", 0, at::kCPU})) {
     tests::expect_error<ConfigError>([&] { three.run(folder / "run"); },
                                      {"chooses real images", "--parametrisation pixels"});
     return;

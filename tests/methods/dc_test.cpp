@@ -17,22 +17,22 @@ using gradient::Options;
 struct Fixture {
   data::Dataset data = tests::toy_dataset();
   std::unique_ptr<nets::Network> network;
-  synthetic::Geometry geometry;
+  synthetic::SetLayout layout;
   Options options;
-  View view;
+  SyntheticSet view;
 
   explicit Fixture(std::vector<int64_t> counts, const std::string& net = "convnet-w4-d1-tanh") {
     network = nets::make_network(net, {3, 8, 8, 3});
-    geometry = {std::move(counts), 3, 8, 8};
+    layout = {std::move(counts), 3, 8, 8};
     options.real_batch = 12;
     options.inner_loop = 2;
-    view.offsets = geometry.offsets();
-    view.labels = geometry.labels();
-    view.images = at::empty({geometry.size(), 3, 8, 8});
-    Stream(1, "test").fill_normal(view.images.data_ptr<float>(), view.images.numel());
+    view.offsets = layout.offsets();
+    view.labels = layout.labels();
+    view.images = at::empty({layout.size(), 3, 8, 8});
+    RandomStream(1, "test").fill_normal(view.images.data_ptr<float>(), view.images.numel());
   }
   Context context(const std::string& augmentation = "none") const {
-    return {data, *network, geometry, augmentation, 5, at::Device(at::kCPU)};
+    return {data, *network, layout, augmentation, 5, at::Device(at::kCPU)};
   }
   std::unique_ptr<GradientMatching> objective(const std::string& augmentation = "none",
                                               const Bounds& bounds = {}) const {
@@ -41,7 +41,7 @@ struct Fixture {
   }
   /// At matching step 0 of iteration 0.
   Cotangents at(Objective& objective, const at::Tensor& images) const {
-    View moved = view;
+    SyntheticSet moved = view;
     moved.images = images;
     objective.begin(0);
     return objective.cotangents(moved);
@@ -49,7 +49,7 @@ struct Fixture {
   /// Every real image, class after class.
   at::Tensor all_real() const {
     std::vector<int64_t> rows;
-    for (const auto& members : data.train.members)
+    for (const auto& members : data.train.rows_by_class)
       rows.insert(rows.end(), members.begin(), members.end());
     return data.preprocessing.apply(data.train.images.index_select(0, at::tensor(rows, at::kLong)),
                                     at::Device(at::kCPU));
@@ -60,7 +60,7 @@ void expect_derivative(const Fixture& f, const std::string& augmentation = "none
   const auto objective = f.objective(augmentation);
   const at::Tensor images = f.view.images.to(at::kDouble);
   at::Tensor direction = at::empty_like(f.view.images);
-  Stream(2, "direction").fill_normal(direction.data_ptr<float>(), direction.numel());
+  RandomStream(2, "direction").fill_normal(direction.data_ptr<float>(), direction.numel());
   direction = direction.to(at::kDouble);
   const double wanted = (f.at(*objective, images).images * direction).sum().item<double>();
   const double step = 1e-5;
@@ -137,13 +137,13 @@ TEST(Dc, AnIterationTakesAsManyImageSteps) {
   DistillOptions loop;
   loop.image_learning_rate = 0.1;
   loop.image_momentum = 0;
-  auto set = synthetic::parametrisation_table().front().make()->make({f.geometry});
+  auto set = synthetic::parametrisation_table().front().make()->make({f.layout});
   set->initialise(f.view.images.clone());
   OuterLoop outer(loop, std::move(set), f.objective());
   outer.step(4);
   const auto objective = f.objective();
   objective->begin(4);
-  View view = f.view;
+  SyntheticSet view = f.view;
   view.images = view.images.clone();
   for (int t = 0; t < 3; ++t)
     view.images.sub_(objective->cotangents(view).images, loop.image_learning_rate);
@@ -166,7 +166,7 @@ TEST(Dc, LaterStepsMatchATrainedNetwork) {
 
 TEST(Dc, InnerTrainingIsPlainGradientDescent) {
   const Fixture f({2, 1, 3});
-  const at::Tensor start = f.network->initial(Stream(0, "test"));
+  const at::Tensor start = f.network->initial(RandomStream(0, "test"));
   gradient::Student student{start.clone(), f.network->initial_state()};
   gradient::train_inner(*f.network, f.view, {}, 3, 0.1, {}, student);
   at::Tensor wanted = start.clone();
@@ -178,11 +178,11 @@ TEST(Dc, InnerTrainingIsPlainGradientDescent) {
 
 TEST(Dc, InnerTrainingTakesBatchesOf256AndTheRest) {
   const Fixture f({200, 50, 10});
-  const at::Tensor start = f.network->initial(Stream(0, "test"));
+  const at::Tensor start = f.network->initial(RandomStream(0, "test"));
   gradient::Student student{start.clone(), f.network->initial_state()};
   gradient::train_inner(*f.network, f.view, {}, 1, 0.1, {7, 1, 2}, student);
   const at::Tensor order =
-      at::tensor(Stream(7, "gradient.order", 1, 2, 0).permutation(260), at::kLong);
+      at::tensor(RandomStream(7, "gradient.order", 1, 2, 0).permutation(260), at::kLong);
   at::Tensor wanted = start.clone();
   for (const at::Tensor& rows : {order.slice(0, 0, 256), order.slice(0, 256)})
     wanted.sub_(f.network
@@ -195,7 +195,7 @@ TEST(Dc, InnerTrainingTakesBatchesOf256AndTheRest) {
 
 TEST(Dc, BatchNormIsCalibratedATenthOfTheWayOrProperly) {
   const Fixture f({1, 1, 1}, "convnet-w4-d1-bn");
-  const gradient::Student student{f.network->initial(Stream(0, "test")),
+  const gradient::Student student{f.network->initial(RandomStream(0, "test")),
                                   f.network->initial_state()};
   const at::Tensor images = f.all_real() + 5;
   const at::Tensor seen =

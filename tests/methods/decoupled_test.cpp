@@ -30,21 +30,21 @@ TEST(Groups, CrossClassesTakeOneImageOfEachClass) {
 }
 
 TEST(Curriculum, FallsFromTheWholeImageToTheSmallestCrop) {
-  EXPECT_NEAR(crop_low_at("cosine", 0.08, 1, 0, 100), 1, 1e-12);
-  EXPECT_NEAR(crop_low_at("cosine", 0.08, 1, 50, 100), 0.54, 1e-12);
-  EXPECT_NEAR(crop_low_at("cosine", 0.08, 1, 100, 100), 0.08, 1e-12);
-  EXPECT_NEAR(crop_low_at("linear", 0.08, 0.5, 25, 100), 0.54, 1e-12);
-  EXPECT_EQ(crop_low_at("linear", 0.08, 0.5, 60, 100), 0.08);
-  EXPECT_EQ(crop_low_at("step", 0.08, 0.5, 49, 100), 1);
-  EXPECT_EQ(crop_low_at("step", 0.08, 0.5, 50, 100), 0.08);
-  EXPECT_EQ(crop_low_at("fixed", 0.08, 1, 0, 100), 0.08);
+  EXPECT_NEAR(min_crop_area_at("cosine", 0.08, 1, 0, 100), 1, 1e-12);
+  EXPECT_NEAR(min_crop_area_at("cosine", 0.08, 1, 50, 100), 0.54, 1e-12);
+  EXPECT_NEAR(min_crop_area_at("cosine", 0.08, 1, 100, 100), 0.08, 1e-12);
+  EXPECT_NEAR(min_crop_area_at("linear", 0.08, 0.5, 25, 100), 0.54, 1e-12);
+  EXPECT_EQ(min_crop_area_at("linear", 0.08, 0.5, 60, 100), 0.08);
+  EXPECT_EQ(min_crop_area_at("step", 0.08, 0.5, 49, 100), 1);
+  EXPECT_EQ(min_crop_area_at("step", 0.08, 0.5, 50, 100), 0.08);
+  EXPECT_EQ(min_crop_area_at("fixed", 0.08, 1, 0, 100), 0.08);
 }
 
 /// A set of two images of each toy class and what a recovery of it needs.
 struct Setting {
   data::Dataset data = tests::toy_dataset();
   std::unique_ptr<nets::Network> network = nets::make_network("convnet-w4-d2", {3, 8, 8, 3});
-  synthetic::Geometry geometry{{2, 2, 2}, 3, 8, 8};
+  synthetic::SetLayout layout{{2, 2, 2}, 3, 8, 8};
   RecoveryOptions options;
   at::Tensor images;
 
@@ -53,16 +53,16 @@ struct Setting {
     options.group_size = 3;
     options.roll = 3;
     images = at::empty({6, 3, 8, 8});
-    Stream(4, "test").fill_normal(images.data_ptr<float>(), images.numel());
+    RandomStream(4, "test").fill_normal(images.data_ptr<float>(), images.numel());
     images = images.to(at::kDouble);
   }
   Context context() const {
-    return {data, *network, geometry, "none", 7, at::Device(at::kCPU), {}, 100};
+    return {data, *network, layout, "none", 7, at::Device(at::kCPU), {}, 100};
   }
   Cotangents at(const at::Tensor& x, int64_t iteration = 30) const {
     Recovery recovery(context(), options);
     recovery.begin(iteration);
-    return recovery.cotangents({x, geometry.labels(), geometry.offsets()});
+    return recovery.cotangents({x, layout.labels(), layout.offsets()});
   }
 };
 
@@ -72,7 +72,7 @@ TEST(Recovery, DerivativeThroughCropFlipAndRollIsThatOfFiniteDifferences) {
     setting.options.statistics_unit = unit;
     setting.options.statistics_weight = 0.5;
     at::Tensor direction = at::empty({6, 3, 8, 8});
-    Stream(5, "test").fill_normal(direction.data_ptr<float>(), direction.numel());
+    RandomStream(5, "test").fill_normal(direction.data_ptr<float>(), direction.numel());
     direction = direction.to(at::kDouble);
     const double step = 1e-6;
     const double above = setting.at(setting.images + step * direction).loss,
@@ -85,16 +85,16 @@ TEST(Recovery, DerivativeThroughCropFlipAndRollIsThatOfFiniteDifferences) {
 
 TEST(Recovery, IsThePublishedLossBehindCropFlipAndRoll) {
   const nlohmann::json golden = tests::golden("recovery");
-  train::Teacher teacher = tests::toy_teacher();
+  teachers::Teacher teacher = tests::toy_teacher();
   teacher.network = "convnet-w2-d2-bn";
   teacher.theta = tests::golden_tensor(golden.at("theta"), {129}).to(at::kFloat);
   teacher.state = tests::golden_tensor(golden.at("state"), {8}).to(at::kFloat);
   const tests::TempFolder folder;
   Setting setting;
-  setting.geometry.counts = {1, 1, 1};
+  setting.layout.counts = {1, 1, 1};
   setting.options.teacher = (folder / "t.safetensors").string();
   setting.options.statistics_weight = 0.01;
-  train::write_teacher(setting.options.teacher, teacher);
+  teachers::write_teacher(setting.options.teacher, teacher);
   Recovery recovery(setting.context(), setting.options);
   recovery.begin(30);
   const augment::Window window = recovery.windows_of(0).front();
@@ -103,7 +103,7 @@ TEST(Recovery, IsThePublishedLossBehindCropFlipAndRoll) {
                                   window.flip ? 1 : 0, window.roll_rows, window.roll_columns}));
   const Cotangents found =
       recovery.cotangents({tests::golden_tensor(golden.at("images"), {3, 3, 8, 8}),
-                           setting.geometry.labels(), setting.geometry.offsets()});
+                           setting.layout.labels(), setting.layout.offsets()});
   EXPECT_NEAR(found.loss, golden.at("loss").get<double>(), 1e-6);
   const at::Tensor gradient = tests::golden_tensor(golden.at("gradient"), {3, 3, 8, 8});
   EXPECT_LT((found.images - gradient).abs().max().item<double>(), 1e-7);
@@ -113,7 +113,7 @@ TEST(Recovery, AGroupSharesOneWindowOfTheAskedRange) {
   Setting setting;
   for (const bool both_ways : {false, true}) {
     setting.options.roll_both_ways = both_ways;
-    setting.options.crop_low = 0.5;
+    setting.options.min_crop_area = 0.5;
     Recovery recovery(setting.context(), setting.options);
     std::set<int64_t> rows, columns;
     int flips = 0;
@@ -184,11 +184,11 @@ TEST(Recovery, StatisticsOfTheVeryBatchAreNoDistance) {
   setting.options.roll = 0;
   setting.options.group_size = 6;
   setting.options.grouping = "mixed";
-  train::Teacher teacher = tests::toy_teacher();
+  teachers::Teacher teacher = tests::toy_teacher();
   // Layer after layer: what enters the second depends on what the first keeps.
   const auto network = teacher.build();
   const at::Tensor x = setting.images.to(at::kFloat);
-  for (const train::NormLayer& layer : train::norm_layers(*network)) {
+  for (const teachers::NormLayer& layer : teachers::norm_layers(*network)) {
     const auto seen = network->observe(
         {teacher.theta, teacher.state, x, {}, nets::NormMode::kFrozen}, {layer.name + ".input"});
     const losses::Moments found = losses::moments(seen.taps.at(layer.name + ".input"));
@@ -197,17 +197,17 @@ TEST(Recovery, StatisticsOfTheVeryBatchAreNoDistance) {
   }
   const tests::TempFolder folder;
   setting.options.teacher = (folder / "t.safetensors").string();
-  train::write_teacher(setting.options.teacher, teacher);
+  teachers::write_teacher(setting.options.teacher, teacher);
   const double with = setting.at(setting.images).loss;
   setting.options.statistics_weight = 0;
   EXPECT_NEAR(with, setting.at(setting.images).loss, 1e-5);
 }
 
 /// The toy teacher with its first convolution, and what follows it, scaled: the same function.
-train::Teacher scaled_teacher(double c) {
-  train::Teacher teacher = tests::toy_teacher();
+teachers::Teacher scaled_teacher(double c) {
+  teachers::Teacher teacher = tests::toy_teacher();
   const auto network = teacher.build();
-  const train::NormLayer first = train::norm_layers(*network).front();
+  const teachers::NormLayer first = teachers::norm_layers(*network).front();
   for (const char* part : {".weight", ".bias"}) {
     const nets::Slot& slot = network->parameters().find(first.conv + part);
     teacher.theta.narrow(0, slot.offset, slot.count).mul_(c);
@@ -221,9 +221,9 @@ TEST(Recovery, ATeacherScaledLayerByLayerHasTheSameLogitsAndScaleFreeStatistics)
   Setting setting;
   const tests::TempFolder folder;
   const std::string scaled = (folder / "t.safetensors").string();
-  train::write_teacher(scaled, scaled_teacher(3));
+  teachers::write_teacher(scaled, scaled_teacher(3));
   const auto open = [&](const std::string& file) {
-    return train::open_teacher(file, "test", setting.data, at::kCPU);
+    return teachers::open_teacher(file, "test", setting.data, at::kCPU);
   };
   const at::Tensor x = setting.images.to(at::kFloat);
   EXPECT_TRUE(
@@ -289,7 +289,8 @@ TEST(Rded, MediumPatchesLieAboutTheMiddleOfTheRanks) {
 
 TEST(Rded, MosaicsAreOfTheAskedShapeAndOfTheirClass) {
   Setting setting;
-  const auto teacher = train::open_teacher(setting.options.teacher, "test", setting.data, at::kCPU);
+  const auto teacher =
+      teachers::open_teacher(setting.options.teacher, "test", setting.data, at::kCPU);
   PatchOptions options;
   options.mosaic = 2;
   const at::Tensor images = compose_patches(setting.context(), teacher, options);
@@ -301,12 +302,13 @@ TEST(Rded, MosaicsAreOfTheAskedShapeAndOfTheirClass) {
 
 TEST(Rded, TheEasiestPatchesHaveALowerLossThanMediumOnes) {
   Setting setting;
-  const auto teacher = train::open_teacher(setting.options.teacher, "test", setting.data, at::kCPU);
+  const auto teacher =
+      teachers::open_teacher(setting.options.teacher, "test", setting.data, at::kCPU);
   const auto loss = [&](const char* choice) {
     PatchOptions options;
     options.choice = choice;
     const at::Tensor images = compose_patches(setting.context(), teacher, options);
-    return losses::mean_loss(teacher.logits(images), {setting.geometry.labels()}).item<double>();
+    return losses::mean_loss(teacher.logits(images), {setting.layout.labels()}).item<double>();
   };
   EXPECT_LT(loss("easiest"), loss("medium"));
 }
@@ -324,11 +326,11 @@ TEST(Rded, RefusesMosaicsThatDoNotFit) {
 
 TEST(Scdd, RefusesATeacherTrainedWithLabels) {
   Setting setting;
-  train::Teacher teacher = tests::toy_teacher();
+  teachers::Teacher teacher = tests::toy_teacher();
   teacher.objective = "supervised";
   const tests::TempFolder folder;
   const std::string file = (folder / "t.safetensors").string();
-  train::write_teacher(file, teacher);
+  teachers::write_teacher(file, teacher);
   const auto method = make_scdd();
   OptionSet set;
   method->declare(set);

@@ -11,29 +11,28 @@ namespace {
 struct Fixture {
   data::Dataset data = tests::toy_dataset();
   std::unique_ptr<nets::Network> network;
-  synthetic::Geometry geometry;
+  synthetic::SetLayout layout;
   std::unique_ptr<Method> method = make_dm();
   int64_t real_batch = 12;
   OptionSet options;
   std::unique_ptr<Objective> objective;
-  View view;
+  SyntheticSet view;
 
   explicit Fixture(std::vector<int64_t> counts, const std::string& net = "convnet-w4-d2-tanh",
                    const std::string& augmentation = "none") {
     network = nets::make_network(net, {3, 8, 8, 3});
-    geometry = {std::move(counts), 3, 8, 8};
+    layout = {std::move(counts), 3, 8, 8};
     method->declare(options);
     Problems problems;
     options.set("real_batch", "12", "test", problems);
-    objective =
-        method->objective({data, *network, geometry, augmentation, 5, at::Device(at::kCPU)});
-    view.offsets = geometry.offsets();
-    view.labels = geometry.labels();
-    view.images = at::empty({geometry.size(), 3, 8, 8});
-    Stream(1, "test").fill_normal(view.images.data_ptr<float>(), view.images.numel());
+    objective = method->objective({data, *network, layout, augmentation, 5, at::Device(at::kCPU)});
+    view.offsets = layout.offsets();
+    view.labels = layout.labels();
+    view.images = at::empty({layout.size(), 3, 8, 8});
+    RandomStream(1, "test").fill_normal(view.images.data_ptr<float>(), view.images.numel());
   }
   Cotangents at(const at::Tensor& images) {
-    View moved = view;
+    SyntheticSet moved = view;
     moved.images = images;
     return objective->cotangents(moved);
   }
@@ -45,7 +44,7 @@ TEST(Dm, CotangentsAreTheDerivativeOfTheLoss) {
     f.objective->begin(0);
     const at::Tensor images = f.view.images.to(at::kDouble);
     at::Tensor direction = at::empty_like(f.view.images);
-    Stream(2, "direction").fill_normal(direction.data_ptr<float>(), direction.numel());
+    RandomStream(2, "direction").fill_normal(direction.data_ptr<float>(), direction.numel());
     direction = direction.to(at::kDouble);
     const double step = 1e-5;
     const double up = f.at(images + step * direction).loss,
@@ -58,7 +57,7 @@ TEST(Dm, CotangentsAreTheDerivativeOfTheLoss) {
 TEST(Dm, IsZeroWhereTheRealBatchIsTheSet) {
   Fixture f({12, 12, 12});
   std::vector<int64_t> rows;
-  for (const auto& members : f.data.train.members)
+  for (const auto& members : f.data.train.rows_by_class)
     rows.insert(rows.end(), members.begin(), members.end());
   f.objective->begin(0);
   const at::Tensor images = f.data.preprocessing.apply(

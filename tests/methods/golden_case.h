@@ -20,19 +20,19 @@ inline at::Tensor longs(const std::vector<int64_t>& values) {
 struct GoldenCase {
   data::Dataset data = toy_dataset();
   std::unique_ptr<nets::Network> network;
-  synthetic::Geometry geometry;
+  synthetic::SetLayout layout;
   std::string augmentation;
   std::unique_ptr<methods::Method> method;
   OptionSet set;
   std::unique_ptr<methods::Objective> objective;
-  methods::View view;
+  methods::SyntheticSet view;
   TempFolder folder;
 
   GoldenCase(std::unique_ptr<methods::Method> made, std::map<std::string, std::string> given,
              const std::string& name, std::string augmented = "none",
              std::vector<int64_t> counts = {2, 1, 3})
       : network(nets::make_network(name, {3, 8, 8, 3})),
-        geometry{std::move(counts), 3, 8, 8},
+        layout{std::move(counts), 3, 8, 8},
         augmentation(std::move(augmented)),
         method(std::move(made)) {
     method->declare(set);
@@ -44,23 +44,23 @@ struct GoldenCase {
     for (const auto& [key, text] : given) set.set(key, text, "test", problems);
     problems.raise("test");
     objective = method->objective(context());
-    view = {hashed({geometry.size(), 3, 8, 8}, 7).mul(2).to(at::kFloat), geometry.labels(),
-            geometry.offsets()};
+    view = {hashed({layout.size(), 3, 8, 8}, 7).mul(2).to(at::kFloat), layout.labels(),
+            layout.offsets()};
   }
   methods::Context context() const {
-    return {data, *network, geometry, augmentation, kGoldenSeed, at::Device(at::kCPU)};
+    return {data, *network, layout, augmentation, kGoldenSeed, at::Device(at::kCPU)};
   }
   at::Tensor input_of(const std::vector<int64_t>& rows) const {
     return data.preprocessing.apply(data.train.images.index_select(0, longs(rows)),
                                     at::Device(at::kCPU));
   }
   /// `count` training rows of class c, drawn from `draw`.
-  void draw_class(size_t c, int64_t count, Stream draw, std::vector<int64_t>& rows) const {
-    const auto& members = data.train.members[c];
+  void draw_class(size_t c, int64_t count, RandomStream draw, std::vector<int64_t>& rows) const {
+    const auto& members = data.train.rows_by_class[c];
     for (const int64_t i : draw.sample(static_cast<int64_t>(members.size()), count))
       rows.push_back(members[static_cast<size_t>(i)]);
   }
-  at::Tensor row_of_class(Stream draw) const {
+  at::Tensor row_of_class(RandomStream draw) const {
     return augment::draw_shared(augment::parse_strategy(augmentation), 8, 8, draw);
   }
   void give_real(Golden& golden, const std::vector<int64_t>& rows) const {

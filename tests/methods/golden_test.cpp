@@ -27,10 +27,10 @@ void expect_dm(const std::string& name, const std::string& network, const char* 
   std::vector<int64_t> real;
   std::vector<at::Tensor> rows;
   for (uint64_t k = 0; k < 3; ++k) {
-    c.draw_class(k, 7, Stream(kSeed, "dm.real", 0, k), real);
-    rows.push_back(c.row_of_class(Stream(kSeed, "dm.augment", 0, k)));
+    c.draw_class(k, 7, RandomStream(kSeed, "dm.real", 0, k), real);
+    rows.push_back(c.row_of_class(RandomStream(kSeed, "dm.augment", 0, k)));
   }
-  golden.input("theta", c.network->initial(Stream(kSeed, "dm.network", 0)));
+  golden.input("theta", c.network->initial(RandomStream(kSeed, "dm.network", 0)));
   golden.input("real", c.input_of(real));
   golden.input("rows", at::cat(rows));
   c.objective->begin(0);
@@ -54,16 +54,16 @@ void expect_gradient_matching(const std::string& name, const std::string& networ
          {{"real_batch", "7"}, {"inner_loop", "2"}, {"outer_loop", "2"}, {"distance", distance}},
          network, dsa ? kAll : "none");
   c.give_set(golden);
-  golden.input("theta", c.network->initial(Stream(kSeed, "gradient.network", 0)));
+  golden.input("theta", c.network->initial(RandomStream(kSeed, "gradient.network", 0)));
   c.objective->begin(0);
   for (uint64_t step = 0; step < 2; ++step) {
     const std::string at = std::to_string(step);
     std::vector<int64_t> real, calibration;
     std::vector<at::Tensor> rows;
     for (uint64_t k = 0; k < 3; ++k) {
-      c.draw_class(k, 7, Stream(kSeed, "gradient.real", 0, step, k), real);
-      c.draw_class(k, 16, Stream(kSeed, "gradient.calibration", 0, step, k), calibration);
-      if (dsa) rows.push_back(c.row_of_class(Stream(kSeed, "gradient.augment", 0, step, k)));
+      c.draw_class(k, 7, RandomStream(kSeed, "gradient.real", 0, step, k), real);
+      c.draw_class(k, 16, RandomStream(kSeed, "gradient.calibration", 0, step, k), calibration);
+      if (dsa) rows.push_back(c.row_of_class(RandomStream(kSeed, "gradient.augment", 0, step, k)));
     }
     golden.input("real" + at, c.input_of(real));
     golden.input("calibration" + at, c.input_of(calibration));
@@ -71,8 +71,8 @@ void expect_gradient_matching(const std::string& name, const std::string& networ
     for (uint64_t epoch = 0; step == 1 && epoch < 2; ++epoch) {  // the whole set is one batch
       const std::string of = std::to_string(epoch);
       golden.input("order" + of,
-                   longs(Stream(kSeed, "gradient.order", 0, 1, epoch).permutation(6)));
-      Stream draw(kSeed, "gradient.inner_augment", 0, 1, epoch, 0);
+                   longs(RandomStream(kSeed, "gradient.order", 0, 1, epoch).permutation(6)));
+      RandomStream draw(kSeed, "gradient.inner_augment", 0, 1, epoch, 0);
       if (dsa)
         golden.input("inner_rows" + of,
                      augment::draw_each(augment::parse_strategy(kAll), 6, 8, 8, draw));
@@ -100,11 +100,11 @@ void expect_frepo(const std::string& name, const std::string& network, const std
   Case c(make_frepo(),
          {{"real_batch", "20"}, {"flip", flip}, {"pool_size", "2"}, {"pool_steps", "50"}}, network);
   c.give_set(golden);
-  Stream draw(kSeed, "frepo.real", 0);
+  RandomStream draw(kSeed, "frepo.real", 0);
   const RealBatch real = real_rows(c.context(), draw.sample(36, 20));
   golden.input("real", real.images);
   golden.input("targets", real.targets);
-  const int64_t place = Stream(kSeed, "frepo.pick", 0).below(2);
+  const int64_t place = RandomStream(kSeed, "frepo.pick", 0).uniform_int(2);
   const std::string at = "theta." + std::to_string(place);
   golden.input("theta", c.objective->state().at(at));
   golden.input("flip", at::full({1}, flip == "yes", at::kLong));
@@ -143,7 +143,7 @@ TEST(KipGolden, AnIterationIsTheNotebooks) {
          "convnet-w4-d2");
   c.give_set(golden);
   std::vector<int64_t> rows;
-  for (uint64_t k = 0; k < 3; ++k) c.draw_class(k, 4, Stream(kSeed, "kip.real", 0, k), rows);
+  for (uint64_t k = 0; k < 3; ++k) c.draw_class(k, 4, RandomStream(kSeed, "kip.real", 0, k), rows);
   const RealBatch real = real_rows(c.context(), rows);
   golden.input("real", real.images);
   golden.input("targets", real.targets);

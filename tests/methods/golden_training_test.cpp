@@ -26,8 +26,9 @@ void give_trajectory(Golden& golden, const Case& c, uint64_t iteration, int64_t 
                      int64_t expert_epochs, int64_t steps, int64_t batch,
                      const std::string& prefix = "") {
   const int64_t expert =
-      Stream(kSeed, "trajectory.expert", iteration / 2).permutation(2)[iteration % 2];
-  const int64_t epoch = first + Stream(kSeed, "trajectory.start", iteration).below(last - first);
+      RandomStream(kSeed, "trajectory.expert", iteration / 2).permutation(2)[iteration % 2];
+  const int64_t epoch =
+      first + RandomStream(kSeed, "trajectory.start", iteration).uniform_int(last - first);
   golden.input(prefix + "start", tests::hashed_snapshot(*c.network, expert, epoch));
   golden.input(prefix + "target",
                tests::hashed_snapshot(*c.network, expert, epoch + expert_epochs));
@@ -35,14 +36,14 @@ void give_trajectory(Golden& golden, const Case& c, uint64_t iteration, int64_t 
   for (int64_t k = 0; k < steps; ++k) {
     const auto step = static_cast<uint64_t>(k);
     if (order.empty())
-      order = Stream(kSeed, "trajectory.order", iteration, step).permutation(c.geometry.size());
+      order = RandomStream(kSeed, "trajectory.order", iteration, step).permutation(c.layout.size());
     // Chunks of a permutation are consumed from its end: the short remainder comes first.
     const int64_t left = static_cast<int64_t>(order.size()),
                   rows = left % batch == 0 ? batch : left % batch;
     const std::vector<int64_t> taken(order.end() - rows, order.end());
     order.resize(static_cast<size_t>(left - rows));
     golden.input(prefix + "rows" + std::to_string(k), longs(taken));
-    Stream draw(kSeed, "trajectory.augment", iteration, step);
+    RandomStream draw(kSeed, "trajectory.augment", iteration, step);
     golden.input(prefix + "augment" + std::to_string(k),
                  augment::draw_each(augment::parse_strategy(c.augmentation), rows, 8, 8, draw));
   }
@@ -118,7 +119,7 @@ TEST(FtdGolden, TwoIterationsWithTheMovingAverageAreTheReferences) {
           {"synthetic_batch", "2"},
           {"average_decay", "0.9"},
           {"student_learning_rate", "0.05"},
-          {"student_learning_rate_rate", "0.0005"}},
+          {"student_rate_learning_rate", "0.0005"}},
          "convnet-w4-d2-swish", kAll, {1, 1, 1});
   c.give_set(golden);
   give_trajectory(golden, c, 0, 0, 4, 2, 3, 2, "first_");
@@ -126,7 +127,7 @@ TEST(FtdGolden, TwoIterationsWithTheMovingAverageAreTheReferences) {
   DistillOptions options;
   options.image_learning_rate = 100;
   options.image_momentum = 0.5;
-  auto pixels = synthetic::made("pixels", {}, {c.geometry});
+  auto pixels = synthetic::made("pixels", {}, {c.layout});
   pixels->initialise(c.view.images.clone());
   const at::Tensor images = pixels->parameters()[0].value;
   OuterLoop outer(options, std::move(pixels), std::move(c.objective));
@@ -144,8 +145,8 @@ TEST(DdGolden, AnIterationWithItsRatesIsTheReferences) {
   Case c(make_dd(), {{"inner_epochs", "3"}, {"real_batch", "5"}}, "convnet-w4-d2-swish", "none",
          {2, 2, 2});  // the reference has as many images of every class
   c.give_set(golden);
-  golden.input("theta", c.network->initial(Stream(kSeed, "unrolled.network", 0)));
-  c.give_real(golden, Stream(kSeed, "unrolled.real", 0).sample(36, 5));
+  golden.input("theta", c.network->initial(RandomStream(kSeed, "unrolled.network", 0)));
+  c.give_real(golden, RandomStream(kSeed, "unrolled.real", 0).sample(36, 5));
   at::Tensor rates = c.objective->learned()[0].value;  // before the softplus
   golden.answer("rates_at_first", rates, 1e-6);
   rates.copy_(tests::hashed({6}, 24).sub(3));
@@ -157,7 +158,7 @@ TEST(DdGolden, AnIterationWithItsRatesIsTheReferences) {
   golden.answer("d_rates", found.learned[0], 1e-4);
   DistillOptions options;  // Adam's step
   options.take(c.method->defaults());
-  auto pixels = synthetic::made("pixels", {}, {c.geometry});
+  auto pixels = synthetic::made("pixels", {}, {c.layout});
   pixels->initialise(c.view.images.clone());
   const at::Tensor images = pixels->parameters()[0].value;
   OuterLoop outer(options, std::move(pixels), std::move(c.objective));
@@ -169,29 +170,30 @@ TEST(DdGolden, AnIterationWithItsRatesIsTheReferences) {
 /// What iteration 0 draws of the `chosen` classes for its steps and for the real batch.
 void give_training(Golden& golden, const Case& c, const std::vector<int64_t>& chosen, int64_t steps,
                    int64_t each, int64_t real_each) {
-  golden.input("theta", c.network->initial(Stream(kSeed, "unrolled.network", 0)));
+  golden.input("theta", c.network->initial(RandomStream(kSeed, "unrolled.network", 0)));
   golden.input("classes", longs(chosen));
   std::vector<int64_t> real;
   for (const int64_t k : chosen)
     c.draw_class(static_cast<size_t>(k), real_each,
-                 Stream(kSeed, "unrolled.real", 0, static_cast<uint64_t>(k)), real);
+                 RandomStream(kSeed, "unrolled.real", 0, static_cast<uint64_t>(k)), real);
   c.give_real(golden, real);
   for (uint64_t step = 0; step < static_cast<uint64_t>(steps); ++step) {
     std::vector<int64_t> rows;
     for (const int64_t k : chosen) {
       const auto at = static_cast<size_t>(k);
-      Stream draw(kSeed, "unrolled.batch", 0, step, at);
-      const int64_t all = c.geometry.counts[at];
+      RandomStream draw(kSeed, "unrolled.batch", 0, step, at);
+      const int64_t all = c.layout.counts[at];
       for (const int64_t i : draw.sample(all, std::min(each, all)))
         rows.push_back(c.view.offsets[at] + i);
     }
     golden.input("rows" + std::to_string(step), longs(rows));
     if (c.augmentation != "none")
       golden.input("augment" + std::to_string(step),
-                   c.row_of_class(Stream(kSeed, "unrolled.augment", 0, step)));
+                   c.row_of_class(RandomStream(kSeed, "unrolled.augment", 0, step)));
   }
   if (c.augmentation != "none")
-    golden.input("augment_real", c.row_of_class(Stream(kSeed, "unrolled.augment_real", 0, 0)));
+    golden.input("augment_real",
+                 c.row_of_class(RandomStream(kSeed, "unrolled.augment_real", 0, 0)));
 }
 
 TEST(BpttGolden, AnIterationOfMemoriesIsTheReferences) {
@@ -205,13 +207,13 @@ TEST(BpttGolden, AnIterationOfMemoriesIsTheReferences) {
           {"student_learning_rate", "0.05"}},
          "convnet-w4-d2-sigmoid", kAll, {3, 3, 3});
   auto memories = synthetic::made(
-      "memories", {{"bases", "4"}, {"downsample", "2"}, {"addressers", "3"}}, {c.geometry});
+      "memories", {{"bases", "4"}, {"downsample", "2"}, {"addressers", "3"}}, {c.layout});
   const std::vector<synthetic::ParameterGroup> groups = memories->parameters();
   for (uint32_t i = 0; i < 2; ++i) {
     at::Tensor(groups[i].value).copy_(tests::hashed(groups[i].value.sizes().vec(), 25 + i));
     golden.input(groups[i].name, groups[i].value.clone());
   }
-  std::vector<int64_t> chosen = Stream(kSeed, "unrolled.classes", 0).sample(3, 2);
+  std::vector<int64_t> chosen = RandomStream(kSeed, "unrolled.classes", 0).sample(3, 2);
   std::sort(chosen.begin(), chosen.end());
   give_training(golden, c, chosen, 4, 2, 2);
   c.view.images = memories->decode();
@@ -241,7 +243,7 @@ TEST(BpttGolden, AWindowWithRateAndLabelsIsItsFormula) {
           {"student_momentum", "0.9"},
           {"student_weight_decay", "0.01"},
           {"student_learning_rate", "0.05"},
-          {"student_learning_rate_rate", "1"},
+          {"student_rate_learning_rate", "1"},
           {"label_learning_rate", "1"}},
          "convnet-w4-d2-swish", "none", {1, 2, 1});
   c.give_set(golden);

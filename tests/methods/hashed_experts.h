@@ -1,10 +1,10 @@
 // Experts whose snapshots are hashed numbers: the same on every machine, and no two alike.
 #pragma once
 
-#include "retort/train/trajectories.h"
+#include "retort/trajectories/trajectories.h"
 #include "support/golden_tensors.h"
 #include "support/support.h"
-#include "train/trajectory_file.h"
+#include "trajectories/trajectory_file.h"
 
 namespace retort::tests {
 
@@ -33,13 +33,13 @@ inline void write_hashed_experts(const std::filesystem::path& folder, const data
                                  const nets::Network& network, int64_t count, int64_t epochs) {
   std::filesystem::create_directories(folder);
   for (int64_t expert = 0; expert < count; ++expert) {
-    train::TrajectoryPlan plan;
+    trajectories::TrajectoryPlan plan;
     plan.folder = folder;
     plan.expert = expert;
     plan.epochs = epochs;
     plan.parameters = network.parameters().size;
-    plan.metadata = train::fit_of(data, network);
-    const auto growing = train::GrowingTrajectory::claim(train::complete(plan));
+    plan.metadata = trajectories::fit_of(data, network);
+    const auto growing = trajectories::GrowingTrajectory::claim(trajectories::complete(plan));
     growing->open();
     for (int64_t epoch = 0; epoch <= epochs; ++epoch)
       growing->write(epoch, hashed_snapshot(network, expert, epoch), 1.0);

@@ -22,7 +22,7 @@ constexpr double kPi = std::numbers::pi;
 
 at::Tensor normals(std::vector<int64_t> shape, const char* purpose) {
   at::Tensor values = at::empty(shape);
-  Stream(3, purpose).fill_normal(values.data_ptr<float>(), values.numel());
+  RandomStream(3, purpose).fill_normal(values.data_ptr<float>(), values.numel());
   return values.to(at::kDouble);
 }
 
@@ -139,29 +139,29 @@ TEST(LabelMargin, CountsTheLeadUpToOneShareOfAClass) {
 struct Fixture {
   data::Dataset data = tests::toy_dataset();
   std::unique_ptr<nets::Network> network;
-  synthetic::Geometry geometry;
+  synthetic::SetLayout layout;
   std::unique_ptr<Method> method;
   OptionSet options;
   std::unique_ptr<Objective> objective;
-  View view;
+  SyntheticSet view;
 
   Fixture(std::unique_ptr<Method> made, const std::map<std::string, std::string>& settings,
           const std::string& net = "wideconv-w4-d2-nn")
       : method(std::move(made)) {
     network = nets::make_network(net, {3, 8, 8, 3});
-    geometry = {{2, 1, 3}, 3, 8, 8};
+    layout = {{2, 1, 3}, 3, 8, 8};
     method->declare(options);
     Problems problems;
     for (const auto& [name, text] : settings) options.set(name, text, "test", problems);
     problems.raise("test");
-    objective = method->objective({data, *network, geometry, "none", 5, at::Device(at::kCPU)});
-    view.offsets = geometry.offsets();
-    view.labels = geometry.labels();
-    view.images = normals({geometry.size(), 3, 8, 8}, "images").to(at::kFloat);
+    objective = method->objective({data, *network, layout, "none", 5, at::Device(at::kCPU)});
+    view.offsets = layout.offsets();
+    view.labels = layout.labels();
+    view.images = normals({layout.size(), 3, 8, 8}, "images").to(at::kFloat);
     objective->begin(0);
   }
   Cotangents at(const at::Tensor& images) {
-    View moved = view;
+    SyntheticSet moved = view;
     moved.images = images;
     return objective->cotangents(moved);
   }

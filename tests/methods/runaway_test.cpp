@@ -30,9 +30,9 @@ TEST(Runaway, NamesTheRateOfWhatElseIsLearned) {
   EXPECT_FALSE(runaway(images, {one("label_logits", 30)}, 3).has_value());
   expect_told(
       runaway(images, {one("student_learning_rate", -0.02)}, 3),
-      {"after 3 iterations", "-0.02 and held just above 0", "--student-learning-rate-rate"});
+      {"after 3 iterations", "-0.02 and held just above 0", "--student-rate-learning-rate"});
   expect_told(runaway(images, {one("student_learning_rate", 40)}, 3),
-              {"learning rate is 40:", "--student-learning-rate-rate"});
+              {"learning rate is 40:", "--student-rate-learning-rate"});
   expect_told(runaway(images, {one("label_logits", -1e6)}, 3), {"1e+06", "--label-learning-rate"});
 }
 

@@ -83,11 +83,11 @@ class Selection : public ::testing::TestWithParam<std::unique_ptr<Method> (*)()>
     const auto network = nets::make_network("convnet-w8", {3, 32, 32, 10});
     const Context context{*data_, *network, geometry_, "none", seed, at::Device(at::kCPU)};
     EXPECT_EQ(method->objective(context), nullptr);
-    return method->builder(context)->build();
+    return method->selector(context)->select();
   }
 
   static data::Dataset* data_;
-  const synthetic::Geometry geometry_{{1, 2, 3, 1, 1, 1, 1, 1, 1, 4}, 3, 32, 32};
+  const synthetic::SetLayout geometry_{{1, 2, 3, 1, 1, 1, 1, 1, 1, 4}, 3, 32, 32};
 };
 data::Dataset* Selection::data_ = nullptr;
 
@@ -115,7 +115,7 @@ INSTANTIATE_TEST_SUITE_P(Methods, Selection,
 TEST(ChooseAgain, GivesTheRowsOfARunOfThatSeed) {
   const data::Dataset data = tests::toy_dataset();
   const auto network = nets::make_network("convnet-w4-d2", {3, 8, 8, 3});
-  const synthetic::Geometry geometry{{2, 2, 2}, 3, 8, 8};
+  const synthetic::SetLayout layout{{2, 2, 2}, 3, 8, 8};
   synthetic::Bundle bundle;
   bundle.method = "herding";
   bundle.network = "convnet-w4-d2";
@@ -130,8 +130,8 @@ TEST(ChooseAgain, GivesTheRowsOfARunOfThatSeed) {
   method->declare(options);
   Problems problems;
   options.set("selection_epochs", "2", "", problems);
-  const Context context{data, *network, geometry, "", 5, at::Device(at::kCPU)};
-  const at::Tensor rows = at::tensor(method->builder(context)->build(), at::kLong);
+  const Context context{data, *network, layout, "", 5, at::Device(at::kCPU)};
+  const at::Tensor rows = at::tensor(method->selector(context)->select(), at::kLong);
   std::ostringstream shown;
   EXPECT_TRUE(
       choose_again(bundle, data, 5, at::kCPU, {&shown})

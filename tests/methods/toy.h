@@ -17,10 +17,11 @@ inline data::Dataset toy_dataset(int64_t classes = 3, int64_t each = 12, int64_t
   auto fill = [&](data::RawImages& part, int64_t count, const char* purpose) {
     for (int64_t c = 0; c < classes; ++c)
       for (int64_t i = 0; i < count; ++i) {
-        Stream draw(0, purpose, static_cast<uint64_t>(c), static_cast<uint64_t>(i));
+        RandomStream draw(0, purpose, static_cast<uint64_t>(c), static_cast<uint64_t>(i));
         for (int64_t k = 0; k < 3; ++k)
           for (int64_t p = 0; p < side * side; ++p)
-            part.pixels.push_back(static_cast<uint8_t>(draw.below(150) + (k == c % 3 ? 100 : 0)));
+            part.pixels.push_back(
+                static_cast<uint8_t>(draw.uniform_int(150) + (k == c % 3 ? 100 : 0)));
         part.labels.push_back(c);
       }
   };

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "methods/toy.h"
-#include "retort/train/experts.h"
+#include "retort/trajectories/experts.h"
 #include "support/support.h"
 
 namespace retort::tests {
@@ -14,7 +14,7 @@ inline std::string toy_experts(const std::string& name = "convnet-w4-d2") {
   if (std::filesystem::exists(path)) return path.string();
   const data::Dataset data = toy_dataset();
   const auto network = nets::make_network(name, {3, 8, 8, 3});
-  train::ExpertOptions options;
+  trajectories::ExpertOptions options;
   options.network = name;
   options.count = 2;
   options.epochs = 3;
@@ -22,8 +22,8 @@ inline std::string toy_experts(const std::string& name = "convnet-w4-d2") {
   options.learning_rate = 0.05;
   OptionSet set;
   options.declare(set);
-  train::open_experts(path, set);
-  train::train_experts({data, *network, options, at::Device(at::kCPU), {}}, path);
+  trajectories::open_experts(path, set);
+  trajectories::train_experts({data, *network, options, at::Device(at::kCPU), {}}, path);
   return path.string();
 }
 

@@ -5,7 +5,7 @@
 
 #include "methods/toy.h"
 #include "retort/data/batch_source.h"
-#include "retort/train/teacher.h"
+#include "retort/teachers/teacher.h"
 #include "retort/train/trainer.h"
 #include "support/support.h"
 
@@ -13,9 +13,9 @@ namespace retort::tests {
 
 /// Ten epochs of a small ConvNet with BatchNorm on toy_dataset(). It calls itself imported: every
 /// method takes it.
-inline train::Teacher toy_teacher(const std::string& name = "convnet-w4-d2-bn") {
+inline teachers::Teacher toy_teacher(const std::string& name = "convnet-w4-d2-bn") {
   const data::Dataset data = toy_dataset();
-  train::Teacher teacher;
+  teachers::Teacher teacher;
   teacher.network = name;
   teacher.shape = {data.channels, data.height, data.width, data.classes()};
   const auto network = teacher.build();
@@ -25,7 +25,7 @@ inline train::Teacher toy_teacher(const std::string& name = "convnet-w4-d2-bn") 
   options.batch_size = 12;
   options.learning_rate = 0.05;
   options.schedule = "cosine";
-  const train::Trained trained =
+  const train::ModelState trained =
       train::train(*network, *source, options, {0, "toy.teacher", 0}, at::kCPU);
   teacher.theta = trained.theta;
   teacher.state = trained.state;
@@ -42,7 +42,7 @@ inline train::Teacher toy_teacher(const std::string& name = "convnet-w4-d2-bn") 
 inline std::string toy_teacher_file(const std::string& name = "convnet-w4-d2-bn") {
   static const TempFolder folder;
   const std::filesystem::path path = folder / (name + ".safetensors");
-  if (!std::filesystem::exists(path)) train::write_teacher(path, toy_teacher(name));
+  if (!std::filesystem::exists(path)) teachers::write_teacher(path, toy_teacher(name));
   return path.string();
 }
 

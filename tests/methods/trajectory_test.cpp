@@ -10,7 +10,7 @@
 #include "methods/toy_experts.h"
 #include "methods/trajectory/trajectory.h"
 #include "retort/core/error.h"
-#include "retort/train/trajectories.h"
+#include "retort/trajectories/trajectories.h"
 
 namespace retort::methods {
 namespace {
@@ -18,11 +18,11 @@ namespace {
 struct Toy {
   data::Dataset data = tests::toy_dataset();
   std::unique_ptr<nets::Network> network;
-  synthetic::Geometry geometry{{2, 2, 2}, 3, 8, 8};
+  synthetic::SetLayout layout{{2, 2, 2}, 3, 8, 8};
   std::unique_ptr<Method> method;
   OptionSet set;
   std::unique_ptr<Objective> objective;
-  View view;
+  SyntheticSet view;
 
   Toy(std::unique_ptr<Method> made, std::map<std::string, std::string> given,
       const std::string& name = "convnet-w4-d2")
@@ -36,13 +36,13 @@ struct Toy {
     for (const auto& [key, text] : given) set.set(key, text, "test", problems);
     problems.raise("test");
     objective = method->objective(context());
-    view.labels = geometry.labels();
-    view.offsets = geometry.offsets();
+    view.labels = layout.labels();
+    view.offsets = layout.offsets();
     std::vector<int64_t> rows{0, 1, 12, 13, 24, 25};
     view.images = data.preprocessing.apply(
         data.train.images.index_select(0, at::tensor(rows, at::kLong)), at::Device(at::kCPU));
   }
-  Context context() const { return {data, *network, geometry, "none", 5, at::Device(at::kCPU)}; }
+  Context context() const { return {data, *network, layout, "none", 5, at::Device(at::kCPU)}; }
   Cotangents at_iteration(int64_t iteration) {
     objective->begin(iteration);
     return objective->cotangents(view);
@@ -107,7 +107,7 @@ TEST(Mtt, RefusesExpertsThatAreTooShort) {
 TEST(Mtt, RefusesNetworksWithRunningStatistics) {
   Toy toy(make_mtt(), {});
   const auto other = nets::make_network("convnet-w4-d2-bn", {3, 8, 8, 3});
-  const Context context{toy.data, *other, toy.geometry, "none", 0, at::Device(at::kCPU)};
+  const Context context{toy.data, *other, toy.layout, "none", 0, at::Device(at::kCPU)};
   tests::expect_error<ConfigError>([&] { toy.method->objective(context); }, {"BatchNorm"});
 }
 
@@ -165,7 +165,7 @@ TEST(Datm, LearnsLabelsDownTheirGradient) {
 TEST(Datm, StartsFromImagesThatTheFirstExpertHasRight) {
   Toy toy(make_datm(), {{"first_max_start_epoch", "0"}});
   const at::Tensor images = toy.objective->start(toy.view.images, false);
-  const train::Trajectories experts(tests::toy_experts(), toy.data, *toy.network);
+  const trajectories::Trajectories experts(tests::toy_experts(), toy.data, *toy.network);
   const at::Tensor said =
       toy.network->predict(experts.snapshot(0, 3), at::Tensor(), images).argmax(1);
   const at::Tensor other =
@@ -286,7 +286,7 @@ TEST(Datm, SkipsAnIterationWhoseLossIsNotFinite) {
       {{"expert_epochs", "2"}, {"first_max_start_epoch", "0"}, {"max_start_epoch", "4"}});
   Toy& toy = *hashed.toy;
   DistillOptions loop;
-  auto set = synthetic::parametrisation_table().front().make()->make({toy.geometry});
+  auto set = synthetic::parametrisation_table().front().make()->make({toy.layout});
   const at::Tensor images = toy.view.images.clone();
   images[0].fill_(std::numeric_limits<float>::infinity());
   set->initialise(images.clone());
@@ -300,7 +300,7 @@ TEST(Mtt, StopsAtALossThatIsNotFinite) {
   const Hashed hashed(make_mtt(), {{"expert_epochs", "2"}, {"max_start_epoch", "4"}});
   Toy& toy = *hashed.toy;
   DistillOptions loop;
-  auto set = synthetic::parametrisation_table().front().make()->make({toy.geometry});
+  auto set = synthetic::parametrisation_table().front().make()->make({toy.layout});
   set->initialise(at::full_like(toy.view.images, std::numeric_limits<float>::infinity()));
   OuterLoop outer(loop, std::move(set), std::move(toy.objective));
   tests::expect_error<StateError>([&] { outer.step(0); }, {"iteration 0", "loss"});
@@ -311,16 +311,16 @@ TEST(Ftd, ResultIsTheMovingAverageOfTheImages) {
   Hashed hashed(make_ftd(), {{"expert_epochs", "2"},
                              {"max_start_epoch", "4"},
                              {"average_decay", "0.9"},
-                             {"student_learning_rate_rate", "0"}});
+                             {"student_rate_learning_rate", "0"}});
   Hashed other(
       make_ftd(),
-      {{"expert_epochs", "2"}, {"max_start_epoch", "4"}, {"student_learning_rate_rate", "0"}});
+      {{"expert_epochs", "2"}, {"max_start_epoch", "4"}, {"student_rate_learning_rate", "0"}});
   DistillOptions loop;
   loop.image_learning_rate = 10;
   loop.image_momentum = 0.5;
-  View view = other.toy->view;
+  SyntheticSet view = other.toy->view;
   view.images = view.images.clone();
-  auto set = synthetic::parametrisation_table().front().make()->make({hashed.toy->geometry});
+  auto set = synthetic::parametrisation_table().front().make()->make({hashed.toy->layout});
   set->initialise(view.images.clone());
   OuterLoop outer(loop, std::move(set), std::move(hashed.toy->objective));
   at::Tensor average = view.images.clone(), velocity = at::zeros_like(average);

@@ -5,7 +5,7 @@
 #include "methods/unrolled/unrolled.h"
 #include "nets/toy.h"
 #include "retort/core/error.h"
-#include "retort/train/in_order.h"
+#include "retort/train/sequential_training.h"
 #include "support/support.h"
 
 namespace retort::methods {
@@ -15,11 +15,11 @@ namespace {
 struct Toy {
   data::Dataset data = tests::toy_dataset();
   std::unique_ptr<nets::Network> network = nets::make_network("convnet-w4-d2-swish", {3, 8, 8, 3});
-  synthetic::Geometry geometry{{2, 1, 2}, 3, 8, 8};
+  synthetic::SetLayout layout{{2, 1, 2}, 3, 8, 8};
   std::unique_ptr<Method> method;
   OptionSet set;
   std::unique_ptr<Objective> objective;
-  View view;
+  SyntheticSet view;
 
   Toy(std::unique_ptr<Method> made, const std::map<std::string, std::string>& given)
       : method(std::move(made)) {
@@ -28,12 +28,12 @@ struct Toy {
     for (const auto& [key, text] : given) set.set(key, text, "test", problems);
     problems.raise("test");
     objective = method->objective(context());
-    view.labels = geometry.labels();
-    view.offsets = geometry.offsets();
-    view.images = tests::normals({geometry.size(), 3, 8, 8}, 7);
+    view.labels = layout.labels();
+    view.offsets = layout.offsets();
+    view.images = tests::normals({layout.size(), 3, 8, 8}, 7);
   }
   Context context() const {
-    return {data, *network, geometry, "flip_rotate", 5, at::Device(at::kCPU)};
+    return {data, *network, layout, "flip_rotate", 5, at::Device(at::kCPU)};
   }
   Cotangents at_iteration(int64_t iteration) {
     objective->begin(iteration);
@@ -54,7 +54,7 @@ const std::map<std::string, std::string> kBptt{{"inner_steps", "5"},
                                                {"real_per_class", "4"},
                                                {"synthetic_per_class", "1"},
                                                {"student_learning_rate", "0.05"},
-                                               {"student_learning_rate_rate", "1"},
+                                               {"student_rate_learning_rate", "1"},
                                                {"label_learning_rate", "1"}};
 
 TEST(Bptt, GradientsAreThoseOfTheWholeOuterLoss) {

@@ -108,7 +108,7 @@ TEST(Layout, TapsAreNamed) {
 
 TEST(Initial, IsUniformWithinPyTorchsBounds) {
   const auto net = make_network("convnet-w32", {});
-  const at::Tensor theta = net->initial(Stream(7, "test"));
+  const at::Tensor theta = net->initial(RandomStream(7, "test"));
   ASSERT_EQ(theta.numel(), net->parameters().size);
   for (const Slot& slot : net->parameters().slots) {
     const at::Tensor values = theta.narrow(0, slot.offset, slot.count);
@@ -139,7 +139,7 @@ TEST(Wideconv, IsFreposNetwork) {
 
 TEST(Wideconv, StartsWithTruncatedNormalsOfVarianceOneOverFanIn) {
   const auto net = make_network("wideconv-w32-nn", {});
-  const at::Tensor theta = net->initial(Stream(7, "test"));
+  const at::Tensor theta = net->initial(RandomStream(7, "test"));
   for (const char* name : {"block2.conv.weight", "classifier.weight"}) {
     const Slot& slot = net->parameters().find(name);
     const at::Tensor values = theta.narrow(0, slot.offset, slot.count);
@@ -152,8 +152,8 @@ TEST(Wideconv, StartsWithTruncatedNormalsOfVarianceOneOverFanIn) {
 
 TEST(Initial, IsAFunctionOfTheStream) {
   const auto net = make_network("convnet-w8", {});
-  EXPECT_TRUE(net->initial(Stream(7, "test")).equal(net->initial(Stream(7, "test"))));
-  EXPECT_FALSE(net->initial(Stream(7, "test")).equal(net->initial(Stream(8, "test"))));
+  EXPECT_TRUE(net->initial(RandomStream(7, "test")).equal(net->initial(RandomStream(7, "test"))));
+  EXPECT_FALSE(net->initial(RandomStream(7, "test")).equal(net->initial(RandomStream(8, "test"))));
 }
 
 TEST(Predict, DoesNotDependOnTheChunk) {

@@ -1,5 +1,5 @@
 // The fused block against libtorch's separate operations, in float and in double.
-#include "nets/fused_block.h"
+#include "nets/fused/block.h"
 
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>

@@ -53,13 +53,14 @@ TEST(Sweep, AgreesOverRandomNetworksAndShapes) {
   const std::vector<std::string> activations{"relu",  "sigmoid", "leaky",
                                              "swish", "tanh",    "softplus"};
   const std::vector<std::string> pools{"avgpool", "maxpool", "nopool"};
-  Stream draw(7, "test.sweep");
+  RandomStream draw(7, "test.sweep");
   const auto pick = [&](const std::vector<std::string>& words) {
-    return words[static_cast<size_t>(draw.below(static_cast<int64_t>(words.size())))];
+    return words[static_cast<size_t>(draw.uniform_int(static_cast<int64_t>(words.size())))];
   };
   for (int i = 0; i < 25; ++i) {
-    const int64_t depth = 1 + draw.below(3), width = 4 * (1 + draw.below(2)),
-                  side = 8 + draw.below(6), channels = 1 + draw.below(3), rows = 1 + draw.below(6);
+    const int64_t depth = 1 + draw.uniform_int(3), width = 4 * (1 + draw.uniform_int(2)),
+                  side = 8 + draw.uniform_int(6), channels = 1 + draw.uniform_int(3),
+                  rows = 1 + draw.uniform_int(6);
     const std::string name = "convnet-d" + std::to_string(depth) + "-w" + std::to_string(width) +
                              "-" + pick(norms) + "-" + pick(activations) + "-" + pick(pools);
     const Toy toy(name, rows, side, channels);

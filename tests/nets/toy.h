@@ -14,14 +14,14 @@ namespace retort::tests {
 inline at::Tensor normals(std::vector<int64_t> shape, uint64_t seed,
                           at::ScalarType type = at::kDouble) {
   at::Tensor values = at::empty(shape);
-  Stream(seed, "test.normals").fill_normal(values.data_ptr<float>(), values.numel());
+  RandomStream(seed, "test.normals").fill_normal(values.data_ptr<float>(), values.numel());
   return values.to(type);
 }
 
 inline at::Tensor classes(int64_t count, int64_t of, uint64_t seed) {
   at::Tensor values = at::empty({count}, at::kLong);
-  Stream stream(seed, "test.classes");
-  for (int64_t i = 0; i < count; ++i) values.data_ptr<int64_t>()[i] = stream.below(of);
+  RandomStream stream(seed, "test.classes");
+  for (int64_t i = 0; i < count; ++i) values.data_ptr<int64_t>()[i] = stream.uniform_int(of);
   return values;
 }
 
@@ -37,7 +37,8 @@ struct Toy {
       at::ScalarType type = at::kDouble)
       : net(nets::make_network(specification, {channels, side, side, 4})) {
     const int64_t size = net->parameters().size;
-    call.theta = net->initial(Stream(1, "test.theta")).to(type) + 0.1 * normals({size}, 2, type);
+    call.theta =
+        net->initial(RandomStream(1, "test.theta")).to(type) + 0.1 * normals({size}, 2, type);
     call.state = net->initial_state().to(type);
     call.images = normals({rows, channels, side, side}, 3, type);
     hard = {classes(rows, 4, 4)};

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "retort/core/content_hash.h"
+#include "retort/io/content_hash.h"
 
 namespace retort::tests {
 

@@ -5,8 +5,8 @@
 #include <cstdlib>
 
 #include "retort/core/error.h"
-#include "retort/core/torch_file.h"
 #include "retort/data/image_file.h"
+#include "retort/io/torch_file.h"
 #include "synthetic/support.h"
 
 namespace retort::synthetic {

@@ -18,7 +18,7 @@ TEST(Frequency, AllCoefficientsGiveTheImagesBack) {
 /// 192 numbers an image: places take 24, an image 72. (192 - 24) / 72 and (576 - 24) / 72.
 TEST(Frequency, AnImageMakesRoomForCoefficientsAndPlaces) {
   const auto some = made("frequency", {{"frequencies", "24"}}, {{{1, 3}, 3, 8, 8}});
-  EXPECT_EQ(some->geometry().counts, (std::vector<int64_t>{2, 7}));
+  EXPECT_EQ(some->layout().counts, (std::vector<int64_t>{2, 7}));
   EXPECT_EQ(some->stored().at("coefficients").sizes(), at::IntArrayRef({9, 3, 24}));
   EXPECT_EQ(some->stored().at("frequencies").sizes(), at::IntArrayRef({2, 24}));
   EXPECT_EQ(some->stored().at("frequencies").scalar_type(), at::kInt);

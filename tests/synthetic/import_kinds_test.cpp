@@ -5,9 +5,9 @@
 #include <cstring>
 
 #include "retort/core/error.h"
-#include "retort/core/npy.h"
 #include "retort/core/random.h"
 #include "retort/data/image_file.h"
+#include "retort/io/npy.h"
 #include "synthetic/support.h"
 
 namespace retort::synthetic {
@@ -22,12 +22,12 @@ data::Dataset smooth_data() {
   raw.name = "smooth";
   raw.channels = 3;
   raw.height = raw.width = 16;
-  Stream draw(1, "test.import");
+  RandomStream draw(1, "test.import");
   for (int c = 0; c < 10; ++c) raw.class_names.push_back("c" + std::to_string(c));
   for (auto* part : {&raw.train, &raw.test})
     for (int i = 0; i < 50; ++i) {
       std::vector<uint8_t> blocks(3 * 16);
-      for (uint8_t& block : blocks) block = static_cast<uint8_t>(draw.below(256));
+      for (uint8_t& block : blocks) block = static_cast<uint8_t>(draw.uniform_int(256));
       for (int k = 0; k < 3; ++k)
         for (int p = 0; p < 256; ++p)
           part->pixels.push_back(blocks[static_cast<size_t>(16 * k + 4 * (p / 64) + (p % 16) / 4)]);
@@ -180,7 +180,7 @@ TEST_F(Kinds, NetworkInputIsTakenWithoutAWord) {
 
 TEST_F(Kinds, WhitenedImagesAndOtherScalesAreNamed) {
   at::Tensor white = at::empty({10, 3, 16, 16});
-  Stream(3, "test.white").fill_normal(white.data_ptr<float>(), white.numel());
+  RandomStream(3, "test.white").fill_normal(white.data_ptr<float>(), white.numel());
   write({{"images", white}, {"labels", classes}});
   Notes notes;
   read(notes);

@@ -22,7 +22,7 @@ inline std::unique_ptr<Parametrisation> made(const std::string& name, const Sett
   return kind->make(input);
 }
 
-inline ParametrisationInput in_double(const Geometry& budget) {
+inline ParametrisationInput in_double(const SetLayout& budget) {
   ParametrisationInput input{budget};
   input.type = at::kDouble;
   return input;

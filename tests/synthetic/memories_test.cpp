@@ -31,14 +31,14 @@ TEST(Memories, HaveAsManyAddressersAsTheBudgetHolds) {
                                          {3, 32, 100, 1, 128, 2, 16, 303104},
                                          {3, 32, 100, 10, 256, 2, 112, 3063808},
                                          {3, 64, 200, 1, 256, 2, 32, 2424832}}) {
-    const Geometry budget{std::vector<int64_t>(static_cast<size_t>(row.classes), row.images),
-                          row.channels, row.side, row.side};
+    const SetLayout budget{std::vector<int64_t>(static_cast<size_t>(row.classes), row.images),
+                           row.channels, row.side, row.side};
     EXPECT_EQ(addressers_within(budget, row.bases, row.downsample), row.addressers) << row.bases;
     const auto made_of =
         made("memories",
              {{"bases", std::to_string(row.bases)}, {"downsample", std::to_string(row.downsample)}},
              {budget, at::kMeta});
-    EXPECT_EQ(made_of->geometry().size(), row.addressers * row.classes);
+    EXPECT_EQ(made_of->layout().size(), row.addressers * row.classes);
     int64_t used = 0;
     for (const auto& [name, tensor] : made_of->stored()) used += tensor.numel();
     EXPECT_EQ(used, row.used) << row.bases;
@@ -46,7 +46,7 @@ TEST(Memories, HaveAsManyAddressersAsTheBudgetHolds) {
 }
 
 TEST(Memories, BudgetsThatHoldNoneAreRefused) {
-  const Geometry one{{1, 1}, 1, 8, 8}, unequal{{1, 2}, 1, 8, 8};
+  const SetLayout one{{1, 1}, 1, 8, 8}, unequal{{1, 2}, 1, 8, 8};
   EXPECT_EQ(addressers_within(one, 9, 2), 0);  // 128 numbers in all, 144 of bases
   expect_error<ConfigError>(
       [&] {
@@ -94,7 +94,7 @@ TEST(Memories, DecodeClassAfterClass) {
 }
 
 TEST(Memories, AnswerAnyMixtureOfLabels) {
-  const Geometry budget{{4, 4, 4}, 3, 8, 8};
+  const SetLayout budget{{4, 4, 4}, 3, 8, 8};
   const auto memories = made("memories", {{"bases", "5"}, {"addressers", "2"}}, {budget});
   memories->initialise(at::zeros({6, 3, 8, 8}));
   Bundle bundle;
@@ -114,7 +114,7 @@ TEST(Memories, AnswerAnyMixtureOfLabels) {
 }
 
 TEST(Memories, StartFromRandomNumbersOrPrincipalComponents) {
-  const Geometry budget{{8, 8}, 3, 8, 8};
+  const SetLayout budget{{8, 8}, 3, 8, 8};
   auto random = made("memories", {{"bases", "6"}, {"addressers", "3"}}, {budget});
   EXPECT_FALSE(random->starts_from_images());
   random->initialise(at::zeros({6, 3, 8, 8}));

@@ -9,7 +9,7 @@ namespace {
 
 TEST(Multiformation, CutsAMosaicRowByRow) {
   const auto mosaics = made("multiformation", {{"factor", "2"}}, in_double({{1, 1}, 1, 2, 2}));
-  EXPECT_EQ(mosaics->geometry().counts, (std::vector<int64_t>{4, 4}));
+  EXPECT_EQ(mosaics->layout().counts, (std::vector<int64_t>{4, 4}));
   mosaics->stored().at("mosaics").copy_(at::arange(8).view({2, 1, 2, 2}));
   const at::Tensor images = mosaics->decode();
   for (int64_t i = 0; i < 8; ++i)
@@ -70,7 +70,7 @@ TEST(Multiformation, RefusesMoreCellsThanThereAreRows) {
         made("multiformation", {{"factor", "2147483647"}}, {{{1}, 3, 8, 8}});
       },
       {"2147483647", "--factor"});
-  EXPECT_EQ(made("multiformation", {{"factor", "1"}}, {{{2}, 3, 8, 8}})->geometry().size(), 2);
+  EXPECT_EQ(made("multiformation", {{"factor", "1"}}, {{{2}, 3, 8, 8}})->layout().size(), 2);
 }
 
 }  // namespace

@@ -16,20 +16,20 @@ using retort::tests::write_text;
 
 const std::vector<std::string> kNames = {"cat", "dog", "a=b"};
 
-TEST(Geometry, CountsClassAfterClass) {
-  const Geometry geometry{{2, 0, 1}, 3, 4, 5};
-  EXPECT_EQ(geometry.size(), 3);
-  EXPECT_EQ(geometry.classes(), 3);
-  EXPECT_EQ(geometry.offsets(), (std::vector<int64_t>{0, 2, 2, 3}));
-  EXPECT_TRUE(at::equal(geometry.labels(), at::tensor({0, 0, 2}, at::kLong)));
+TEST(SetLayout, CountsClassAfterClass) {
+  const SetLayout layout{{2, 0, 1}, 3, 4, 5};
+  EXPECT_EQ(layout.size(), 3);
+  EXPECT_EQ(layout.classes(), 3);
+  EXPECT_EQ(layout.offsets(), (std::vector<int64_t>{0, 2, 2, 3}));
+  EXPECT_TRUE(at::equal(layout.labels(), at::tensor({0, 0, 2}, at::kLong)));
 }
 
 TEST(Parametrisations, AllDecodeWhatTheyStartFromToTheirShape) {
-  const Geometry geometry{{5, 5}, 3, 8, 8};
+  const SetLayout layout{{5, 5}, 3, 8, 8};
   ASSERT_EQ(parametrisation_table().front().name, "pixels");
   for (const ParametrisationEntry& entry : parametrisation_table()) {
-    const auto one = made(entry.name, {}, {geometry});
-    const int64_t count = one->geometry().size();
+    const auto one = made(entry.name, {}, {layout});
+    const int64_t count = one->layout().size();
     one->initialise(at::full({count, 3, 8, 8}, 0.5f));
     const at::Tensor images = one->decode();
     EXPECT_EQ(images.sizes(), (std::vector<int64_t>{count, 3, 8, 8}));
@@ -54,7 +54,7 @@ TEST(Parametrisations, AllPullBackByTheAdjointOfTheirDecoder) {
     const auto found = odd.find(entry.name);
     const auto one = made(entry.name, found == odd.end() ? Settings{} : found->second,
                           in_double({{4, 4}, 3, 8, 8}));
-    const int64_t count = one->geometry().size();
+    const int64_t count = one->layout().size();
     one->initialise(numbers({count, 3, 8, 8}));
     const at::Tensor cotangents = numbers({count, 3, 8, 8}, 1.3);
     const at::Tensor images = one->decode();
@@ -75,8 +75,8 @@ TEST(Parametrisations, AllPullBackByTheAdjointOfTheirDecoder) {
 }
 
 TEST(Pixels, StepAlongTheirCotangents) {
-  const Geometry geometry{{1}, 1, 2, 2};
-  const auto pixels = parametrisation_table().front().make()->make({geometry});
+  const SetLayout layout{{1}, 1, 2, 2};
+  const auto pixels = parametrisation_table().front().make()->make({layout});
   pixels->initialise(at::arange(4, at::kFloat).view({1, 1, 2, 2}));
   const at::Tensor before = pixels->decode();
   const at::Tensor cotangents = at::ones({1, 1, 2, 2});

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "retort/core/archive.h"
+#include "retort/io/archive.h"
 #include "retort/synthetic/bundle.h"
 #include "support/support.h"
 

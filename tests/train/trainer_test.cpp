@@ -21,7 +21,7 @@ const at::Device kCpu(at::kCPU);
 
 at::Tensor images_for(int64_t rows, uint64_t seed = 1) {
   at::Tensor images = at::empty({rows, kShape.channels, kShape.height, kShape.width});
-  Stream(seed, "test.images").fill_normal(images.data_ptr<float>(), images.numel());
+  RandomStream(seed, "test.images").fill_normal(images.data_ptr<float>(), images.numel());
   return images;
 }
 
@@ -44,11 +44,13 @@ TrainOptions quick(int64_t epochs, int64_t batch_size = 4) {
 at::Tensor train_written_out(const nets::Network& network, const TrainOptions& options,
                              const TrainSeed& seed, const at::Tensor& images,
                              const at::Tensor& labels) {
-  at::Tensor theta = network.initial(Stream(seed.seed, seed.purpose + ".initial", seed.index));
+  at::Tensor theta =
+      network.initial(RandomStream(seed.seed, seed.purpose + ".initial", seed.index));
   at::Tensor velocity = at::zeros_like(theta);
   double rate = options.learning_rate;
   for (int64_t epoch = 0; epoch <= options.epochs; ++epoch) {
-    Stream stream(seed.seed, seed.purpose + ".order", seed.index, static_cast<uint64_t>(epoch));
+    RandomStream stream(seed.seed, seed.purpose + ".order", seed.index,
+                        static_cast<uint64_t>(epoch));
     const at::Tensor order = at::tensor(stream.permutation(images.size(0)));
     for (const at::Tensor& rows : order.split(options.batch_size)) {
       const nets::Gradient gradient = network.gradient(
@@ -76,14 +78,14 @@ TEST(Trainer, MatchesTheRuleWrittenOut) {
 TEST(Trainer, ShowsEveryRowOnceAnEpochWithTheLastPartialBatch) {
   const auto network = nets::make_network("mlp", kShape);
   std::vector<std::vector<int64_t>> batches;
-  Watch watch;
-  watch.batch = [&](const std::vector<int64_t>& rows, const at::Tensor& logits) {
+  Callbacks callbacks;
+  callbacks.batch = [&](const std::vector<int64_t>& rows, const at::Tensor& logits) {
     EXPECT_EQ(logits.size(0), static_cast<int64_t>(rows.size()));
     batches.push_back(rows);
   };
   TrainOptions options = quick(2, 4);
   options.schedule = "constant";
-  train(*network, *source_of(9), options, {}, kCpu, watch);
+  train(*network, *source_of(9), options, {}, kCpu, callbacks);
   ASSERT_EQ(batches.size(), 6u);
   std::vector<std::vector<int64_t>> orders(2);
   for (size_t i = 0; i < 6; ++i) {
@@ -132,12 +134,12 @@ TEST(Trainer, TakesSoftLabels) {
 TEST(Trainer, LearnsItsImages) {
   const auto network = nets::make_network("mlp", kShape);
   std::vector<double> seen;
-  Watch watch;
-  watch.epoch = [&](const Epoch& epoch) { seen.push_back(epoch.loss); };
+  Callbacks callbacks;
+  callbacks.epoch = [&](const Epoch& epoch) { seen.push_back(epoch.loss); };
   TrainOptions options = quick(60);
   options.optimiser = "adamw";
   options.schedule = "cosine";
-  const Trained trained = train(*network, *source_of(6), options, {}, kCpu, watch);
+  const ModelState trained = train(*network, *source_of(6), options, {}, kCpu, callbacks);
   ASSERT_EQ(seen.size(), 60u);
   EXPECT_EQ(seen.back(), trained.final_loss);
   EXPECT_LT(trained.final_loss, 0.1 * seen.front());
@@ -146,7 +148,7 @@ TEST(Trainer, LearnsItsImages) {
 
 TEST(Trainer, CarriesRunningStatistics) {
   const auto network = nets::make_network("convnet-w8-d1-bn", kShape);
-  const Trained trained = train(*network, *source_of(6), quick(1), {}, kCpu);
+  const ModelState trained = train(*network, *source_of(6), quick(1), {}, kCpu);
   EXPECT_FALSE(at::equal(trained.state, network->initial_state()));
 }
 
@@ -163,38 +165,38 @@ TEST(Trainer, StopsEarlyWhenAsked) {
   const auto network = nets::make_network("mlp", kShape);
   StopFlag stop;
   int64_t done = 0;
-  Watch watch;
-  watch.stop = &stop;
-  watch.epoch = [&](const Epoch& epoch) {
+  Callbacks callbacks;
+  callbacks.stop = &stop;
+  callbacks.epoch = [&](const Epoch& epoch) {
     done = epoch.done;
     if (epoch.done == 2) stop.request();
   };
-  train(*network, *source_of(6), quick(50), {}, kCpu, watch);
+  train(*network, *source_of(6), quick(50), {}, kCpu, callbacks);
   EXPECT_EQ(done, 2);
 }
 
 TEST(TrainMany, EqualsTrainingOneByOne) {
   const auto network = nets::make_network("convnet-w8", {3, 16, 16, 3});
   const at::Tensor images = at::empty({6, 3, 16, 16});
-  Stream(5, "test.images").fill_normal(images.data_ptr<float>(), images.numel());
+  RandomStream(5, "test.images").fill_normal(images.data_ptr<float>(), images.numel());
   const auto source = data::tensor_source(images, labels_for(6));
   TrainOptions options = quick(2);
   options.augmentation = "color_crop_flip";
-  std::vector<Trained> together;
+  std::vector<ModelState> together;
   int64_t epochs = 0;
-  Watch watch;
-  watch.epoch = [&](const Epoch&) { ++epochs; };
+  Callbacks callbacks;
+  callbacks.epoch = [&](const Epoch&) { ++epochs; };
   {
     const ThreadScope threads(2);
     together = train_many(*network, {{source.get(), 4}, {source.get(), 1}, {source.get(), 9}},
-                          options, {3, "student", 0}, kCpu, watch);
+                          options, {3, "student", 0}, kCpu, callbacks);
     EXPECT_EQ(at::get_num_threads(), 2);
   }
   EXPECT_EQ(epochs, 9);
   const ThreadScope one(1);
   const std::vector<uint64_t> indices = {4, 1, 9};
   for (size_t i = 0; i < 3; ++i) {
-    const Trained alone = train(*network, *source, options, {3, "student", indices[i]}, kCpu);
+    const ModelState alone = train(*network, *source, options, {3, "student", indices[i]}, kCpu);
     EXPECT_TRUE(at::equal(together[i].theta, alone.theta));
     EXPECT_EQ(together[i].final_loss, alone.final_loss);
   }
@@ -228,8 +230,8 @@ TEST(Accuracy, IsTheShareOfRightRowsOverAllChunks) {
   const at::Tensor bytes = images_for(2500, 8).mul(40).add(128).clamp(0, 255).to(at::kByte);
   const data::Split split = data::make_split(bytes, labels_for(2500), 3);
   const auto preprocessing = data::Preprocessing::mean_std({0.5}, {0.25});
-  Trained trained;
-  trained.theta = network->initial(Stream(1, "test.initial"));
+  ModelState trained;
+  trained.theta = network->initial(RandomStream(1, "test.initial"));
   const at::Tensor input = (bytes.to(at::kFloat) / 255 - 0.5) / 0.25;
   const at::Tensor found = network->predict(trained.theta, {}, input).argmax(1);
   const double expected = found.eq(split.labels).to(at::kDouble).mean().item<double>();

@@ -49,7 +49,7 @@ struct Problem {
     set = {toy.call.images, c.soft ? toy.soft.values : toy.hard.values, 0.05};
     cotangent = normals({toy.net->parameters().size}, 50);
     const auto strategy = augment::parse_strategy("color_crop_cutout_flip_scale_rotate");
-    Stream order(3, "test.order"), draw(3, "test.augment");
+    RandomStream order(3, "test.order"), draw(3, "test.augment");
     for (int64_t k = 0; k < c.steps; ++k) {
       UnrollStep step;
       if (c.steps > 1) step.rows = at::tensor(order.sample(kImages, kBatch), at::kLong);

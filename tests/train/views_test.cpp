@@ -17,7 +17,7 @@ std::unique_ptr<data::BatchSource> numbered(int64_t count) {
 ViewOptions plain() {
   ViewOptions options;
   options.batch_size = 4;
-  options.crop_low = 1;
+  options.min_crop_area = 1;
   options.flip = false;
   options.mixing = "none";
   return options;
@@ -82,7 +82,7 @@ TEST(Views, ShiftBlackPixelsIn) {
   const auto preprocessing = data::Preprocessing::mean_std({0.5, 0.25}, {0.25, 0.5});
   const auto source = data::tensor_source(pictures(), at::arange(6, at::kLong));
   ViewOptions options = plain();
-  options.margin = 2;
+  options.padding = 2;
   const Views views(*source, options, 3, preprocessing);
   // (0 - mean) / deviation of each channel; torchvision pads before it normalises.
   const at::Tensor black = at::tensor({-2.0f, -0.5f}).view({1, 2, 1, 1});
@@ -167,7 +167,7 @@ TEST(Views, CropsAreWindowsResized) {
   const at::Tensor ramp = at::arange(16, at::kFloat).view({1, 1, 1, 16}).expand({1, 1, 16, 16});
   const auto source = data::tensor_source(ramp.contiguous(), at::zeros({1}, at::kLong));
   ViewOptions options = plain();
-  options.crop_low = 0.25;
+  options.min_crop_area = 0.25;
   const Views views(*source, options, 3);
   double least = 1, most = 0;
   for (int64_t epoch = 0; epoch < 200; ++epoch) {

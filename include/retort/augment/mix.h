@@ -25,7 +25,7 @@ Mix::Kind parse_mix(const std::string& word);
 /// The share is drawn from Beta(alpha, alpha). CutMix: a box of sides sqrt(1 - share) of the
 /// image's about a uniform centre, clipped; `own` is then what the clipped box leaves.
 Mix draw_mix(Mix::Kind kind, double alpha, int64_t count, int64_t height, int64_t width,
-             Stream& stream);
+             RandomStream& stream);
 
 at::Tensor mix_images(const at::Tensor& images, const Mix& mix);    ///< [N, C, H, W]
 at::Tensor mix_targets(const at::Tensor& targets, const Mix& mix);  ///< float [N, K]

@@ -44,11 +44,12 @@ Strategy parse_strategy(const std::string& text);
 std::string default_strategy(const std::string& dataset_name);
 
 /// One row [1, 16]: one draw for a whole batch (siamese). Images are height x width.
-at::Tensor draw_shared(const Strategy& strategy, int64_t height, int64_t width, Stream& stream);
+at::Tensor draw_shared(const Strategy& strategy, int64_t height, int64_t width,
+                       RandomStream& stream);
 
 /// `count` rows [count, 16]: one operation for the mini-batch, its parameters drawn per image.
 at::Tensor draw_each(const Strategy& strategy, int64_t count, int64_t height, int64_t width,
-                     Stream& stream);
+                     RandomStream& stream);
 
 /// The row that changes nothing, [1, 16].
 at::Tensor identity();

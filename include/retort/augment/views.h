@@ -23,7 +23,7 @@ struct ViewOptions {
 
 /// One view of each of `pixels` [N, C, H, W], float32 in [0, 1]; the same shape. Where C is not 3
 /// there is no saturation, hue and grey. Unlike torchvision's, colour changes come in one order.
-at::Tensor random_views(const at::Tensor& pixels, const ViewOptions& options, Stream& stream);
+at::Tensor random_views(const at::Tensor& pixels, const ViewOptions& options, RandomStream& stream);
 
 /// Pixels with the hue of each image turned by `turns` [N], in [0, 1) or below 0; [N, 3, H, W].
 at::Tensor turn_hue(const at::Tensor& pixels, const at::Tensor& turns);

@@ -25,10 +25,10 @@ Window whole_window(int64_t height, int64_t width);
 /// torchvision's RandomResizedCrop: an area of [low, high] of the image's, sides in a proportion
 /// between 1 / aspect and aspect.
 Window draw_window(int64_t height, int64_t width, double low, double high, double aspect,
-                   Stream& stream);
+                   RandomStream& stream);
 
 /// A window of the image's size, moved by up to `margin` pixels each way (crop with padding).
-Window draw_shift(int64_t height, int64_t width, int64_t margin, Stream& stream);
+Window draw_shift(int64_t height, int64_t width, int64_t padding, RandomStream& stream);
 
 /// Windows as linear maps of images, bilinear with align_corners=false.
 class WindowMap {

@@ -10,7 +10,7 @@
 namespace retort {
 
 /// What a message must answer, in this order. `accepted` and `advice` may be empty.
-struct Report {
+struct ErrorMessage {
   std::string doing;     ///< what was being done, such as "reading 'a/b.bin'"
   std::string found;     ///< what was found
   std::string accepted;  ///< what would have been accepted
@@ -24,7 +24,7 @@ class Error : public std::runtime_error {
   int exit_code() const { return exit_code_; }
 
  protected:
-  Error(int exit_code, const Report& report);
+  Error(int exit_code, const ErrorMessage& report);
   Error(int exit_code, const std::string& message);
 
  private:
@@ -34,7 +34,7 @@ class Error : public std::runtime_error {
 /// A flag, a recipe key or a combination of them is not acceptable.
 class ConfigError : public Error {
  public:
-  explicit ConfigError(const Report& report) : Error(2, report) {}
+  explicit ConfigError(const ErrorMessage& report) : Error(2, report) {}
   /// An unknown name: lists the candidates and the nearest spelling.
   static ConfigError unknown(const std::string& doing, std::string_view kind, std::string_view name,
                              const std::vector<std::string>& candidates);
@@ -48,7 +48,7 @@ class ConfigError : public Error {
 /// A file or data set is missing, damaged or not what it should be.
 class DataError : public Error {
  public:
-  explicit DataError(const Report& report) : Error(3, report) {}
+  explicit DataError(const ErrorMessage& report) : Error(3, report) {}
   static DataError missing(const std::string& path, const std::string& accepted);
   /// `path` holds `have` bytes where `need` are wanted.
   static DataError wrong_size(const std::string& path, long long have, long long need,
@@ -61,7 +61,7 @@ class DataError : public Error {
 /// A device, memory, disk space or an optional library is missing.
 class ResourceError : public Error {
  public:
-  explicit ResourceError(const Report& report) : Error(4, report) {}
+  explicit ResourceError(const ErrorMessage& report) : Error(4, report) {}
   /// This build lacks an optional library.
   static ResourceError absent(const std::string& doing, const std::string& library,
                               const std::string& package);
@@ -72,7 +72,7 @@ class ResourceError : public Error {
 /// A run folder, checkpoint or bundle does not fit what was asked of it, or a run became NaN.
 class StateError : public Error {
  public:
-  explicit StateError(const Report& report) : Error(5, report) {}
+  explicit StateError(const ErrorMessage& report) : Error(5, report) {}
 };
 
 /// Edit distance with transpositions (optimal string alignment).

@@ -13,11 +13,11 @@ namespace retort {
 std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key);
 
 /// A named stream of random numbers. Copies continue independently from the same place.
-class Stream {
+class RandomStream {
  public:
   /// Streams with different arguments are independent. `purpose` names the use: "dm.real".
-  Stream(uint64_t seed, std::string_view purpose, uint64_t a = 0, uint64_t b = 0, uint64_t c = 0,
-         uint64_t d = 0);
+  RandomStream(uint64_t seed, std::string_view purpose, uint64_t a = 0, uint64_t b = 0,
+               uint64_t c = 0, uint64_t d = 0);
 
   uint32_t next_u32();
   uint64_t next_u64();
@@ -28,7 +28,7 @@ class Stream {
   /// Standard normal (Box-Muller).
   double normal();
   /// Uniform integer in [0, n), unbiased; n >= 1.
-  int64_t below(int64_t n);
+  int64_t uniform_int(int64_t n);
   /// A random order of 0..n-1.
   std::vector<int64_t> permutation(int64_t n);
   /// `count` different integers of [0, n) in random order; all n of them where count >= n.

@@ -36,11 +36,11 @@ struct DataOptions {
   ReadOptions reading() const;  ///< the part that readers need
 };
 
-/// Images and labels of one part; `members[c]` are the row numbers of class c, ascending.
+/// Images and labels of one part; `rows_by_class[c]` are the row numbers of class c, ascending.
 struct Split {
   at::Tensor images;  ///< uint8 [N, C, H, W], CPU
   at::Tensor labels;  ///< int64 [N], CPU
-  std::vector<std::vector<int64_t>> members;
+  std::vector<std::vector<int64_t>> rows_by_class;
   int64_t size() const { return labels.defined() ? labels.size(0) : 0; }
 };
 Split make_split(at::Tensor images, at::Tensor labels, int64_t classes);

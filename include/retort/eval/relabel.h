@@ -6,7 +6,7 @@
 
 #include "retort/core/options.h"
 #include "retort/eval/evaluate.h"
-#include "retort/train/soft_labels.h"
+#include "retort/teachers/soft_labels.h"
 
 namespace retort::eval {
 
@@ -22,7 +22,7 @@ struct RelabelOptions {
 
 /// What a file of labels of this set by this teacher is to hold; ConfigError where the protocol is
 /// no post-training, or the settings do not fit each other.
-train::LabelPlan plan_labels(const synthetic::Bundle& bundle, const RelabelOptions& options,
-                             const train::ReadyTeacher& teacher);
+teachers::LabelPlan plan_labels(const synthetic::Bundle& bundle, const RelabelOptions& options,
+                                const teachers::LoadedTeacher& teacher);
 
 }  // namespace retort::eval

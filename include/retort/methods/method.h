@@ -1,5 +1,5 @@
-// What a method is: an Objective driven by the one distillation loop, or a Builder that makes a set
-// directly. docs/adding_a_method.md walks through one.
+// What a method is: an Objective driven by the one distillation loop, or a Selector that makes a
+// set directly. docs/adding_a_method.md walks through one.
 #pragma once
 
 #include <torch/types.h>
@@ -12,8 +12,8 @@
 #include "retort/core/options.h"
 #include "retort/core/progress.h"
 #include "retort/core/share.h"
-#include "retort/core/tensor_file.h"
 #include "retort/data/dataset.h"
+#include "retort/io/tensor_file.h"
 #include "retort/nets/network.h"
 #include "retort/synthetic/bundle.h"
 #include "retort/synthetic/parametrisation.h"
@@ -24,17 +24,17 @@ namespace retort::methods {
 struct Context {
   const data::Dataset& data;
   const nets::Network& network;
-  const synthetic::Geometry& geometry;
+  const synthetic::SetLayout& layout;
   std::string augmentation;  ///< a DSA strategy
   uint64_t seed = 0;
   at::Device device;
   Share share = {};
   int64_t iterations = 0;       ///< of the whole run
-  ProgressStyle progress = {};  ///< of a Builder, whose work the loop cannot count
+  ProgressStyle progress = {};  ///< of a Selector, whose work the loop cannot count
 };
 
 /// The synthetic set as an objective sees it: decoded images, grouped by class.
-struct View {
+struct SyntheticSet {
   at::Tensor images;             ///< [M, C, H, W], no graph
   at::Tensor labels;             ///< int64 [M]
   std::vector<int64_t> offsets;  ///< class c is rows offsets[c]..offsets[c + 1] - 1
@@ -63,7 +63,7 @@ class Objective {
   /// Draws what iteration `iteration` needs; every draw is keyed by it.
   virtual void begin(int64_t iteration) = 0;
   /// Loss and cotangents at the set as it is; may be called several times an iteration.
-  virtual Cotangents cotangents(const View& view) = 0;
+  virtual Cotangents cotangents(const SyntheticSet& view) = 0;
   /// Image steps within one iteration (DC's matching steps); most have one.
   virtual int64_t steps() const { return 1; }
   /// All that it must resume with at the start of an iteration; most have none.
@@ -81,11 +81,11 @@ class Objective {
 };
 
 /// A set made from real images without descent, by one of the two.
-class Builder {
+class Selector {
  public:
-  virtual ~Builder() = default;
+  virtual ~Selector() = default;
   /// Training rows: geometry.counts[c] of class c for every class, in the order of the set.
-  virtual std::vector<int64_t> build() { return {}; }
+  virtual std::vector<int64_t> select() { return {}; }
   /// Images [M, C, H, W] put together of real ones, in that order; undefined: rows are taken.
   virtual at::Tensor compose() { return {}; }
 };
@@ -116,7 +116,7 @@ class Method {
   virtual std::vector<std::string> deviations() const { return {}; }
   /// One of the two is not null.
   virtual std::unique_ptr<Objective> objective(const Context&) { return nullptr; }
-  virtual std::unique_ptr<Builder> builder(const Context&) { return nullptr; }
+  virtual std::unique_ptr<Selector> selector(const Context&) { return nullptr; }
 };
 
 /// A row of the table of methods.

@@ -139,7 +139,7 @@ class Network {
   bool is_chain() const { return chain_ != nullptr; }
 
   /// PyTorch's default initialisation drawn from the stream, float32 [P] on the CPU.
-  at::Tensor initial(Stream stream) const;
+  at::Tensor initial(RandomStream stream) const;
   /// Running statistics of a fresh network, float32 [S] on the CPU (means 0, variances 1).
   at::Tensor initial_state() const;
 

@@ -12,9 +12,9 @@
 #include <utility>
 #include <vector>
 
-#include "retort/core/tensor_file.h"
 #include "retort/data/batch_source.h"
 #include "retort/data/dataset.h"
+#include "retort/io/tensor_file.h"
 
 namespace retort::synthetic {
 

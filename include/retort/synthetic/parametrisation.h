@@ -11,12 +11,12 @@
 #include <vector>
 
 #include "retort/core/options.h"
-#include "retort/core/tensor_file.h"
+#include "retort/io/tensor_file.h"
 
 namespace retort::synthetic {
 
 /// The images that a parametrisation stands for: `counts[c]` images of class c, class after class.
-struct Geometry {
+struct SetLayout {
   std::vector<int64_t> counts;
   int64_t channels = 3, height = 32, width = 32;
   int64_t size() const;  ///< M, all images
@@ -34,7 +34,7 @@ struct ParameterGroup {
 
 /// What a parametrisation is made for.
 struct ParametrisationInput {
-  Geometry budget;  ///< the images of each class whose bytes may be stored
+  SetLayout budget;  ///< the images of each class whose bytes may be stored
   at::Device device = at::kCPU;
   uint64_t seed = 0;
   /// What pixels 0 and 1 are in network input, [1, C, 1, 1]; undefined where whitening mixes them.
@@ -47,7 +47,7 @@ class Parametrisation {
  public:
   virtual ~Parametrisation() = default;
   /// The images that it decodes to, which may be more than the budget's.
-  virtual const Geometry& geometry() const = 0;
+  virtual const SetLayout& layout() const = 0;
   /// Starts from images [M, C, H, W] of the geometry in network-input space (real, or noise).
   virtual void initialise(const at::Tensor& images) = 0;
   /// False where initialise() draws its own start, whatever the images are.

@@ -17,7 +17,7 @@ namespace retort::train {
 
 /// The sharpness-aware update of FTD (Du et al., CVPR 2023), GSAM: two gradients a batch, the
 /// second at the point of largest loss nearby.
-struct Flat {
+struct Gsam {
   bool on = false;
   double rho = 0.01;     ///< how far the second gradient is taken; 0: the plain update
   double alpha = 0.3;    ///< weight of going down the part that the two do not share; 0: SAM
@@ -42,7 +42,7 @@ struct TrainOptions {
   int64_t batch_size = 256;       ///< shuffled, the last partial batch kept
   std::string augmentation = "none";  ///< a DSA strategy, parameters per image
   losses::Kind loss = losses::Kind::kCrossEntropy;
-  Flat flat = {};
+  Gsam flat = {};
   bool decay_weights_only = false;  ///< biases and the scales of norms do not decay
   double average_decay = 0;         ///< of a moving average of parameters and statistics; 0: none
 };
@@ -51,7 +51,7 @@ struct TrainOptions {
 int64_t passes(const TrainOptions& options);
 
 /// A trained network, on the device it was trained on.
-struct Trained {
+struct ModelState {
   at::Tensor theta;       ///< [P]
   at::Tensor state;       ///< [S]; undefined where the network has none
   double final_loss = 0;  ///< mean over the last epoch
@@ -60,17 +60,17 @@ struct Trained {
 };
 
 /// A batch as it is trained on.
-struct Lesson {
+struct LabelledBatch {
   at::Tensor images;
   losses::Targets targets;
 };
 
 /// Batches in an order, with views and targets of their own. Thread-safe.
-class Lessons {
+class BatchStream {
  public:
-  virtual ~Lessons() = default;
+  virtual ~BatchStream() = default;
   virtual int64_t batches() const = 0;  ///< of an epoch
-  virtual Lesson get(int64_t epoch, int64_t batch) const = 0;
+  virtual LabelledBatch get(int64_t epoch, int64_t batch) const = 0;
 };
 
 /// Where all randomness of a training run comes from: streams named from (seed, purpose, index).
@@ -100,7 +100,7 @@ struct Epoch {
 };
 
 /// Ways to follow a training and to end it early; all may be empty.
-struct Watch {
+struct Callbacks {
   std::function<void(const Epoch&)> epoch;  ///< after every epoch
   /// After every batch: its rows of the source, and their logits before the step.
   std::function<void(const std::vector<int64_t>& rows, const at::Tensor& logits)> batch;
@@ -111,9 +111,9 @@ struct Watch {
 
 /// Trains from the network's default initialisation. ConfigError on unknown words; StateError when
 /// the loss is not finite, naming the epoch and the learning rate.
-Trained train(const nets::Network& network, const data::BatchSource& source,
-              const TrainOptions& options, const TrainSeed& seed, at::Device device,
-              const Watch& watch = {});
+ModelState train(const nets::Network& network, const data::BatchSource& source,
+                 const TrainOptions& options, const TrainSeed& seed, at::Device device,
+                 const Callbacks& callbacks = {});
 
 /// One of several networks that are trained together. Sources may be shared; get() is called from
 /// several threads.
@@ -121,28 +121,30 @@ struct Student {
   const data::BatchSource* source;
   uint64_t index;  ///< in place of TrainSeed::index
   Start start = {};
-  const Lessons* lessons = nullptr;  ///< in place of shuffled and augmented batches of the source
+  const BatchStream* batch_stream =
+      nullptr;  ///< in place of shuffled and augmented batches of the source
 };
 
 /// The same as the above, from the student's start on: a training that was cut short ends as one
 /// that was not.
-Trained train(const nets::Network& network, const Student& student, const TrainOptions& options,
-              const TrainSeed& seed, at::Device device, const Watch& watch = {});
+ModelState train(const nets::Network& network, const Student& student, const TrainOptions& options,
+                 const TrainSeed& seed, at::Device device, const Callbacks& callbacks = {});
 
 /// Trains all students independently: the same as train() for each. On a CPU small batches run one
 /// student a thread, several at once; which way depends on sizes and thread count only, and is the
 /// same for every student, so results do not depend on timing. Calls of `watch` never overlap.
-std::vector<Trained> train_many(const nets::Network& network, const std::vector<Student>& students,
-                                const TrainOptions& options, const TrainSeed& seed,
-                                at::Device device, const Watch& watch = {});
+std::vector<ModelState> train_many(const nets::Network& network,
+                                   const std::vector<Student>& students,
+                                   const TrainOptions& options, const TrainSeed& seed,
+                                   at::Device device, const Callbacks& callbacks = {});
 
 /// Rows of each class of `split` that are classified rightly.
-std::vector<int64_t> right_by_class(const nets::Network& network, const Trained& trained,
+std::vector<int64_t> right_by_class(const nets::Network& network, const ModelState& trained,
                                     const data::Split& split,
                                     const data::Preprocessing& preprocessing, at::Device device);
 
 /// Fraction of rows of `split` that are classified rightly.
-double accuracy(const nets::Network& network, const Trained& trained, const data::Split& split,
+double accuracy(const nets::Network& network, const ModelState& trained, const data::Split& split,
                 const data::Preprocessing& preprocessing, at::Device device);
 
 }  // namespace retort::train

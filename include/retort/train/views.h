@@ -18,8 +18,8 @@ namespace retort::train {
 /// How a batch is made.
 struct ViewOptions {
   int64_t batch_size = 128;
-  double crop_low = 0.08;         ///< smallest area of a crop; 1: no crop
-  int64_t margin = 0;             ///< above 0: shifts by up to as many pixels in place of crops,
+  double min_crop_area = 0.08;    ///< smallest area of a crop; 1: no crop
+  int64_t padding = 0;            ///< above 0: shifts by up to as many pixels in place of crops,
                                   ///< black beyond the edges
   int64_t mosaic = 1;             ///< above 1: as many strips each way are shuffled before the crop
   bool flip = true;               ///< half of the images

@@ -82,22 +82,23 @@ class Scdd : public Sre2l {
   }
   std::unique_ptr<Objective> objective(const Context& context) override {
     if (!options_.teacher.empty() &&
-        train::read_teacher(options_.teacher).objective == "supervised")
-      throw ConfigError(Report{"preparing 'scdd'",
-                               "the teacher '" + options_.teacher + "' was trained with labels",
-                               "a self-supervised or imported one",
-                               "`retort squeeze --objective moco` trains one; or use --method "
-                               "sre2l"});
+        teachers::read_teacher(options_.teacher).objective == "supervised")
+      throw ConfigError(ErrorMessage{
+          "preparing 'scdd'", "the teacher '" + options_.teacher + "' was trained with labels",
+          "a self-supervised or imported one",
+          "`retort squeeze --objective moco` trains one; or use --method "
+          "sre2l"});
     return Sre2l::objective(context);
   }
 };
 
-class Mosaics : public Builder {
+class Mosaics : public Selector {
  public:
   Mosaics(const Context& context, const std::string& teacher, const PatchOptions& options)
       : context_(context),
         options_(options),
-        teacher_(train::open_teacher(teacher, "preparing 'rded'", context.data, context.device)) {
+        teacher_(
+            teachers::open_teacher(teacher, "preparing 'rded'", context.data, context.device)) {
     check_patches(context, options);
   }
   at::Tensor compose() override { return compose_patches(context_, teacher_, options_); }
@@ -105,7 +106,7 @@ class Mosaics : public Builder {
  private:
   const Context context_;
   const PatchOptions options_;
-  const train::ReadyTeacher teacher_;
+  const teachers::LoadedTeacher teacher_;
 };
 
 class Rded : public Method {
@@ -135,7 +136,7 @@ class Rded : public Method {
         "Reported are the students at the end, their averages, and the epoch that is best on a "
         "validation part; the reference reports the best of the last fifth on the test set."};
   }
-  std::unique_ptr<Builder> builder(const Context& context) override {
+  std::unique_ptr<Selector> selector(const Context& context) override {
     return std::make_unique<Mosaics>(context, teacher_, options_);
   }
 

@@ -28,8 +28,8 @@ Part part_of(const std::string& recipe) {
 }
 
 StateError refused(const std::string& run, const std::string& found, const std::string& accepted) {
-  return StateError(Report{"gathering '" + run + "'", found, accepted,
-                           "give runs of the same options, one for each --share"});
+  return StateError(ErrorMessage{"gathering '" + run + "'", found, accepted,
+                                 "give runs of the same options, one for each --share"});
 }
 
 synthetic::Bundle bundle_of(const std::string& run) {
@@ -42,9 +42,8 @@ synthetic::Bundle bundle_of(const std::string& run) {
 
 at::Tensor gather_shares(const Context& context, const std::vector<std::string>& runs,
                          const std::vector<std::vector<int64_t>>& passes) {
-  const synthetic::Geometry& geometry = context.geometry;
-  at::Tensor images =
-      at::empty({geometry.size(), geometry.channels, geometry.height, geometry.width});
+  const synthetic::SetLayout& layout = context.layout;
+  at::Tensor images = at::empty({layout.size(), layout.channels, layout.height, layout.width});
   std::map<int64_t, std::string> seen;
   std::string recipe;
   for (const std::string& run : runs) {
@@ -55,7 +54,7 @@ at::Tensor gather_shares(const Context& context, const std::vector<std::string>&
                     fmt::format("one of {}, as many as there are runs", runs.size()));
     if (!seen.emplace(part.share.index, run).second)
       throw refused(run, "it is the same share as '" + seen[part.share.index] + "'", {});
-    if (bundle.images.sizes() != images.sizes() || bundle.counts() != geometry.counts ||
+    if (bundle.images.sizes() != images.sizes() || bundle.counts() != layout.counts ||
         bundle.data_hash != context.data.hash)
       throw refused(run, "it is a set of other data or of other numbers of images", {});
     if (seen.size() > 1 && part.recipe != recipe)

@@ -17,17 +17,18 @@ constexpr const char* kDoing = "preparing mosaics of real patches";
 constexpr double kLow = 0.08;  // smallest area of a patch, as in RandomResizedCrop
 
 /// The teacher's loss of patches in the middle of blank images.
-at::Tensor losses_of(const train::ReadyTeacher& teacher, const at::Tensor& patches, int64_t label) {
+at::Tensor losses_of(const teachers::LoadedTeacher& teacher, const at::Tensor& patches,
+                     int64_t label) {
   const nets::Shape& shape = teacher.network->shape();
   const at::Tensor labels = at::full({patches.size(0)}, label, patches.options().dtype(at::kLong));
   return losses::row_losses(teacher.logits(padded(patches, shape.height, shape.width)), {labels});
 }
 
 /// Crops of some real images of a class, those of one image beside each other.
-ScoredPatches draw_crops(const Context& context, const train::ReadyTeacher& teacher,
+ScoredPatches draw_crops(const Context& context, const teachers::LoadedTeacher& teacher,
                          const PatchOptions& options, size_t label, int64_t needed) {
-  const auto& members = context.data.train.members[label];
-  Stream draw(context.seed, "patches.candidates", label);
+  const auto& members = context.data.train.rows_by_class[label];
+  RandomStream draw(context.seed, "patches.candidates", label);
   std::vector<int64_t> rows;
   for (const int64_t i :
        draw.sample(static_cast<int64_t>(members.size()), std::max(options.candidates, needed)))
@@ -39,8 +40,8 @@ ScoredPatches draw_crops(const Context& context, const train::ReadyTeacher& teac
   for (int64_t crop = 0; crop < options.crops; ++crop) {
     std::vector<augment::Window> windows;
     for (const int64_t row : rows) {
-      Stream stream(context.seed, "patches.crop", static_cast<uint64_t>(row),
-                    static_cast<uint64_t>(crop));
+      RandomStream stream(context.seed, "patches.crop", static_cast<uint64_t>(row),
+                          static_cast<uint64_t>(crop));
       windows.push_back(augment::draw_window(height, width, kLow, 1, 1, stream));
     }
     const augment::WindowMap map(windows, {height, width},
@@ -98,18 +99,18 @@ void PatchOptions::declare(OptionSet& set) {
 }
 
 void check_patches(const Context& context, const PatchOptions& options) {
-  const synthetic::Geometry& geometry = context.geometry;
-  if (geometry.height % options.mosaic != 0 || geometry.width % options.mosaic != 0)
-    throw ConfigError(Report{kDoing,
-                             fmt::format("--mosaic {} does not divide images of {}x{}",
-                                         options.mosaic, geometry.height, geometry.width),
-                             "a divisor of both sides",
-                             {}});
-  for (size_t c = 0; c < geometry.counts.size(); ++c) {
-    const int64_t needed = geometry.counts[c] * options.mosaic * options.mosaic;
-    const auto there = static_cast<int64_t>(context.data.train.members[c].size());
+  const synthetic::SetLayout& layout = context.layout;
+  if (layout.height % options.mosaic != 0 || layout.width % options.mosaic != 0)
+    throw ConfigError(ErrorMessage{kDoing,
+                                   fmt::format("--mosaic {} does not divide images of {}x{}",
+                                               options.mosaic, layout.height, layout.width),
+                                   "a divisor of both sides",
+                                   {}});
+  for (size_t c = 0; c < layout.counts.size(); ++c) {
+    const int64_t needed = layout.counts[c] * options.mosaic * options.mosaic;
+    const auto there = static_cast<int64_t>(context.data.train.rows_by_class[c].size());
     if (there < needed)
-      throw ConfigError(Report{
+      throw ConfigError(ErrorMessage{
           kDoing,
           fmt::format("class '{}' has {} training images", context.data.class_names[c], there),
           fmt::format("at least {}, one for each patch", needed),
@@ -117,14 +118,14 @@ void check_patches(const Context& context, const PatchOptions& options) {
   }
 }
 
-at::Tensor compose_patches(const Context& context, const train::ReadyTeacher& teacher,
+at::Tensor compose_patches(const Context& context, const teachers::LoadedTeacher& teacher,
                            const PatchOptions& options) {
   check_patches(context, options);
   std::vector<at::Tensor> images;
   Progress progress(context.progress, "rded, classes",
-                    static_cast<int64_t>(context.geometry.counts.size()));
-  for (size_t c = 0; c < context.geometry.counts.size(); ++c) {
-    const int64_t needed = context.geometry.counts[c] * options.mosaic * options.mosaic;
+                    static_cast<int64_t>(context.layout.counts.size()));
+  for (size_t c = 0; c < context.layout.counts.size(); ++c) {
+    const int64_t needed = context.layout.counts[c] * options.mosaic * options.mosaic;
     const ScoredPatches scored = draw_crops(context, teacher, options, c, needed);
     images.push_back(tiled(choose_patches(scored, needed, options.choice), options.mosaic));
     progress.update(static_cast<int64_t>(c) + 1);

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "retort/methods/method.h"
-#include "retort/train/ready_teacher.h"
+#include "retort/teachers/loaded_teacher.h"
 
 namespace retort::methods {
 
@@ -39,7 +39,7 @@ at::Tensor tiled(const at::Tensor& patches, int64_t f);
 /// Images [M, C, H, W] of the context's geometry, class after class. Every candidate gives its
 /// patch of least loss. ConfigError where a class has too few images, or the mosaic does not divide
 /// the sides.
-at::Tensor compose_patches(const Context& context, const train::ReadyTeacher& teacher,
+at::Tensor compose_patches(const Context& context, const teachers::LoadedTeacher& teacher,
                            const PatchOptions& options);
 
 /// ConfigError where compose_patches would refuse.

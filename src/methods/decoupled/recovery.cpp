@@ -23,20 +23,20 @@ std::vector<double> layer_weights(const RecoveryOptions& options, size_t layers)
   std::vector<double> weights(layers, 1.0);
   if (!options.layer_weights.empty() && options.layer_weights.size() != layers)
     throw ConfigError(
-        Report{kDoing,
-               fmt::format("--layer-weights has {} numbers", options.layer_weights.size()),
-               fmt::format("{}, one for each BatchNorm layer of the teacher", layers),
-               {}});
+        ErrorMessage{kDoing,
+                     fmt::format("--layer-weights has {} numbers", options.layer_weights.size()),
+                     fmt::format("{}, one for each BatchNorm layer of the teacher", layers),
+                     {}});
   for (size_t i = 0; i < options.layer_weights.size(); ++i) {
     const std::string& text = options.layer_weights[i];
     const auto [stop, problem] =
         std::from_chars(text.data(), text.data() + text.size(), weights[i]);
     if (problem != std::errc() || stop != text.data() + text.size() || !(weights[i] >= 0) ||
         weights[i] > kLargestFactor)
-      throw ConfigError(Report{kDoing,
-                               "--layer-weights holds '" + text + "'",
-                               "numbers from 0 to 1e6, joined by commas",
-                               {}});
+      throw ConfigError(ErrorMessage{kDoing,
+                                     "--layer-weights holds '" + text + "'",
+                                     "numbers from 0 to 1e6, joined by commas",
+                                     {}});
   }
   if (!weights.empty()) weights[0] *= options.first_layer_factor;
   return weights;
@@ -56,12 +56,13 @@ void RecoveryOptions::declare(OptionSet& set) {
           "raw, as published, or scale_free: blind to the scale of the layers before",
           {.choices = {"raw", "scale_free"}});
   set.add("crop_schedule", crop_schedule,
-          "smallest crops: none, fixed at --crop-low, or falling to it from the whole image",
+          "smallest crops: none, fixed at --min-crop-area, or falling to it from the whole image",
           {.choices = {"none", "fixed", "step", "linear", "cosine"}});
-  set.add("crop_low", crop_low, "smallest area of a crop, as a share of the image",
+  set.add("min_crop_area", min_crop_area, "smallest area of a crop, as a share of the image",
           {.min = 0.001, .max = 1});
   set.add("crop_milestone", crop_milestone,
-          "the share of the iterations after which --crop-low is reached", {.min = 0, .max = 1});
+          "the share of the iterations after which --min-crop-area is reached",
+          {.min = 0, .max = 1});
   set.add("crop_flip", crop_flip, "mirror half of the views");
   set.add("roll", roll, "views are rolled by up to as many pixels, with wrapping", {.min = 0});
   set.add("roll_both_ways", roll_both_ways, "also upwards and to the left");
@@ -83,8 +84,8 @@ void RecoveryOptions::declare(OptionSet& set) {
           Role::kExecution);
 }
 
-double crop_low_at(const std::string& schedule, double low, double milestone, int64_t iteration,
-                   int64_t iterations) {
+double min_crop_area_at(const std::string& schedule, double low, double milestone,
+                        int64_t iteration, int64_t iterations) {
   if (schedule == "fixed") return low;
   if (schedule == "none") return 1;
   const double end = milestone * static_cast<double>(iterations);
@@ -99,37 +100,38 @@ double crop_low_at(const std::string& schedule, double low, double milestone, in
 Recovery::Recovery(const Context& context, const RecoveryOptions& options)
     : context_(context),
       options_(options),
-      teacher_(train::open_teacher(options.teacher, kDoing, context.data, context.device)),
-      groups_(make_groups(context.geometry.offsets(), options.grouping, options.group_size)) {
-  const size_t layers = train::norm_layers(*teacher_.network).size();
+      teacher_(teachers::open_teacher(options.teacher, kDoing, context.data, context.device)),
+      groups_(make_groups(context.layout.offsets(), options.grouping, options.group_size)) {
+  const size_t layers = teachers::norm_layers(*teacher_.network).size();
   if (layers == 0 && options.statistics_weight > 0)
-    throw ConfigError(
-        Report{kDoing, "the teacher '" + teacher_.teacher.network + "' has no BatchNorm layers",
-               "a teacher with BatchNorm, such as convnet-bn",
-               "choose another --teacher, or --statistics-weight 0"});
+    throw ConfigError(ErrorMessage{
+        kDoing, "the teacher '" + teacher_.teacher.network + "' has no BatchNorm layers",
+        "a teacher with BatchNorm, such as convnet-bn",
+        "choose another --teacher, or --statistics-weight 0"});
   weights_ = layer_weights(options, layers);
   passes_ = make_passes();
   share_ = parse_share(options.share);
   if (share_.count > 1 && !options.gather.empty())
-    throw ConfigError(Report{kDoing, "both --share and --gather are given", "one of them", {}});
+    throw ConfigError(
+        ErrorMessage{kDoing, "both --share and --gather are given", "one of them", {}});
 }
 
 std::vector<augment::Window> Recovery::windows_of(size_t group) const {
-  const int64_t height = context_.geometry.height, width = context_.geometry.width;
-  const double low = crop_low_at(options_.crop_schedule, options_.crop_low, options_.crop_milestone,
-                                 iteration_, context_.iterations);
+  const int64_t height = context_.layout.height, width = context_.layout.width;
+  const double low = min_crop_area_at(options_.crop_schedule, options_.min_crop_area,
+                                      options_.crop_milestone, iteration_, context_.iterations);
   const bool shared = options_.window_share == "group";
   const size_t count = shared ? 1 : groups_[group].size();
   std::vector<augment::Window> windows;
-  Stream stream(context_.seed, "recovery.window", group, static_cast<uint64_t>(iteration_));
+  RandomStream stream(context_.seed, "recovery.window", group, static_cast<uint64_t>(iteration_));
   for (size_t i = 0; i < count; ++i) {
     augment::Window window = augment::whole_window(height, width);
     if (options_.crop_schedule != "none")
       window = augment::draw_window(height, width, low, 1, kAspect, stream);
     window.flip = options_.crop_flip && stream.uniform() < 0.5;
     const int64_t lowest = options_.roll_both_ways ? -options_.roll : 0;
-    window.roll_rows = lowest + stream.below(options_.roll - lowest + 1);
-    window.roll_columns = lowest + stream.below(options_.roll - lowest + 1);
+    window.roll_rows = lowest + stream.uniform_int(options_.roll - lowest + 1);
+    window.roll_columns = lowest + stream.uniform_int(options_.roll - lowest + 1);
     windows.push_back(window);
   }
   windows.resize(groups_[group].size(), windows.front());
@@ -150,7 +152,7 @@ std::vector<Recovery::Pass> Recovery::make_passes() const {
   return passes;
 }
 
-Cotangents Recovery::cotangents(const View& view) {
+Cotangents Recovery::cotangents(const SyntheticSet& view) {
   Cotangents result{0, at::zeros_like(view.images)};
   result.skip = !options_.gather.empty();
   if (result.skip) return result;
@@ -164,7 +166,7 @@ Cotangents Recovery::cotangents(const View& view) {
   return result;
 }
 
-void Recovery::descend(const View& view, const Pass& pass, Cotangents& result) const {
+void Recovery::descend(const SyntheticSet& view, const Pass& pass, Cotangents& result) const {
   std::vector<augment::Window> windows;
   for (size_t g = pass.begin; g < pass.end; ++g)
     for (const augment::Window& window : windows_of(g)) windows.push_back(window);
@@ -175,8 +177,8 @@ void Recovery::descend(const View& view, const Pass& pass, Cotangents& result) c
   const augment::WindowMap map(windows, size, size, images.options());
 
   const auto type = images.scalar_type();
-  std::vector<train::KeptStatistics> kept;
-  if (options_.statistics_weight > 0) kept = train::kept_statistics(teacher_, type);
+  std::vector<teachers::KeptStatistics> kept;
+  if (options_.statistics_weight > 0) kept = teachers::kept_statistics(teacher_, type);
   std::vector<std::string> taps;
   for (const auto& layer : kept) taps.push_back(layer.input);
   taps.emplace_back("logits");
@@ -245,10 +247,10 @@ TensorMap Recovery::state() const {
 void Recovery::restore(const TensorMap& state) {
   const auto found = state.find("teacher");
   if (found != state.end() && found->second.equal(hash_tensor())) return;
-  throw StateError(Report{"going on with the recovery of images",
-                          "the run was begun with another teacher",
-                          {},
-                          "give the same --teacher, or choose another --out"});
+  throw StateError(ErrorMessage{"going on with the recovery of images",
+                                "the run was begun with another teacher",
+                                {},
+                                "give the same --teacher, or choose another --out"});
 }
 
 }  // namespace retort::methods

@@ -12,7 +12,7 @@
 #include "retort/core/share.h"
 #include "retort/losses/statistics.h"
 #include "retort/methods/method.h"
-#include "retort/train/ready_teacher.h"
+#include "retort/teachers/loaded_teacher.h"
 
 namespace retort::methods {
 
@@ -24,7 +24,7 @@ struct RecoveryOptions {
   std::vector<std::string> layer_weights;  ///< empty: 1 for each
   std::string statistics_unit = "raw";     ///< raw | scale_free
   std::string crop_schedule = "fixed";     ///< none | fixed | step | linear | cosine
-  double crop_low = 0.08;
+  double min_crop_area = 0.08;
   double crop_milestone = 1;
   bool crop_flip = true;
   int64_t roll = 32;
@@ -43,8 +43,8 @@ struct RecoveryOptions {
 
 /// The smallest area of a crop at an iteration: CDA's curricula fall from 1 to `low` until
 /// milestone * iterations.
-double crop_low_at(const std::string& schedule, double low, double milestone, int64_t iteration,
-                   int64_t iterations);
+double min_crop_area_at(const std::string& schedule, double low, double milestone,
+                        int64_t iteration, int64_t iterations);
 
 /// The objective. Groups do not know of each other: neither their draws nor their statistics.
 class Recovery : public Objective {
@@ -53,7 +53,7 @@ class Recovery : public Objective {
   Recovery(const Context& context, const RecoveryOptions& options);
 
   void begin(int64_t iteration) override { iteration_ = iteration; }
-  Cotangents cotangents(const View& view) override;
+  Cotangents cotangents(const SyntheticSet& view) override;
   at::Tensor start(const at::Tensor& images, bool given) override;
   TensorMap state() const override;
   void restore(const TensorMap& state) override;
@@ -70,7 +70,7 @@ class Recovery : public Objective {
   };
   std::vector<Pass> make_passes() const;
   /// Adds the gradients of a pass to `result`.
-  void descend(const View& view, const Pass& pass, Cotangents& result) const;
+  void descend(const SyntheticSet& view, const Pass& pass, Cotangents& result) const;
   /// Cotangents of the logits of a pass; adds its loss.
   at::Tensor pull_classes(const at::Tensor& logits, const at::Tensor& labels, const Pass& pass,
                           double& loss) const;
@@ -81,7 +81,7 @@ class Recovery : public Objective {
 
   const Context context_;
   const RecoveryOptions options_;
-  const train::ReadyTeacher teacher_;
+  const teachers::LoadedTeacher teacher_;
   std::vector<double> weights_;  // of the layers
   std::vector<std::vector<int64_t>> groups_;
   std::vector<Pass> passes_;

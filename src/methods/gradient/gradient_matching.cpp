@@ -80,7 +80,7 @@ GradientMatching::GradientMatching(const Context& context, const Options& option
       options_(options),
       bounds_(bounds),
       metric_(metric_of(options.distance)),
-      loops_(loops_of(options, context.geometry.counts)) {
+      loops_(loops_of(options, context.layout.counts)) {
   if (augmented) strategy_ = augment::parse_strategy(context.augmentation);
   for (const nets::Slot& slot : context.network.parameters().slots)
     spans_.push_back(losses::gradient_span(slot.shape, slot.offset));
@@ -88,12 +88,12 @@ GradientMatching::GradientMatching(const Context& context, const Options& option
 
 void GradientMatching::begin(int64_t iteration) {
   place_ = {context_.seed, static_cast<uint64_t>(iteration), 0};
-  const Stream draw(context_.seed, "gradient.network", place_.iteration);
+  const RandomStream draw(context_.seed, "gradient.network", place_.iteration);
   student_.theta = context_.network.initial(draw).to(context_.device);
   student_.state = context_.network.initial_state().to(context_.device);
 }
 
-Cotangents GradientMatching::cotangents(const View& view) {
+Cotangents GradientMatching::cotangents(const SyntheticSet& view) {
   const at::ScalarType type = view.images.scalar_type();
   student_ = {student_.theta.to(type), student_.state.to(type)};
   if (place_.step > 0)
@@ -103,8 +103,8 @@ Cotangents GradientMatching::cotangents(const View& view) {
   std::vector<at::Tensor> rows;
   const int64_t classes = static_cast<int64_t>(view.offsets.size()) - 1;
   for (int64_t c = 0; c < classes; ++c) {
-    Stream draw(context_.seed, "gradient.augment", place_.iteration, place_.step,
-                static_cast<uint64_t>(c));
+    RandomStream draw(context_.seed, "gradient.augment", place_.iteration, place_.step,
+                      static_cast<uint64_t>(c));
     rows.push_back(augment::draw_shared(strategy_, view.images.size(2), view.images.size(3), draw));
   }
   rows_ = at::cat(rows);
@@ -133,7 +133,7 @@ int64_t GradientMatching::end_of_group(int64_t first, const std::vector<int64_t>
 }
 
 /// The loss of classes first..last-1; writes their cotangents.
-at::Tensor GradientMatching::match(const View& view, int64_t first, int64_t last,
+at::Tensor GradientMatching::match(const SyntheticSet& view, int64_t first, int64_t last,
                                    at::Tensor& cotangents) const {
   const int64_t begin = view.offsets[first], end = view.offsets[last];
   std::vector<int64_t> offsets;
@@ -179,8 +179,8 @@ at::Tensor GradientMatching::real_gradients(int64_t first, int64_t last) const {
 
 /// Different random real images of class c, all of them where `count` are more than it has.
 at::Tensor GradientMatching::real_images(int64_t c, int64_t count, const char* purpose) const {
-  const auto& members = context_.data.train.members[static_cast<size_t>(c)];
-  Stream draw(place_.seed, purpose, place_.iteration, place_.step, static_cast<uint64_t>(c));
+  const auto& members = context_.data.train.rows_by_class[static_cast<size_t>(c)];
+  RandomStream draw(place_.seed, purpose, place_.iteration, place_.step, static_cast<uint64_t>(c));
   std::vector<int64_t> rows;
   for (const int64_t i : draw.sample(static_cast<int64_t>(members.size()), count))
     rows.push_back(members[static_cast<size_t>(i)]);

@@ -51,8 +51,9 @@ struct Place {
 
 /// Trains `student` on the synthetic set: SGD in shuffled batches of 256, the last partial one
 /// kept; `strategy` picks one operation a batch, with parameters per image.
-void train_inner(const nets::Network& network, const View& view, const augment::Strategy& strategy,
-                 int64_t epochs, double learning_rate, const Place& place, Student& student);
+void train_inner(const nets::Network& network, const SyntheticSet& view,
+                 const augment::Strategy& strategy, int64_t epochs, double learning_rate,
+                 const Place& place, Student& student);
 
 /// New running statistics from batches of real images. The published way moves the student's a
 /// tenth of the way to each batch's; the proper one takes the mean of the batches' own.
@@ -68,11 +69,12 @@ class GradientMatching : public Objective {
                    const Bounds& bounds = {});
   void begin(int64_t iteration) override;
   /// Call t of an iteration is matching step t; every one but the first trains the network before.
-  Cotangents cotangents(const View& view) override;
+  Cotangents cotangents(const SyntheticSet& view) override;
   int64_t steps() const override { return loops_.outer; }
 
  private:
-  at::Tensor match(const View& view, int64_t first, int64_t last, at::Tensor& cotangents) const;
+  at::Tensor match(const SyntheticSet& view, int64_t first, int64_t last,
+                   at::Tensor& cotangents) const;
   at::Tensor real_gradients(int64_t first, int64_t last) const;
   at::Tensor real_images(int64_t c, int64_t count, const char* purpose) const;
   at::Tensor augmented_real(int64_t c) const;

@@ -34,21 +34,23 @@ Loops published_loops(int64_t images_per_class) {
   return {images_per_class, std::lround(epochs)};
 }
 
-void train_inner(const nets::Network& network, const View& view, const augment::Strategy& strategy,
-                 int64_t epochs, double learning_rate, const Place& place, Student& student) {
+void train_inner(const nets::Network& network, const SyntheticSet& view,
+                 const augment::Strategy& strategy, int64_t epochs, double learning_rate,
+                 const Place& place, Student& student) {
   const int64_t size = view.images.size(0);
   for (int64_t epoch = 0; epoch < epochs; ++epoch) {
     const auto index = static_cast<uint64_t>(epoch);
-    const at::Tensor order = at::tensor(
-        Stream(place.seed, "gradient.order", place.iteration, place.step, index).permutation(size),
-        at::kLong);
+    const at::Tensor order =
+        at::tensor(RandomStream(place.seed, "gradient.order", place.iteration, place.step, index)
+                       .permutation(size),
+                   at::kLong);
     uint64_t batch = 0;
     for (int64_t begin = 0; begin < size; begin += kBatch, ++batch) {
       const at::Tensor rows = order.slice(0, begin, std::min(begin + kBatch, size));
       at::Tensor images = view.images.index_select(0, rows.to(view.images.device()));
       if (!strategy.operations.empty()) {
-        Stream stream(place.seed, "gradient.inner_augment", place.iteration, place.step, index,
-                      batch);
+        RandomStream stream(place.seed, "gradient.inner_augment", place.iteration, place.step,
+                            index, batch);
         const at::Tensor draws =
             augment::draw_each(strategy, images.size(0), images.size(2), images.size(3), stream);
         images = augment::apply(images, draws.to(images.device()));

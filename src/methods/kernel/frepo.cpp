@@ -60,7 +60,7 @@ class FeatureRegression : public Objective {
   FeatureRegression(const Context& context, const Options& options)
       : context_(context), options_(options) {
     const int64_t classes = context.data.classes();
-    labels_ = losses::centred_one_hot(context.geometry.labels(), classes).to(context.device) /
+    labels_ = losses::centred_one_hot(context.layout.labels(), classes).to(context.device) /
               std::sqrt(static_cast<double>(classes) / 10);
     for (int64_t g = 0; g < options.pool_size; ++g) {
       pool_.push_back(fresh(g, 0));
@@ -73,7 +73,7 @@ class FeatureRegression : public Objective {
     begun_ = true;
   }
 
-  Cotangents cotangents(const View& view) override {
+  Cotangents cotangents(const SyntheticSet& view) override {
     // The set as it is after the last iteration's step is what that iteration's network learns
     // from.
     if (begun_ && iteration_ > 0) train_on(view, pick(iteration_ - 1));
@@ -155,8 +155,8 @@ class FeatureRegression : public Objective {
 
  private:
   Member fresh(int64_t place, int64_t iteration) const {
-    const Stream stream(context_.seed, "frepo.network", static_cast<uint64_t>(place),
-                        static_cast<uint64_t>(iteration));
+    const RandomStream stream(context_.seed, "frepo.network", static_cast<uint64_t>(place),
+                              static_cast<uint64_t>(iteration));
     return {context_.network.initial(stream).to(context_.device),
             context_.network.initial_state().to(context_.device),
             {},
@@ -164,18 +164,18 @@ class FeatureRegression : public Objective {
   }
 
   size_t pick(int64_t iteration) const {
-    Stream draw(context_.seed, "frepo.pick", static_cast<uint64_t>(iteration));
-    return static_cast<size_t>(draw.below(options_.pool_size));
+    RandomStream draw(context_.seed, "frepo.pick", static_cast<uint64_t>(iteration));
+    return static_cast<size_t>(draw.uniform_int(options_.pool_size));
   }
 
   /// One step of Adam on the set, or a new network where this one is too old.
-  void train_on(const View& view, size_t place) {
+  void train_on(const SyntheticSet& view, size_t place) {
     Member& member = pool_[place];
     if (member.age > options_.pool_steps) {
       member = fresh(static_cast<int64_t>(place), iteration_);
       return;
     }
-    Stream draw(context_.seed, "frepo.update", static_cast<uint64_t>(iteration_));
+    RandomStream draw(context_.seed, "frepo.update", static_cast<uint64_t>(iteration_));
     const at::Tensor rows =
         at::tensor(draw.sample(view.images.size(0), options_.pool_batch)).to(view.images.device());
     const nets::Gradient gradient =
@@ -193,7 +193,7 @@ class FeatureRegression : public Objective {
 
   void take_real() {
     const data::Split& train = context_.data.train;
-    Stream draw(context_.seed, "frepo.real", static_cast<uint64_t>(iteration_));
+    RandomStream draw(context_.seed, "frepo.real", static_cast<uint64_t>(iteration_));
     real_ = real_rows(context_, draw.sample(train.size(), options_.real_batch));
     std::vector<at::Tensor> features;
     for (const at::Tensor& images : real_.images.split(context_.network.rows_at_once(kRealRows)))

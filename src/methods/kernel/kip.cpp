@@ -40,14 +40,14 @@ class KernelInducingPoints : public Objective {
   KernelInducingPoints(const Context& context, const Options& options)
       : context_(context),
         options_(options),
-        labels_(losses::centred_one_hot(context.geometry.labels(), context.data.classes())
+        labels_(losses::centred_one_hot(context.layout.labels(), context.data.classes())
                     .to(context.device)) {}
 
   void begin(int64_t iteration) override {
     real_ = balanced("kip.real", static_cast<uint64_t>(iteration));
   }
 
-  Cotangents cotangents(const View& view) override {
+  Cotangents cotangents(const SyntheticSet& view) override {
     const at::AutoGradMode graph(true);
     const at::Tensor points = view.images.to(at::kDouble).flatten(1).detach().requires_grad_(true);
     const at::Tensor k_ss = tangent_kernel(points, points, options_.hidden_layers);
@@ -102,8 +102,8 @@ class KernelInducingPoints : public Objective {
     const int64_t each = std::max<int64_t>(1, options_.real_batch / classes);
     std::vector<int64_t> rows;
     for (int64_t c = 0; c < classes; ++c) {
-      const auto& members = context_.data.train.members[static_cast<size_t>(c)];
-      Stream draw(context_.seed, purpose, index, static_cast<uint64_t>(c));
+      const auto& members = context_.data.train.rows_by_class[static_cast<size_t>(c)];
+      RandomStream draw(context_.seed, purpose, index, static_cast<uint64_t>(c));
       for (const int64_t i : draw.sample(static_cast<int64_t>(members.size()), each))
         rows.push_back(members[static_cast<size_t>(i)]);
     }

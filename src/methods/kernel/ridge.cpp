@@ -14,10 +14,10 @@ KernelRidge::KernelRidge(at::Tensor k_ss, at::Tensor k_ts, double regularisation
   const at::Tensor ridge = at::diag_embed((share_ * k_ss.trace()).expand({k_ss.size(0)}));
   const auto [factor, info] = at::linalg_cholesky_ex(k_ss + ridge);
   if (info.item<int64_t>() != 0)
-    throw StateError(Report{"solving the kernel regression",
-                            "the kernel of the synthetic images is not positive definite",
-                            "images that are finite and not all alike",
-                            "raise --regularisation, or lower --image-learning-rate"});
+    throw StateError(ErrorMessage{"solving the kernel regression",
+                                  "the kernel of the synthetic images is not positive definite",
+                                  "images that are finite and not all alike",
+                                  "raise --regularisation, or lower --image-learning-rate"});
   factor_ = factor;
 }
 

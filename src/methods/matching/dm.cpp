@@ -42,11 +42,11 @@ class DistributionMatching : public Objective {
   void begin(int64_t iteration) override {
     const uint64_t seed = context_.seed;
     const auto index = static_cast<uint64_t>(iteration);
-    theta_ = context_.network.initial(Stream(seed, "dm.network", index)).to(context_.device);
+    theta_ = context_.network.initial(RandomStream(seed, "dm.network", index)).to(context_.device);
     state_ = context_.network.initial_state().to(context_.device);
     std::vector<at::Tensor> rows;
     for (int64_t c = 0; c < context_.data.classes(); ++c) {
-      Stream draw(seed, "dm.augment", index, static_cast<uint64_t>(c));
+      RandomStream draw(seed, "dm.augment", index, static_cast<uint64_t>(c));
       rows.push_back(
           augment::draw_shared(strategy_, context_.data.height, context_.data.width, draw));
     }
@@ -54,7 +54,7 @@ class DistributionMatching : public Objective {
     real_means_ = real_means(index);
   }
 
-  Cotangents cotangents(const View& view) override {
+  Cotangents cotangents(const SyntheticSet& view) override {
     const auto classes = static_cast<int64_t>(view.offsets.size()) - 1;
     Cotangents result{0, at::zeros_like(view.images)};
     // Without BatchNorm the classes are separable: passes of several classes bound the memory.
@@ -85,8 +85,8 @@ class DistributionMatching : public Objective {
     const at::NoGradGuard no_graph;
     std::vector<int64_t> picked, offsets{0};
     for (int64_t c = 0; c < context_.data.classes(); ++c) {
-      const auto& members = context_.data.train.members[static_cast<size_t>(c)];
-      Stream draw(context_.seed, "dm.real", iteration, static_cast<uint64_t>(c));
+      const auto& members = context_.data.train.rows_by_class[static_cast<size_t>(c)];
+      RandomStream draw(context_.seed, "dm.real", iteration, static_cast<uint64_t>(c));
       for (const int64_t i : draw.sample(static_cast<int64_t>(members.size()), options_.real_batch))
         picked.push_back(members[static_cast<size_t>(i)]);
       offsets.push_back(static_cast<int64_t>(picked.size()));
@@ -112,7 +112,7 @@ class DistributionMatching : public Objective {
   }
 
   /// Adds the loss and the cotangents of classes first..last-1.
-  void match(const View& view, int64_t first, int64_t last, Cotangents& result) const {
+  void match(const SyntheticSet& view, int64_t first, int64_t last, Cotangents& result) const {
     const int64_t begin = view.offsets[first], end = view.offsets[last];
     std::vector<int64_t> offsets;
     for (int64_t c = first; c <= last; ++c) offsets.push_back(view.offsets[c] - begin);

@@ -45,10 +45,10 @@ at::Tensor choose_again(const synthetic::Bundle& bundle, const data::Dataset& da
   const auto method = method_of(bundle);
   const auto network = nets::make_network(bundle.network.empty() ? "convnet" : bundle.network,
                                           {data.channels, data.height, data.width, data.classes()});
-  const synthetic::Geometry geometry{bundle.counts(), data.channels, data.height, data.width};
-  Context context{data, *network, geometry, bundle.augmentation, seed, device};
+  const synthetic::SetLayout layout{bundle.counts(), data.channels, data.height, data.width};
+  Context context{data, *network, layout, bundle.augmentation, seed, device};
   context.progress = progress;
-  const std::vector<int64_t> rows = method->builder(context)->build();
+  const std::vector<int64_t> rows = method->selector(context)->select();
   return bundle.preprocessing.gather(data.train.images, at::tensor(rows, at::kLong), device)
       .to(at::kCPU);
 }

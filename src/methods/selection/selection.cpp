@@ -18,8 +18,8 @@ using Rows = std::vector<int64_t>;
 template <class Choose>
 Rows class_by_class(const Context& context, Choose&& choose) {
   Rows all;
-  for (size_t c = 0; c < context.geometry.counts.size(); ++c) {
-    const Rows rows = choose(c, context.data.train.members[c], context.geometry.counts[c]);
+  for (size_t c = 0; c < context.layout.counts.size(); ++c) {
+    const Rows rows = choose(c, context.data.train.rows_by_class[c], context.layout.counts[c]);
     all.insert(all.end(), rows.begin(), rows.end());
   }
   return all;
@@ -31,13 +31,13 @@ Rows at_positions(const Rows& members, const Rows& positions) {
   return rows;
 }
 
-class RandomBuilder : public Builder {
+class RandomSelector : public Selector {
  public:
-  explicit RandomBuilder(const Context& context) : context_(context) {}
+  explicit RandomSelector(const Context& context) : context_(context) {}
 
-  Rows build() override {
+  Rows select() override {
     return class_by_class(context_, [&](size_t c, const Rows& members, int64_t count) {
-      Stream stream(context_.seed, "random.rows", c);
+      RandomStream stream(context_.seed, "random.rows", c);
       return at_positions(members, stream.sample(static_cast<int64_t>(members.size()), count));
     });
   }
@@ -46,20 +46,20 @@ class RandomBuilder : public Builder {
   Context context_;
 };
 
-train::Trained train_on_real(const Context& context, const data::BatchSource& source,
-                             int64_t epochs, train::Watch watch = {}) {
+train::ModelState train_on_real(const Context& context, const data::BatchSource& source,
+                                int64_t epochs, train::Callbacks callbacks = {}) {
   train::TrainOptions options;
   options.schedule = "constant";
   options.epochs = epochs;
   Progress progress(context.progress, "training on real images, epochs", epochs);
   int64_t done = 0;
-  watch.epoch = [&](const train::Epoch& epoch) { progress.update(++done, epoch.loss); };
+  callbacks.epoch = [&](const train::Epoch& epoch) { progress.update(++done, epoch.loss); };
   return train::train(context.network, source, options, {context.seed, "selection.network", 0},
-                      context.device, watch);
+                      context.device, callbacks);
 }
 
 /// Features of the given rows, [n, F] on the CPU; images pass in chunks, without a graph.
-at::Tensor features_of(const Context& context, const train::Trained& trained, const Rows& rows) {
+at::Tensor features_of(const Context& context, const train::ModelState& trained, const Rows& rows) {
   constexpr int64_t kChunk = 256;
   const auto source =
       data::real_source(context.data.train, context.data.preprocessing, context.device, rows);
@@ -77,15 +77,15 @@ at::Tensor features_of(const Context& context, const train::Trained& trained, co
 
 using PickByFeatures = Rows (*)(const at::Tensor& features, int64_t count);
 
-class FeatureBuilder : public Builder {
+class FeatureSelector : public Selector {
  public:
-  FeatureBuilder(const Context& context, int64_t epochs, PickByFeatures pick)
+  FeatureSelector(const Context& context, int64_t epochs, PickByFeatures pick)
       : context_(context), epochs_(epochs), pick_(pick) {}
 
-  Rows build() override {
+  Rows select() override {
     const auto source =
         data::real_source(context_.data.train, context_.data.preprocessing, context_.device);
-    const train::Trained trained = train_on_real(context_, *source, epochs_);
+    const train::ModelState trained = train_on_real(context_, *source, epochs_);
     return class_by_class(context_, [&](size_t, const Rows& members, int64_t count) {
       return at_positions(members, pick_(features_of(context_, trained, members), count));
     });
@@ -97,22 +97,22 @@ class FeatureBuilder : public Builder {
   PickByFeatures pick_;
 };
 
-class ForgettingBuilder : public Builder {
+class ForgettingSelector : public Selector {
  public:
-  ForgettingBuilder(const Context& context, int64_t epochs) : context_(context), epochs_(epochs) {}
+  ForgettingSelector(const Context& context, int64_t epochs) : context_(context), epochs_(epochs) {}
 
-  Rows build() override {
+  Rows select() override {
     const data::Split& split = context_.data.train;
     const auto source = data::real_source(split, context_.data.preprocessing, context_.device);
     ForgettingCounter counter(split.size());
     const int64_t* labels = split.labels.data_ptr<int64_t>();
-    train::Watch watch;
-    watch.batch = [&](const Rows& rows, const at::Tensor& logits) {
+    train::Callbacks callbacks;
+    callbacks.batch = [&](const Rows& rows, const at::Tensor& logits) {
       const at::Tensor found = logits.argmax(1).to(at::kCPU);
       const int64_t* classes = found.data_ptr<int64_t>();
       for (size_t i = 0; i < rows.size(); ++i) counter.see(rows[i], classes[i] == labels[rows[i]]);
     };
-    train_on_real(context_, *source, epochs_, watch);
+    train_on_real(context_, *source, epochs_, callbacks);
     return class_by_class(context_, [&](size_t, const Rows& members, int64_t count) {
       return pick_forgetting(counter, members, count);
     });
@@ -131,8 +131,8 @@ class Selection : public Method {
 
 class Random : public Selection {
  public:
-  std::unique_ptr<Builder> builder(const Context& context) override {
-    return std::make_unique<RandomBuilder>(context);
+  std::unique_ptr<Selector> selector(const Context& context) override {
+    return std::make_unique<RandomSelector>(context);
   }
 };
 
@@ -152,8 +152,8 @@ class TrainedMethod : public Selection {
 template <Rows (*kPick)(const at::Tensor&, int64_t)>
 class ByFeatures : public TrainedMethod {
  public:
-  std::unique_ptr<Builder> builder(const Context& context) override {
-    return std::make_unique<FeatureBuilder>(context, epochs_, kPick);
+  std::unique_ptr<Selector> selector(const Context& context) override {
+    return std::make_unique<FeatureSelector>(context, epochs_, kPick);
   }
   std::vector<std::string> deviations() const override {
     return {
@@ -164,8 +164,8 @@ class ByFeatures : public TrainedMethod {
 
 class Forgetting : public TrainedMethod {
  public:
-  std::unique_ptr<Builder> builder(const Context& context) override {
-    return std::make_unique<ForgettingBuilder>(context, epochs_);
+  std::unique_ptr<Selector> selector(const Context& context) override {
+    return std::make_unique<ForgettingSelector>(context, epochs_);
   }
   std::vector<std::string> deviations() const override {
     return {

@@ -46,17 +46,17 @@ class DatmMatching : public TrajectoryMatching {
       : TrajectoryMatching(context, shared),
         options_(options),
         last_(shared.max_start_epoch),
-        logits_(at::zeros({images(), context.geometry.classes()},
+        logits_(at::zeros({images(), context.layout.classes()},
                           at::TensorOptions().device(context.device))) {
     const int64_t first = options.first_max_start_epoch > 0 ? options.first_max_start_epoch : last_;
     if (options.min_start_epoch >= first || first > last_)
       throw ConfigError(
-          Report{"preparing the window of start epochs",
-                 fmt::format("--min-start-epoch {}, --first-max-start-epoch {}, "
-                             "--max-start-epoch {}",
-                             options.min_start_epoch, options.first_max_start_epoch, last_),
-                 "each larger than the one before (the middle one may be 0)",
-                 {}});
+          ErrorMessage{"preparing the window of start epochs",
+                       fmt::format("--min-start-epoch {}, --first-max-start-epoch {}, "
+                                   "--max-start-epoch {}",
+                                   options.min_start_epoch, options.first_max_start_epoch, last_),
+                       "each larger than the one before (the middle one may be 0)",
+                       {}});
   }
 
   /// Images that the first expert at its end takes for what they are; where a class has too few,
@@ -64,7 +64,7 @@ class DatmMatching : public TrajectoryMatching {
   at::Tensor start(const at::Tensor& images, bool given) override {
     at::Tensor chosen = images;
     if (options_.start_correct && !given) chosen = rightly_classified(images);
-    const at::Tensor labels = context().geometry.labels();
+    const at::Tensor labels = context().layout.labels();
     at::Tensor sum = at::zeros_like(logits_), right = at::zeros({chosen.size(0), 1});
     const int64_t judges = options_.start_correct ? experts().count() : 1;
     for (int64_t e = 0; e < judges; ++e) {
@@ -105,7 +105,7 @@ class DatmMatching : public TrajectoryMatching {
     const int64_t now = first + (last_ - first) * std::min(iteration, over) / over;
     return {options_.min_start_epoch, now};
   }
-  at::Tensor targets(const View&) override { return labels_ = at::softmax(logits_, 1); }
+  at::Tensor targets(const SyntheticSet&) override { return labels_ = at::softmax(logits_, 1); }
   std::vector<at::Tensor> pull_targets(const at::Tensor& d) override {
     return {labels_ * (d - (labels_ * d).sum(1, true))};  // through the softmax
   }
@@ -118,10 +118,10 @@ class DatmMatching : public TrajectoryMatching {
   }
 
   at::Tensor rightly_classified(const at::Tensor& fallback) const {
-    const synthetic::Geometry& geometry = context().geometry;
-    const std::vector<int64_t> offsets = geometry.offsets();
+    const synthetic::SetLayout& layout = context().layout;
+    const std::vector<int64_t> offsets = layout.offsets();
     at::Tensor chosen = fallback.clone();
-    for (size_t c = 0; c < geometry.counts.size(); ++c) {
+    for (size_t c = 0; c < layout.counts.size(); ++c) {
       std::set<int64_t> taken;  // training rows
       for (int64_t e = 0; e < experts().count(); ++e)
         collect(c, e, taken, chosen.slice(0, offsets[c], offsets[c + 1]));
@@ -132,9 +132,9 @@ class DatmMatching : public TrajectoryMatching {
   /// Fills the rows that are left with images of class c that expert e has right.
   void collect(size_t c, int64_t e, std::set<int64_t>& taken, at::Tensor rows) const {
     constexpr size_t kBatch = 256;
-    const auto& members = context().data.train.members[c];
-    const std::vector<int64_t> order =
-        Stream(context().seed, "datm.start", c).permutation(static_cast<int64_t>(members.size()));
+    const auto& members = context().data.train.rows_by_class[c];
+    const std::vector<int64_t> order = RandomStream(context().seed, "datm.start", c)
+                                           .permutation(static_cast<int64_t>(members.size()));
     const auto full = [&] { return static_cast<int64_t>(taken.size()) == rows.size(0); };
     for (size_t from = 0; from < order.size() && !full(); from += kBatch) {
       std::vector<int64_t> picked;

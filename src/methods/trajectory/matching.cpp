@@ -16,15 +16,16 @@ constexpr double kSmallestRate = 1e-6;  // a rate that turned negative would tra
 
 const std::string& given(const std::string& experts) {
   if (!experts.empty()) return experts;
-  throw ConfigError(Report{"preparing to match trajectories", "no experts are given",
-                           "--experts and their folder", "`retort experts` makes one"});
+  throw ConfigError(ErrorMessage{"preparing to match trajectories", "no experts are given",
+                                 "--experts and their folder", "`retort experts` makes one"});
 }
 
 void require_stateless(const nets::Network& network) {
   if (network.state().size == 0) return;
-  throw ConfigError(Report{"preparing to match trajectories",
-                           "network '" + network.name() + "' has running statistics (BatchNorm)",
-                           "a network without, such as convnet", "choose another --network"});
+  throw ConfigError(
+      ErrorMessage{"preparing to match trajectories",
+                   "network '" + network.name() + "' has running statistics (BatchNorm)",
+                   "a network without, such as convnet", "choose another --network"});
 }
 
 }  // namespace
@@ -42,7 +43,7 @@ void TrajectoryOptions::declare(OptionSet& set) {
           "synthetic images in one inner step; 0: the whole set", {.min = 0});
   set.add("student_learning_rate", student_learning_rate,
           "rate of the inner steps at the beginning; it is learned", {.min = kSmallestRate});
-  set.add("student_learning_rate_rate", student_learning_rate_rate,
+  set.add("student_rate_learning_rate", student_rate_learning_rate,
           "rate at which the student's rate is learned; 0: not at all", {.min = 0});
   set.add("checkpoint_steps", checkpoint_steps,
           "keep 2 sqrt(N) parameter vectors in place of N, for a third more time", {},
@@ -58,7 +59,7 @@ TrajectoryMatching::TrajectoryMatching(const Context& context, const TrajectoryO
       rate_(at::full({1}, options.student_learning_rate, at::kDouble)) {
   const int64_t needed = options_.max_start_epoch - 1 + options_.expert_epochs;
   if (needed > experts_.epochs())
-    throw ConfigError(Report{
+    throw ConfigError(ErrorMessage{
         "preparing to match trajectories",
         fmt::format("the experts have {} epochs; --max-start-epoch {} and --expert-epochs "
                     "{} need {}",
@@ -71,7 +72,7 @@ std::pair<int64_t, int64_t> TrajectoryMatching::window(int64_t) const {
   return {0, options_.max_start_epoch};
 }
 
-at::Tensor TrajectoryMatching::targets(const View& view) {
+at::Tensor TrajectoryMatching::targets(const SyntheticSet& view) {
   return view.labels.to(context_.device);
 }
 
@@ -80,11 +81,11 @@ void TrajectoryMatching::begin(int64_t iteration) {
   rate_.clamp_min_(kSmallestRate);
   const auto index = static_cast<uint64_t>(iteration);
   const auto count = static_cast<uint64_t>(experts_.count());
-  const int64_t expert = Stream(context_.seed, "trajectory.expert", index / count)
+  const int64_t expert = RandomStream(context_.seed, "trajectory.expert", index / count)
                              .permutation(experts_.count())[index % count];
   const auto [first, last] = window(iteration);
   const int64_t epoch =
-      first + Stream(context_.seed, "trajectory.start", index).below(last - first);
+      first + RandomStream(context_.seed, "trajectory.start", index).uniform_int(last - first);
   start_ = experts_.snapshot(expert, epoch).to(context_.device);
   end_ = experts_.snapshot(expert, epoch + options_.expert_epochs).to(context_.device);
   draw_steps(index);
@@ -100,8 +101,8 @@ void TrajectoryMatching::draw_steps(uint64_t iteration) {
     int64_t rows = images();
     if (!whole) {
       if (order.empty())
-        order =
-            Stream(context_.seed, "trajectory.order", iteration, step_index).permutation(images());
+        order = RandomStream(context_.seed, "trajectory.order", iteration, step_index)
+                    .permutation(images());
       const auto left = static_cast<int64_t>(order.size());
       rows = left % options_.synthetic_batch == 0 ? options_.synthetic_batch
                                                   : left % options_.synthetic_batch;
@@ -110,7 +111,7 @@ void TrajectoryMatching::draw_steps(uint64_t iteration) {
                              at::kLong);
       order.resize(static_cast<size_t>(left - rows));
     }
-    Stream draw(context_.seed, "trajectory.augment", iteration, step_index);
+    RandomStream draw(context_.seed, "trajectory.augment", iteration, step_index);
     if (!strategy_.operations.empty())
       step.augment =
           augment::draw_each(strategy_, rows, context_.data.height, context_.data.width, draw)
@@ -120,7 +121,7 @@ void TrajectoryMatching::draw_steps(uint64_t iteration) {
 }
 
 // Loss: |theta_N - theta*|^2 / |theta_0 - theta*|^2, sums in double.
-Cotangents TrajectoryMatching::cotangents(const View& view) {
+Cotangents TrajectoryMatching::cotangents(const SyntheticSet& view) {
   const train::UnrollSet set{view.images, targets(view), rate_.item<double>()};
   train::UnrollOptions how;
   how.hessian = with_hessian();
@@ -142,7 +143,7 @@ Cotangents TrajectoryMatching::cotangents(const View& view) {
 }
 
 std::vector<Learned> TrajectoryMatching::learned() {
-  return {{"student_learning_rate", rate_, options_.student_learning_rate_rate, 0.5}};
+  return {{"student_learning_rate", rate_, options_.student_rate_learning_rate, 0.5}};
 }
 
 void TrajectoryMatching::complete(synthetic::Bundle& bundle) const {
@@ -160,10 +161,11 @@ TensorMap TrajectoryMatching::state() const {
 void TrajectoryMatching::restore(const TensorMap& state) {
   const auto found = state.find("experts");
   if (found != state.end() && found->second.equal(this->state().at("experts"))) return;
-  throw StateError(Report{"going on with a run that matches trajectories",
-                          "the experts in '" + options_.experts + "' are not those it began with",
-                          {},
-                          "give the same --experts, or choose another --out"});
+  throw StateError(
+      ErrorMessage{"going on with a run that matches trajectories",
+                   "the experts in '" + options_.experts + "' are not those it began with",
+                   {},
+                   "give the same --experts, or choose another --out"});
 }
 
 std::vector<std::string> trajectory_deviations(std::vector<std::string> own) {

@@ -11,8 +11,8 @@
 
 #include "retort/augment/siamese.h"
 #include "retort/methods/method.h"
-#include "retort/train/trajectories.h"
 #include "retort/train/unroll.h"
+#include "retort/trajectories/trajectories.h"
 
 namespace retort::methods {
 
@@ -24,7 +24,7 @@ struct TrajectoryOptions {
   int64_t max_start_epoch = 15;  ///< start epochs are below it
   int64_t synthetic_batch = 0;   ///< 0: the whole set in every step
   double student_learning_rate = 0.01;
-  double student_learning_rate_rate = 1e-5;
+  double student_rate_learning_rate = 1e-5;
   bool checkpoint_steps = false;
 
   void declare(OptionSet& set);
@@ -37,7 +37,7 @@ class TrajectoryMatching : public Objective {
   TrajectoryMatching(const Context& context, const TrajectoryOptions& options);
 
   void begin(int64_t iteration) override;
-  Cotangents cotangents(const View& view) override;
+  Cotangents cotangents(const SyntheticSet& view) override;
   std::vector<Learned> learned() override;
   void complete(synthetic::Bundle& bundle) const override;
   TensorMap state() const override;
@@ -47,7 +47,7 @@ class TrajectoryMatching : public Objective {
   /// Start epochs [first, second) of an iteration.
   virtual std::pair<int64_t, int64_t> window(int64_t iteration) const;
   /// What students are trained on: classes [M], or distributions [M, K].
-  virtual at::Tensor targets(const View& view);
+  virtual at::Tensor targets(const SyntheticSet& view);
   /// Gradients of what is learned beside the rate, from the cotangent of the targets.
   virtual std::vector<at::Tensor> pull_targets(const at::Tensor&) { return {}; }
   /// Whether a value of the loss is to be descended.
@@ -55,16 +55,16 @@ class TrajectoryMatching : public Objective {
   virtual bool with_hessian() const { return true; }
 
   const Context& context() const { return context_; }
-  const train::Trajectories& experts() const { return experts_; }
+  const trajectories::Trajectories& experts() const { return experts_; }
   const at::Tensor& target_theta() const { return end_; }  ///< theta* of the iteration, [P]
-  int64_t images() const { return context_.geometry.size(); }
+  int64_t images() const { return context_.layout.size(); }
 
  private:
   void draw_steps(uint64_t iteration);
 
   const Context context_;
   const TrajectoryOptions options_;
-  const train::Trajectories experts_;
+  const trajectories::Trajectories experts_;
   const augment::Strategy strategy_;
   at::Tensor rate_;         // float64 [1], learned
   at::Tensor start_, end_;  // theta_0 and theta*

@@ -23,10 +23,10 @@ class TeslaMatching : public TrajectoryMatching {
  public:
   TeslaMatching(const Context& context, const TrajectoryOptions& shared, const Options& options)
       : TrajectoryMatching(context, shared), options_(options) {
-    if (options_.teacher_labels) labels_ = at::zeros({images(), context.geometry.classes()});
+    if (options_.teacher_labels) labels_ = at::zeros({images(), context.layout.classes()});
   }
 
-  at::Tensor targets(const View& view) override {
+  at::Tensor targets(const SyntheticSet& view) override {
     if (!options_.teacher_labels) return TrajectoryMatching::targets(view);
     const at::Tensor logits = context().network.predict(target_theta(), at::Tensor(), view.images);
     labels_ = at::softmax(logits, 1);
@@ -50,7 +50,7 @@ class TeslaMatching : public TrajectoryMatching {
   /// Before the first iteration: the classes themselves.
   at::Tensor start(const at::Tensor& images, bool) override {
     if (labels_.defined())
-      labels_ = at::one_hot(context().geometry.labels(), context().geometry.classes())
+      labels_ = at::one_hot(context().layout.labels(), context().layout.classes())
                     .to(at::kFloat)
                     .to(context().device);
     return images;

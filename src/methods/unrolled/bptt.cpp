@@ -20,7 +20,7 @@ struct Options {
   int64_t real_per_class = 64;
   int64_t classes_per_step = 0;
   double student_learning_rate = 0.01;
-  double student_learning_rate_rate = 0;
+  double student_rate_learning_rate = 0;
   double student_momentum = 0.9;
   double student_weight_decay = 0;
   double label_learning_rate = 0;
@@ -41,7 +41,7 @@ struct Options {
             "classes that an iteration draws, the head keeps all; 0: all", {.min = 0});
     set.add("student_learning_rate", student_learning_rate, "rate of the inner steps",
             {.min = kSmallestRate});
-    set.add("student_learning_rate_rate", student_learning_rate_rate,
+    set.add("student_rate_learning_rate", student_rate_learning_rate,
             "rate at which that rate is learned; 0: not at all", {.min = 0});
     set.add("student_momentum", student_momentum, "momentum of the inner steps",
             {.min = 0, .max = 0.9999});
@@ -62,28 +62,28 @@ class Bptt : public ThroughTraining {
         options_(options),
         rate_(at::full({1}, options.student_learning_rate, at::kDouble)) {
     if (options_.label_learning_rate > 0)
-      labels_ = at::one_hot(context.geometry.labels(), context.geometry.classes())
+      labels_ = at::one_hot(context.layout.labels(), context.layout.classes())
                     .to(at::kFloat)
                     .to(context.device);
-    const int64_t classes = context.geometry.classes();
+    const int64_t classes = context.layout.classes();
     if (options_.classes_per_step > classes)
-      throw ConfigError(Report{
+      throw ConfigError(ErrorMessage{
           "preparing to learn through training",
           fmt::format("--classes-per-step {} of {} classes", options_.classes_per_step, classes),
           fmt::format("0 (all) to {}", classes),
           {}});
     if (options_.random_window && options_.window == 0)
-      throw ConfigError(Report{"preparing to learn through training",
-                               "--random-window without a --window",
-                               "a window of at least 1 step",
-                               {}});
+      throw ConfigError(ErrorMessage{"preparing to learn through training",
+                                     "--random-window without a --window",
+                                     "a window of at least 1 step",
+                                     {}});
   }
 
   void begin(int64_t iteration) override {
     rate_.clamp_min_(kSmallestRate);
     if (labels_.defined()) labels_.clamp_min_(0);
-    const int64_t classes = context().geometry.classes(), wanted = options_.classes_per_step;
-    chosen_ = Stream(context().seed, "unrolled.classes", static_cast<uint64_t>(iteration))
+    const int64_t classes = context().layout.classes(), wanted = options_.classes_per_step;
+    chosen_ = RandomStream(context().seed, "unrolled.classes", static_cast<uint64_t>(iteration))
                   .sample(classes, wanted == 0 ? classes : wanted);
     std::sort(chosen_.begin(), chosen_.end());
     ThroughTraining::begin(iteration);
@@ -91,8 +91,8 @@ class Bptt : public ThroughTraining {
 
   std::vector<Learned> learned() override {
     std::vector<Learned> all;
-    if (options_.student_learning_rate_rate > 0)
-      all.push_back({"student_learning_rate", rate_, options_.student_learning_rate_rate, 0.5});
+    if (options_.student_rate_learning_rate > 0)
+      all.push_back({"student_learning_rate", rate_, options_.student_rate_learning_rate, 0.5});
     if (labels_.defined()) all.push_back({"labels", labels_, options_.label_learning_rate, 0.5});
     return all;
   }
@@ -107,13 +107,13 @@ class Bptt : public ThroughTraining {
   int64_t length(uint64_t iteration) const {
     const int64_t shortest = std::min(options_.window, options_.inner_steps);
     if (!options_.random_window) return options_.inner_steps;
-    return shortest + Stream(context().seed, "unrolled.window", iteration)
-                          .below(options_.inner_steps - shortest + 1);
+    return shortest + RandomStream(context().seed, "unrolled.window", iteration)
+                          .uniform_int(options_.inner_steps - shortest + 1);
   }
 
   std::vector<train::UnrollStep> draw_steps(uint64_t iteration) override {
-    const std::vector<int64_t> offsets = context().geometry.offsets();
-    const std::vector<int64_t>& counts = context().geometry.counts;
+    const std::vector<int64_t> offsets = context().layout.offsets();
+    const std::vector<int64_t>& counts = context().layout.counts;
     std::vector<train::UnrollStep> steps;
     for (int64_t k = 0; k < length(iteration); ++k) {
       const auto step = static_cast<uint64_t>(k);
@@ -122,7 +122,7 @@ class Bptt : public ThroughTraining {
         const auto at = static_cast<size_t>(c);
         const int64_t wanted = options_.synthetic_per_class;
         const int64_t each = wanted == 0 ? counts[at] : std::min(wanted, counts[at]);
-        Stream draw(context().seed, "unrolled.batch", iteration, step, at);
+        RandomStream draw(context().seed, "unrolled.batch", iteration, step, at);
         for (const int64_t i : draw.sample(counts[at], each)) rows.push_back(offsets[at] + i);
       }
       steps.push_back(
@@ -134,9 +134,9 @@ class Bptt : public ThroughTraining {
   std::vector<int64_t> draw_real(uint64_t iteration) override {
     std::vector<int64_t> rows;
     for (const int64_t c : chosen_) {
-      const auto& members = context().data.train.members[static_cast<size_t>(c)];
+      const auto& members = context().data.train.rows_by_class[static_cast<size_t>(c)];
       const auto all = static_cast<int64_t>(members.size());
-      Stream draw(context().seed, "unrolled.real", iteration, static_cast<uint64_t>(c));
+      RandomStream draw(context().seed, "unrolled.real", iteration, static_cast<uint64_t>(c));
       for (const int64_t i : draw.sample(all, std::min(all, options_.real_per_class)))
         rows.push_back(members[static_cast<size_t>(i)]);
     }
@@ -151,13 +151,13 @@ class Bptt : public ThroughTraining {
     how.checkpoints = options_.checkpoint_steps;
     return how;
   }
-  void prepare(const View& view, train::UnrollSet& set) const override {
+  void prepare(const SyntheticSet& view, train::UnrollSet& set) const override {
     set.learning_rate = rate_.item<double>();
     if (labels_.defined()) set.targets = labels_.to(view.images.scalar_type());
   }
   std::vector<at::Tensor> pull(const train::UnrollGradient& found) const override {
     std::vector<at::Tensor> all;
-    if (options_.student_learning_rate_rate > 0)
+    if (options_.student_rate_learning_rate > 0)
       all.push_back(at::full({1}, found.learning_rate, at::kDouble));
     if (labels_.defined()) all.push_back(found.targets.to(at::kFloat));
     return all;

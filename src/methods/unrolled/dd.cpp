@@ -7,7 +7,7 @@
 
 #include "methods/unrolled/through_training.h"
 #include "methods/unrolled/unrolled.h"
-#include "retort/train/in_order.h"
+#include "retort/train/sequential_training.h"
 
 namespace retort::methods {
 namespace {
@@ -16,7 +16,7 @@ struct Options {
   int64_t inner_epochs = 3;
   int64_t real_batch = 1024;
   double student_learning_rate = 0.02;
-  double student_learning_rate_rate = 0.01;
+  double student_rate_learning_rate = 0.01;
 
   void declare(OptionSet& set) {
     set.add("inner_epochs", inner_epochs, "times that a training goes through the set",
@@ -24,7 +24,7 @@ struct Options {
     set.add("real_batch", real_batch, "real images that the loss is taken on", {.min = 1});
     set.add("student_learning_rate", student_learning_rate,
             "rate of every inner step at the beginning", {.min = 1e-6});
-    set.add("student_learning_rate_rate", student_learning_rate_rate,
+    set.add("student_rate_learning_rate", student_rate_learning_rate,
             "rate at which those rates are learned", {.min = 0});
   }
 };
@@ -34,21 +34,20 @@ class Dd : public ThroughTraining {
   Dd(const Context& context, const Options& options)
       : ThroughTraining(context),
         options_(options),
-        raw_(
-            at::full({options.inner_epochs *
-                      static_cast<int64_t>(train::ordered_batches(context.geometry.counts).size())},
-                     std::log(std::expm1(options.student_learning_rate)), at::kDouble)) {}
+        raw_(at::full({options.inner_epochs *
+                       static_cast<int64_t>(train::ordered_batches(context.layout.counts).size())},
+                      std::log(std::expm1(options.student_learning_rate)), at::kDouble)) {}
 
   std::vector<Learned> learned() override {
     // The beta of the published Adam.
-    return {{"step_rates", raw_, options_.student_learning_rate_rate, 0.5}};
+    return {{"step_rates", raw_, options_.student_rate_learning_rate, 0.5}};
   }
   void complete(synthetic::Bundle& bundle) const override { bundle.step_learning_rates = rates(); }
 
  protected:
   std::vector<train::UnrollStep> draw_steps(uint64_t iteration) override {
     std::vector<train::UnrollStep> steps;
-    const auto batches = train::ordered_batches(context().geometry.counts);
+    const auto batches = train::ordered_batches(context().layout.counts);
     for (int64_t epoch = 0; epoch < options_.inner_epochs; ++epoch)
       for (const std::vector<int64_t>& rows : batches)
         steps.push_back({at::tensor(rows, at::kLong),
@@ -57,11 +56,11 @@ class Dd : public ThroughTraining {
   }
   std::vector<int64_t> draw_real(uint64_t iteration) override {
     const int64_t all = context().data.train.size();
-    return Stream(context().seed, "unrolled.real", iteration)
+    return RandomStream(context().seed, "unrolled.real", iteration)
         .sample(all, std::min(all, options_.real_batch));
   }
   train::UnrollOptions how() const override { return {}; }
-  void prepare(const View&, train::UnrollSet& set) const override {
+  void prepare(const SyntheticSet&, train::UnrollSet& set) const override {
     const at::Tensor all = rates();
     set.step_rates.assign(all.data_ptr<double>(), all.data_ptr<double>() + all.numel());
   }

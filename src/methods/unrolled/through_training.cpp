@@ -10,14 +10,14 @@ ThroughTraining::ThroughTraining(const Context& context)
 at::Tensor ThroughTraining::augmentation(const char* purpose, uint64_t iteration,
                                          uint64_t step) const {
   if (strategy_.operations.empty()) return {};
-  Stream draw(context_.seed, purpose, iteration, step);
+  RandomStream draw(context_.seed, purpose, iteration, step);
   return augment::draw_shared(strategy_, context_.data.height, context_.data.width, draw)
       .to(context_.device);
 }
 
 void ThroughTraining::begin(int64_t iteration) {
   const auto index = static_cast<uint64_t>(iteration);
-  start_ = context_.network.initial(Stream(context_.seed, "unrolled.network", index))
+  start_ = context_.network.initial(RandomStream(context_.seed, "unrolled.network", index))
                .to(context_.device);
   state_ = context_.network.initial_state().to(context_.device);
   const at::Tensor rows = at::tensor(draw_real(index), at::kLong);
@@ -35,7 +35,7 @@ std::pair<double, at::Tensor> ThroughTraining::outer(const at::Tensor& theta) co
   return {found.loss.item<double>(), found.theta};
 }
 
-Cotangents ThroughTraining::cotangents(const View& view) {
+Cotangents ThroughTraining::cotangents(const SyntheticSet& view) {
   const at::ScalarType type = view.images.scalar_type();
   train::UnrollSet set{view.images, view.labels.to(context_.device)};
   prepare(view, set);

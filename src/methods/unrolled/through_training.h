@@ -18,7 +18,7 @@ class ThroughTraining : public Objective {
   explicit ThroughTraining(const Context& context);
 
   void begin(int64_t iteration) override;
-  Cotangents cotangents(const View& view) override;
+  Cotangents cotangents(const SyntheticSet& view) override;
 
  protected:
   /// The iteration's inner steps, of view rows grouped by class as `offsets` says.
@@ -27,7 +27,7 @@ class ThroughTraining : public Objective {
   virtual std::vector<int64_t> draw_real(uint64_t iteration) = 0;
   virtual train::UnrollOptions how() const = 0;
   /// Targets and rates of the inner training.
-  virtual void prepare(const View& view, train::UnrollSet& set) const = 0;
+  virtual void prepare(const SyntheticSet& view, train::UnrollSet& set) const = 0;
   /// Gradients of learned(), in its order.
   virtual std::vector<at::Tensor> pull(const train::UnrollGradient& found) const = 0;
 

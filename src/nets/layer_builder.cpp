@@ -1,0 +1,254 @@
+// The operations of an architecture, declared on blanks and evaluated on batches.
+#include "retort/nets/layer_builder.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <utility>
+
+#include "nets/fused/block.h"
+#include "retort/core/error.h"
+
+namespace retort::nets {
+namespace {
+
+constexpr double kMomentum = 0.1, kEpsilon = 1e-5;  // PyTorch's
+constexpr int64_t kGroups = 4;
+
+// A tensor of which only the shape counts; it owns one number.
+at::Tensor blank(std::vector<int64_t> shape) {
+  return at::zeros({1}).expand(shape);
+}
+
+Slot append(Layout& layout, Slot slot) {
+  slot.count = 1;
+  for (const int64_t side : slot.shape) slot.count *= side;
+  slot.offset = layout.size;
+  layout.size += slot.count;
+  layout.slots.push_back(slot);
+  return slot;
+}
+
+// Channels-last strides for certain: with one channel both orders are the same bytes, and libtorch
+// would then choose the slower convolution.
+at::Tensor channels_last(const at::Tensor& x) {
+  if (x.size(1) != 1) return x.contiguous(at::MemoryFormat::ChannelsLast);
+  return x.reshape({x.size(0), x.size(2), x.size(3), 1}).permute({0, 3, 1, 2});
+}
+
+}  // namespace
+
+void Forward::refuse(const std::string& layer, const std::string& found,
+                     const std::string& accepted) {
+  throw ConfigError(ErrorMessage{declaration_->doing, fmt::format("layer '{}' {}", layer, found),
+                                 accepted, "choose larger images or a shallower network"});
+}
+
+at::Tensor Forward::parameter(const std::string& name, std::vector<int64_t> shape,
+                              Slot::Start start, double bound) {
+  // Both rules know a layer by 1 / sqrt(fan in).
+  if (normal_ && start == Slot::Start::kUniform)
+    start = shape.size() > 1 ? Slot::Start::kNormal : Slot::Start::kZeros;
+  if (declaring()) {
+    append(declaration_->parameters, {name, shape, 0, 0, start, bound});
+    return blank(shape);
+  }
+  TORCH_CHECK(next_parameter_ < evaluation_->theta.size(), "no parameter is left for ", name);
+  const at::Tensor& value = evaluation_->theta[next_parameter_++];
+  TORCH_CHECK(value.sizes() == at::IntArrayRef(shape), "the shape of ", name, " has changed");
+  return value;
+}
+
+at::Tensor Forward::statistic(const std::string& name, int64_t count, Slot::Start start) {
+  if (declaring()) {
+    append(declaration_->state, {name, {count}, 0, 0, start, 0});
+    return {};
+  }
+  const size_t place = next_statistic_++;
+  return place < evaluation_->state.size() ? evaluation_->state[place] : at::Tensor();
+}
+
+void Forward::tap(const std::string& name, const at::Tensor& x) {
+  if (declaring()) return declaration_->taps.push_back(name);
+  const auto found = evaluation_->taps.find(name);
+  if (found != evaluation_->taps.end()) found->second = x;
+}
+
+bool Forward::first_order_cpu(const at::Tensor& x) const {
+  return !evaluation_->second_order && x.device().is_cpu() && x.scalar_type() == at::kFloat;
+}
+
+at::Tensor Forward::chained(const at::Tensor& x, const Step& step, const at::Tensor& result) {
+  Declaration& d = *declaration_;
+  d.chain = d.chain && x.is_same(d.last);
+  d.steps.push_back(step);
+  d.activations += result.numel();
+  return d.last = blank(result.sizes().vec());  // a tensor of its own: a second use of x is seen
+}
+
+at::Tensor Forward::conv(const std::string& name, at::Tensor x, const Convolution& settings) {
+  const auto& [out, kernel, stride, padding, bias] = settings;
+  const int64_t in = x.size(1);
+  const double bound = 1 / std::sqrt(static_cast<double>(in * kernel * kernel));
+  const size_t slot = slots();
+  tap(name + ".input", x);
+  const at::Tensor weight =
+      parameter(name + ".weight", {out, in, kernel, kernel}, Slot::Start::kUniform, bound);
+  at::Tensor shift;
+  if (bias) shift = parameter(name + ".bias", {out}, Slot::Start::kUniform, bound);
+  if (declaring()) {
+    const int64_t height = x.size(2) + 2 * padding - kernel,
+                  width = x.size(3) + 2 * padding - kernel;
+    if (height < 0 || width < 0)
+      refuse(name, fmt::format("gets a map of {}x{}", x.size(2), x.size(3)),
+             fmt::format("sides of at least {}", kernel - 2 * padding));
+    return chained(x, {.kind = Step::Kind::kConv, .conv = settings, .slot = slot},
+                   blank({x.size(0), out, height / stride + 1, width / stride + 1}));
+  }
+  // oneDNN's channels-last convolutions take half the time for few input channels.
+  if (first_order_cpu(x)) x = channels_last(x);
+  return at::conv2d(x, weight, shift, at::IntArrayRef{stride, stride},
+                    at::IntArrayRef{padding, padding});
+}
+
+at::Tensor Forward::batch_norm(const std::string& name, const at::Tensor& x) {
+  const int64_t channels = x.size(1);
+  const at::Tensor gain = parameter(name + ".weight", {channels}, Slot::Start::kOnes);
+  const at::Tensor shift = parameter(name + ".bias", {channels}, Slot::Start::kZeros);
+  const at::Tensor mean = statistic(name + ".running_mean", channels, Slot::Start::kZeros);
+  const at::Tensor variance = statistic(name + ".running_var", channels, Slot::Start::kOnes);
+  if (declaring()) return x;
+  const NormMode mode = evaluation_->norm;
+  if (mode == NormMode::kBatch)
+    return at::batch_norm(x, gain, shift, at::Tensor(), at::Tensor(), true, kMomentum, kEpsilon,
+                          false);
+  TORCH_CHECK(mean.defined() && variance.defined(), name, " needs running statistics");
+  const bool updating = mode == NormMode::kUpdating;
+  TORCH_CHECK(!updating || x.numel() > channels, name, " has one value a channel: no variance");
+  return at::batch_norm(x, gain, shift, mean, variance, updating, kMomentum, kEpsilon, false);
+}
+
+at::Tensor Forward::affine_norm(const std::string& name, const at::Tensor& x, const Tail& tail) {
+  const int64_t channels = x.size(1);
+  std::vector<int64_t> shape = {channels};
+  if (tail.norm == NormKind::kLayer) shape = {channels, x.size(2), x.size(3)};
+  const at::Tensor gain = parameter(name + ".weight", shape, Slot::Start::kOnes);
+  const at::Tensor shift = parameter(name + ".bias", shape, Slot::Start::kZeros);
+  if (declaring() && tail.norm == NormKind::kGroup && channels % kGroups != 0)
+    refuse(name, fmt::format("norms {} channels in {} groups", channels, kGroups),
+           "a width that is a multiple of 4");
+  if (declaring()) return finish(x, tail);
+  if (tail.norm == NormKind::kInstance && first_order_cpu(x) && fused_block_fits(x))
+    return fused_tail(x, gain, shift, tail);
+  const at::Tensor dense = x.contiguous();  // libtorch's norms are slow on channels-last maps
+  if (tail.norm == NormKind::kLayer)
+    return finish(at::layer_norm(dense, shape, gain, shift, kEpsilon, false), tail);
+  const int64_t groups = tail.norm == NormKind::kGroup ? kGroups : channels;
+  return finish(at::group_norm(dense, groups, gain, shift, kEpsilon, false), tail);
+}
+
+at::Tensor Forward::fused_tail(const at::Tensor& x, const at::Tensor& gain, const at::Tensor& shift,
+                               const Tail& tail) {
+  const bool relu = tail.activation == Activation::kRelu;
+  const bool pooled = tail.pool == Pool::kAverage && x.size(2) % 2 == 0 && x.size(3) % 2 == 0 &&
+                      (relu || tail.activation == Activation::kNone);
+  const at::Tensor y = fused_block(x, gain, shift, relu, pooled);
+  return finish(y, {NormKind::kNone, relu ? Activation::kNone : tail.activation,
+                    pooled ? Pool::kNone : tail.pool});
+}
+
+at::Tensor Forward::finish(const at::Tensor& x, const Tail& tail) {
+  return pooled(activated(x, tail.activation), tail.pool, 2);
+}
+
+at::Tensor Forward::norm(const std::string& name, const at::Tensor& x, NormKind kind) {
+  return tail(name, x, {kind, Activation::kNone, Pool::kNone});
+}
+
+at::Tensor Forward::tail(const std::string& name, const at::Tensor& x, const Tail& tail) {
+  const size_t slot = slots();
+  at::Tensor y;
+  if (tail.norm != NormKind::kNone) tap(name + ".input", x);
+  if (tail.norm == NormKind::kNone)
+    y = finish(x, tail);
+  else if (tail.norm == NormKind::kBatch)
+    y = finish(batch_norm(name, x), tail);
+  else
+    y = affine_norm(name, x, tail);
+  if (!declaring()) return y;
+  return chained(x, {.kind = Step::Kind::kTail, .tail = tail, .slot = slot}, y);
+}
+
+at::Tensor Forward::activate(const at::Tensor& x, Activation activation) {
+  return tail({}, x, {NormKind::kNone, activation, Pool::kNone});
+}
+
+at::Tensor Forward::pool(const at::Tensor& x, Pool pool, int64_t window) {
+  const at::Tensor y = pooled(x, pool, window);
+  if (!declaring()) return y;
+  const Tail tail{NormKind::kNone, Activation::kNone, pool};
+  return chained(x, {.kind = Step::Kind::kPool, .tail = tail, .window = window}, y);
+}
+
+at::Tensor Forward::activated(const at::Tensor& x, Activation activation) const {
+  if (declaring()) return x;
+  switch (activation) {
+    case Activation::kNone:
+      return x;
+    case Activation::kRelu:
+      return at::relu(x);
+    case Activation::kSigmoid:
+      return at::sigmoid(x);
+    case Activation::kLeaky:
+      return at::leaky_relu(x, 0.01);
+    case Activation::kSwish:
+      return at::silu(x);
+    case Activation::kTanh:
+      return at::tanh(x);
+    case Activation::kSoftplus:
+      return at::softplus(x);
+  }
+  TORCH_INTERNAL_ASSERT(false, "unknown activation");
+}
+
+at::Tensor Forward::pooled(const at::Tensor& x, Pool pool, int64_t window) {
+  if (pool == Pool::kNone) return x;
+  if (declaring()) {
+    if (x.size(2) < window || x.size(3) < window)
+      refuse("pool", fmt::format("gets a map of {}x{}", x.size(2), x.size(3)),
+             fmt::format("sides of at least {}", window));
+    return blank({x.size(0), x.size(1), x.size(2) / window, x.size(3) / window});
+  }
+  const std::vector<int64_t> size = {window, window};
+  return pool == Pool::kAverage ? at::avg_pool2d(x, size) : at::max_pool2d(x, size);
+}
+
+at::Tensor Forward::global_average(const at::Tensor& x) {
+  if (declaring())
+    return chained(x, {.kind = Step::Kind::kGlobalAverage}, blank({x.size(0), x.size(1), 1, 1}));
+  return x.mean({2, 3}, /*keepdim=*/true);
+}
+
+at::Tensor Forward::linear(const std::string& name, const at::Tensor& x, int64_t out) {
+  const at::Tensor flat = x.dim() > 2 ? x.flatten(1) : x;
+  const int64_t in = flat.size(1);
+  const double bound = 1 / std::sqrt(static_cast<double>(in));
+  const size_t slot = slots();
+  tap(name + ".input", flat);
+  const at::Tensor weight = parameter(name + ".weight", {out, in}, Slot::Start::kUniform, bound);
+  const at::Tensor shift = parameter(name + ".bias", {out}, Slot::Start::kUniform, bound);
+  if (!declaring()) return at::linear(flat, weight, shift);
+  return chained(x, {.kind = Step::Kind::kLinear, .slot = slot}, blank({x.size(0), out}));
+}
+
+at::Tensor Forward::features(const at::Tensor& x) {
+  const at::Tensor flat = x.flatten(1);
+  tap("features", flat);
+  if (declaring()) {
+    declaration_->feature_size = flat.size(1);
+    if (x.is_same(declaration_->last)) declaration_->last = flat;  // flattening is no step
+  }
+  return flat;
+}
+
+}  // namespace retort::nets

@@ -1,0 +1,35 @@
+// The linear layer at the end of a ConvNet and the loss behind it, of one piece on one thread.
+#pragma once
+
+#include <torch/types.h>
+
+#include "nets/onednn/weights.h"
+#include "nets/sequential/dual_layers.h"
+#include "retort/losses/losses.h"
+
+namespace retort::nets {
+
+/// Logits of features [n, F]: f W^T + c.
+at::Tensor head(const BlockedNetwork& network, const float* theta, const float* features,
+                int64_t rows);
+
+/// Logits of features [2n, F] (values, tangents) and their tangents: o. = f W.^T + f. W^T + c.
+Dual head_along(const BlockedNetwork& network, const float* theta, const float* along,
+                const float* features, int64_t rows);
+
+/// Adds do^T f and the sums of do to `dtheta` [P]; dfeatures [n, F] gets (adds) do W.
+void head_back(const BlockedNetwork& network, const float* theta, const float* dlogits,
+               const float* features, int64_t rows, float* dtheta, float* dfeatures,
+               bool add = false);
+
+/// The same along a direction: `dtheta` gets derivatives, dfeatures [2n, F] both.
+void head_back_along(const BlockedNetwork& network, const float* theta, const float* along,
+                     const Dual& dlogits, const float* features, float* dtheta, float* dfeatures);
+
+/// The loss of a piece as its share of the part's mean, its logits' cotangent and its targets'.
+struct HeadLoss {
+  at::Tensor loss, logits, targets;
+};
+HeadLoss head_loss(const at::Tensor& logits, losses::Targets targets, double share, bool wanted);
+
+}  // namespace retort::nets
