@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "retort/core/device.h"
+#include "retort/data/class_sampler.h"
 #include "retort/data/dataset.h"
 #include "retort/nets/network.h"
 #include "retort/synthetic/bundle.h"
@@ -15,10 +16,9 @@ namespace {
 std::unique_ptr<retort::data::BatchSource> random_source(const retort::data::Dataset& shapes) {
   std::vector<int64_t> rows;
   for (size_t c = 0; c < shapes.train.rows_by_class.size(); ++c) {
-    const auto& members = shapes.train.rows_by_class[c];
-    const auto size = static_cast<int64_t>(members.size());
-    for (int64_t k : retort::RandomStream(0, "embed", c).sample(size, 10))
-      rows.push_back(members[k]);
+    retort::RandomStream stream(0, "embed", c);
+    for (int64_t row : retort::data::draw_rows(shapes.train, stream, static_cast<int64_t>(c), 10))
+      rows.push_back(row);
   }
   return retort::data::real_source(shapes.train, shapes.preprocessing, at::kCPU, rows);
 }

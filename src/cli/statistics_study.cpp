@@ -11,6 +11,7 @@
 #include "retort/core/file.h"
 #include "retort/core/limits.h"
 #include "retort/core/records.h"
+#include "retort/data/class_sampler.h"
 #include "retort/report/page.h"
 #include "retort/studies/statistics_study.h"
 
@@ -84,20 +85,18 @@ struct Probes {
 Probes draw_probes(const data::Dataset& data, const Settings& settings) {
   constexpr int64_t kImages = 100;
   const int64_t each = std::max<int64_t>(kImages / data.classes(), 1);
-  std::vector<int64_t> rows, labels;
+  std::vector<int64_t> rows;
   for (int64_t c = 0; c < data.classes(); ++c) {
-    const auto& members = data.train.rows_by_class[static_cast<size_t>(c)];
     RandomStream stream(static_cast<uint64_t>(settings.seed), "study.real",
                         static_cast<uint64_t>(c));
-    for (const int64_t i : stream.sample(static_cast<int64_t>(members.size()), each)) {
-      rows.push_back(members[static_cast<size_t>(i)]);
-      labels.push_back(c);
-    }
+    const std::vector<int64_t> drawn = data::draw_rows(data.train, stream, c, each);
+    rows.insert(rows.end(), drawn.begin(), drawn.end());
   }
+  const data::Batch batch =
+      data::ClassSampler(data.train, data.preprocessing, at::kCPU).batch(rows);
   Probes probes;
-  probes.real = data.preprocessing.apply(
-      data.train.images.index_select(0, at::tensor(rows, at::kLong)), at::kCPU);
-  probes.labels = at::tensor(labels, at::kLong);
+  probes.real = batch.images;
+  probes.labels = batch.targets;
   probes.noise = at::empty_like(probes.real);
   RandomStream(static_cast<uint64_t>(settings.seed), "study.noise")
       .fill_normal(probes.noise.data_ptr<float>(), probes.noise.numel());

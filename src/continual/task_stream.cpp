@@ -12,6 +12,7 @@
 #include "retort/core/file.h"
 #include "retort/core/random.h"
 #include "retort/core/registry.h"
+#include "retort/data/class_sampler.h"
 
 namespace retort::continual {
 namespace {
@@ -36,18 +37,16 @@ at::Tensor turned(const at::Tensor& images, double degrees) {
   return at::cat(pieces);
 }
 
-/// `count` of the members of each class, as evenly as can be, in a random order; all for 0.
-std::vector<int64_t> draw_samples(const std::vector<std::vector<int64_t>>& members,
-                                  const std::vector<int64_t>& classes, int64_t count,
-                                  RandomStream stream) {
+/// `count` rows of the classes, as evenly as can be, ascending; all for 0.
+std::vector<int64_t> draw_samples(const data::Split& split, const std::vector<int64_t>& classes,
+                                  int64_t count, RandomStream stream) {
   std::vector<int64_t> rows;
   const auto parts = static_cast<int64_t>(classes.size());
   for (int64_t i = 0; i < parts; ++i) {
-    const auto& of_class = members.at(static_cast<size_t>(classes[static_cast<size_t>(i)]));
-    const auto size = static_cast<int64_t>(of_class.size());
-    const int64_t share = count == 0 ? size : count / parts + (i < count % parts ? 1 : 0);
-    for (const int64_t k : stream.sample(size, share))
-      rows.push_back(of_class[static_cast<size_t>(k)]);
+    const int64_t share = count == 0 ? split.size() : count / parts + (i < count % parts ? 1 : 0);
+    const std::vector<int64_t> drawn =
+        data::draw_rows(split, stream, classes[static_cast<size_t>(i)], share);
+    rows.insert(rows.end(), drawn.begin(), drawn.end());
   }
   std::sort(rows.begin(), rows.end());
   return rows;
@@ -145,7 +144,7 @@ TaskStream::TaskStream(const data::Dataset& data, const ContinualOptions& option
       task.pixels =
           RandomStream(task.pixel_seed, "continual.pixels").permutation(data.height * data.width);
     }
-    task.rows = draw_samples(data.train.rows_by_class, task.classes, options.samples_per_task,
+    task.rows = draw_samples(data.train, task.classes, options.samples_per_task,
                              RandomStream(seed, "continual.samples", index, number));
     tasks_.push_back(std::move(task));
   }
@@ -190,7 +189,7 @@ const data::Split& TaskStream::test(int64_t index) const {
   if (test.labels.defined()) return test;
   const Task& task = this->task(index);
   const at::Tensor rows = at::tensor(
-      draw_samples(data_.test.rows_by_class, task.classes, test_samples_,
+      draw_samples(data_.test, task.classes, test_samples_,
                    RandomStream(static_cast<uint64_t>(seed_), "continual.test",
                                 static_cast<uint64_t>(order_), static_cast<uint64_t>(index))),
       at::kLong);

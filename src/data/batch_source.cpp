@@ -5,39 +5,20 @@
 
 #include <utility>
 
+#include "retort/data/class_sampler.h"
+
 namespace retort::data {
 namespace {
-
-/// Sets up to this size are copied to a GPU whole, so that a batch is gathered there.
-constexpr int64_t kResidentBytes = int64_t{2} << 30;
-
-at::Tensor index_tensor(const std::vector<int64_t>& indices) {
-  return at::tensor(indices, at::kLong);
-}
 
 class RealSource : public BatchSource {
  public:
   RealSource(const Split& split, const Preprocessing& preprocessing, at::Device device)
-      : images_(split.images),
-        labels_(split.labels),
-        device_(device),
-        preprocessing_(preprocessing.on(device)) {
-    if (!device.is_cpu() && images_.numel() <= kResidentBytes) {
-      images_ = images_.to(device);
-      labels_ = labels_.to(device);
-    }
-  }
-  int64_t size() const override { return labels_.size(0); }
-  Batch get(const std::vector<int64_t>& indices) const override {
-    const at::Tensor rows = index_tensor(indices).to(images_.device());
-    return {preprocessing_.gather(images_, rows, device_),
-            labels_.index_select(0, rows).to(device_)};
-  }
+      : images_(split, preprocessing, device) {}
+  int64_t size() const override { return images_.size(); }
+  Batch get(const std::vector<int64_t>& indices) const override { return images_.batch(indices); }
 
  private:
-  at::Tensor images_, labels_;
-  at::Device device_;
-  Preprocessing preprocessing_;
+  const ClassSampler images_;
 };
 
 /// Some rows of another source.
@@ -70,7 +51,7 @@ class TensorSource : public BatchSource {
   }
   int64_t size() const override { return images_.size(0); }
   Batch get(const std::vector<int64_t>& indices) const override {
-    const at::Tensor rows = index_tensor(indices);
+    const at::Tensor rows = at::tensor(indices, at::kLong);
     return {images_.index_select(0, rows.to(images_.device())),
             targets_.index_select(0, rows.to(targets_.device()))};
   }

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "retort/core/random.h"
+#include "retort/data/class_sampler.h"
 #include "retort/train/sequential_training.h"
 
 namespace retort::eval {
@@ -31,15 +31,12 @@ std::unique_ptr<data::BatchSource> random_subset(const synthetic::Bundle& bundle
   const std::vector<int64_t> counts = random_counts(bundle, data);
   std::vector<int64_t> rows;
   for (size_t c = 0; c < counts.size(); ++c) {
-    const std::vector<int64_t>& members = data.train.rows_by_class[c];
     RandomStream stream(seed, "eval.random", student, c);
-    for (const int64_t i : stream.sample(static_cast<int64_t>(members.size()), counts[c]))
-      rows.push_back(members[static_cast<size_t>(i)]);
+    const std::vector<int64_t> drawn =
+        data::draw_rows(data.train, stream, static_cast<int64_t>(c), counts[c]);
+    rows.insert(rows.end(), drawn.begin(), drawn.end());
   }
-  std::vector<int64_t> all(rows.size());
-  std::iota(all.begin(), all.end(), 0);
-  const data::Batch batch =
-      data::real_source(data.train, bundle.preprocessing, device, std::move(rows))->get(all);
+  const data::Batch batch = data::real_source(data.train, bundle.preprocessing, device)->get(rows);
   return data::tensor_source(batch.images, batch.targets);
 }
 

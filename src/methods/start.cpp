@@ -7,6 +7,7 @@
 
 #include "retort/core/error.h"
 #include "retort/core/random.h"
+#include "retort/data/class_sampler.h"
 
 namespace retort::methods {
 namespace {
@@ -97,15 +98,15 @@ at::Tensor initial_images(const DistillInput& input, const synthetic::SetLayout&
   }
   std::vector<int64_t> rows, repeated;
   for (size_t c = 0; c < layout.counts.size(); ++c) {
-    const auto& members = input.data.train.rows_by_class[c];
-    const auto all = static_cast<int64_t>(members.size());
+    const auto all = static_cast<int64_t>(input.data.train.rows_by_class[c].size());
     RandomStream draw(seed, "initialisation.real", c);
     // A parametrisation may decode to more images than there are: all of them, then again.
     for (int64_t left = layout.counts[c]; left > 0; left -= all) {
       const bool again = left < layout.counts[c];
-      for (const int64_t i : draw.sample(all, std::min(all, left))) {
+      for (const int64_t row :
+           data::draw_rows(input.data.train, draw, static_cast<int64_t>(c), left)) {
         if (again) repeated.push_back(static_cast<int64_t>(rows.size()));
-        rows.push_back(members[static_cast<size_t>(i)]);
+        rows.push_back(row);
       }
     }
   }

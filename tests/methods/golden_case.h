@@ -4,6 +4,7 @@
 #include "methods/hashed_experts.h"
 #include "methods/toy.h"
 #include "retort/augment/siamese.h"
+#include "retort/data/class_sampler.h"
 #include "retort/methods/method.h"
 
 namespace retort::tests {
@@ -50,6 +51,7 @@ struct GoldenCase {
   methods::Context context() const {
     return {data, *network, layout, augmentation, kGoldenSeed, at::Device(at::kCPU)};
   }
+  data::ClassSampler real() const { return {data.train, data.preprocessing, at::Device(at::kCPU)}; }
   at::Tensor input_of(const std::vector<int64_t>& rows) const {
     return data.preprocessing.apply(data.train.images.index_select(0, longs(rows)),
                                     at::Device(at::kCPU));

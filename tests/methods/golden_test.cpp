@@ -101,7 +101,7 @@ void expect_frepo(const std::string& name, const std::string& network, const std
          {{"real_batch", "20"}, {"flip", flip}, {"pool_size", "2"}, {"pool_steps", "50"}}, network);
   c.give_set(golden);
   RandomStream draw(kSeed, "frepo.real", 0);
-  const RealBatch real = real_rows(c.context(), draw.sample(36, 20));
+  const RealBatch real = real_rows(c.real(), draw.sample(36, 20));
   golden.input("real", real.images);
   golden.input("targets", real.targets);
   const int64_t place = RandomStream(kSeed, "frepo.pick", 0).uniform_int(2);
@@ -144,7 +144,7 @@ TEST(KipGolden, AnIterationIsTheNotebooks) {
   c.give_set(golden);
   std::vector<int64_t> rows;
   for (uint64_t k = 0; k < 3; ++k) c.draw_class(k, 4, RandomStream(kSeed, "kip.real", 0, k), rows);
-  const RealBatch real = real_rows(c.context(), rows);
+  const RealBatch real = real_rows(c.real(), rows);
   golden.input("real", real.images);
   golden.input("targets", real.targets);
   c.objective->learned()[0].value.copy_(tests::hashed({6, 3}, 23));

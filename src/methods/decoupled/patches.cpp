@@ -8,6 +8,7 @@
 #include "retort/augment/window.h"
 #include "retort/core/error.h"
 #include "retort/core/random.h"
+#include "retort/data/class_sampler.h"
 #include "retort/losses/losses.h"
 
 namespace retort::methods {
@@ -25,16 +26,13 @@ at::Tensor losses_of(const teachers::LoadedTeacher& teacher, const at::Tensor& p
 }
 
 /// Crops of some real images of a class, those of one image beside each other.
-ScoredPatches draw_crops(const Context& context, const teachers::LoadedTeacher& teacher,
-                         const PatchOptions& options, size_t label, int64_t needed) {
-  const auto& members = context.data.train.rows_by_class[label];
-  RandomStream draw(context.seed, "patches.candidates", label);
-  std::vector<int64_t> rows;
-  for (const int64_t i :
-       draw.sample(static_cast<int64_t>(members.size()), std::max(options.candidates, needed)))
-    rows.push_back(members[static_cast<size_t>(i)]);
-  const at::Tensor images = context.data.preprocessing.apply(
-      context.data.train.images.index_select(0, at::tensor(rows, at::kLong)), context.device);
+ScoredPatches draw_crops(const Context& context, const data::ClassSampler& real,
+                         const teachers::LoadedTeacher& teacher, const PatchOptions& options,
+                         size_t label, int64_t needed) {
+  const RandomStream draw(context.seed, "patches.candidates", label);
+  const std::vector<int64_t> rows =
+      real.rows(draw, static_cast<int64_t>(label), std::max(options.candidates, needed));
+  const at::Tensor images = real.images(rows);
   const int64_t height = images.size(2), width = images.size(3);
   std::vector<at::Tensor> patches, losses;
   for (int64_t crop = 0; crop < options.crops; ++crop) {
@@ -121,12 +119,13 @@ void check_patches(const Context& context, const PatchOptions& options) {
 at::Tensor compose_patches(const Context& context, const teachers::LoadedTeacher& teacher,
                            const PatchOptions& options) {
   check_patches(context, options);
+  const data::ClassSampler real(context.data.train, context.data.preprocessing, context.device);
   std::vector<at::Tensor> images;
   Progress progress(context.progress, "rded, classes",
                     static_cast<int64_t>(context.layout.counts.size()));
   for (size_t c = 0; c < context.layout.counts.size(); ++c) {
     const int64_t needed = context.layout.counts[c] * options.mosaic * options.mosaic;
-    const ScoredPatches scored = draw_crops(context, teacher, options, c, needed);
+    const ScoredPatches scored = draw_crops(context, real, teacher, options, c, needed);
     images.push_back(tiled(choose_patches(scored, needed, options.choice), options.mosaic));
     progress.update(static_cast<int64_t>(c) + 1);
   }

@@ -79,6 +79,7 @@ GradientMatching::GradientMatching(const Context& context, const Options& option
     : context_(context),
       options_(options),
       bounds_(bounds),
+      real_(context.data.train, context.data.preprocessing, context.device),
       metric_(metric_of(options.distance)),
       loops_(loops_of(options, context.layout.counts)) {
   if (augmented) strategy_ = augment::parse_strategy(context.augmentation);
@@ -179,14 +180,9 @@ at::Tensor GradientMatching::real_gradients(int64_t first, int64_t last) const {
 
 /// Different random real images of class c, all of them where `count` are more than it has.
 at::Tensor GradientMatching::real_images(int64_t c, int64_t count, const char* purpose) const {
-  const auto& members = context_.data.train.rows_by_class[static_cast<size_t>(c)];
-  RandomStream draw(place_.seed, purpose, place_.iteration, place_.step, static_cast<uint64_t>(c));
-  std::vector<int64_t> rows;
-  for (const int64_t i : draw.sample(static_cast<int64_t>(members.size()), count))
-    rows.push_back(members[static_cast<size_t>(i)]);
-  return context_.data.preprocessing
-      .gather(context_.data.train.images, at::tensor(rows, at::kLong), context_.device)
-      .to(student_.theta.scalar_type());
+  const RandomStream stream(place_.seed, purpose, place_.iteration, place_.step,
+                            static_cast<uint64_t>(c));
+  return real_.draw(stream, c, count).to(student_.theta.scalar_type());
 }
 
 /// A real batch of class c under the augmentation that its synthetic images get.

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "retort/augment/siamese.h"
+#include "retort/data/class_sampler.h"
 #include "retort/losses/gradient_distance.h"
 #include "retort/methods/method.h"
 
@@ -86,6 +87,7 @@ class GradientMatching : public Objective {
   const Context context_;
   const Options options_;
   const Bounds bounds_;
+  const data::ClassSampler real_;
   const losses::GradientMetric metric_;
   augment::Strategy strategy_;  // empty: no augmentation
   Loops loops_;

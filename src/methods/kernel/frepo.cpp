@@ -58,7 +58,9 @@ struct Features {
 class FeatureRegression : public Objective {
  public:
   FeatureRegression(const Context& context, const Options& options)
-      : context_(context), options_(options) {
+      : context_(context),
+        options_(options),
+        real_images_(context.data.train, context.data.preprocessing, context.device) {
     const int64_t classes = context.data.classes();
     labels_ = losses::centred_one_hot(context.layout.labels(), classes).to(context.device) /
               std::sqrt(static_cast<double>(classes) / 10);
@@ -192,9 +194,8 @@ class FeatureRegression : public Objective {
   }
 
   void take_real() {
-    const data::Split& train = context_.data.train;
     RandomStream draw(context_.seed, "frepo.real", static_cast<uint64_t>(iteration_));
-    real_ = real_rows(context_, draw.sample(train.size(), options_.real_batch));
+    real_ = real_rows(real_images_, draw.sample(real_images_.size(), options_.real_batch));
     std::vector<at::Tensor> features;
     for (const at::Tensor& images : real_.images.split(context_.network.rows_at_once(kRealRows)))
       features.push_back(observe(images, {}).taps.at("features"));
@@ -239,6 +240,7 @@ class FeatureRegression : public Objective {
 
   const Context context_;
   const Options options_;
+  const data::ClassSampler real_images_;
   at::Tensor labels_;  // [M, K], learned
   std::vector<Member> pool_;
   int64_t iteration_ = 0;

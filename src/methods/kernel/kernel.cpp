@@ -4,12 +4,9 @@
 
 namespace retort::methods {
 
-RealBatch real_rows(const Context& context, const std::vector<int64_t>& rows) {
-  const at::Tensor index = at::tensor(rows, at::kLong);
-  const data::Split& train = context.data.train;
-  return {context.data.preprocessing.gather(train.images, index, context.device),
-          losses::centred_one_hot(train.labels.index_select(0, index), context.data.classes())
-              .to(context.device, at::kDouble)};
+RealBatch real_rows(const data::ClassSampler& real, const std::vector<int64_t>& rows) {
+  const data::Batch batch = real.batch(rows);
+  return {batch.images, losses::centred_one_hot(batch.targets, real.classes()).to(at::kDouble)};
 }
 
 }  // namespace retort::methods

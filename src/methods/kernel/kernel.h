@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "retort/data/class_sampler.h"
 #include "retort/methods/method.h"
 
 namespace retort::methods {
@@ -21,6 +22,6 @@ struct RealBatch {
   at::Tensor images;   ///< float32 [T, C, H, W], network input, on the device
   at::Tensor targets;  ///< float64 [T, K], centred one-hot, on the device
 };
-RealBatch real_rows(const Context& context, const std::vector<int64_t>& rows);
+RealBatch real_rows(const data::ClassSampler& real, const std::vector<int64_t>& rows);
 
 }  // namespace retort::methods

@@ -40,6 +40,7 @@ class KernelInducingPoints : public Objective {
   KernelInducingPoints(const Context& context, const Options& options)
       : context_(context),
         options_(options),
+        real_images_(context.data.train, context.data.preprocessing, context.device),
         labels_(losses::centred_one_hot(context.layout.labels(), context.data.classes())
                     .to(context.device)) {}
 
@@ -98,20 +99,19 @@ class KernelInducingPoints : public Objective {
 
   /// As many real images of every class as fit, at least one.
   RealBatch balanced(const char* purpose, uint64_t index) const {
-    const int64_t classes = context_.data.classes();
-    const int64_t each = std::max<int64_t>(1, options_.real_batch / classes);
+    const int64_t each = std::max<int64_t>(1, options_.real_batch / real_images_.classes());
     std::vector<int64_t> rows;
-    for (int64_t c = 0; c < classes; ++c) {
-      const auto& members = context_.data.train.rows_by_class[static_cast<size_t>(c)];
-      RandomStream draw(context_.seed, purpose, index, static_cast<uint64_t>(c));
-      for (const int64_t i : draw.sample(static_cast<int64_t>(members.size()), each))
-        rows.push_back(members[static_cast<size_t>(i)]);
+    for (int64_t c = 0; c < real_images_.classes(); ++c) {
+      const RandomStream draw(context_.seed, purpose, index, static_cast<uint64_t>(c));
+      const std::vector<int64_t> drawn = real_images_.rows(draw, c, each);
+      rows.insert(rows.end(), drawn.begin(), drawn.end());
     }
-    return real_rows(context_, rows);
+    return real_rows(real_images_, rows);
   }
 
   const Context context_;
   const Options options_;
+  const data::ClassSampler real_images_;
   at::Tensor labels_;  // [M, K], centred
   RealBatch real_;
 };

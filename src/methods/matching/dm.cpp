@@ -9,6 +9,7 @@
 
 #include "methods/deviations.h"
 #include "retort/augment/siamese.h"
+#include "retort/data/class_sampler.h"
 
 namespace retort::methods {
 namespace {
@@ -37,6 +38,7 @@ class DistributionMatching : public Objective {
   DistributionMatching(const Context& context, const Options& options)
       : context_(context),
         options_(options),
+        real_(context.data.train, context.data.preprocessing, context.device),
         strategy_(augment::parse_strategy(context.augmentation)) {}
 
   void begin(int64_t iteration) override {
@@ -85,21 +87,20 @@ class DistributionMatching : public Objective {
     const at::NoGradGuard no_graph;
     std::vector<int64_t> picked, offsets{0};
     for (int64_t c = 0; c < context_.data.classes(); ++c) {
-      const auto& members = context_.data.train.rows_by_class[static_cast<size_t>(c)];
-      RandomStream draw(context_.seed, "dm.real", iteration, static_cast<uint64_t>(c));
-      for (const int64_t i : draw.sample(static_cast<int64_t>(members.size()), options_.real_batch))
-        picked.push_back(members[static_cast<size_t>(i)]);
+      const RandomStream draw(context_.seed, "dm.real", iteration, static_cast<uint64_t>(c));
+      const std::vector<int64_t> drawn = real_.rows(draw, c, options_.real_batch);
+      picked.insert(picked.end(), drawn.begin(), drawn.end());
       offsets.push_back(static_cast<int64_t>(picked.size()));
     }
-    const at::Tensor index = at::tensor(picked, at::kLong), rows = rows_of(offsets, 0);
-    const int64_t total = index.size(0);
+    const at::Tensor rows = rows_of(offsets, 0);
+    const int64_t total = offsets.back();
     const int64_t step =
         context_.network.couples_rows() ? total : context_.network.rows_at_once(kRealRows);
     std::vector<at::Tensor> features;
     for (int64_t at = 0; at < total; at += step) {
       const int64_t end = std::min(total, at + step);
-      const at::Tensor images = context_.data.preprocessing.gather(
-          context_.data.train.images, index.slice(0, at, end), context_.device);
+      const at::Tensor images = real_.images(at::ArrayRef<int64_t>(picked).slice(
+          static_cast<size_t>(at), static_cast<size_t>(end - at)));
       features.push_back(
           features_of(augment::apply(images, rows.slice(0, at, end)), {}).taps.at("features"));
     }
@@ -134,6 +135,7 @@ class DistributionMatching : public Objective {
 
   const Context context_;
   const Options options_;
+  const data::ClassSampler real_;
   const augment::Strategy strategy_;
   at::Tensor theta_, state_, rows_, real_means_;
 };

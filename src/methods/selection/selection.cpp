@@ -5,6 +5,7 @@
 #include "methods/selection/pick.h"
 #include "retort/core/random.h"
 #include "retort/data/batch_source.h"
+#include "retort/data/class_sampler.h"
 #include "retort/train/trainer.h"
 
 namespace retort::methods {
@@ -36,9 +37,9 @@ class RandomSelector : public Selector {
   explicit RandomSelector(const Context& context) : context_(context) {}
 
   Rows select() override {
-    return class_by_class(context_, [&](size_t c, const Rows& members, int64_t count) {
+    return class_by_class(context_, [&](size_t c, const Rows&, int64_t count) {
       RandomStream stream(context_.seed, "random.rows", c);
-      return at_positions(members, stream.sample(static_cast<int64_t>(members.size()), count));
+      return data::draw_rows(context_.data.train, stream, static_cast<int64_t>(c), count);
     });
   }
 

@@ -134,11 +134,9 @@ class Bptt : public ThroughTraining {
   std::vector<int64_t> draw_real(uint64_t iteration) override {
     std::vector<int64_t> rows;
     for (const int64_t c : chosen_) {
-      const auto& members = context().data.train.rows_by_class[static_cast<size_t>(c)];
-      const auto all = static_cast<int64_t>(members.size());
-      RandomStream draw(context().seed, "unrolled.real", iteration, static_cast<uint64_t>(c));
-      for (const int64_t i : draw.sample(all, std::min(all, options_.real_per_class)))
-        rows.push_back(members[static_cast<size_t>(i)]);
+      const RandomStream draw(context().seed, "unrolled.real", iteration, static_cast<uint64_t>(c));
+      const std::vector<int64_t> drawn = real().rows(draw, c, options_.real_per_class);
+      rows.insert(rows.end(), drawn.begin(), drawn.end());
     }
     return rows;
   }

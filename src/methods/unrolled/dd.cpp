@@ -55,9 +55,8 @@ class Dd : public ThroughTraining {
     return steps;
   }
   std::vector<int64_t> draw_real(uint64_t iteration) override {
-    const int64_t all = context().data.train.size();
     return RandomStream(context().seed, "unrolled.real", iteration)
-        .sample(all, std::min(all, options_.real_batch));
+        .sample(real().size(), options_.real_batch);
   }
   train::UnrollOptions how() const override { return {}; }
   void prepare(const SyntheticSet&, train::UnrollSet& set) const override {

@@ -5,7 +5,9 @@
 namespace retort::methods {
 
 ThroughTraining::ThroughTraining(const Context& context)
-    : context_(context), strategy_(augment::parse_strategy(context.augmentation)) {}
+    : context_(context),
+      real_(context.data.train, context.data.preprocessing, context.device),
+      strategy_(augment::parse_strategy(context.augmentation)) {}
 
 at::Tensor ThroughTraining::augmentation(const char* purpose, uint64_t iteration,
                                          uint64_t step) const {
@@ -20,18 +22,15 @@ void ThroughTraining::begin(int64_t iteration) {
   start_ = context_.network.initial(RandomStream(context_.seed, "unrolled.network", index))
                .to(context_.device);
   state_ = context_.network.initial_state().to(context_.device);
-  const at::Tensor rows = at::tensor(draw_real(index), at::kLong);
-  real_images_ =
-      context_.data.preprocessing.gather(context_.data.train.images, rows, context_.device);
+  real_batch_ = real_.batch(draw_real(index));
   const at::Tensor augment = augmentation("unrolled.augment_real", index, 0);
-  if (augment.defined()) real_images_ = augment::apply(real_images_, augment);
-  real_labels_ = context_.data.train.labels.index_select(0, rows).to(context_.device);
+  if (augment.defined()) real_batch_.images = augment::apply(real_batch_.images, augment);
   steps_ = draw_steps(index);
 }
 
 std::pair<double, at::Tensor> ThroughTraining::outer(const at::Tensor& theta) const {
-  const nets::Call call{theta, state_, real_images_.to(theta.scalar_type())};
-  const nets::Gradient found = context_.network.gradient(call, {real_labels_});
+  const nets::Call call{theta, state_, real_batch_.images.to(theta.scalar_type())};
+  const nets::Gradient found = context_.network.gradient(call, {real_batch_.targets});
   return {found.loss.item<double>(), found.theta};
 }
 

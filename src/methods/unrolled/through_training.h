@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "retort/augment/siamese.h"
+#include "retort/data/class_sampler.h"
 #include "retort/methods/method.h"
 #include "retort/train/unroll.h"
 
@@ -34,15 +35,17 @@ class ThroughTraining : public Objective {
   /// One operation for all `rows` of a batch (the reference's "pair" mode); undefined without any.
   at::Tensor augmentation(const char* purpose, uint64_t iteration, uint64_t step) const;
   const Context& context() const { return context_; }
+  const data::ClassSampler& real() const { return real_; }
 
  private:
   /// The loss of the real batch and its gradient at theta.
   std::pair<double, at::Tensor> outer(const at::Tensor& theta) const;
 
   const Context context_;
+  const data::ClassSampler real_;
   const augment::Strategy strategy_;
   at::Tensor start_, state_;  // theta_0 [P] and the statistics of networks that have them
-  at::Tensor real_images_, real_labels_;
+  data::Batch real_batch_;    // that the loss is taken on
   std::vector<train::UnrollStep> steps_;
 };
 
