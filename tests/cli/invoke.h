@@ -6,11 +6,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
+#include <csignal>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "cli/program.h"
+#include "support/support.h"
 
 namespace retort::tests {
 
@@ -52,6 +57,36 @@ inline int wait_for(pid_t child) {
   int status = 0;
   waitpid(child, &status, 0);
   return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+/// Whether the process has ended by itself; it can still be waited for.
+inline bool has_ended(pid_t child) {
+  siginfo_t about{};
+  return waitid(P_PID, static_cast<id_t>(child), &about, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+         about.si_pid != 0;
+}
+
+/// Waits until `count()` has grown by `steps`, or the process has ended by itself.
+template <class Count>
+void wait_for_steps(pid_t child, int steps, const Count& count) {
+  const int before = count();
+  while (count() < before + steps && !has_ended(child))
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
+
+/// Starts the command and kills it when `count()` has grown by `steps`; true where it was killed.
+template <class Count>
+bool killed_after(const std::vector<std::string>& words, int steps, const Count& count) {
+  const pid_t child = start(words);
+  wait_for_steps(child, steps, count);
+  kill(child, SIGKILL);
+  return wait_for(child) == -SIGKILL;
+}
+
+/// The lines that a file has by now.
+inline int lines(const std::filesystem::path& path) {
+  const std::string text = read_text(path);
+  return static_cast<int>(std::count(text.begin(), text.end(), '\n'));
 }
 
 }  // namespace retort::tests

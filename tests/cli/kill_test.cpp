@@ -19,6 +19,9 @@
 namespace retort {
 namespace {
 
+using tests::has_ended;
+using tests::killed_after;
+using tests::lines;
 using tests::TempFolder;
 
 std::vector<std::string> command(const TempFolder& folder, const std::string& out, int iterations) {
@@ -53,27 +56,6 @@ std::vector<Json> comparable(const std::filesystem::path& path) {
   return records;
 }
 
-/// The lines that a file has by now.
-int lines(const std::filesystem::path& path) {
-  const std::string text = tests::read_text(path);
-  return static_cast<int>(std::count(text.begin(), text.end(), '\n'));
-}
-
-/// Whether the process has ended by itself; it can still be waited for.
-bool has_ended(pid_t child) {
-  siginfo_t about{};
-  return waitid(P_PID, static_cast<id_t>(child), &about, WEXITED | WNOHANG | WNOWAIT) != 0 ||
-         about.si_pid != 0;
-}
-
-/// Waits until `count()` has grown by `steps`, or the process has ended by itself.
-template <class Count>
-void wait_for_steps(pid_t child, int steps, const Count& count) {
-  const int before = count();
-  while (count() < before + steps && !has_ended(child))
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-}
-
 /// Waits for a file that the process writes; a failure where it ended or a minute passed before.
 ::testing::AssertionResult appears(const std::filesystem::path& path, pid_t child) {
   const auto last = std::chrono::steady_clock::now() + std::chrono::minutes(1);
@@ -89,15 +71,6 @@ void wait_for_steps(pid_t child, int steps, const Count& count) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   return ::testing::AssertionSuccess();
-}
-
-/// Starts the command and kills it when `count()` has grown by `steps`; true where it was killed.
-template <class Count>
-bool killed_after(const std::vector<std::string>& words, int steps, const Count& count) {
-  const pid_t child = tests::start(words);
-  wait_for_steps(child, steps, count);
-  kill(child, SIGKILL);
-  return tests::wait_for(child) == -SIGKILL;
 }
 
 /// Both must be there.

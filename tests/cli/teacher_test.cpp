@@ -1,9 +1,6 @@
 // Teachers from the command line: squeeze, pack, study, import, kills and refusals.
 #include <gtest/gtest.h>
 
-#include <chrono>
-#include <csignal>
-#include <thread>
 
 #include "cli/refusal.h"
 #include "cli/small_data.h"
@@ -64,18 +61,13 @@ TEST(Teachers, KilledAtRandomMomentsEndInTheSameBytes) {
     all.push_back("--epochs=40");
     return all;
   };
-  const auto begin = std::chrono::steady_clock::now();
   ASSERT_EQ(tests::wait_for(tests::start(moco("straight"))), 0);
-  const double whole =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  RandomStream moments(7, "kill.moments");
+  const auto records = [&] { return tests::lines(folder / "killed" / "records.jsonl"); };
+  RandomStream steps(7, "kill.steps");
   int killed = 0;
-  for (int round = 0; round < 3; ++round) {
-    const pid_t child = tests::start(moco("killed"));
-    std::this_thread::sleep_for(std::chrono::duration<double>(moments.uniform(0.4, 0.8) * whole));
-    kill(child, SIGKILL);
-    if (tests::wait_for(child) == -SIGKILL) ++killed;
-  }
+  for (int round = 0; round < 3; ++round)
+    killed +=
+        tests::killed_after(moco("killed"), static_cast<int>(1 + steps.uniform_int(10)), records);
   EXPECT_GT(killed, 0);
   ASSERT_EQ(tests::wait_for(tests::start(moco("killed"))), 0);
   for (const char* name : {"teacher.safetensors", "checkpoint.safetensors"})

@@ -64,6 +64,7 @@ TEST(Experts, KeepWhatPlainTrainingGoesThrough) {
 TEST(Experts, StoppedAtAnyBatchEndInTheSameBytes) {
   const TempFolder folder;
   Small small;
+  small.options.epochs = 40;  // long beside the first moments of a stop, on a busy machine too
   small.train(folder / "straight");
   open_experts(folder / "stopped", small.set);
   int starts = 0;
