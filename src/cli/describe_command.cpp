@@ -154,18 +154,27 @@ void print_stream(std::ostream& out, const Json& stream) {
 
 Json describe_protocol(const eval::Protocol& protocol) {
   const train::TrainOptions& t = protocol.training;
-  Json training{{"optimiser", t.optimiser},       {"learning_rate", t.learning_rate},
+  Json training{{"optimiser", t.optimizer},       {"learning_rate", t.learning_rate},
                 {"weight_decay", t.weight_decay}, {"schedule", t.schedule},
                 {"batch_size", t.batch_size},     {"augmentation", t.augmentation}};
-  if (t.optimiser == "sgd") training["momentum"] = t.momentum;
+  if (t.optimizer == "sgd") training["momentum"] = t.momentum;
   if (!protocol.steps) training["epochs"] = t.epochs;
   if (t.warmup_epochs > 0) training["warmup_epochs"] = t.warmup_epochs;
+  if (t.warmup_steps > 0) training["warmup_steps"] = t.warmup_steps;
   Json one{{"kind", "protocol"},
            {"name", protocol.name},
            {"summary", protocol.summary},
            {"training", training}};
   if (protocol.post) one["post_training"] = post_training_text(protocol);
   return one;
+}
+
+std::string after_warmup(const Json& training) {
+  for (const char* unit : {"epochs", "steps"}) {
+    const auto found = training.find(std::string("warmup_") + unit);
+    if (found != training.end()) return fmt::format(" after {} {} of warm-up", found->dump(), unit);
+  }
+  return "";
 }
 
 void print_protocol(std::ostream& out, const Json& protocol) {
@@ -178,10 +187,7 @@ void print_protocol(std::ostream& out, const Json& protocol) {
       protocol.at("name").get<std::string>(), protocol.at("summary").get<std::string>(),
       text("optimiser"), number("learning_rate"),
       t.contains("momentum") ? fmt::format("momentum {}, ", number("momentum")) : "",
-      number("weight_decay"),
-      t.contains("warmup_epochs") ? fmt::format("{} after {} epochs of warm-up", text("schedule"),
-                                                t["warmup_epochs"].dump())
-                                  : text("schedule"),
+      number("weight_decay"), text("schedule") + after_warmup(t),
       t.contains("epochs") ? fmt::format("{} epochs", t.at("epochs").get<int64_t>())
                            : "steps by the number of images",
       t.at("batch_size").get<int64_t>(), text("augmentation"));

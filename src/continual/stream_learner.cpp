@@ -25,6 +25,7 @@ StreamLearner::StreamLearner(const ContinualInput& input, const TaskStream& stre
       stream_(stream),
       use_(use),
       student_(student),
+      optimizer_(optim::make_plain_descent()),
       reservoir_(input.options.memory, draw("continual.reservoir")) {
   trained_.theta = input.network.initial(draw("continual.initial")).to(input.device);
   if (input.network.state().size > 0)
@@ -118,7 +119,7 @@ void StreamLearner::step(const Rows& rows) {
   const at::Tensor cotangent = (logits.softmax(1) * rows.targets.sum(1, true) - rows.targets) /
                                static_cast<double>(rows.images.size(0));
   const nets::Pulled pulled = seen.pullback({{"logits", cotangent}});
-  trained_.theta = trained_.theta - input_.options.learning_rate * pulled.theta;
+  optimizer_->step(trained_.theta, pulled.theta, input_.options.learning_rate);
   if (trained_.state.defined()) trained_.state = seen.state;
 }
 

@@ -9,6 +9,7 @@
 #include "continual/stored_sets.h"
 #include "retort/continual/continual.h"
 #include "retort/core/random.h"
+#include "retort/optim/optimizer.h"
 
 namespace retort::continual {
 
@@ -61,6 +62,7 @@ class StreamLearner {
   const std::string use_;
   const int64_t student_;
   train::ModelState trained_;
+  std::unique_ptr<optim::Optimizer> optimizer_;
   Reservoir reservoir_;
   Recalled recalled_;
   at::Tensor masks_;  // [T, K]: 0 for the task's classes, else minus infinity; undefined: none

@@ -119,11 +119,12 @@ int edit_distance(std::string_view a, std::string_view b) {
 }
 
 /// Names that were others before, in the spelling of flags or of keys: {old, new}.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kRenamed{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kRenamed{{
     {"student_learning_rate_rate", "student_rate_learning_rate"},
     {"--student-learning-rate-rate", "--student-rate-learning-rate"},
     {"crop_low", "min_crop_area"},
     {"--crop-low", "--min-crop-area"},
+    {"cosine_to_zero", "cosine"},
 }};
 
 std::string nearest(std::string_view name, const std::vector<std::string>& candidates) {

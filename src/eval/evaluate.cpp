@@ -118,7 +118,7 @@ void count_bytes(const synthetic::Bundle& bundle, const Subject& subject, Result
   if (result.labels != "hard") result.label_bytes = subject.taught.front().label_bytes;
 }
 
-/// How far all groups of students together are, in steps of the optimiser.
+/// How far all groups of students together are, in steps of the optimizer.
 class Advance {
  public:
   Advance(ProgressStyle style, const std::vector<Subject>& subjects, int64_t networks,

@@ -14,7 +14,7 @@ namespace {
 /// AdamW 1e-3, decay 0.01 of weights alone, 300 epochs; what published post-trainings share.
 Protocol post_training(std::string name, std::string summary, int64_t batch_size) {
   train::TrainOptions training;
-  training.optimiser = "adamw";
+  training.optimizer = "adamw";
   training.learning_rate = 1e-3;
   training.weight_decay = 0.01;
   training.decay_weights_only = true;
@@ -51,7 +51,7 @@ Protocol for_cifar(Protocol protocol, int64_t epochs) {
 Protocol sre2l_tiny() {
   Protocol protocol =
       post_training("sre2l-tiny", "published for SRe2L on Tiny-ImageNet: SGD, no mixing", 256);
-  protocol.training.optimiser = "sgd";
+  protocol.training.optimizer = "sgd";
   protocol.training.learning_rate = 0.2;
   protocol.training.weight_decay = 1e-4;
   protocol.training.decay_weights_only = false;

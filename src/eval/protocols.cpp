@@ -39,10 +39,11 @@ int64_t frepo_steps(int64_t images) {
 /// Regression on the labels: Adam 3e-4, 500 steps of warm-up, then a cosine (Zhou et al., 2022).
 Protocol frepo() {
   train::TrainOptions training;
-  training.optimiser = "adamw";
+  training.optimizer = "adamw";
   training.learning_rate = 3e-4;
   training.weight_decay = 0;
-  training.schedule = "warmup_cosine";
+  training.schedule = "cosine_to_hundredth";
+  training.warmup_steps = 500;
   training.batch_size = 500;
   training.augmentation = "auto";
   training.loss = losses::Kind::kSquared;

@@ -9,7 +9,6 @@
 #include <numeric>
 #include <optional>
 
-#include "methods/descent.h"
 #include "methods/outer_loop.h"
 #include "methods/previews.h"
 #include "methods/runaway.h"
@@ -21,6 +20,8 @@
 #include "retort/core/note.h"
 #include "retort/core/safe_point.h"
 #include "retort/core/version.h"
+#include "retort/optim/optimizer.h"
+#include "retort/optim/schedule.h"
 #include "retort/synthetic/contrast.h"
 
 namespace retort::methods {
@@ -388,16 +389,15 @@ void DistillOptions::declare(OptionSet& options) {
   options.add("iterations", iterations, "outer iterations", {.min = 0, .max = 1e9});
   options.add("image_learning_rate", image_learning_rate,
               "step size of the optimiser that moves the images", {.min = 0});
-  options.add("image_momentum", image_momentum,
-              "momentum of that optimiser; beta1 of adam and lamb", {.min = 0, .max = 0.9999});
+  options.add("image_momentum", image_momentum, "momentum of that optimiser; beta1 of all but sgd",
+              {.min = 0, .max = 0.9999});
   options.add("image_optimiser", image_optimiser, "the optimiser that moves the images",
-              {.choices = optimisers()});
-  options.add("image_beta2", image_beta2, "beta2 of adam and lamb", {.min = 0, .max = 0.999999});
-  options.add(
-      "image_schedule", image_schedule,
-      "of its rate: cosine ends at a tenth, cosine_to_zero at nothing, halving halves after "
-      "every tenth of the run",
-      {.choices = schedules()});
+              {.choices = optim::optimizer_names()});
+  options.add("image_beta2", image_beta2, "beta2 of all but sgd", {.min = 0, .max = 0.999999});
+  options.add("image_schedule", image_schedule,
+              "of its rate: cosine ends at 0, slow_cosine at half of it, halving halves it after "
+              "every tenth of the run, drop divides it by ten after half",
+              {.choices = optim::schedule_names()});
   options.add("clip_norm", clip_norm,
               "largest joint norm of all gradients of an outer step; 0: none", {.min = 0});
   options.add("clamp_pixels", clamp_pixels,

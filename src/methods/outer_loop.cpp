@@ -60,17 +60,23 @@ OuterLoop::OuterLoop(const DistillOptions& options,
                      std::unique_ptr<Objective> objective)
     : options_(options),
       parametrisation_(std::move(parametrisation)),
-      objective_(std::move(objective)) {
+      objective_(std::move(objective)),
+      schedule_(options.image_schedule) {
   groups_ = parametrisation_->parameters();
   learned_ = objective_->learned();
   for (const auto& group : groups_) {
-    descents_.emplace_back(options.image_optimiser, group.value, options.image_beta2);
+    add_optimizer(group.value, options.image_momentum);
     if (objective_->average_decay() > 0) average_.push_back(group.value.clone());
   }
-  for (const Learned& one : learned_)
-    descents_.emplace_back(options.image_optimiser, one.value, options.image_beta2);
+  for (const Learned& one : learned_) add_optimizer(one.value, one.momentum);
   view_.offsets = parametrisation_->layout().offsets();
   view_.labels = parametrisation_->layout().labels();
+}
+
+void OuterLoop::add_optimizer(const at::Tensor& value, double momentum) {
+  optimizers_.push_back(optim::make_optimizer(
+      {.name = options_.image_optimiser, .momentum = momentum, .beta2 = options_.image_beta2},
+      value));
 }
 
 double OuterLoop::step(int64_t iteration) {
@@ -94,15 +100,16 @@ double OuterLoop::step(int64_t iteration) {
 /// `gradients` of the groups, then of what is learned.
 void OuterLoop::move(std::vector<at::Tensor> gradients, int64_t iteration) {
   if (options_.clip_norm > 0) clip(gradients, options_.clip_norm);
-  const double factor = schedule_factor(options_.image_schedule, iteration, options_.iterations);
+  const double factor =
+      schedule_.factor(static_cast<double>(iteration), static_cast<double>(options_.iterations));
   size_t next = 0;
   for (const auto& group : groups_) {
-    descents_[next].step(gradients[next], options_.image_learning_rate * factor * group.rate_factor,
-                         options_.image_momentum);
+    optimizers_[next]->step(group.value, gradients[next],
+                            options_.image_learning_rate * factor * group.rate_factor);
     ++next;
   }
   for (const Learned& one : learned_) {
-    descents_[next].step(gradients[next], one.learning_rate * factor, one.momentum);
+    optimizers_[next]->step(one.value, gradients[next], one.learning_rate * factor);
     ++next;
   }
   require_all_finite(iteration);
@@ -139,10 +146,10 @@ TensorMap OuterLoop::tensors() const {
   for (const auto& [name, tensor] : parametrisation_->stored()) all["parameter." + name] = tensor;
   for (size_t i = 0; i < average_.size(); ++i) all["average." + groups_[i].name] = average_[i];
   for (const Learned& one : learned_) all["learned." + one.name] = one.value;
-  for (size_t i = 0; i < descents_.size(); ++i) {
+  for (size_t i = 0; i < optimizers_.size(); ++i) {
     const bool group = i < groups_.size();
     const std::string name = group ? groups_[i].name : learned_[i - groups_.size()].name;
-    for (const auto& [kind, tensor] : descents_[i].state())
+    for (const auto& [kind, tensor] : optimizers_[i]->state())
       all[(group ? "" : "learned_") + kind + "." + name] = tensor;
   }
   return all;

@@ -7,8 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "methods/descent.h"
 #include "retort/methods/distill.h"
+#include "retort/optim/optimizer.h"
+#include "retort/optim/schedule.h"
 
 namespace retort::methods {
 
@@ -45,6 +46,7 @@ class OuterLoop {
   const std::vector<Learned>& learned() const { return learned_; }
 
  private:
+  void add_optimizer(const at::Tensor& value, double momentum);
   void move(std::vector<at::Tensor> gradients, int64_t iteration);
   void require_all_finite(int64_t iteration) const;
   /// Everything that a checkpoint holds of the loop, by name; the tensors themselves.
@@ -55,7 +57,8 @@ class OuterLoop {
   std::unique_ptr<Objective> objective_;
   std::vector<synthetic::ParameterGroup> groups_;
   std::vector<Learned> learned_;
-  std::vector<Descent> descents_;    // of the groups, then of what is learned
+  std::vector<std::unique_ptr<optim::Optimizer>> optimizers_;  // of groups_, then of learned_
+  optim::Schedule schedule_;
   std::vector<at::Tensor> average_;  // of the groups; may be none
   SyntheticSet view_;
 };

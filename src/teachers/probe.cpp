@@ -63,7 +63,7 @@ at::Tensor probed(const nets::Network& network, const at::Tensor& theta, const a
   const Features features(network, theta, state,
                           data::real_source(data.train, data.preprocessing, device, rows));
   train::TrainOptions training;
-  training.optimiser = "adamw";
+  training.optimizer = "adamw";
   training.learning_rate = options.learning_rate;
   training.weight_decay = 0;
   training.schedule = "cosine";

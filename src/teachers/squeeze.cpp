@@ -21,10 +21,11 @@
 #include "retort/core/version.h"
 #include "retort/io/checkpoint.h"
 #include "retort/io/metadata.h"
+#include "retort/optim/optimizer.h"
+#include "retort/optim/schedule.h"
 #include "retort/train/trainer.h"
 #include "teachers/probe.h"
 #include "teachers/squeeze_objective.h"
-#include "train/optimiser.h"
 
 namespace retort::teachers {
 namespace {
@@ -44,14 +45,18 @@ std::string augmentation_of(const SqueezeInput& input) {
   return flips(input.data) ? "shift_flip" : "shift";
 }
 
-/// Half a cosine to 0 after the warm-up.
 double rate_of(const SqueezeOptions& options, int64_t epoch) {
-  train::TrainOptions training;
-  training.learning_rate = options.learning_rate;
-  training.schedule = "cosine";
-  training.epochs = options.epochs;
-  training.warmup_epochs = options.warmup_epochs;
-  return train::learning_rate_at(training, epoch);
+  const optim::Schedule schedule("cosine", {static_cast<double>(options.warmup_epochs)});
+  return options.learning_rate *
+         schedule.factor(static_cast<double>(epoch), static_cast<double>(options.epochs));
+}
+
+std::unique_ptr<optim::Optimizer> sgd_of(const SqueezeOptions& options, const at::Tensor& value) {
+  return optim::make_optimizer({.name = "sgd",
+                                .momentum = options.momentum,
+                                .weight_decay = options.weight_decay,
+                                .late_decay = true},
+                               value);
 }
 
 /// Batches of views, in network-input space.
@@ -204,16 +209,21 @@ class Squeeze {
     if (input_.network.state().size > 0)
       now_.state = input_.network.initial_state().to(input_.device);
     now_.head = objective_->initial_head(stream("squeeze.head")).to(input_.device);
-    velocity_ = {at::zeros_like(now_.theta), {}, at::zeros_like(now_.head)};
+    make_optimizers();
     objective_->begin(now_);
     return 0;
+  }
+
+  void make_optimizers() {
+    theta_optimizer_ = sgd_of(options_, now_.theta);
+    head_optimizer_ = sgd_of(options_, now_.head);
   }
 
   void save(int64_t done) const {
     TensorMap tensors = {{"theta", now_.theta},
                          {"head", now_.head},
-                         {"velocity.theta", velocity_.theta},
-                         {"velocity.head", velocity_.head}};
+                         {"velocity.theta", theta_optimizer_->state().at("velocity")},
+                         {"velocity.head", head_optimizer_->state().at("velocity")}};
     if (now_.state.defined()) tensors["state"] = now_.state;
     for (const auto& [name, tensor] : objective_->memory())
       tensors[std::string(kMemory) + name] = tensor;
@@ -243,7 +253,9 @@ class Squeeze {
     const int64_t head = objective_->initial_head(stream("squeeze.head")).size(0);
     now_ = {get("theta", input_.network.parameters().size), {}, get("head", head)};
     if (input_.network.state().size > 0) now_.state = get("state", input_.network.state().size);
-    velocity_ = {get("velocity.theta", now_.theta.size(0)), {}, get("velocity.head", head)};
+    make_optimizers();
+    theta_optimizer_->state().at("velocity").copy_(get("velocity.theta", now_.theta.size(0)));
+    head_optimizer_->state().at("velocity").copy_(get("velocity.head", head));
     TensorMap memory;
     for (const auto& [name, tensor] : file.tensors)
       if (name.rfind(kMemory, 0) == 0) memory[name.substr(kMemory.size())] = tensor;
@@ -297,16 +309,10 @@ class Squeeze {
       views.push_back(views_.get(bytes, stream("squeeze.view", epoch, batch, v)));
     const LearnerStep found =
         objective_->step(now_, views, labels, stream("squeeze.step", epoch, batch));
-    move(now_.theta, velocity_.theta, found.theta, rate_of(options_, epoch));
-    move(now_.head, velocity_.head, found.head, rate_of(options_, epoch));
+    theta_optimizer_->step(now_.theta, found.theta, rate_of(options_, epoch));
+    head_optimizer_->step(now_.head, found.head, rate_of(options_, epoch));
     if (now_.state.defined()) now_.state = found.state;
     return found.loss;
-  }
-
-  /// v <- momentum v + (g + decay x); x <- x - rate v.
-  void move(at::Tensor& x, at::Tensor& velocity, const at::Tensor& gradient, double rate) const {
-    velocity.mul_(options_.momentum).add_(gradient).add_(x, options_.weight_decay);
-    x.add_(velocity, -rate);
   }
 
   /// The teacher as it would be now: statistics, probe, accuracy.
@@ -355,7 +361,8 @@ class Squeeze {
   const Views views_;
   std::unique_ptr<SqueezeObjective> objective_;
   const std::vector<int64_t> rows_;  // of the training part
-  Learner now_, velocity_;
+  Learner now_;
+  std::unique_ptr<optim::Optimizer> theta_optimizer_, head_optimizer_;
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "retort/core/error.h"
+#include "retort/optim/optimizer.h"
 
 namespace retort::train {
 
@@ -30,13 +31,14 @@ ModelState train_sequentially(const nets::Network& network, const data::BatchSou
   ModelState trained{start.theta.to(device), {}};
   if (start.state.defined()) trained.state = start.state.to(device);
   const auto batches = ordered_batches(counts);
+  const auto optimizer = optim::make_plain_descent();
   for (size_t k = 0; k < rates.size(); ++k) {
     if (callbacks.stop && callbacks.stop->requested()) break;
     const data::Batch batch = source.get(batches[k % batches.size()]);
     const nets::Gradient found = network.gradient(
         {trained.theta, trained.state, batch.images, {}, nets::NormMode::kUpdating},
         {batch.targets});
-    trained.theta = trained.theta - rates[k] * found.theta;
+    optimizer->step(trained.theta, found.theta, rates[k]);
     if (trained.state.defined()) trained.state = found.state;
     trained.final_loss = found.loss.item<double>();
     if (!std::isfinite(trained.final_loss))

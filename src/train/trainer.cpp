@@ -10,8 +10,9 @@
 #include "retort/augment/siamese.h"
 #include "retort/core/error.h"
 #include "retort/core/random.h"
+#include "retort/optim/optimizer.h"
 #include "train/gsam.h"
-#include "train/optimiser.h"
+#include "train/learning_rate.h"
 
 namespace retort::train {
 namespace {
@@ -22,6 +23,15 @@ at::Tensor weights_of(const nets::Layout& layout) {
   for (const nets::Slot& slot : layout.slots)
     if (slot.shape.size() > 1) mask.narrow(0, slot.offset, slot.count).fill_(1);
   return mask;
+}
+
+optim::OptimizerOptions optimizer_options(const nets::Network& network, const TrainOptions& options,
+                                          at::Device device) {
+  optim::OptimizerOptions one{.name = options.optimizer,
+                              .momentum = options.momentum,
+                              .weight_decay = options.weight_decay};
+  if (options.decay_weights_only) one.decaying = weights_of(network.parameters()).to(device);
+  return one;
 }
 
 /// Everything of one training run that changes from step to step.
@@ -36,16 +46,14 @@ class Run {
         seed_{seed.seed, seed.purpose, student.index},
         watch_(callbacks),
         strategy_(augment::parse_strategy(options.augmentation)),
-        optimiser_(make_optimiser(options, options.decay_weights_only
-                                               ? weights_of(network.parameters()).to(device)
-                                               : at::Tensor())),
         first_(student.start.epoch) {
     TORCH_CHECK(source_.size() > 0 && options.batch_size > 0, "training needs rows and batches");
-    TORCH_CHECK(first_ == 0 || (options.optimiser == "sgd" && options.momentum == 0),
+    TORCH_CHECK(first_ == 0 || (options.optimizer == "sgd" && options.momentum == 0),
                 "a start after some epochs has no moments");
     const Start start =
         student.start.theta.defined() ? student.start : initial_start(network, seed_);
     trained_.theta = start.theta.to(device, start.theta.scalar_type(), false, true);
+    optimizer_ = optim::make_optimizer(optimizer_options(network, options, device), trained_.theta);
     if (start.state.defined()) trained_.state = start.state.to(device);
     if (options.average_decay > 0) trained_.average_theta = trained_.theta.clone();
     if (options.average_decay > 0 && trained_.state.defined())
@@ -55,7 +63,7 @@ class Run {
   ModelState run() {
     const int64_t total = passes(options_);
     for (int64_t epoch = first_; epoch < total && !stopped(); ++epoch) {
-      if (resets_before(options_, epoch)) optimiser_->reset();
+      if (resets_before(options_, epoch)) optimizer_->reset();
       const double loss = pass(epoch);
       if (stopped()) break;
       if (!std::isfinite(loss)) throw diverged(epoch, total, loss);
@@ -107,9 +115,10 @@ class Run {
                 rate);
   }
 
-  /// One optimiser step on a batch; its mean loss.
+  /// One optimizer step on a batch; its mean loss.
   at::Tensor step(const LabelledBatch& lesson, const std::vector<int64_t>& rows, double rate) {
-    const auto& [images, targets] = lesson;
+    const at::Tensor& images = lesson.images;
+    const losses::Targets& targets = lesson.targets;
     const nets::Gradient gradient = network_.gradient(
         {trained_.theta, trained_.state, images, {}, nets::NormMode::kUpdating}, targets);
     if (watch_.batch) watch_.batch(rows, gradient.logits);
@@ -121,7 +130,7 @@ class Run {
               .theta;
       direction = gsam_direction(gradient.theta, second, options_.flat);
     }
-    optimiser_->step(trained_.theta, direction, rate);
+    optimizer_->step(trained_.theta, direction, rate);
     if (trained_.state.defined()) trained_.state = gradient.state;
     average();
     return gradient.loss;
@@ -163,7 +172,7 @@ class Run {
   const TrainSeed seed_;
   const Callbacks& watch_;
   const augment::Strategy strategy_;
-  std::unique_ptr<Optimiser> optimiser_;
+  std::unique_ptr<optim::Optimizer> optimizer_;
   const int64_t first_;
   ModelState trained_;
 };

@@ -38,7 +38,7 @@ train::TrainOptions training_of(const ExpertInput& input) {
 /// How an expert is trained, as texts in its file.
 Metadata settings_of(const train::TrainOptions& training, const ExpertOptions& options) {
   Metadata texts = {{"origin", "trained"},
-                    {"optimiser", training.optimiser},
+                    {"optimiser", training.optimizer},
                     {"learning_rate", fmt::format("{}", training.learning_rate)},
                     {"momentum", fmt::format("{}", training.momentum)},
                     {"weight_decay", fmt::format("{}", training.weight_decay)},

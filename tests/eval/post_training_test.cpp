@@ -145,7 +145,7 @@ TEST(Relabel, NeedsAPostTraining) {
 /// What a published script trains its students with.
 struct Published {
   const char* protocol;
-  const char* optimiser;
+  const char* optimizer;
   double rate, decay;
   bool decays_all;
   const char* schedule;
@@ -182,7 +182,7 @@ TEST(Protocols, OfPostTrainingAreThoseOfThePublishedScripts) {
     SCOPED_TRACE(script.protocol);
     const auto& protocol = find_entry<Protocol>(protocols(), "protocol", script.protocol);
     const train::TrainOptions& training = protocol.training;
-    EXPECT_EQ(training.optimiser, script.optimiser);
+    EXPECT_EQ(training.optimizer, script.optimizer);
     EXPECT_EQ(training.learning_rate, script.rate);
     EXPECT_EQ(training.momentum, 0.9);
     EXPECT_EQ(training.weight_decay, script.decay);
@@ -219,7 +219,7 @@ synthetic::Bundle set_of(int64_t classes, int64_t each, int64_t side,
 // argument.py and validation/main.py of RDED's repository.
 TEST(Protocols, OfRdedGoByTheSetAndTheStudent) {
   const auto& rded = find_entry<Protocol>(protocols(), "protocol", "rded");
-  EXPECT_EQ(rded.training.optimiser, "adamw");
+  EXPECT_EQ(rded.training.optimizer, "adamw");
   EXPECT_EQ(rded.training.weight_decay, 0.01);
   EXPECT_TRUE(rded.training.decay_weights_only);
   EXPECT_EQ(rded.training.schedule, "slow_cosine");

@@ -7,7 +7,7 @@
 #include "retort/augment/siamese.h"
 #include "retort/core/registry.h"
 #include "retort/eval/evaluate.h"
-#include "train/optimiser.h"
+#include "train/learning_rate.h"
 
 namespace retort::eval {
 namespace {
@@ -47,7 +47,7 @@ TEST(Protocols, HoldTheNumbersOfThePublishedScripts) {
   for (const Script& script : scripts()) {
     SCOPED_TRACE(script.protocol);
     const train::TrainOptions& ours = protocol(script.protocol).training;
-    EXPECT_EQ(ours.optimiser, "sgd");
+    EXPECT_EQ(ours.optimizer, "sgd");
     EXPECT_EQ(ours.learning_rate, script.learning_rate);
     EXPECT_EQ(ours.momentum, script.momentum);
     EXPECT_EQ(ours.weight_decay, script.weight_decay);
@@ -70,7 +70,7 @@ TEST(Protocols, DropTheRateWhereThePublishedScriptsDo) {
       EXPECT_NEAR(train::learning_rate_at(ours, epoch), script.learning_rate * (dropped ? .1 : 1),
                   1e-15)
           << epoch;
-      // The scripts make a new optimiser with the new rate.
+      // The scripts make a new optimizer with the new rate.
       EXPECT_EQ(train::resets_before(ours, epoch),
                 script.last_full >= 0 && epoch == script.last_full + 1);
     }
@@ -94,7 +94,7 @@ TEST(Protocols, FrepoTakesItsStepsFromTheSize) {
 // batches of min(set, 500), squared error, 500 steps from 0 to the rate, then a cosine to 1 %.
 TEST(Protocols, FrepoFollowsItsScript) {
   train::TrainOptions ours = protocol("frepo").training;
-  EXPECT_EQ(ours.optimiser, "adamw");
+  EXPECT_EQ(ours.optimizer, "adamw");
   EXPECT_EQ(ours.weight_decay, 0);
   EXPECT_EQ(ours.batch_size, 500);
   EXPECT_EQ(ours.loss, losses::Kind::kSquared);

@@ -259,7 +259,7 @@ TEST(BatchStream, OfStoredAndOfLiveLabelsAreTheSame) {
   lesson.labels = Labels::kLive;
   const auto live = make_batch_stream(lesson);
   train::TrainOptions options;
-  options.optimiser = "adamw";
+  options.optimizer = "adamw";
   options.epochs = 3;
   options.schedule = "slow_cosine";
   options.average_decay = 0.9;

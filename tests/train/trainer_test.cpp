@@ -137,7 +137,7 @@ TEST(Trainer, LearnsItsImages) {
   Callbacks callbacks;
   callbacks.epoch = [&](const Epoch& epoch) { seen.push_back(epoch.loss); };
   TrainOptions options = quick(60);
-  options.optimiser = "adamw";
+  options.optimizer = "adamw";
   options.schedule = "cosine";
   const ModelState trained = train(*network, *source_of(6), options, {}, kCpu, callbacks);
   ASSERT_EQ(seen.size(), 60u);

@@ -73,7 +73,7 @@ struct Result {
   double seconds = 0;
   int64_t epochs = 0;  ///< of the protocol, or what replaced it
   int64_t images = 0;  ///< trained on
-  int64_t steps = 0;   ///< of the optimiser
+  int64_t steps = 0;   ///< of the optimizer
 };
 
 struct EvalOptions {

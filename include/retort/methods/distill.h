@@ -33,9 +33,9 @@ struct DistillOptions {
   int64_t iterations = 1000;
   double image_learning_rate = 1.0;
   double image_momentum = 0.5;
-  std::string image_optimiser = "sgd";      ///< sgd | adam | lamb
-  double image_beta2 = 0.999;               ///< of adam and lamb
-  std::string image_schedule = "constant";  ///< constant | cosine | cosine_to_zero | halving
+  std::string image_optimiser = "sgd";      ///< of optim::optimizer_table()
+  double image_beta2 = 0.999;               ///< of all but sgd
+  std::string image_schedule = "constant";  ///< of optim::schedule_table()
   double clip_norm = 0;                     ///< of all gradients together; 0: none
   bool clamp_pixels = false;                ///< pixels stay between black and white
   int64_t seed = 0;

@@ -40,7 +40,7 @@ struct SyntheticSet {
   std::vector<int64_t> offsets;  ///< class c is rows offsets[c]..offsets[c + 1] - 1
 };
 
-/// A tensor beside the images that the outer optimiser moves: label logits, the student's rate.
+/// A tensor beside the images that the outer optimizer moves: label logits, the student's rate.
 struct Learned {
   std::string name;
   at::Tensor value;  ///< the objective's own; updated in place as the images are, at its own rate

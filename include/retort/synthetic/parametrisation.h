@@ -25,10 +25,10 @@ struct SetLayout {
   at::Tensor labels() const;             ///< int64 [M]
 };
 
-/// A tensor that the outer optimiser moves.
+/// A tensor that the outer optimizer moves.
 struct ParameterGroup {
   std::string name;
-  at::Tensor value;          ///< updated in place by the optimiser
+  at::Tensor value;          ///< updated in place by the optimizer
   double rate_factor = 1.0;  ///< times the image learning rate
 };
 

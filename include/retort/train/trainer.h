@@ -26,18 +26,16 @@ struct Gsam {
 
 /// How a network is trained.
 struct TrainOptions {
-  std::string optimiser = "sgd";  ///< sgd (PyTorch's rule) | adamw
+  std::string optimizer = "sgd";  ///< of optim::optimizer_table()
   double learning_rate = 0.01;
-  double momentum = 0.9;       ///< sgd only; adamw has betas 0.9 and 0.999, epsilon 1e-8
+  double momentum = 0.9;       ///< of sgd; beta1 of the others
   double weight_decay = 5e-4;  ///< sgd: added to the gradient of all parameters; adamw: decoupled
-  std::string schedule = "drop";  ///< drop: x0.1 once after epoch index epochs/2 + 1, momentum
-                                  ///< reset (spec of DC/DM: epochs + 1 passes) | constant | cosine:
-                                  ///< half a cosine to 0, one rate an epoch (PyTorch's
-                                  ///< CosineAnnealingLR) | slow_cosine: a quarter, to half the rate
-                                  ///< | warmup_cosine: up from 0, then down to 1 %, a rate a step
-  int64_t schedule_epochs = 0;    ///< cosine, slow_cosine: epochs to their end; 0: all epochs
-  int64_t warmup_steps = 500;     ///< of warmup_cosine; at most half of all steps
-  int64_t warmup_epochs = 0;      ///< cosine: straight up from a hundredth of the rate, before it
+  std::string schedule = "drop";  ///< of optim::schedule_table(), one rate an epoch. Where drop
+                                  ///< drops, the momentum is reset too (published for DC and DM)
+  int64_t schedule_epochs = 0;    ///< epochs to the schedule's end; 0: all
+  int64_t warmup_epochs = 0;      ///< straight up from a hundredth of the rate, before the schedule
+  int64_t warmup_steps = 0;       ///< above 0, the schedule goes by batches, one rate a batch, and
+                                  ///< as many, at most half of all, rise straight from 0 before it
   int64_t epochs = 1000;          ///< drop runs epochs + 1 passes, as published; others run epochs
   int64_t batch_size = 256;       ///< shuffled, the last partial batch kept
   std::string augmentation = "none";  ///< a DSA strategy, parameters per image
@@ -63,6 +61,7 @@ struct ModelState {
 struct LabelledBatch {
   at::Tensor images;
   losses::Targets targets;
+  std::vector<int64_t> rows = {};  ///< of the source; empty where images are not rows of one
 };
 
 /// Batches in an order, with views and targets of their own. Thread-safe.

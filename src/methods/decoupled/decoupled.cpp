@@ -33,7 +33,7 @@ class Sre2l : public Method {
             .protocol = "sre2l",
             .augmentation = "none",
             .image_optimiser = "adam",
-            .image_schedule = "cosine_to_zero",
+            .image_schedule = "cosine",
             .image_beta2 = 0.9,
             .clamp_pixels = true};
   }

@@ -4,13 +4,12 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
-#include <numbers>
 
 #include "methods/decoupled/gather.h"
 #include "methods/decoupled/groups.h"
 #include "retort/core/error.h"
 #include "retort/core/random.h"
+#include "retort/optim/schedule.h"
 
 namespace retort::methods {
 namespace {
@@ -92,9 +91,7 @@ double min_crop_area_at(const std::string& schedule, double low, double mileston
   const auto t = static_cast<double>(iteration);
   if (t >= end) return low;
   if (schedule == "step") return 1;
-  const double left =
-      schedule == "linear" ? 1 - t / end : (1 + std::cos(std::numbers::pi * t / end)) / 2;
-  return low + (1 - low) * left;
+  return low + (1 - low) * optim::Schedule(schedule).factor(t, end);
 }
 
 Recovery::Recovery(const Context& context, const RecoveryOptions& options)

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "methods/gradient/gradient_matching.h"
+#include "retort/optim/optimizer.h"
 
 namespace retort::methods::gradient {
 namespace {
@@ -38,6 +39,7 @@ void train_inner(const nets::Network& network, const SyntheticSet& view,
                  const augment::Strategy& strategy, int64_t epochs, double learning_rate,
                  const Place& place, Student& student) {
   const int64_t size = view.images.size(0);
+  const auto optimizer = optim::make_optimizer({.name = "sgd", .momentum = 0}, student.theta);
   for (int64_t epoch = 0; epoch < epochs; ++epoch) {
     const auto index = static_cast<uint64_t>(epoch);
     const at::Tensor order =
@@ -59,7 +61,7 @@ void train_inner(const nets::Network& network, const SyntheticSet& view,
       const nets::Gradient found =
           network.gradient({student.theta, student.state, images, {}, nets::NormMode::kUpdating},
                            {labels.to(images.device())});
-      student.theta.sub_(found.theta, learning_rate);
+      optimizer->step(student.theta, found.theta, learning_rate);
       student.state = found.state;
     }
   }

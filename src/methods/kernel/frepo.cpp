@@ -8,7 +8,7 @@
 #include "methods/kernel/label_margin.h"
 #include "methods/kernel/ridge.h"
 #include "retort/losses/losses.h"
-#include "train/optimiser.h"
+#include "retort/optim/optimizer.h"
 
 namespace retort::methods {
 namespace {
@@ -45,7 +45,7 @@ constexpr int64_t kSyntheticRows = 512;  // rows of one pass with a graph
 /// A network of the pool.
 struct Member {
   at::Tensor theta, state;  // [P], [S]
-  train::AdamMoments moments;
+  std::unique_ptr<optim::Optimizer> optimizer;
   int64_t age = 0;  // steps since it was made; the first ones begin at different ages
 };
 
@@ -125,12 +125,14 @@ class FeatureRegression : public Objective {
       const std::string at = std::to_string(g);
       all["theta." + at] = member.theta;
       if (context_.network.couples_rows()) all["state." + at] = member.state;
-      if (member.moments.steps > 0) {
-        all["first." + at] = member.moments.first;
-        all["second." + at] = member.moments.second;
+      const TensorMap moments = member.optimizer->state();
+      const auto steps = moments.at("count").item<int64_t>();
+      if (steps > 0) {
+        all["first." + at] = moments.at("velocity");
+        all["second." + at] = moments.at("square");
       }
       counts.push_back(member.age);
-      counts.push_back(member.moments.steps);
+      counts.push_back(steps);
     }
     all["counts"] = at::tensor(counts, at::kLong);
     return all;
@@ -148,10 +150,11 @@ class FeatureRegression : public Objective {
       member.theta = load("theta");
       if (context_.network.couples_rows()) member.state = load("state");
       member.age = counts[place];
-      member.moments = {counts[place + 1], {}, {}};
-      if (member.moments.steps == 0) continue;
-      member.moments.first = load("first");
-      member.moments.second = load("second");
+      const TensorMap moments = member.optimizer->state();
+      moments.at("count").fill_(counts[place + 1]);
+      if (counts[place + 1] == 0) continue;
+      moments.at("velocity").copy_(load("first"));
+      moments.at("square").copy_(load("second"));
     }
   }
 
@@ -159,10 +162,10 @@ class FeatureRegression : public Objective {
   Member fresh(int64_t place, int64_t iteration) const {
     const RandomStream stream(context_.seed, "frepo.network", static_cast<uint64_t>(place),
                               static_cast<uint64_t>(iteration));
-    return {context_.network.initial(stream).to(context_.device),
-            context_.network.initial_state().to(context_.device),
-            {},
-            0};
+    Member member{context_.network.initial(stream).to(context_.device),
+                  context_.network.initial_state().to(context_.device), nullptr};
+    member.optimizer = optim::make_optimizer({.name = "adamw"}, member.theta);
+    return member;
   }
 
   size_t pick(int64_t iteration) const {
@@ -187,7 +190,7 @@ class FeatureRegression : public Objective {
                                    {},
                                    nets::NormMode::kUpdating},
                                   {labels_.index_select(0, rows), losses::Kind::kSquared});
-    train::adam_step(member.theta, gradient.theta, member.moments, options_.pool_learning_rate);
+    member.optimizer->step(member.theta, gradient.theta, options_.pool_learning_rate);
     // The reference's statistics are 0.1 old + 0.9 new; ours are 0.9 old + 0.1 new.
     if (context_.network.couples_rows()) member.state = 9 * gradient.state - 8 * member.state;
     ++member.age;
@@ -260,7 +263,7 @@ class Frepo : public Method {
             .network = "wideconv-bn",
             .protocol = "frepo",
             .image_optimiser = "lamb",
-            .image_schedule = "cosine"};
+            .image_schedule = "cosine_to_tenth"};
   }
   std::vector<std::string> deviations() const override {
     return {
