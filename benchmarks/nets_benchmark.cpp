@@ -52,26 +52,31 @@ void gradient(benchmark::State& state) {
   per_image(state);
 }
 
-void directional_by(benchmark::State& state, nets::Way way) {
+void directional_by(benchmark::State& state, const std::string& engine) {
   const Problem problem(state.range(0));
+  if (!engine.empty()) problem.network->restrict_to(engine);
   const at::Tensor v = problem.network->initial(RandomStream(1, "benchmark.theta"));
   for (auto _ : state)
     benchmark::DoNotOptimize(
-        problem.network->directional(problem.call, problem.targets, v, {.images = true}, way));
+        problem.network->directional(problem.call, problem.targets, v, {.images = true}));
   per_image(state);
 }
-void directional_sweep(benchmark::State& state) {
-  directional_by(state, nets::Way::kBest);
+void directional(benchmark::State& state) {
+  directional_by(state, {});
+}
+void directional_sequential(benchmark::State& state) {
+  directional_by(state, "sequential");
 }
 void directional_autograd(benchmark::State& state) {
-  directional_by(state, nets::Way::kAutograd);
+  directional_by(state, "autograd");
 }
 
 #define RETORT_BATCHES Arg(10)->Arg(100)->Arg(256)->Unit(benchmark::kMillisecond)->UseRealTime()
 BENCHMARK(predict)->RETORT_BATCHES;
 BENCHMARK(features_and_pullback)->RETORT_BATCHES;
 BENCHMARK(gradient)->RETORT_BATCHES;
-BENCHMARK(directional_sweep)->RETORT_BATCHES;
+BENCHMARK(directional)->RETORT_BATCHES;
+BENCHMARK(directional_sequential)->RETORT_BATCHES;
 BENCHMARK(directional_autograd)->RETORT_BATCHES;
 
 }  // namespace

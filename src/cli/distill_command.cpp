@@ -243,6 +243,9 @@ int run_distill(const Environment& environment, const Arguments& arguments) {
   auto network = nets::make_network(settings.loop.network,
                                     {data.channels, data.height, data.width, data.classes()});
   limit_memory(environment, settings.memory_limit, *network);
+  if (environment.debug)
+    environment.err << fmt::format("network '{}': gradients by engine '{}'\n", network->name(),
+                                   network->engine_name(nets::Work::kGradient, device));
   const methods::DistillInput input{data,
                                     *network,
                                     *settings.method,

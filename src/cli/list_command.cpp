@@ -28,6 +28,9 @@ Rows parts() {
   Rows rows;
   for (const BuildPart& part : build_parts())
     rows.emplace_back(part.name, (part.present ? "yes: " : "no: ") + part.detail);
+  for (const nets::EngineEntry& engine : nets::engine_table())
+    rows.emplace_back("engine " + engine.name,
+                      (engine.present ? "yes: " : "no: ") + engine.summary);
   return rows;
 }
 

@@ -133,7 +133,8 @@ void print_help(std::ostream& out) {
          "  retort eval runs/a --data shapes\n"
          "  retort COMMAND --help       all options of a command\n"
          "  retort describe dm          what a method does and takes\n"
-         "\n--debug shows everything that is known of an error; --version prints the version.\n";
+         "\n--debug shows everything that is known of an error, and which engine a network has;\n"
+         "--version prints the version.\n";
 }
 
 bool take_flag(Arguments& arguments, const std::string& flag) {
@@ -186,8 +187,9 @@ int report_failure(const Environment& environment, const Arguments& arguments,
   return code;
 }
 
-Ending guarded(const Environment& environment, Arguments arguments) {
-  const bool debug = take_flag(arguments, "--debug");
+Ending guarded(const Environment& given, Arguments arguments) {
+  Environment environment = given;
+  const bool debug = environment.debug = take_flag(arguments, "--debug");
   auto fail = [&](const std::string& message, int code) -> Ending {
     return {report_failure(environment, arguments, message, code)};
   };

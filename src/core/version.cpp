@@ -1,13 +1,9 @@
 #include "retort/core/version.h"
 
-#include <fmt/format.h>
 #include <torch/cuda.h>
 #include <torch/version.h>
 
 #include "retort/core/device.h"
-#ifdef RETORT_WITH_BLOCKED
-#include <oneapi/dnnl/dnnl_version.h>
-#endif
 
 namespace retort {
 
@@ -33,22 +29,6 @@ namespace retort {
 #define RETORT_WITH_MATIO 0
 #endif
 
-/// What the ConvNet engine of this build is made of.
-BuildPart convnet_engine() {
-#ifdef RETORT_WITH_BLOCKED
-  const bool winograd = DNNL_VERSION_MAJOR < 3;
-  return {"ConvNet engine", true,
-          fmt::format("oneDNN {}.{} and Highway: ConvNets on a CPU, {}", DNNL_VERSION_MAJOR,
-                      DNNL_VERSION_MINOR,
-                      winograd ? "with Winograd on AVX-512, several times faster"
-                               : "by direct convolutions (Winograd in float32 left oneDNN with "
-                                 "version 3)")};
-#else
-  return {"ConvNet engine", false,
-          "oneDNN and Highway are wanted: ConvNets run at libtorch's speed"};
-#endif
-}
-
 std::string version() {
   return RETORT_VERSION;
 }
@@ -68,8 +48,7 @@ std::vector<BuildPart> build_parts() {
           {"GIF", RETORT_WITH_GIF == 1, "giflib: image folders"},
           {"TIFF", RETORT_WITH_TIFF == 1, "libtiff 4.5: image folders"},
           {"archives", RETORT_WITH_ARCHIVE == 1, "libarchive: .gz, .npz and .pt files"},
-          {"MATLAB files", RETORT_WITH_MATIO == 1, "matio: SVHN"},
-          convnet_engine()};
+          {"MATLAB files", RETORT_WITH_MATIO == 1, "matio: SVHN"}};
 }
 
 }  // namespace retort

@@ -197,6 +197,7 @@ Json opening_record(const Run& run, const synthetic::Bundle& bundle) {
           {"images_per_class", run.input.options.images_per_class},
           {"images", run.layout.size()},
           {uses_network(run.input) ? "network" : "student_network", bundle.network},
+          {"engine", run.input.network.engine_name(nets::Work::kGradient, run.input.device)},
           {"device", run.input.device.str()},
           {"threads", run.input.threads},
           {"seed", bundle.seed},

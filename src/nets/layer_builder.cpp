@@ -38,55 +38,55 @@ at::Tensor channels_last(const at::Tensor& x) {
 
 }  // namespace
 
-void Forward::refuse(const std::string& layer, const std::string& found,
-                     const std::string& accepted) {
-  throw ConfigError(ErrorMessage{declaration_->doing, fmt::format("layer '{}' {}", layer, found),
-                                 accepted, "choose larger images or a shallower network"});
+void LayerBuilder::refuse(const std::string& layer, const std::string& found,
+                          const std::string& accepted) {
+  throw ConfigError(ErrorMessage{init_->doing, fmt::format("layer '{}' {}", layer, found), accepted,
+                                 "choose larger images or a shallower network"});
 }
 
-at::Tensor Forward::parameter(const std::string& name, std::vector<int64_t> shape,
-                              Slot::Start start, double bound) {
+at::Tensor LayerBuilder::parameter(const std::string& name, std::vector<int64_t> shape,
+                                   Slot::Start start, double bound) {
   // Both rules know a layer by 1 / sqrt(fan in).
   if (normal_ && start == Slot::Start::kUniform)
     start = shape.size() > 1 ? Slot::Start::kNormal : Slot::Start::kZeros;
-  if (declaring()) {
-    append(declaration_->parameters, {name, shape, 0, 0, start, bound});
+  if (initialising()) {
+    append(init_->parameters, {name, shape, 0, 0, start, bound});
     return blank(shape);
   }
-  TORCH_CHECK(next_parameter_ < evaluation_->theta.size(), "no parameter is left for ", name);
-  const at::Tensor& value = evaluation_->theta[next_parameter_++];
+  TORCH_CHECK(next_parameter_ < apply_->theta.size(), "no parameter is left for ", name);
+  const at::Tensor& value = apply_->theta[next_parameter_++];
   TORCH_CHECK(value.sizes() == at::IntArrayRef(shape), "the shape of ", name, " has changed");
   return value;
 }
 
-at::Tensor Forward::statistic(const std::string& name, int64_t count, Slot::Start start) {
-  if (declaring()) {
-    append(declaration_->state, {name, {count}, 0, 0, start, 0});
+at::Tensor LayerBuilder::statistic(const std::string& name, int64_t count, Slot::Start start) {
+  if (initialising()) {
+    append(init_->state, {name, {count}, 0, 0, start, 0});
     return {};
   }
   const size_t place = next_statistic_++;
-  return place < evaluation_->state.size() ? evaluation_->state[place] : at::Tensor();
+  return place < apply_->state.size() ? apply_->state[place] : at::Tensor();
 }
 
-void Forward::tap(const std::string& name, const at::Tensor& x) {
-  if (declaring()) return declaration_->taps.push_back(name);
-  const auto found = evaluation_->taps.find(name);
-  if (found != evaluation_->taps.end()) found->second = x;
+void LayerBuilder::tap(const std::string& name, const at::Tensor& x) {
+  if (initialising()) return init_->taps.push_back(name);
+  const auto found = apply_->taps.find(name);
+  if (found != apply_->taps.end()) found->second = x;
 }
 
-bool Forward::first_order_cpu(const at::Tensor& x) const {
-  return !evaluation_->second_order && x.device().is_cpu() && x.scalar_type() == at::kFloat;
+bool LayerBuilder::first_order_cpu(const at::Tensor& x) const {
+  return !apply_->second_order && x.device().is_cpu() && x.scalar_type() == at::kFloat;
 }
 
-at::Tensor Forward::chained(const at::Tensor& x, const Step& step, const at::Tensor& result) {
-  Declaration& d = *declaration_;
-  d.chain = d.chain && x.is_same(d.last);
-  d.steps.push_back(step);
+at::Tensor LayerBuilder::recorded(const at::Tensor& x, const Op& op, const at::Tensor& result) {
+  InitPass& d = *init_;
+  d.sequential = d.sequential && x.is_same(d.last);
+  d.ops.push_back(op);
   d.activations += result.numel();
   return d.last = blank(result.sizes().vec());  // a tensor of its own: a second use of x is seen
 }
 
-at::Tensor Forward::conv(const std::string& name, at::Tensor x, const Convolution& settings) {
+at::Tensor LayerBuilder::conv(const std::string& name, at::Tensor x, const Convolution& settings) {
   const auto& [out, kernel, stride, padding, bias] = settings;
   const int64_t in = x.size(1);
   const double bound = 1 / std::sqrt(static_cast<double>(in * kernel * kernel));
@@ -96,14 +96,14 @@ at::Tensor Forward::conv(const std::string& name, at::Tensor x, const Convolutio
       parameter(name + ".weight", {out, in, kernel, kernel}, Slot::Start::kUniform, bound);
   at::Tensor shift;
   if (bias) shift = parameter(name + ".bias", {out}, Slot::Start::kUniform, bound);
-  if (declaring()) {
+  if (initialising()) {
     const int64_t height = x.size(2) + 2 * padding - kernel,
                   width = x.size(3) + 2 * padding - kernel;
     if (height < 0 || width < 0)
       refuse(name, fmt::format("gets a map of {}x{}", x.size(2), x.size(3)),
              fmt::format("sides of at least {}", kernel - 2 * padding));
-    return chained(x, {.kind = Step::Kind::kConv, .conv = settings, .slot = slot},
-                   blank({x.size(0), out, height / stride + 1, width / stride + 1}));
+    return recorded(x, {.kind = Op::Kind::kConv, .conv = settings, .slot = slot},
+                    blank({x.size(0), out, height / stride + 1, width / stride + 1}));
   }
   // oneDNN's channels-last convolutions take half the time for few input channels.
   if (first_order_cpu(x)) x = channels_last(x);
@@ -111,14 +111,14 @@ at::Tensor Forward::conv(const std::string& name, at::Tensor x, const Convolutio
                     at::IntArrayRef{padding, padding});
 }
 
-at::Tensor Forward::batch_norm(const std::string& name, const at::Tensor& x) {
+at::Tensor LayerBuilder::batch_norm(const std::string& name, const at::Tensor& x) {
   const int64_t channels = x.size(1);
   const at::Tensor gain = parameter(name + ".weight", {channels}, Slot::Start::kOnes);
   const at::Tensor shift = parameter(name + ".bias", {channels}, Slot::Start::kZeros);
   const at::Tensor mean = statistic(name + ".running_mean", channels, Slot::Start::kZeros);
   const at::Tensor variance = statistic(name + ".running_var", channels, Slot::Start::kOnes);
-  if (declaring()) return x;
-  const NormMode mode = evaluation_->norm;
+  if (initialising()) return x;
+  const NormMode mode = apply_->norm;
   if (mode == NormMode::kBatch)
     return at::batch_norm(x, gain, shift, at::Tensor(), at::Tensor(), true, kMomentum, kEpsilon,
                           false);
@@ -128,70 +128,72 @@ at::Tensor Forward::batch_norm(const std::string& name, const at::Tensor& x) {
   return at::batch_norm(x, gain, shift, mean, variance, updating, kMomentum, kEpsilon, false);
 }
 
-at::Tensor Forward::affine_norm(const std::string& name, const at::Tensor& x, const Tail& tail) {
+at::Tensor LayerBuilder::affine_norm(const std::string& name, const at::Tensor& x,
+                                     const NormActPool& layer) {
   const int64_t channels = x.size(1);
   std::vector<int64_t> shape = {channels};
-  if (tail.norm == NormKind::kLayer) shape = {channels, x.size(2), x.size(3)};
+  if (layer.norm == NormKind::kLayer) shape = {channels, x.size(2), x.size(3)};
   const at::Tensor gain = parameter(name + ".weight", shape, Slot::Start::kOnes);
   const at::Tensor shift = parameter(name + ".bias", shape, Slot::Start::kZeros);
-  if (declaring() && tail.norm == NormKind::kGroup && channels % kGroups != 0)
+  if (initialising() && layer.norm == NormKind::kGroup && channels % kGroups != 0)
     refuse(name, fmt::format("norms {} channels in {} groups", channels, kGroups),
            "a width that is a multiple of 4");
-  if (declaring()) return finish(x, tail);
-  if (tail.norm == NormKind::kInstance && first_order_cpu(x) && fused_block_fits(x))
-    return fused_tail(x, gain, shift, tail);
+  if (initialising()) return finish(x, layer);
+  if (layer.norm == NormKind::kInstance && first_order_cpu(x) && fused_block_fits(x))
+    return fused_norm_act_pool(x, gain, shift, layer);
   const at::Tensor dense = x.contiguous();  // libtorch's norms are slow on channels-last maps
-  if (tail.norm == NormKind::kLayer)
-    return finish(at::layer_norm(dense, shape, gain, shift, kEpsilon, false), tail);
-  const int64_t groups = tail.norm == NormKind::kGroup ? kGroups : channels;
-  return finish(at::group_norm(dense, groups, gain, shift, kEpsilon, false), tail);
+  if (layer.norm == NormKind::kLayer)
+    return finish(at::layer_norm(dense, shape, gain, shift, kEpsilon, false), layer);
+  const int64_t groups = layer.norm == NormKind::kGroup ? kGroups : channels;
+  return finish(at::group_norm(dense, groups, gain, shift, kEpsilon, false), layer);
 }
 
-at::Tensor Forward::fused_tail(const at::Tensor& x, const at::Tensor& gain, const at::Tensor& shift,
-                               const Tail& tail) {
-  const bool relu = tail.activation == Activation::kRelu;
-  const bool pooled = tail.pool == Pool::kAverage && x.size(2) % 2 == 0 && x.size(3) % 2 == 0 &&
-                      (relu || tail.activation == Activation::kNone);
+at::Tensor LayerBuilder::fused_norm_act_pool(const at::Tensor& x, const at::Tensor& gain,
+                                             const at::Tensor& shift, const NormActPool& layer) {
+  const bool relu = layer.activation == Activation::kRelu;
+  const bool pooled = layer.pool == Pool::kAverage && x.size(2) % 2 == 0 && x.size(3) % 2 == 0 &&
+                      (relu || layer.activation == Activation::kNone);
   const at::Tensor y = fused_block(x, gain, shift, relu, pooled);
-  return finish(y, {NormKind::kNone, relu ? Activation::kNone : tail.activation,
-                    pooled ? Pool::kNone : tail.pool});
+  return finish(y, {NormKind::kNone, relu ? Activation::kNone : layer.activation,
+                    pooled ? Pool::kNone : layer.pool});
 }
 
-at::Tensor Forward::finish(const at::Tensor& x, const Tail& tail) {
-  return pooled(activated(x, tail.activation), tail.pool, 2);
+at::Tensor LayerBuilder::finish(const at::Tensor& x, const NormActPool& layer) {
+  return pooled(activated(x, layer.activation), layer.pool, 2);
 }
 
-at::Tensor Forward::norm(const std::string& name, const at::Tensor& x, NormKind kind) {
-  return tail(name, x, {kind, Activation::kNone, Pool::kNone});
+at::Tensor LayerBuilder::norm(const std::string& name, const at::Tensor& x, NormKind kind) {
+  return norm_act_pool(name, x, {kind, Activation::kNone, Pool::kNone});
 }
 
-at::Tensor Forward::tail(const std::string& name, const at::Tensor& x, const Tail& tail) {
+at::Tensor LayerBuilder::norm_act_pool(const std::string& name, const at::Tensor& x,
+                                       const NormActPool& layer) {
   const size_t slot = slots();
   at::Tensor y;
-  if (tail.norm != NormKind::kNone) tap(name + ".input", x);
-  if (tail.norm == NormKind::kNone)
-    y = finish(x, tail);
-  else if (tail.norm == NormKind::kBatch)
-    y = finish(batch_norm(name, x), tail);
+  if (layer.norm != NormKind::kNone) tap(name + ".input", x);
+  if (layer.norm == NormKind::kNone)
+    y = finish(x, layer);
+  else if (layer.norm == NormKind::kBatch)
+    y = finish(batch_norm(name, x), layer);
   else
-    y = affine_norm(name, x, tail);
-  if (!declaring()) return y;
-  return chained(x, {.kind = Step::Kind::kTail, .tail = tail, .slot = slot}, y);
+    y = affine_norm(name, x, layer);
+  if (!initialising()) return y;
+  return recorded(x, {.kind = Op::Kind::kNormActPool, .layer = layer, .slot = slot}, y);
 }
 
-at::Tensor Forward::activate(const at::Tensor& x, Activation activation) {
-  return tail({}, x, {NormKind::kNone, activation, Pool::kNone});
+at::Tensor LayerBuilder::activate(const at::Tensor& x, Activation activation) {
+  return norm_act_pool({}, x, {NormKind::kNone, activation, Pool::kNone});
 }
 
-at::Tensor Forward::pool(const at::Tensor& x, Pool pool, int64_t window) {
+at::Tensor LayerBuilder::pool(const at::Tensor& x, Pool pool, int64_t window) {
   const at::Tensor y = pooled(x, pool, window);
-  if (!declaring()) return y;
-  const Tail tail{NormKind::kNone, Activation::kNone, pool};
-  return chained(x, {.kind = Step::Kind::kPool, .tail = tail, .window = window}, y);
+  if (!initialising()) return y;
+  const NormActPool layer{NormKind::kNone, Activation::kNone, pool};
+  return recorded(x, {.kind = Op::Kind::kPool, .layer = layer, .window = window}, y);
 }
 
-at::Tensor Forward::activated(const at::Tensor& x, Activation activation) const {
-  if (declaring()) return x;
+at::Tensor LayerBuilder::activated(const at::Tensor& x, Activation activation) const {
+  if (initialising()) return x;
   switch (activation) {
     case Activation::kNone:
       return x;
@@ -211,9 +213,9 @@ at::Tensor Forward::activated(const at::Tensor& x, Activation activation) const 
   TORCH_INTERNAL_ASSERT(false, "unknown activation");
 }
 
-at::Tensor Forward::pooled(const at::Tensor& x, Pool pool, int64_t window) {
+at::Tensor LayerBuilder::pooled(const at::Tensor& x, Pool pool, int64_t window) {
   if (pool == Pool::kNone) return x;
-  if (declaring()) {
+  if (initialising()) {
     if (x.size(2) < window || x.size(3) < window)
       refuse("pool", fmt::format("gets a map of {}x{}", x.size(2), x.size(3)),
              fmt::format("sides of at least {}", window));
@@ -223,13 +225,13 @@ at::Tensor Forward::pooled(const at::Tensor& x, Pool pool, int64_t window) {
   return pool == Pool::kAverage ? at::avg_pool2d(x, size) : at::max_pool2d(x, size);
 }
 
-at::Tensor Forward::global_average(const at::Tensor& x) {
-  if (declaring())
-    return chained(x, {.kind = Step::Kind::kGlobalAverage}, blank({x.size(0), x.size(1), 1, 1}));
+at::Tensor LayerBuilder::global_average(const at::Tensor& x) {
+  if (initialising())
+    return recorded(x, {.kind = Op::Kind::kGlobalAverage}, blank({x.size(0), x.size(1), 1, 1}));
   return x.mean({2, 3}, /*keepdim=*/true);
 }
 
-at::Tensor Forward::linear(const std::string& name, const at::Tensor& x, int64_t out) {
+at::Tensor LayerBuilder::linear(const std::string& name, const at::Tensor& x, int64_t out) {
   const at::Tensor flat = x.dim() > 2 ? x.flatten(1) : x;
   const int64_t in = flat.size(1);
   const double bound = 1 / std::sqrt(static_cast<double>(in));
@@ -237,16 +239,16 @@ at::Tensor Forward::linear(const std::string& name, const at::Tensor& x, int64_t
   tap(name + ".input", flat);
   const at::Tensor weight = parameter(name + ".weight", {out, in}, Slot::Start::kUniform, bound);
   const at::Tensor shift = parameter(name + ".bias", {out}, Slot::Start::kUniform, bound);
-  if (!declaring()) return at::linear(flat, weight, shift);
-  return chained(x, {.kind = Step::Kind::kLinear, .slot = slot}, blank({x.size(0), out}));
+  if (!initialising()) return at::linear(flat, weight, shift);
+  return recorded(x, {.kind = Op::Kind::kLinear, .slot = slot}, blank({x.size(0), out}));
 }
 
-at::Tensor Forward::features(const at::Tensor& x) {
+at::Tensor LayerBuilder::features(const at::Tensor& x) {
   const at::Tensor flat = x.flatten(1);
   tap("features", flat);
-  if (declaring()) {
-    declaration_->feature_size = flat.size(1);
-    if (x.is_same(declaration_->last)) declaration_->last = flat;  // flattening is no step
+  if (initialising()) {
+    init_->feature_size = flat.size(1);
+    if (x.is_same(init_->last)) init_->last = flat;  // flattening is none
   }
   return flat;
 }

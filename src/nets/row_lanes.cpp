@@ -3,14 +3,14 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-
-#include "retort/nets/network.h"
+#include <limits>
 
 namespace retort::nets {
 namespace {
 
-constexpr int64_t kMostLanes = 8;  ///< of a part: so many threads can work on it
-constexpr int64_t kLeastRows = 5;  ///< of a lane, from which Winograd's tiles of an 8x8 map pay
+constexpr int64_t kCallersShare = 4;  // a quarter of the memory is for what callers keep
+constexpr int64_t kMostLanes = 8;     ///< of a group: so many threads can work on it
+constexpr int64_t kLeastRows = 5;     ///< of a lane, from which Winograd's tiles of an 8x8 map pay
 
 int64_t ceiling(int64_t a, int64_t b) {
   return (a + b - 1) / b;
@@ -18,10 +18,20 @@ int64_t ceiling(int64_t a, int64_t b) {
 
 }  // namespace
 
-RowLimits row_limits(const Network& network, int64_t wanted) {
+int64_t MemoryLimit::rows(int64_t wanted) const {
+  if (bytes == 0) return wanted;
+  const int64_t for_passes = std::max<int64_t>(bytes, 0) / kCallersShare * (kCallersShare - 1);
+  return std::min(wanted, for_passes / std::max<int64_t>(bytes_per_image, 1));
+}
+
+int64_t MemoryLimit::spare() const {
+  return bytes == 0 ? std::numeric_limits<int64_t>::max() : bytes / kCallersShare;
+}
+
+RowLimits row_limits(const MemoryLimit& memory, int64_t wanted) {
   const int64_t threads = std::max(1, at::get_num_threads());
-  const int64_t rows = std::max<int64_t>(1, network.rows_at_once(wanted));
-  return {rows, std::max<int64_t>(1, network.rows_at_once(rows * threads) / rows)};
+  const int64_t rows = std::max<int64_t>(1, memory.rows(wanted));
+  return {rows, std::max<int64_t>(1, memory.rows(rows * threads) / rows)};
 }
 
 Lanes cut_rows(const std::vector<int64_t>& sizes, const RowLimits& limits,
@@ -35,22 +45,22 @@ Lanes cut_rows(const std::vector<int64_t>& sizes, const RowLimits& limits,
         one ? 1 : std::clamp(rows / kLeastRows, std::min<int64_t>(rows, 2), kMostLanes);
     for (int64_t lane = 0; lane < lanes; ++lane) {
       const int64_t begin = rows * lane / lanes, count = rows * (lane + 1) / lanes - begin;
-      const int64_t pieces = one ? 1 : ceiling(count, limits.rows);
-      for (int64_t i = 0; i < pieces; ++i)
-        all.pieces.push_back({p, begin + count * i / pieces, begin + count * (i + 1) / pieces});
-      all.edges.push_back(all.pieces.size());
+      const int64_t batches = one ? 1 : ceiling(count, limits.rows);
+      for (int64_t i = 0; i < batches; ++i)
+        all.batches.push_back({p, begin + count * i / batches, begin + count * (i + 1) / batches});
+      all.edges.push_back(all.batches.size());
     }
   }
   return all;
 }
 
-LaneSums::LaneSums(const Lanes& lanes, size_t parts, at::Tensor like)
+LaneSums::LaneSums(const Lanes& lanes, size_t groups, at::Tensor like)
     : lanes_(lanes),
       like_(std::move(like)),
       sums_(static_cast<size_t>(lanes.count())),
-      left_(parts),
-      answers_(parts) {
-  for (int64_t lane = 0; lane < lanes.count(); ++lane) ++left_[lanes.part(lane)];
+      left_(groups),
+      answers_(groups) {
+  for (int64_t lane = 0; lane < lanes.count(); ++lane) ++left_[lanes.group(lane)];
 }
 
 at::Tensor LaneSums::of(int64_t lane) {
@@ -59,14 +69,14 @@ at::Tensor LaneSums::of(int64_t lane) {
   return sum;
 }
 
-void LaneSums::done(size_t piece, int64_t lane) {
-  if (piece + 1 < lanes_.edges[static_cast<size_t>(lane) + 1]) return;
-  const size_t part = lanes_.part(lane);
+void LaneSums::done(size_t batch, int64_t lane) {
+  if (batch + 1 < lanes_.edges[static_cast<size_t>(lane) + 1]) return;
+  const size_t group = lanes_.group(lane);
   const std::lock_guard<std::mutex> guard(mutex_);
-  if (--left_[part] > 0) return;
-  at::Tensor& answer = answers_[part];
+  if (--left_[group] > 0) return;
+  at::Tensor& answer = answers_[group];
   for (int64_t l = 0; l < lanes_.count(); ++l) {
-    if (lanes_.part(l) != part) continue;
+    if (lanes_.group(l) != group) continue;
     at::Tensor& sum = sums_[static_cast<size_t>(l)];
     answer = answer.defined() ? answer.add_(sum) : sum;
     sum.reset();

@@ -1,6 +1,6 @@
 // How the rows of a call are cut and dealt out to threads, and how their sums meet. One rule for
-// every engine: the cut of a part depends on its own number of rows and on the memory limit, never
-// on the parts beside it or on the number of threads, and sums are taken in one order. So a group
+// every engine: the cut of a group depends on its own number of rows and on the memory limit, never
+// on the groups beside it or on the number of threads, and sums are taken in one order. So a group
 // gives the same bits alone, in a batch, and on any number of threads.
 #pragma once
 
@@ -16,44 +16,51 @@
 
 namespace retort::nets {
 
-/// Rows begin..end-1 of a part.
-struct Piece {
-  size_t part;
+/// Rows begin..end-1 of a group.
+struct MicroBatch {
+  size_t group;
   int64_t begin, end;
   int64_t rows() const { return end - begin; }
 };
 
-class Network;
+/// Memory that passes may take.
+struct MemoryLimit {
+  int64_t bytes = 0;            ///< for passes and callers; 0: no limit
+  int64_t bytes_per_image = 0;  ///< that a pass with a graph takes
+  /// The rows that a pass may have, at most `wanted`; 0 where not one fits.
+  int64_t rows(int64_t wanted) const;
+  /// Bytes for callers; a very large number without limit.
+  int64_t spare() const;
+};
 
-/// The size of pieces, and how many lanes may be in work at a time.
+/// The size of micro batches, and how many lanes may be in work at a time.
 struct RowLimits {
-  int64_t rows;   ///< of a piece, at most
+  int64_t rows;   ///< of a batch, at most
   int64_t lanes;  ///< at a time, at least one
 };
 
-/// Pieces of at most `wanted` rows, and as many lanes at a time as the network's memory limit
-/// holds.
-RowLimits row_limits(const Network& network, int64_t wanted);
+/// Batches of at most `wanted` rows, and as many lanes at a time as the limit holds.
+RowLimits row_limits(const MemoryLimit& memory, int64_t wanted);
 
-/// Pieces in order, and the lanes they make: lane l has the pieces edges[l] up to edges[l + 1], all
-/// of one part. One thread takes a lane at a time.
+/// Batches in order, and the lanes they make: lane l has the batches edges[l] up to edges[l + 1],
+/// all of one group. One thread takes a lane at a time.
 struct Lanes {
-  std::vector<Piece> pieces;
+  std::vector<MicroBatch> batches;
   std::vector<size_t> edges{0};
   int64_t at_once = 1;
   int64_t count() const { return static_cast<int64_t>(edges.size()) - 1; }
-  size_t part(int64_t lane) const { return pieces[edges[static_cast<size_t>(lane)]].part; }
+  size_t group(int64_t lane) const { return batches[edges[static_cast<size_t>(lane)]].group; }
 };
 
-/// Cuts a part's rows into lanes of about as many rows, and lanes into pieces. A part whose rows
-/// influence each other (`whole`, one flag a part, or empty for none) is one piece.
+/// Cuts a group's rows into lanes of about as many rows, and lanes into batches. A group whose rows
+/// influence each other (`whole`, one flag a group, or empty for none) is one batch.
 Lanes cut_rows(const std::vector<int64_t>& sizes, const RowLimits& limits,
                const std::vector<bool>& whole = {});
 
-/// Calls work(i, lane) for every piece i, each lane on a thread that is told that it works alone. A
-/// single piece has all threads.
+/// Calls work(i, lane) for every batch i, each lane on a thread that is told that it works alone. A
+/// single batch has all threads.
 template <class Work>
-void each_piece(const Lanes& lanes, const Work& work) {
+void each_batch(const Lanes& lanes, const Work& work) {
   const auto lane = [&](int64_t l) {
     const AloneScope alone;
     const at::NoGradGuard no_graph;
@@ -64,16 +71,16 @@ void each_piece(const Lanes& lanes, const Work& work) {
   deal_out(lanes.count(), lane, (lanes.count() + lanes.at_once - 1) / lanes.at_once);
 }
 
-/// Sums [P] of parts. Each lane adds into a vector of its own; when a part's last lane is done its
-/// vectors are added up in order and freed.
+/// Sums [P] of groups. Each lane adds into a vector of its own; when a group's last lane is done
+/// its vectors are added up in order and freed.
 class LaneSums {
  public:
-  LaneSums(const Lanes& lanes, size_t parts, at::Tensor like);
+  LaneSums(const Lanes& lanes, size_t groups, at::Tensor like);
   /// The vector of a lane, zeros at its first call.
   at::Tensor of(int64_t lane);
-  /// To be called after every piece, with the number of the piece.
-  void done(size_t piece, int64_t lane);
-  /// The sum of every part. Called once.
+  /// To be called after every batch, with the number of the batch.
+  void done(size_t batch, int64_t lane);
+  /// The sum of every group. Called once.
   std::vector<at::Tensor> take() { return std::move(answers_); }
 
  private:
@@ -81,8 +88,8 @@ class LaneSums {
   const at::Tensor like_;
   std::mutex mutex_;
   std::vector<at::Tensor> sums_;     // of every lane
-  std::vector<int64_t> left_;        // lanes of every part that are not done
-  std::vector<at::Tensor> answers_;  // of every part
+  std::vector<int64_t> left_;        // lanes of every group that are not done
+  std::vector<at::Tensor> answers_;  // of every group
 };
 
 }  // namespace retort::nets

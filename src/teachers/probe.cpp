@@ -56,7 +56,7 @@ at::Tensor probed(const nets::Network& network, const at::Tensor& theta, const a
                   const ProbeOptions& options, at::Device device) {
   const int64_t classes = network.shape().classes;
   const nets::Network probe("linear probe",
-                            [classes](nets::Forward& f, const at::Tensor& x) {
+                            [classes](nets::LayerBuilder& f, const at::Tensor& x) {
                               return f.linear("classifier", f.features(x), classes);
                             },
                             {network.feature_size(), 1, 1, classes});

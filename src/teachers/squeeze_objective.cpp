@@ -20,13 +20,14 @@ at::Tensor as_images(const at::Tensor& features) {
 /// Linear, norm where there is one, ReLU, linear, `last`.
 nets::Network make_head(const std::string& name, int64_t in, int64_t hidden, int64_t out,
                         NormKind norm, NormKind last) {
-  return nets::Network(name,
-                       [=](nets::Forward& f, at::Tensor x) {
-                         x = f.linear("hidden", f.features(x), hidden);
-                         x = f.tail("norm", x, {norm, nets::Activation::kRelu, nets::Pool::kNone});
-                         return f.norm("last", f.linear("out", x, out), last);
-                       },
-                       {in, 1, 1, out});
+  return nets::Network(
+      name,
+      [=](nets::LayerBuilder& f, at::Tensor x) {
+        x = f.linear("hidden", f.features(x), hidden);
+        x = f.norm_act_pool("norm", x, {norm, nets::Activation::kRelu, nets::Pool::kNone});
+        return f.norm("last", f.linear("out", x, out), last);
+      },
+      {in, 1, 1, out});
 }
 
 class Supervised : public SqueezeObjective {

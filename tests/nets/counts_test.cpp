@@ -62,7 +62,7 @@ TEST(ResnetCounts, AreTorchvisionsForImageNet) {
   for (const auto& [specification, count] : published) {
     const auto network = make_network(specification, {3, 224, 224, 1000});
     EXPECT_EQ(network->parameters().size, count) << specification;
-    EXPECT_FALSE(network->is_chain());
+    EXPECT_FALSE(network->is_sequential());
   }
 }
 

@@ -1,5 +1,5 @@
 // The blocked engine against autograd in double: every call, shapes that end pieces early, groups,
-// one thread and two. Where the engine is not compiled in, the plain implementation is tested.
+// one thread and two. Skipped, aloud, where the build or the processor has no such engine.
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
@@ -13,6 +13,7 @@ namespace {
 
 using tests::difference;
 using tests::normals;
+using tests::restricted;
 using tests::Toy;
 
 constexpr double kClose = 1e-4;
@@ -41,15 +42,63 @@ struct Case {
   int64_t rows, side, channels;
 };
 
-class BlockedEngine : public testing::TestWithParam<Case> {
+/// Empty where the engine is there, else why not.
+std::string reason_of_absence() {
+  for (const EngineEntry& entry : engine_table())
+    if (entry.name == "onednn") return entry.present ? "" : entry.summary;
+  return "there is no such row";
+}
+
+void require_engine(const Network& network) {
+  for (const Work work : {Work::kObserve, Work::kGradient, Work::kGradientJvp})
+    ASSERT_EQ(network.engine_name(work), "onednn") << network.name();
+}
+
+class OnednnEngine : public testing::TestWithParam<Case> {
  protected:
-  BlockedEngine()
+  OnednnEngine()
       : toy_(GetParam().network, GetParam().rows, GetParam().side, GetParam().channels,
              at::kFloat) {}
+  void SetUp() override {
+    if (const std::string reason = reason_of_absence(); !reason.empty()) GTEST_SKIP() << reason;
+    require_engine(*toy_.net);
+  }
   const Toy toy_;
 };
 
-TEST_P(BlockedEngine, GradientsAreThoseOfAutograd) {
+class OnednnEngineGroups : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (const std::string reason = reason_of_absence(); !reason.empty()) GTEST_SKIP() << reason;
+    require_engine(*make_network("convnet-w16", {3, 16, 16, 4}));
+  }
+};
+
+// Everything below is skipped without the engine: a build or an environment that loses it must not
+// pass unseen.
+TEST(OnednnEnginePresence, IsThatOfTheBuildAndTheProcessor) {
+#if defined(RETORT_WITH_BLOCKED) && defined(__x86_64__)
+  EXPECT_EQ(reason_of_absence().empty(), __builtin_cpu_supports("avx2") != 0)
+      << reason_of_absence();
+#else
+  EXPECT_NE(reason_of_absence(), "");
+#endif
+}
+
+TEST_F(OnednnEngineGroups, LeaveOtherCallsToOtherEngines) {
+  const Toy other("convnet-w10", 2, 16, 3, at::kFloat);  // a width of no blocks
+  EXPECT_EQ(other.net->engine_name(), "autograd");
+  EXPECT_EQ(other.net->engine_name(Work::kGradientJvp), "sequential");
+  const auto net = make_network("convnet-w16", {3, 16, 16, 4});
+  EXPECT_EQ(net->engine_name(Work::kGradient, at::kCUDA), "autograd");
+  net->restrict_to("onednn");
+  const Toy doubles("convnet-w16", 2, 16);
+  EXPECT_THROW(net->gradient(doubles.call, doubles.hard), c10::Error);
+  EXPECT_THROW(net->observe(doubles.call, {"logits"}), c10::Error);
+  EXPECT_THROW(net->restrict_to("autograd"), c10::Error);
+}
+
+TEST_P(OnednnEngine, GradientsAreThoseOfAutograd) {
   for (losses::Targets targets : {toy_.hard, toy_.soft}) {
     const Wanted wanted{true, targets.values.is_floating_point()};
     targets.weights = normals({toy_.call.images.size(0)}, 9, at::kFloat).abs();
@@ -63,13 +112,14 @@ TEST_P(BlockedEngine, GradientsAreThoseOfAutograd) {
   }
 }
 
-TEST_P(BlockedEngine, DerivativesAlongADirectionAreThoseOfAutograd) {
+TEST_P(OnednnEngine, DerivativesAlongADirectionAreThoseOfAutograd) {
   const at::Tensor v = normals(toy_.call.theta.sizes().vec(), 6, at::kFloat);
   for (const losses::Targets& targets : {toy_.hard, toy_.soft}) {
     const Wanted wanted{true, targets.values.is_floating_point()};
     const Directional found = toy_.net->directional(toy_.call, targets, v, wanted);
-    const Directional exact = toy_.net->directional(in_double(toy_.call), in_double(targets),
-                                                    v.to(at::kDouble), wanted, Way::kAutograd);
+    const Directional exact =
+        restricted(*toy_.net, "autograd")
+            ->directional(in_double(toy_.call), in_double(targets), v.to(at::kDouble), wanted);
     expect_close(found.loss, exact.loss, "loss");
     expect_close(found.theta, exact.theta, "theta");
     expect_close(found.images, exact.images, "images");
@@ -77,7 +127,7 @@ TEST_P(BlockedEngine, DerivativesAlongADirectionAreThoseOfAutograd) {
   }
 }
 
-TEST_P(BlockedEngine, FeaturesAndTheirPullbackAreThoseOfAutograd) {
+TEST_P(OnednnEngine, FeaturesAndTheirPullbackAreThoseOfAutograd) {
   const std::vector<std::string> taps{"features", "logits"};
   const Observation found = toy_.net->observe(toy_.call, taps, {true, true});
   const Observation exact = toy_.net->observe(in_double(toy_.call), taps, {true, true});
@@ -95,13 +145,13 @@ TEST_P(BlockedEngine, FeaturesAndTheirPullbackAreThoseOfAutograd) {
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    Shapes, BlockedEngine,
+    Shapes, OnednnEngine,
     testing::Values(Case{"convnet-w16", 5, 32, 3}, Case{"convnet-w128", 3, 16, 3},
                     Case{"convnet-w32-d2", 3, 12, 1}, Case{"convnet-w48-d3", 2, 28, 1},
                     Case{"convnet-w16-d4", 2, 64, 3}, Case{"convnet-w64-d1", 2, 4, 4},
                     Case{"convnet-w16-d2", 37, 8, 3}));
 
-TEST(BlockedEngineGroups, HaveTheirOwnThetasAndDirections) {
+TEST_F(OnednnEngineGroups, HaveTheirOwnThetasAndDirections) {
   const Toy toy("convnet-w16-d2", 23, 8, 3, at::kFloat);
   Call call = toy.call;
   call.offsets = {0, 1, 19, 23};
@@ -112,13 +162,14 @@ TEST(BlockedEngineGroups, HaveTheirOwnThetasAndDirections) {
   expect_close(g.loss, exact_g.loss, "losses");
   expect_close(g.theta, exact_g.theta, "thetas");
   const Directional d = toy.net->directional(call, toy.hard, v, {true, false});
-  const Directional exact_d = toy.net->directional(in_double(call), toy.hard, v.to(at::kDouble),
-                                                   {true, false}, Way::kAutograd);
+  const Directional exact_d =
+      restricted(*toy.net, "autograd")
+          ->directional(in_double(call), toy.hard, v.to(at::kDouble), {true, false});
   expect_close(d.theta, exact_d.theta, "products");
   expect_close(d.images, exact_d.images, "images");
 }
 
-TEST(BlockedEngineGroups, GiveTheSameBytesEveryTime) {
+TEST_F(OnednnEngineGroups, GiveTheSameBytesEveryTime) {
   const Toy toy("convnet-w32", 40, 16, 3, at::kFloat);
   const at::Tensor v = normals(toy.call.theta.sizes().vec(), 6, at::kFloat);
   const Gradient g = toy.net->gradient(toy.call, toy.hard);
@@ -131,7 +182,7 @@ TEST(BlockedEngineGroups, GiveTheSameBytesEveryTime) {
   }
 }
 
-TEST(BlockedEngineGroups, DoNotHideNumbersThatAreNotFinite) {
+TEST_F(OnednnEngineGroups, DoNotHideNumbersThatAreNotFinite) {
   for (const char* name : {"convnet-w16", "convnet-w10"}) {  // by the engine, and without it
     Toy toy(name, 4, 16, 3, at::kFloat);
     toy.call.theta[0] = std::numeric_limits<float>::quiet_NaN();  // of the first convolution
@@ -156,7 +207,7 @@ auto on_threads(const Work& work) {
   return found;
 }
 
-TEST(BlockedEngineGroups, GiveTheSameBytesOnAnyNumberOfThreads) {
+TEST_F(OnednnEngineGroups, GiveTheSameBytesOnAnyNumberOfThreads) {
   for (const int64_t rows : {1, 3, 10, 21, 100}) {
     const Toy toy("convnet-w16", rows, 16, 3, at::kFloat);
     const at::Tensor v = normals(toy.call.theta.sizes().vec(), 6, at::kFloat);
@@ -178,7 +229,7 @@ TEST(BlockedEngineGroups, GiveTheSameBytesOnAnyNumberOfThreads) {
   }
 }
 
-TEST(BlockedEngineGroups, AreWhatTheyAreAlone) {
+TEST_F(OnednnEngineGroups, AreWhatTheyAreAlone) {
   const Toy toy("convnet-w16-d2", 60, 16, 3, at::kFloat);
   Call call = toy.call;
   call.offsets = {0, 10, 60};

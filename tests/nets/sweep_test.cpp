@@ -11,14 +11,15 @@ namespace {
 
 using tests::difference;
 using tests::normals;
+using tests::restricted;
 using tests::Toy;
 
-/// The largest relative difference of all that the two ways return.
+/// The largest relative difference of all that the two engines return.
 double disagreement(const Toy& toy, const Call& call, const losses::Targets& targets,
                     const at::Tensor& v) {
   const Wanted wanted{true, targets.values.is_floating_point()};
-  const Directional a = toy.net->directional(call, targets, v, wanted);
-  const Directional b = toy.net->directional(call, targets, v, wanted, Way::kAutograd);
+  const Directional a = restricted(*toy.net, "sequential")->directional(call, targets, v, wanted);
+  const Directional b = restricted(*toy.net, "autograd")->directional(call, targets, v, wanted);
   double worst = std::max(difference(a.loss, b.loss), difference(a.theta, b.theta));
   worst = std::max(worst, difference(a.images, b.images));
   return wanted.targets ? std::max(worst, difference(a.targets, b.targets)) : worst;
@@ -28,8 +29,8 @@ class Sweep : public testing::TestWithParam<const char*> {};
 
 TEST_P(Sweep, AgreesWithAutograd) {
   const std::string name = GetParam();
-  ASSERT_TRUE(nets::make_network(name, {3, 32, 32, 4})->is_chain());
   const Toy toy(name, 5, name == "lenet" ? 32 : 8);
+  ASSERT_TRUE(toy.net->is_sequential());
   const at::Tensor v = normals(toy.call.theta.sizes().vec(), 6);
   for (losses::Targets targets : {toy.soft, toy.hard}) {
     EXPECT_LT(disagreement(toy, toy.call, targets, v), 1e-10);
@@ -88,9 +89,24 @@ TEST(Sweep, CutsManyRowsIntoPieces) {
 }
 
 TEST(Sweep, LeavesBranchingNetworksToAutograd) {
-  for (const char* name : {"alexnet", "vgg11"})
-    EXPECT_TRUE(make_network(name, {3, 32, 32, 10})->is_chain()) << name;
-  EXPECT_FALSE(make_network("resnet18", {3, 32, 32, 10})->is_chain());
+  for (const char* name : {"alexnet", "vgg11", "lenet", "convnet-w16-bn"}) {
+    const auto net = make_network(name, {3, 32, 32, 10});
+    EXPECT_TRUE(net->is_sequential()) << name;
+    EXPECT_EQ(net->engine_name(Work::kGradientJvp), "sequential") << name;
+    EXPECT_EQ(net->engine_name(), "autograd") << name;
+  }
+  const auto net = make_network("resnet18", {3, 32, 32, 10});
+  EXPECT_FALSE(net->is_sequential());
+  EXPECT_EQ(net->engine_name(Work::kGradientJvp), "autograd");
+}
+
+TEST(Sweep, LeavesOtherLossesToAutograd) {
+  Toy toy("convnet-w4-d1", 3);
+  const at::Tensor v = normals(toy.call.theta.sizes().vec(), 6);
+  const losses::Targets kl{normals({3, 4}, 12), losses::Kind::kKl, 2.0};
+  EXPECT_TRUE(toy.net->directional(toy.call, kl, v).theta.defined());
+  toy.net->restrict_to("sequential");
+  EXPECT_THROW(toy.net->directional(toy.call, kl, v), c10::Error);
 }
 
 // oneDNN's weight gradients wait for as many threads as OpenMP promises, and libtorch sets that

@@ -31,6 +31,14 @@ inline double difference(const at::Tensor& found, const at::Tensor& wanted) {
   return (found - wanted).abs().max().item<double>() / (scale > 0 ? scale : 1);
 }
 
+/// A network as `network`, with that engine alone.
+inline std::unique_ptr<nets::Network> restricted(const nets::Network& network,
+                                                 const std::string& engine) {
+  auto other = nets::make_network(network.name(), network.shape());
+  other->restrict_to(engine);
+  return other;
+}
+
 /// A small network with its parameters away from symmetric values, and a batch for it.
 struct Toy {
   Toy(const std::string& specification, int64_t rows, int64_t side = 8, int64_t channels = 3,

@@ -86,6 +86,39 @@ std::string objection(const fs::path& file, const std::string& name) {
   return families && from[1] != to[1] ? "a family of methods may not include another" : "";
 }
 
+/// What the folders inside nets/ may include of each other. Files of nets/ itself are shared; only
+/// its table of engines, and the layers that use the fused block, know these folders.
+const std::map<std::string, std::vector<std::string>>& nets_folders() {
+  static const std::map<std::string, std::vector<std::string>> table = {
+      {"arch", {}},
+      {"fused", {}},
+      {"autograd", {}},
+      {"sequential", {}},
+      {"onednn", {"sequential"}},  // its head: the loss of a sweep
+      {"engines.cpp", {"autograd", "sequential", "onednn"}},
+      {"layer_builder.cpp", {"fused"}},
+  };
+  return table;
+}
+
+TEST(Layers, EnginesOfNetsDoNotKnowEachOther) {
+  int seen = 0;
+  for (const fs::path& file : files_under({"src/nets"})) {
+    const std::string from = inside(file)[1];
+    for (const Include& include : includes_of(file)) {
+      const fs::path target = include.quoted ? resolve(include.name) : fs::path();
+      const auto to = target.empty() ? std::vector<std::string>() : inside(target);
+      if (to.size() < 3 || to[0] != "nets" || to[1] == from) continue;
+      ++seen;
+      const auto row = nets_folders().find(from);
+      ASSERT_NE(row, nets_folders().end()) << file << " includes \"" << include.name << '"';
+      EXPECT_NE(std::find(row->second.begin(), row->second.end(), to[1]), row->second.end())
+          << file << " includes \"" << include.name << '"';
+    }
+  }
+  EXPECT_GT(seen, 3);
+}
+
 TEST(Layers, EveryFolderIncludesOnlyLowerLevels) {
   int seen = 0;
   for (const fs::path& file : files_under({"src", "include/retort"})) {

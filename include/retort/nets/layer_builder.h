@@ -33,35 +33,35 @@ struct Convolution {
 };
 
 /// What follows a convolution, fused where that is faster; pools are 2x2.
-struct Tail {
+struct NormActPool {
   NormKind norm = NormKind::kNone;
   Activation activation = Activation::kNone;
   Pool pool = Pool::kNone;
 };
 
-/// One operation of a chain: a network in which every operation takes the one before it.
-struct Step {
-  enum class Kind { kConv, kTail, kPool, kGlobalAverage, kLinear } kind = Kind::kTail;
+/// One operation of a sequential network: one in which every operation takes the one before it.
+struct Op {
+  enum class Kind { kConv, kNormActPool, kPool, kGlobalAverage, kLinear } kind = Kind::kNormActPool;
   Convolution conv = {};
-  Tail tail = {};      ///< kTail; kPool: its pool
-  int64_t window = 2;  ///< kPool
-  size_t slot = 0;     ///< of its first parameter
+  NormActPool layer = {};  ///< kNormActPool; kPool: its pool
+  int64_t window = 2;      ///< kPool
+  size_t slot = 0;         ///< of its first parameter
 };
 
-/// What a declaring run collects.
-struct Declaration {
+/// What a run on a blank image collects.
+struct InitPass {
   std::string doing;  ///< opens the messages of errors
   Layout parameters, state;
   std::vector<std::string> taps;
   int64_t feature_size = 0;
   int64_t activations = 0;  ///< numbers that the operations make of one image
-  std::vector<Step> steps;  ///< the whole network where it is a chain
-  bool chain = true;
-  at::Tensor last;  ///< what the next operation of a chain takes
+  std::vector<Op> ops;      ///< the whole network where it is sequential
+  bool sequential = true;
+  at::Tensor last;  ///< what the next operation of a sequential network takes
 };
 
-/// What an evaluating run is given, and what it leaves.
-struct Evaluation {
+/// What a run on a batch is given, and what it leaves.
+struct ApplyPass {
   std::vector<at::Tensor> theta;  ///< one tensor a slot
   std::vector<at::Tensor> state;  ///< one a slot; kUpdating writes into them: hand in copies
   NormMode norm = NormMode::kBatch;
@@ -71,12 +71,12 @@ struct Evaluation {
 };
 
 /// The operations of an architecture. Layers declare their parameters in the order of the calls;
-/// between them, any differentiable tensor operation may be used. ConfigError, while declaring,
-/// where a map is too small for a layer.
-class Forward {
+/// between them, any differentiable tensor operation may be used. ConfigError, on the blank
+/// image, where a map is too small for a layer.
+class LayerBuilder {
  public:
-  explicit Forward(Declaration& into) : declaration_(&into) {}
-  explicit Forward(Evaluation& with) : evaluation_(&with) {}
+  explicit LayerBuilder(InitPass& into) : init_(&into) {}
+  explicit LayerBuilder(ApplyPass& with) : apply_(&with) {}
 
   /// Layers from here on start with truncated normal weights of variance 1 / fan in (lecun_normal)
   /// and biases of 0, in place of PyTorch's default.
@@ -88,7 +88,7 @@ class Forward {
   /// Square windows side by side; rows and columns left over are dropped.
   at::Tensor pool(const at::Tensor& x, Pool pool, int64_t window = 2);
   /// norm, activation and pool in this order; the norm's parameters go by `name`.
-  at::Tensor tail(const std::string& name, const at::Tensor& x, const Tail& tail);
+  at::Tensor norm_act_pool(const std::string& name, const at::Tensor& x, const NormActPool& layer);
   /// Mean over the whole map: [N, C, h, w] to [N, C, 1, 1].
   at::Tensor global_average(const at::Tensor& x);
   /// x [N, in] to [N, out]; a map is flattened first.
@@ -97,26 +97,26 @@ class Forward {
   at::Tensor features(const at::Tensor& x);
 
  private:
-  bool declaring() const { return declaration_ != nullptr; }
+  bool initialising() const { return init_ != nullptr; }
   at::Tensor parameter(const std::string& name, std::vector<int64_t> shape, Slot::Start start,
                        double bound = 0);
   at::Tensor statistic(const std::string& name, int64_t count, Slot::Start start);
   at::Tensor batch_norm(const std::string& name, const at::Tensor& x);
-  at::Tensor affine_norm(const std::string& name, const at::Tensor& x, const Tail& tail);
-  at::Tensor fused_tail(const at::Tensor& x, const at::Tensor& gain, const at::Tensor& shift,
-                        const Tail& tail);
-  at::Tensor finish(const at::Tensor& x, const Tail& tail);
+  at::Tensor affine_norm(const std::string& name, const at::Tensor& x, const NormActPool& layer);
+  at::Tensor fused_norm_act_pool(const at::Tensor& x, const at::Tensor& gain,
+                                 const at::Tensor& shift, const NormActPool& layer);
+  at::Tensor finish(const at::Tensor& x, const NormActPool& layer);
   at::Tensor activated(const at::Tensor& x, Activation activation) const;
   at::Tensor pooled(const at::Tensor& x, Pool pool, int64_t window);
-  size_t slots() const { return declaring() ? declaration_->parameters.slots.size() : 0; }
+  size_t slots() const { return initialising() ? init_->parameters.slots.size() : 0; }
   bool first_order_cpu(const at::Tensor& x) const;
   void tap(const std::string& name, const at::Tensor& x);
-  /// Declaring: notes an operation from x to the result, which it returns.
-  at::Tensor chained(const at::Tensor& x, const Step& step, const at::Tensor& result);
+  /// On the blank image: notes an operation from x to the result, which it returns.
+  at::Tensor recorded(const at::Tensor& x, const Op& op, const at::Tensor& result);
   void refuse(const std::string& layer, const std::string& found, const std::string& accepted);
 
-  Declaration* declaration_ = nullptr;
-  Evaluation* evaluation_ = nullptr;
+  InitPass* init_ = nullptr;
+  ApplyPass* apply_ = nullptr;
   bool normal_ = false;
   size_t next_parameter_ = 0, next_statistic_ = 0;
 };

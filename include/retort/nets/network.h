@@ -101,42 +101,45 @@ struct Shape {
   int64_t channels = 3, height = 32, width = 32, classes = 10;
 };
 
-/// How second-order products are computed.
-enum class Way {
-  kBest,      ///< one forward-over-reverse sweep where the network is a chain, else autograd
-  kAutograd,  ///< autograd through autograd, for any network
-};
+/// The kinds of calls; predict is an observation.
+enum class Work { kObserve, kGradient, kGradientJvp };
 
-struct Part;  // nets/pass.h of the sources: one group's share of a call
-struct Keep;
-struct Pass;
-class Forward;        // nets/forward.h: hands out parameters in order while an architecture runs
-struct Step;          // nets/forward.h: an operation of a network that is a chain
-class BlockedEngine;  // nets/blocked_engine.h of the sources: the ConvNet family on a CPU
+class LayerBuilder;  // nets/layer_builder.h: hands out parameters while an architecture runs
+struct Definition;   // nets/engine.h of the sources: what engines know of a network
+struct Query;        // what they are asked
+struct Group;        // one group's share of a call
+class Engine;        // computes calls: nets/onednn, nets/sequential, nets/autograd
 
 /// An architecture: builds logits from images through `f`. It is run once on one blank image to
 /// learn the layout and then for every call, so it is the whole definition of a network.
-using Architecture = std::function<at::Tensor(Forward& f, at::Tensor images)>;
+using Architecture = std::function<at::Tensor(LayerBuilder& f, at::Tensor images)>;
 
-/// A network for one shape of images and number of classes. Thread-safe: all calls are const.
+/// A network for one shape of images and number of classes. Its calls are computed by engines, the
+/// first in the order of engine_table() that accepts a call. Thread-safe: all calls are const.
 class Network {
  public:
   /// ConfigError where the architecture does not fit the shape.
   Network(std::string name, Architecture architecture, Shape shape);
 
-  const std::string& name() const { return name_; }
-  const Shape& shape() const { return shape_; }
-  const Layout& parameters() const { return parameters_; }
-  const Layout& state() const { return state_; }
+  const std::string& name() const;
+  const Shape& shape() const;
+  const Layout& parameters() const;
+  const Layout& state() const;
   /// True where rows of a batch influence each other (BatchNorm).
-  bool couples_rows() const { return state_.size > 0; }
+  bool couples_rows() const { return state().size > 0; }
   /// The tap names: "logits", "features" (input of the last linear layer, flattened), and for
   /// every layer "<name>.input".
   const std::vector<std::string>& taps() const { return taps_; }
   int64_t feature_size() const { return feature_size_; }
   /// True where every operation takes the one before it: `directional` is then one sweep without
   /// an autograd graph.
-  bool is_chain() const { return chain_ != nullptr; }
+  bool is_sequential() const;
+  /// The name of the engine that does such work in float32 on `device`, with cross-entropy.
+  std::string engine_name(Work work = Work::kGradient, at::Device device = at::kCPU) const;
+  /// Leaves the engine of that name alone, for tests and benchmarks: calls that it does not accept
+  /// then throw c10::Error, as does a name that the network has no engine of. Not thread-safe:
+  /// before any call.
+  void restrict_to(const std::string& engine);
 
   /// PyTorch's default initialisation drawn from the stream, float32 [P] on the CPU.
   at::Tensor initial(RandomStream stream) const;
@@ -158,34 +161,31 @@ class Network {
   Gradient gradient(const Call& call, const losses::Targets& targets, Wanted wanted = {}) const;
   /// Second-order products per group; v is as theta, or [G, P] at a shared theta [P].
   Directional directional(const Call& call, const losses::Targets& targets, const at::Tensor& v,
-                          Wanted wanted = {}, Way way = Way::kBest) const;
+                          Wanted wanted = {}) const;
 
   /// Logits without a graph, kFrozen, in pieces of `chunk` rows.
   at::Tensor predict(const at::Tensor& theta, const at::Tensor& state, const at::Tensor& images,
                      int64_t chunk = 256) const;
 
  private:
-  Pass run(const Part& part, const Keep& keep) const;
-  Observation observe_part(const Part& part, const std::vector<std::string>& taps, Back back) const;
-  Gradient gradient_in_pieces(const Part& part, const losses::Targets& targets,
-                              Wanted wanted) const;
-  Gradient gradient_part(const Part& part, const losses::Targets& targets, Wanted wanted) const;
-  Directional directional_part(const Part& part, const losses::Targets& targets,
-                               const at::Tensor& v, Wanted wanted) const;
-  std::vector<Part> parts_of(const Call& call) const;
-  bool by_blocks(const std::vector<Part>& parts) const;
-  bool updates(const Call& call) const;
+  Query query(Work work, const at::Tensor& theta, const at::Tensor& images) const;
+  const Engine& engine_for(const Query& query) const;
 
-  std::string name_;
-  Architecture architecture_;
-  Shape shape_;
-  Layout parameters_, state_;
+  std::shared_ptr<const Definition> definition_;
   std::vector<std::string> taps_;
-  int64_t feature_size_ = 0, activations_ = 0;
-  int64_t memory_ = 0;                              // bytes for passes and callers; 0: no limit
-  std::shared_ptr<const std::vector<Step>> chain_;  // null where the network is none
-  std::shared_ptr<BlockedEngine> blocked_;  // null where the network or processor is another
+  int64_t feature_size_ = 0, bytes_per_image_ = 0;
+  int64_t memory_ = 0;  // bytes for passes and callers; 0: no limit
+  std::vector<std::shared_ptr<const Engine>> engines_;
 };
+
+/// A row of the table of engines.
+struct EngineEntry {
+  std::string name;      ///< "onednn"
+  bool present = false;  ///< in this build, and able to run on this processor
+  std::string summary;   ///< what it takes and how, or why it is absent
+};
+/// In the order in which a network asks them; the last, "autograd", accepts every call.
+std::vector<EngineEntry> engine_table();
 
 /// A row of the table of networks.
 struct NetworkEntry {

@@ -20,11 +20,11 @@ Architecture alexnet(Variants& variants, const Shape& shape) {
                                      {{256, 3, 1, 1}, Pool::kNone},
                                      {{192, 3, 1, 1}, Pool::kNone},
                                      {{192, 3, 1, 1}, Pool::kMax}};
-  return [shape, norm, layers](Forward& f, at::Tensor x) {
+  return [shape, norm, layers](LayerBuilder& f, at::Tensor x) {
     int number = 0;
     for (const Layer& layer : layers) {
       x = f.conv(fmt::format("conv{}", ++number), x, layer.conv);
-      x = f.tail(fmt::format("norm{}", number), x, {norm, Activation::kRelu, layer.pool});
+      x = f.norm_act_pool(fmt::format("norm{}", number), x, {norm, Activation::kRelu, layer.pool});
     }
     return f.linear("classifier", f.features(x), shape.classes);
   };

@@ -6,10 +6,10 @@
 namespace retort::nets {
 
 Architecture lenet(Variants&, const Shape& shape) {
-  const Tail tail{NormKind::kNone, Activation::kRelu, Pool::kMax};
-  return [shape, tail](Forward& f, at::Tensor x) {
-    x = f.tail("tail1", f.conv("conv1", x, {6, 5, 1, shape.channels == 1 ? 2 : 0}), tail);
-    x = f.tail("tail2", f.conv("conv2", x, {16, 5, 1, 0}), tail);
+  const NormActPool layer{NormKind::kNone, Activation::kRelu, Pool::kMax};
+  return [shape, layer](LayerBuilder& f, at::Tensor x) {
+    x = f.norm_act_pool("tail1", f.conv("conv1", x, {6, 5, 1, shape.channels == 1 ? 2 : 0}), layer);
+    x = f.norm_act_pool("tail2", f.conv("conv2", x, {16, 5, 1, 0}), layer);
     x = f.activate(f.linear("hidden1", x, 120), Activation::kRelu);
     x = f.activate(f.linear("hidden2", x, 84), Activation::kRelu);
     return f.linear("classifier", f.features(x), shape.classes);

@@ -26,28 +26,28 @@ Pool halving(const Style& style, int64_t stride) {
 }
 
 // conv, norm, ReLU, conv, norm.
-at::Tensor basic(Forward& f, const std::string& name, const at::Tensor& x, int64_t width,
+at::Tensor basic(LayerBuilder& f, const std::string& name, const at::Tensor& x, int64_t width,
                  int64_t stride, const Style& style) {
   const int64_t step = style.average_pooled ? 1 : stride;
   at::Tensor y = f.conv(name + ".conv1", x, {width, 3, step, 1, false});
-  y = f.tail(name + ".norm1", y, {style.norm, Activation::kRelu, halving(style, stride)});
+  y = f.norm_act_pool(name + ".norm1", y, {style.norm, Activation::kRelu, halving(style, stride)});
   return f.norm(name + ".norm2", f.conv(name + ".conv2", y, {width, 3, 1, 1, false}), style.norm);
 }
 
 // As torchvision's, the stride is the 3x3 convolution's.
-at::Tensor bottleneck(Forward& f, const std::string& name, const at::Tensor& x, int64_t width,
+at::Tensor bottleneck(LayerBuilder& f, const std::string& name, const at::Tensor& x, int64_t width,
                       int64_t stride, const Style& style) {
   const int64_t step = style.average_pooled ? 1 : stride;
   at::Tensor y = f.conv(name + ".conv1", x, {width, 1, 1, 0, false});
-  y = f.tail(name + ".norm1", y, {style.norm, Activation::kRelu, Pool::kNone});
+  y = f.norm_act_pool(name + ".norm1", y, {style.norm, Activation::kRelu, Pool::kNone});
   y = f.conv(name + ".conv2", y, {width, 3, step, 1, false});
-  y = f.tail(name + ".norm2", y, {style.norm, Activation::kRelu, halving(style, stride)});
+  y = f.norm_act_pool(name + ".norm2", y, {style.norm, Activation::kRelu, halving(style, stride)});
   y = f.conv(name + ".conv3", y, {kExpansion * width, 1, 1, 0, false});
   return f.norm(name + ".norm3", y, style.norm);
 }
 
 // The block's own way plus its input, brought to the same shape where it differs; ReLU.
-at::Tensor block(Forward& f, const std::string& name, const at::Tensor& x, int64_t width,
+at::Tensor block(LayerBuilder& f, const std::string& name, const at::Tensor& x, int64_t width,
                  int64_t stride, const Style& style) {
   const int64_t out = style.bottleneck ? kExpansion * width : width;
   const at::Tensor y = style.bottleneck ? bottleneck(f, name, x, width, stride, style)
@@ -61,10 +61,10 @@ at::Tensor block(Forward& f, const std::string& name, const at::Tensor& x, int64
   return f.activate(y + across, Activation::kRelu);
 }
 
-at::Tensor stem(Forward& f, at::Tensor x, int64_t width, bool usual, const Style& style) {
+at::Tensor stem(LayerBuilder& f, at::Tensor x, int64_t width, bool usual, const Style& style) {
   x = f.conv("stem.conv", x,
              usual ? Convolution{width, 7, 2, 3, false} : Convolution{width, 3, 1, 1, false});
-  x = f.tail("stem.norm", x, {style.norm, Activation::kRelu, Pool::kNone});
+  x = f.norm_act_pool("stem.norm", x, {style.norm, Activation::kRelu, Pool::kNone});
   return usual ? at::max_pool2d(x, {3, 3}, {2, 2}, {1, 1}) : x;
 }
 
@@ -75,7 +75,7 @@ Architecture resnet(Variants& variants, const Shape& shape, std::array<int64_t, 
   const Style style{norm, variants.flag("ap"), bottlenecks};
   const bool usual = variants.flag("imagenet");
   const int64_t first = variants.number('w', 1, 1024, 64);
-  return [shape, style, blocks, usual, first](Forward& f, at::Tensor x) {
+  return [shape, style, blocks, usual, first](LayerBuilder& f, at::Tensor x) {
     x = stem(f, x, first, usual, style);
     int64_t width = first;
     for (int64_t stage = 1; stage <= 4; ++stage, width *= 2)

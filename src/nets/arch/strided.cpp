@@ -9,7 +9,7 @@ namespace retort::nets {
 
 Architecture strided(Variants& variants, const Shape& shape) {
   const int64_t width = variants.number('w', 1, 1024, 160);
-  return [width, shape](Forward& f, at::Tensor x) {
+  return [width, shape](LayerBuilder& f, at::Tensor x) {
     for (int layer = 1; layer <= 3; ++layer)
       x = f.activate(f.conv(fmt::format("conv{}", layer), x, {width, 3, 2, 1}), Activation::kRelu);
     x = f.activate(f.linear("hidden1", x, 2 * width), Activation::kRelu);

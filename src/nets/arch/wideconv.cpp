@@ -17,7 +17,7 @@ Architecture wideconv(Variants& variants, const Shape& shape) {
                                                {"gn", NormKind::kGroup},
                                                {"nn", NormKind::kNone}},
                                               NormKind::kBatch);
-  return [depth, width, norm, shape](Forward& f, at::Tensor x) {
+  return [depth, width, norm, shape](LayerBuilder& f, at::Tensor x) {
     f.start_normal();
     for (int64_t block = 1; block <= depth; ++block) {
       if (block > 1 && norm != NormKind::kNone)

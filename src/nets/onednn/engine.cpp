@@ -1,335 +1,160 @@
-#include "nets/onednn/engine.h"
+// The calls of the engine: a micro batch goes forward, meets the loss, and goes back on one thread.
+#include <fmt/format.h>
 
-#include <algorithm>
-#include <optional>
-
+#include "nets/onednn/factory.h"
+#include "nets/onednn/fit.h"
 #include "nets/onednn/head.h"
+#include "nets/onednn/observation.h"
+#include "nets/onednn/primitive.h"
 #include "nets/onednn/tangent_pass.h"
-#include "nets/row_lanes.h"
+#include "nets/sequential/dual_head.h"
 
 namespace retort::nets {
 namespace {
 
-const float* floats(const at::Tensor& x) {
-  return x.data_ptr<float>();
-}
+constexpr const char* kName = "onednn";
 
-/// A part's contiguous tensors, kept while pieces point into them.
-struct Held {
-  Held(const Part& part, const at::Tensor& direction = {})
-      : theta(part.theta.detach().contiguous()), images(part.images.detach().contiguous()) {
-    if (direction.defined()) along = direction.detach().contiguous();
+class OnednnEngine : public Engine {
+ public:
+  explicit OnednnEngine(BlockedNetwork network)
+      : space_(std::make_shared<Workspace>(std::move(network))) {}
+
+  std::string name() const override { return kName; }
+  bool accepts(const Query& query) const override;
+  Observation observe(const Group& group, const Query& query) const override {
+    return blocked_observation(space_, group, query);
   }
-  int64_t rows() const { return images.size(0); }
-  int64_t offset(const Piece& piece) const { return piece.begin * (images.numel() / rows()); }
-  const float* image(const Piece& piece) const { return floats(images) + offset(piece); }
+  std::vector<Gradient> gradient(const std::vector<Group>& groups,
+                                 const Query& query) const override;
+  std::vector<Directional> gradient_jvp(const std::vector<Group>& groups,
+                                        const Query& query) const override;
 
-  at::Tensor theta, images, along;
+ private:
+  void gradient_of(size_t batch, int64_t lane, CallFrame& frame, const Group& group,
+                   const Gradient& answer) const;
+  void jvp_of(size_t batch, int64_t lane, CallFrame& frame, const Group& group,
+              const Directional& answer) const;
+
+  const std::shared_ptr<Workspace> space_;
 };
 
-/// Where a piece's cotangents of images go; null where there are none.
-float* place(const at::Tensor& images, const Held& held, const Piece& piece) {
-  return images.defined() ? images.data_ptr<float>() + held.offset(piece) : nullptr;
+bool OnednnEngine::accepts(const Query& query) const {
+  if (!query.device.is_cpu() || query.type != at::kFloat || query.rows == 0) return false;
+  switch (query.work) {
+    case Work::kObserve:
+      return are_blocked_taps(query.taps);
+    case Work::kGradient:
+      return true;
+    case Work::kGradientJvp:
+      return query.loss == losses::Kind::kCrossEntropy;
+  }
+  return false;
 }
 
-std::vector<int64_t> sizes_of(const auto& parts) {
-  std::vector<int64_t> sizes;
-  for (const auto& one : parts) sizes.push_back(one.part.images.size(0));
-  return sizes;
+/// Answers with room for cotangents of images and targets.
+template <class Answer>
+std::vector<Answer> empty_answers(const CallFrame& frame, const std::vector<Group>& groups,
+                                  Wanted wanted) {
+  std::vector<Answer> answers(groups.size());
+  for (size_t g = 0; g < groups.size(); ++g) {
+    if (wanted.images) answers[g].images = at::empty_like(frame.groups[g].images);
+    if (wanted.targets) answers[g].targets = at::empty_like(groups[g].targets.values);
+  }
+  return answers;
 }
 
-void check_targets(const losses::Targets& targets, Wanted wanted) {
-  TORCH_CHECK(!wanted.targets || targets.values.is_floating_point(), "classes have no derivative");
+std::vector<Gradient> OnednnEngine::gradient(const std::vector<Group>& groups,
+                                             const Query& query) const {
+  CallFrame frame(*space_, groups, query);
+  auto answers = empty_answers<Gradient>(frame, groups, query.wanted);
+  for (size_t g = 0; g < groups.size(); ++g) {
+    answers[g].logits = at::empty({groups[g].rows(), space_->network.classes});
+    answers[g].state = groups[g].state;
+  }
+  each_batch(frame.lanes, [&](size_t i, int64_t lane) {
+    const size_t g = frame.lanes.batches[i].group;
+    gradient_of(i, lane, frame, groups[g], answers[g]);
+  });
+  frame.finish(answers);
+  return answers;
+}
+
+void OnednnEngine::gradient_of(size_t i, int64_t lane, CallFrame& frame, const Group& group,
+                               const Gradient& answer) const {
+  const BlockedNetwork& network = space_->network;
+  const MicroBatch& batch = frame.lanes.batches[i];
+  const HeldGroup& own = frame.groups[batch.group];
+  const float* theta = floats(own.theta);
+  const int64_t count = batch.rows();
+  float* dtheta = frame.sums.of(lane).data_ptr<float>();
+  const ArenaPool::Lease arena = space_->arenas.lease();
+  BlockedPass pass({network, space_->plans, *arena}, *frame.packed[i], count, true);
+  const float* features = pass.forward(own.image(batch));
+  const at::Tensor logits = head(network, theta, features, count);
+  const HeadLoss loss = head_loss(logits, rows_of(group.targets, batch.begin, count),
+                                  static_cast<double>(count) / static_cast<double>(own.rows()),
+                                  answer.targets.defined());
+  float* dfeatures = (*arena).take(count * network.features);
+  head_back(network, theta, floats(loss.logits), features, count, dtheta, dfeatures);
+  pass.backward(dfeatures, {dtheta, own.place(answer.images, batch)});
+  answer.logits.narrow(0, batch.begin, count).copy_(logits);
+  if (answer.targets.defined()) answer.targets.narrow(0, batch.begin, count).copy_(loss.targets);
+  frame.losses[i] = loss.loss;
+  frame.sums.done(i, lane);
+}
+
+std::vector<Directional> OnednnEngine::gradient_jvp(const std::vector<Group>& groups,
+                                                    const Query& query) const {
+  CallFrame frame(*space_, groups, query);
+  auto answers = empty_answers<Directional>(frame, groups, query.wanted);
+  each_batch(frame.lanes, [&](size_t i, int64_t lane) {
+    const size_t g = frame.lanes.batches[i].group;
+    jvp_of(i, lane, frame, groups[g], answers[g]);
+  });
+  frame.finish(answers);
+  return answers;
+}
+
+void OnednnEngine::jvp_of(size_t i, int64_t lane, CallFrame& frame, const Group& group,
+                          const Directional& answer) const {
+  const BlockedNetwork& network = space_->network;
+  const MicroBatch& batch = frame.lanes.batches[i];
+  const HeldGroup& own = frame.groups[batch.group];
+  const float *theta = floats(own.theta), *tangent = floats(own.direction);
+  const int64_t count = batch.rows();
+  float* dtheta = frame.sums.of(lane).data_ptr<float>();
+  const ArenaPool::Lease arena = space_->arenas.lease();
+  TangentPass pass({network, space_->plans, *arena}, *frame.packed[i], *frame.packed_tangent[i],
+                   count);
+  const float* features = pass.forward(own.image(batch));
+  DualHead found(head_tangent(network, theta, tangent, features, count),
+                 rows_of(group.targets, batch.begin, count), 1.0 / static_cast<double>(own.rows()));
+  found.logits = {found.logits.value.contiguous(), found.logits.tangent.contiguous()};
+  float* dfeatures = (*arena).take(2 * count * network.features);
+  head_back_tangent(network, theta, tangent, found.logits, features, dtheta, dfeatures);
+  pass.backward(dfeatures, {dtheta, own.place(answer.images, batch)});
+  if (answer.targets.defined()) answer.targets.narrow(0, batch.begin, count).copy_(found.targets);
+  frame.losses[i] = found.loss;
+  frame.sums.done(i, lane);
 }
 
 }  // namespace
 
-/// The packed weights of a call: one for every theta that its parts have.
-struct BlockedEngine::Weights {
-  explicit Weights(BlockedEngine& its_engine)
-      : engine(its_engine), lease(its_engine.arenas_.lease()) {}
-
-  /// The packed weights of `theta`, with what `needs` asks for. Pieces hold on to them.
-  const PackedWeights& of(const at::Tensor& theta, const PassNeeds& needs) {
-    const AloneScope alone;
-    const float* data = floats(theta);
-    auto known = std::find_if(packed.begin(), packed.end(),
-                              [&](const auto& one) { return one->theta() == data; });
-    if (known == packed.end())
-      known = packed.insert(known, std::make_unique<PackedWeights>(engine.network_, data));
-    prepare({engine.network_, engine.plans_, *lease}, needs, **known);
-    return **known;
-  }
-
-  /// Packs all of them, on all threads: before the first piece.
-  void pack() {
-    std::vector<std::pair<const PackedWeights*, size_t>> work;
-    for (const auto& one : packed)
-      for (size_t i = 0; i < one->planned(); ++i) work.emplace_back(one.get(), i);
-    deal_out(static_cast<int64_t>(work.size()), [&](int64_t i) {
-      const AloneScope alone;
-      const auto& [weights, index] = work[static_cast<size_t>(i)];
-      weights->pack(index, engine.plans_.engine());
-    });
-  }
-
-  BlockedEngine& engine;
-  ArenaPool::Lease lease;
-  std::vector<std::unique_ptr<PackedWeights>> packed;
-};
-
-/// What a call over several parts has: its pieces, their weights, and the sums of the parts.
-struct BlockedEngine::Frame {
-  Frame(BlockedEngine& engine, Lanes its_lanes, std::vector<Held> its_parts, const PassNeeds& needs)
-      : lanes(std::move(its_lanes)),
-        parts(std::move(its_parts)),
-        weights(engine),
-        sums(lanes, parts.size(), at::empty({engine.network_.parameters})),
-        losses(lanes.pieces.size()) {
-    for (const Piece& piece : lanes.pieces) {
-      PassNeeds own = needs;
-      own.rows = piece.rows();
-      packed.push_back(&weights.of(parts[piece.part].theta, own));
-      if (needs.along) packed_along.push_back(&weights.of(parts[piece.part].along, own));
-    }
-    weights.pack();
-  }
-
-  /// Sums of all pieces, in their order, into answers that have `theta` and `loss`.
-  template <class Answer>
-  void finish(std::vector<Answer>& answers) {
-    const std::vector<at::Tensor> thetas = sums.take();
-    for (size_t p = 0; p < answers.size(); ++p) {
-      answers[p].theta = thetas[p];
-      answers[p].loss = at::zeros({});
-    }
-    for (size_t i = 0; i < losses.size(); ++i) answers[lanes.pieces[i].part].loss.add_(losses[i]);
-  }
-
-  const Lanes lanes;
-  const std::vector<Held> parts;
-  Weights weights;
-  std::vector<const PackedWeights*> packed, packed_along;  // of every piece
-  LaneSums sums;
-  std::vector<at::Tensor> losses;  // of every piece
-};
-
-std::shared_ptr<BlockedEngine> BlockedEngine::fit(const std::vector<Step>& steps,
-                                                  const Layout& parameters, const Shape& shape) {
-  const int64_t block = channel_block();
-  if (block == 0 || steps.size() < 3 || steps.size() % 2 == 0) return nullptr;
-  if (steps.back().kind != Step::Kind::kLinear || shape.channels > 4) return nullptr;
-  BlockedNetwork network;
-  int64_t channels = shape.channels, height = shape.height, width = shape.width;
-  for (size_t i = 0; i + 1 < steps.size(); i += 2) {
-    const Convolution& conv = steps[i].conv;
-    const Tail& tail = steps[i + 1].tail;
-    if (steps[i].kind != Step::Kind::kConv || steps[i + 1].kind != Step::Kind::kTail ||
-        tail.norm != NormKind::kInstance || tail.activation != Activation::kRelu ||
-        tail.pool != Pool::kAverage || conv.stride != 1 || conv.out % block != 0)
-      return nullptr;
-    BlockedLayer layer;
-    layer.in = channels, layer.out = conv.out, layer.height = height, layer.width = width;
-    layer.kernel = conv.kernel, layer.padding = conv.padding;
-    layer.map_height = height + 2 * conv.padding - conv.kernel + 1;
-    layer.map_width = width + 2 * conv.padding - conv.kernel + 1;
-    if (layer.map_height % 2 != 0 || layer.map_width % 2 != 0) return nullptr;
-    layer.weight = parameters.slots[steps[i].slot].offset;
-    layer.gain = parameters.slots[steps[i + 1].slot].offset;
-    layer.shift = parameters.slots[steps[i + 1].slot + 1].offset;
-    network.layers.push_back(layer);
-    channels = conv.out, height = layer.map_height / 2, width = layer.map_width / 2;
-  }
-  const size_t head = steps.back().slot;
-  network.features = channels * height * width;
-  network.classes = shape.classes;
-  network.head_weight = parameters.slots[head].offset;
-  network.head_bias = parameters.slots[head + 1].offset;
-  network.parameters = parameters.size;
-  return std::shared_ptr<BlockedEngine>(new BlockedEngine(std::move(network)));
+EngineEntry about_onednn() {
+  const std::string version = fmt::format("oneDNN {}.{}", DNNL_VERSION_MAJOR, DNNL_VERSION_MINOR);
+  if (channel_block() == 0)
+    return {kName, false,
+            version + " finds no AVX2 on this processor: ConvNets run at libtorch's speed"};
+  const char* how = channel_block() < 16 ? "by direct convolutions (no AVX-512 here)"
+                    : kDnnlHasWinograd
+                        ? "with Winograd on AVX-512, several times faster"
+                        : "by direct convolutions (Winograd in float32 left oneDNN with version 3)";
+  return {kName, true, fmt::format("{} and Highway: ConvNets on a CPU, {}", version, how)};
 }
 
-bool BlockedEngine::takes(const Part& part) {
-  return part.images.device().is_cpu() && part.images.scalar_type() == at::kFloat &&
-         part.theta.scalar_type() == at::kFloat && part.images.size(0) > 0;
-}
-
-std::vector<Gradient> BlockedEngine::gradient(const std::vector<GradientPart>& parts, Wanted wanted,
-                                              const RowLimits& limits) {
-  std::vector<Held> held;
-  std::vector<Gradient> answers(parts.size());
-  for (size_t p = 0; p < parts.size(); ++p) {
-    check_targets(parts[p].targets, wanted);
-    held.emplace_back(parts[p].part);
-    answers[p].logits = at::empty({held[p].rows(), network_.classes});
-    if (wanted.images) answers[p].images = at::empty_like(held[p].images);
-    if (wanted.targets) answers[p].targets = at::empty_like(parts[p].targets.values);
-    answers[p].state = parts[p].part.state;
-  }
-  Frame frame(*this, cut_rows(sizes_of(parts), limits), std::move(held),
-              {0, true, wanted.images, false});
-  each_piece(frame.lanes, [&](size_t i, int64_t lane) {
-    const Piece& piece = frame.lanes.pieces[i];
-    const Held& own = frame.parts[piece.part];
-    const Gradient& answer = answers[piece.part];
-    const int64_t count = piece.rows();
-    float* dtheta = frame.sums.of(lane).data_ptr<float>();
-    const ArenaPool::Lease arena = arenas_.lease();
-    const PassTools tools{network_, plans_, *arena};
-    BlockedPass pass(tools, *frame.packed[i], count, true);
-    const float* features = pass.forward(own.image(piece));
-    const at::Tensor logits = head(network_, floats(own.theta), features, count);
-    const HeadLoss loss =
-        head_loss(logits, rows_of(parts[piece.part].targets, piece.begin, count),
-                  static_cast<double>(count) / static_cast<double>(own.rows()), wanted.targets);
-    float* dfeatures = (*arena).take(count * network_.features);
-    head_back(network_, floats(own.theta), floats(loss.logits), features, count, dtheta, dfeatures);
-    pass.backward(dfeatures, {dtheta, place(answer.images, own, piece)});
-    answer.logits.narrow(0, piece.begin, count).copy_(logits);
-    if (wanted.targets) answer.targets.narrow(0, piece.begin, count).copy_(loss.targets);
-    frame.losses[i] = loss.loss;
-    frame.sums.done(i, lane);
-  });
-  frame.finish(answers);
-  return answers;
-}
-
-std::vector<Directional> BlockedEngine::directional(const std::vector<SweepPart>& parts,
-                                                    Wanted wanted, const RowLimits& limits) {
-  std::vector<Held> held;
-  std::vector<Directional> answers(parts.size());
-  for (size_t p = 0; p < parts.size(); ++p) {
-    check_targets(parts[p].targets, wanted);
-    held.emplace_back(parts[p].part, parts[p].along);
-    if (wanted.images) answers[p].images = at::empty_like(held[p].images);
-    if (wanted.targets) answers[p].targets = at::empty_like(parts[p].targets.values);
-  }
-  Frame frame(*this, cut_rows(sizes_of(parts), limits), std::move(held),
-              {0, true, wanted.images, true});
-  each_piece(frame.lanes, [&](size_t i, int64_t lane) {
-    const Piece& piece = frame.lanes.pieces[i];
-    const Held& own = frame.parts[piece.part];
-    const Directional& answer = answers[piece.part];
-    const float *theta = floats(own.theta), *along = floats(own.along);
-    const int64_t count = piece.rows();
-    float* dtheta = frame.sums.of(lane).data_ptr<float>();
-    const ArenaPool::Lease arena = arenas_.lease();
-    const PassTools tools{network_, plans_, *arena};
-    AlongPass pass(tools, *frame.packed[i], *frame.packed_along[i], count);
-    const float* features = pass.forward(own.image(piece));
-    DualHead found(head_along(network_, theta, along, features, count),
-                   rows_of(parts[piece.part].targets, piece.begin, count),
-                   1.0 / static_cast<double>(own.rows()));
-    found.logits = {found.logits.value.contiguous(), found.logits.tangent.contiguous()};
-    float* dfeatures = (*arena).take(2 * count * network_.features);
-    head_back_along(network_, theta, along, found.logits, features, dtheta, dfeatures);
-    pass.backward(dfeatures, {dtheta, place(answer.images, own, piece)});
-    if (wanted.targets) answer.targets.narrow(0, piece.begin, count).copy_(found.targets);
-    frame.losses[i] = found.loss;
-    frame.sums.done(i, lane);
-  });
-  frame.finish(answers);
-  return answers;
-}
-
-/// What an observation keeps for its way back: a pass with its memory for every piece.
-struct BlockedEngine::Seen {
-  Seen(BlockedEngine& its_engine, const Part& part, Lanes its_lanes, Back its_back)
-      : engine(its_engine),
-        own(part),
-        lanes(std::move(its_lanes)),
-        back(its_back),
-        weights(its_engine),
-        arenas(lanes.pieces.size()),
-        passes(lanes.pieces.size()) {
-    for (const Piece& piece : lanes.pieces)
-      packed.push_back(
-          &weights.of(own.theta, {piece.rows(), back.images || back.theta, back.images, false}));
-    weights.pack();
-  }
-
-  void forward(size_t i, const at::Tensor& features, const at::Tensor& logits);
-  Pulled pull(const std::map<std::string, at::Tensor>& cotangents);
-
-  BlockedEngine& engine;
-  const Held own;
-  const Lanes lanes;
-  const Back back;
-  Weights weights;
-  std::vector<const PackedWeights*> packed;
-  std::vector<std::optional<ArenaPool::Lease>> arenas;
-  std::vector<std::unique_ptr<BlockedPass>> passes;
-  at::Tensor features;
-};
-
-/// Fills the rows of piece i of features [N, F] and, where they are defined, logits [N, K].
-void BlockedEngine::Seen::forward(size_t i, const at::Tensor& all, const at::Tensor& logits) {
-  const Piece& piece = lanes.pieces[i];
-  const BlockedNetwork& network = engine.network_;
-  const int64_t count = piece.rows();
-  const bool keep = back.images || back.theta;
-  ArenaPool::Lease arena = engine.arenas_.lease();
-  auto pass = std::make_unique<BlockedPass>(PassTools{network, engine.plans_, *arena}, *packed[i],
-                                            count, keep);
-  const float* found = pass->forward(own.image(piece));
-  std::copy_n(found, count * network.features,
-              all.data_ptr<float>() + piece.begin * network.features);
-  if (logits.defined())
-    logits.narrow(0, piece.begin, count).copy_(head(network, floats(own.theta), found, count));
-  if (!keep) return;
-  arenas[i].emplace(std::move(arena));
-  passes[i] = std::move(pass);
-}
-
-Pulled BlockedEngine::Seen::pull(const std::map<std::string, at::Tensor>& cotangents) {
-  TORCH_CHECK(!passes.empty(), "an observation is pulled back once");
-  const BlockedNetwork& network = engine.network_;
-  at::Tensor dfeatures = at::zeros({own.rows(), network.features}), dlogits;
-  for (const auto& [name, value] : cotangents)
-    if (name == "features")
-      dfeatures.add_(value.detach());
-    else
-      dlogits = value.detach().to(at::kFloat).contiguous();
-  Pulled pulled;
-  if (back.images) pulled.images = at::empty_like(own.images);
-  LaneSums sums(lanes, 1, at::empty({back.theta ? network.parameters : 0}));
-  each_piece(lanes, [&](size_t i, int64_t lane) {
-    const Piece& piece = lanes.pieces[i];
-    float* df = dfeatures.data_ptr<float>() + piece.begin * network.features;
-    float* dtheta = back.theta ? sums.of(lane).data_ptr<float>() : nullptr;
-    if (dlogits.defined())
-      head_back(network, floats(own.theta), floats(dlogits) + piece.begin * network.classes,
-                floats(features) + piece.begin * network.features, piece.rows(), dtheta, df, true);
-    passes[i]->backward(df, {dtheta, place(pulled.images, own, piece)});
-    passes[i].reset();
-    arenas[i].reset();
-    if (back.theta) sums.done(i, lane);
-  });
-  if (back.theta) pulled.theta = sums.take()[0];
-  passes.clear();
-  return pulled;
-}
-
-Observation BlockedEngine::observe(const Part& part, const std::vector<std::string>& taps,
-                                   Back back, const RowLimits& limits) {
-  const int64_t count = part.images.size(0);
-  auto seen = std::make_shared<Seen>(*this, part, cut_rows({count}, limits), back);
-  seen->features = at::empty({count, network_.features});
-  at::Tensor logits;
-  if (std::find(taps.begin(), taps.end(), "logits") != taps.end())
-    logits = at::empty({count, network_.classes});
-  each_piece(seen->lanes, [&](size_t i, int64_t) { seen->forward(i, seen->features, logits); });
-  Observation answer;
-  for (const std::string& tap : taps) answer.taps[tap] = tap == "logits" ? logits : seen->features;
-  answer.state = part.state;
-  if (back.images || back.theta)
-    answer.pullback = [seen](const auto& cotangents) { return seen->pull(cotangents); };
-  return answer;
-}
-
-bool blocked_taps(const std::vector<std::string>& taps) {
-  return std::all_of(taps.begin(), taps.end(),
-                     [](const std::string& tap) { return tap == "features" || tap == "logits"; });
+std::shared_ptr<const Engine> make_onednn(const std::shared_ptr<const Definition>& definition) {
+  auto network = fit_blocks(*definition);
+  return network ? std::make_shared<OnednnEngine>(std::move(*network)) : nullptr;
 }
 
 }  // namespace retort::nets

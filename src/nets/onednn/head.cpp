@@ -55,9 +55,9 @@ at::Tensor head(const BlockedNetwork& network, const float* theta, const float* 
   return logits;
 }
 
-Dual head_along(const BlockedNetwork& network, const float* theta, const float* along,
-                const float* features, int64_t rows) {
-  Dual logits{head(network, theta, features, rows), head(network, along, features, rows)};
+Dual head_tangent(const BlockedNetwork& network, const float* theta, const float* tangent,
+                  const float* features, int64_t rows) {
+  Dual logits{head(network, theta, features, rows), head(network, tangent, features, rows)};
   multiply('N', 'T', rows, network.classes, network.features, features + rows * network.features,
            theta + network.head_weight, 1, logits.tangent.data_ptr<float>());
   return logits;
@@ -73,18 +73,19 @@ void head_back(const BlockedNetwork& network, const float* theta, const float* d
            add ? 1 : 0, dfeatures);
 }
 
-void head_back_along(const BlockedNetwork& network, const float* theta, const float* along,
-                     const Dual& dlogits, const float* features, float* dtheta, float* dfeatures) {
+void head_back_tangent(const BlockedNetwork& network, const float* theta, const float* tangent,
+                       const Dual& dlogits, const float* features, float* dtheta,
+                       float* dfeatures) {
   const int64_t rows = dlogits.value.size(0), size = rows * network.features;
   const float *value = dlogits.value.data_ptr<float>(),
-              *tangent = dlogits.tangent.data_ptr<float>();
+              *derivative = dlogits.tangent.data_ptr<float>();
   // dW. = do.^T f + do^T f.;  df. = do. W + do W.
   add_product(network, value, features + size, rows, dtheta);
-  head_back(network, theta, tangent, features, rows, dtheta, dfeatures + size);
+  head_back(network, theta, derivative, features, rows, dtheta, dfeatures + size);
   multiply('N', 'N', rows, network.features, network.classes, value, theta + network.head_weight, 0,
            dfeatures);
-  multiply('N', 'N', rows, network.features, network.classes, value, along + network.head_weight, 1,
-           dfeatures + size);
+  multiply('N', 'N', rows, network.features, network.classes, value, tangent + network.head_weight,
+           1, dfeatures + size);
 }
 
 HeadLoss head_loss(const at::Tensor& logits, losses::Targets targets, double share, bool wanted) {

@@ -1,4 +1,5 @@
-// The linear layer at the end of a ConvNet and the loss behind it, of one piece on one thread.
+// The linear layer at the end of a ConvNet and the loss behind it, of one micro batch on one
+// thread.
 #pragma once
 
 #include <torch/types.h>
@@ -14,8 +15,8 @@ at::Tensor head(const BlockedNetwork& network, const float* theta, const float* 
                 int64_t rows);
 
 /// Logits of features [2n, F] (values, tangents) and their tangents: o. = f W.^T + f. W^T + c.
-Dual head_along(const BlockedNetwork& network, const float* theta, const float* along,
-                const float* features, int64_t rows);
+Dual head_tangent(const BlockedNetwork& network, const float* theta, const float* tangent,
+                  const float* features, int64_t rows);
 
 /// Adds do^T f and the sums of do to `dtheta` [P]; dfeatures [n, F] gets (adds) do W.
 void head_back(const BlockedNetwork& network, const float* theta, const float* dlogits,
@@ -23,10 +24,11 @@ void head_back(const BlockedNetwork& network, const float* theta, const float* d
                bool add = false);
 
 /// The same along a direction: `dtheta` gets derivatives, dfeatures [2n, F] both.
-void head_back_along(const BlockedNetwork& network, const float* theta, const float* along,
-                     const Dual& dlogits, const float* features, float* dtheta, float* dfeatures);
+void head_back_tangent(const BlockedNetwork& network, const float* theta, const float* tangent,
+                       const Dual& dlogits, const float* features, float* dtheta, float* dfeatures);
 
-/// The loss of a piece as its share of the part's mean, its logits' cotangent and its targets'.
+/// The loss of a micro batch as its share of the group's mean, its logits' cotangent and its
+/// targets'.
 struct HeadLoss {
   at::Tensor loss, logits, targets;
 };

@@ -141,9 +141,9 @@ HWY_INLINE void backward(const BlockMap& map, float* z, const float* dout,
 }
 
 template <int kBlock>
-HWY_INLINE void forward_along(const BlockMap& map, const float* z, BlockTangent along,
-                              const BlockAffine& affine, float* out, float* out_along,
-                              const BlockMoments& moments) {
+HWY_INLINE void forward_tangent(const BlockMap& map, const float* z, BlockTangent tangent,
+                                const BlockAffine& affine, float* out, float* out_tangent,
+                                const BlockMoments& moments) {
   const Lanes<kBlock> d;
   const auto corner = corners(map);
   const float count = static_cast<float>(map.height * map.width);
@@ -153,10 +153,10 @@ HWY_INLINE void forward_along(const BlockMap& map, const float* z, BlockTangent 
     auto sum = zero, square = zero, sum_t = zero, product = zero;
     const int64_t size = map.height * map.width * kBlock;
     for (int64_t i = c; i < size; i += kBlock) {
-      auto t = hn::Load(d, along.first + i);
-      if (along.second) {
-        t = hn::Add(t, hn::Load(d, along.second + i));
-        hn::Store(t, d, along.first + i);
+      auto t = hn::Load(d, tangent.first + i);
+      if (tangent.second) {
+        t = hn::Add(t, hn::Load(d, tangent.second + i));
+        hn::Store(t, d, tangent.first + i);
       }
       const auto x = hn::Sub(hn::Load(d, z + i), first);
       sum = hn::Add(sum, x);
@@ -171,12 +171,12 @@ HWY_INLINE void forward_along(const BlockMap& map, const float* z, BlockTangent 
     const auto r = hn::Mul(rstd, hn::NegMulAdd(away, mean_t, hn::Mul(product, share)));
     hn::Store(mean, d, moments.mean + c);
     hn::Store(rstd, d, moments.rstd + c);
-    hn::Store(mean_t, d, moments.mean_along + c);
+    hn::Store(mean_t, d, moments.mean_tangent + c);
     hn::Store(r, d, moments.covariance + c);
 
     const auto gain = hn::LoadU(d, affine.gain + c), shift = hn::LoadU(d, affine.shift + c);
-    const auto gain_t = hn::LoadU(d, affine.gain_along + c);
-    const auto shift_t = hn::LoadU(d, affine.shift_along + c);
+    const auto gain_t = hn::LoadU(d, affine.gain_tangent + c);
+    const auto shift_t = hn::LoadU(d, affine.shift_tangent + c);
     // y = g s x + h;  y. = (g. - g s r) s x + g s x. + h.
     const auto scale = hn::Mul(gain, rstd);
     const auto slope = hn::Mul(hn::NegMulAdd(scale, r, gain_t), rstd);
@@ -185,38 +185,38 @@ HWY_INLINE void forward_along(const BlockMap& map, const float* z, BlockTangent 
       for (int64_t k = 0; k < kCell; ++k) {
         const int64_t place = at + c + corner[k];
         const auto x = hn::Sub(hn::Load(d, z + place), mean);
-        const auto xt = hn::Sub(hn::Load(d, along.first + place), mean_t);
+        const auto xt = hn::Sub(hn::Load(d, tangent.first + place), mean_t);
         const auto y = hn::MulAdd(scale, x, shift);
         const auto yt = hn::MulAdd(slope, x, hn::MulAdd(scale, xt, shift_t));
         total = hn::Add(total, hn::Max(zero, y));
         total_t = hn::Add(total_t, hn::IfThenElseZero(hn::Gt(y, zero), yt));
       }
       hn::Store(hn::Mul(total, quarter), d, out + to + c);
-      hn::Store(hn::Mul(total_t, quarter), d, out_along + to + c);
+      hn::Store(hn::Mul(total_t, quarter), d, out_tangent + to + c);
     });
   }
 }
 
 template <int kBlock>
-HWY_INLINE void backward_along(const BlockMap& map, float* z, float* z_along, const float* dout,
-                               const float* dout_along, const float* dout_along2,
-                               const BlockAffine& affine, const BlockMoments& moments,
-                               float* dgain_along, float* dshift_along) {
+HWY_INLINE void backward_tangent(const BlockMap& map, float* z, float* z_tangent, const float* dout,
+                                 const float* dout_tangent, const float* dout_tangent2,
+                                 const BlockAffine& affine, const BlockMoments& moments,
+                                 float* dgain_tangent, float* dshift_tangent) {
   const Lanes<kBlock> d;
   const auto corner = corners(map);
   const float count = static_cast<float>(map.height * map.width);
   for (int64_t c = 0; c < kBlock; c += static_cast<int64_t>(hn::Lanes(d))) {
     const auto zero = hn::Zero(d), quarter = hn::Set(d, 0.25f);
     const auto mean = hn::Load(d, moments.mean + c), rstd = hn::Load(d, moments.rstd + c);
-    const auto mean_t = hn::Load(d, moments.mean_along + c);
+    const auto mean_t = hn::Load(d, moments.mean_tangent + c);
     const auto r = hn::Load(d, moments.covariance + c);
     const auto gain = hn::LoadU(d, affine.gain + c), shift = hn::LoadU(d, affine.shift + c);
-    const auto gain_t = hn::LoadU(d, affine.gain_along + c);
+    const auto gain_t = hn::LoadU(d, affine.gain_tangent + c);
     const auto scale = hn::Mul(gain, rstd);
     const auto cotangents = [&](int64_t from, auto& dy, auto& dyt) HWY_ATTR {
       dy = hn::Mul(hn::Load(d, dout + from + c), quarter);
-      dyt = hn::Load(d, dout_along + from + c);
-      if (dout_along2) dyt = hn::Add(dyt, hn::Load(d, dout_along2 + from + c));
+      dyt = hn::Load(d, dout_tangent + from + c);
+      if (dout_tangent2) dyt = hn::Add(dyt, hn::Load(d, dout_tangent2 + from + c));
       dyt = hn::Mul(dyt, quarter);
     };
     auto s1 = zero, s2 = zero, s3 = zero, s4 = zero, s5 = zero;
@@ -226,7 +226,7 @@ HWY_INLINE void backward_along(const BlockMap& map, float* z, float* z_along, co
       for (int64_t k = 0; k < kCell; ++k) {
         const int64_t place = at + c + corner[k];
         const auto x = hn::Sub(hn::Load(d, z + place), mean);
-        const auto xt = hn::Sub(hn::Load(d, z_along + place), mean_t);
+        const auto xt = hn::Sub(hn::Load(d, z_tangent + place), mean_t);
         const auto mask = hn::Gt(hn::MulAdd(scale, x, shift), zero);
         const auto own = hn::IfThenElseZero(mask, dy), own_t = hn::IfThenElseZero(mask, dyt);
         s1 = hn::Add(s1, own);
@@ -240,8 +240,8 @@ HWY_INLINE void backward_along(const BlockMap& map, float* z, float* z_along, co
     const auto square = hn::Mul(rstd, rstd);
     // dg. = s sum(dy. x) + s sum(dy x.) - s^2 r sum(dy x);  dh. = sum(dy.)
     const auto dgain = hn::NegMulAdd(hn::Mul(square, r), s2, hn::Mul(rstd, hn::Add(s4, s5)));
-    hn::StoreU(hn::Add(dgain, hn::LoadU(d, dgain_along + c)), d, dgain_along + c);
-    hn::StoreU(hn::Add(s3, hn::LoadU(d, dshift_along + c)), d, dshift_along + c);
+    hn::StoreU(hn::Add(dgain, hn::LoadU(d, dgain_tangent + c)), d, dgain_tangent + c);
+    hn::StoreU(hn::Add(s3, hn::LoadU(d, dshift_tangent + c)), d, dshift_tangent + c);
     // u = g dy, u. = g. dy + g dy.; m1 = mean(u n), m2 = mean(u. n), m3 = mean(u n.)
     const auto mean_u = hn::Mul(hn::Mul(gain, s1), share);
     const auto mean_ut = hn::Mul(hn::MulAdd(gain_t, s1, hn::Mul(gain, s3)), share);
@@ -251,25 +251,25 @@ HWY_INLINE void backward_along(const BlockMap& map, float* z, float* z_along, co
         hn::Mul(hn::Mul(gain, hn::NegMulAdd(hn::Mul(square, r), s2, hn::Mul(rstd, s5))), share);
     // dz = a dy - b x - e;  dz. = a dy. + f dy + h x - b x. + j
     const auto b = hn::Mul(square, m1), e = hn::Mul(rstd, mean_u);
-    const auto s_along = hn::Neg(hn::Mul(square, r));
-    const auto f = hn::MulAdd(s_along, gain, hn::Mul(rstd, gain_t));
+    const auto s_tangent = hn::Neg(hn::Mul(square, r));
+    const auto f = hn::MulAdd(s_tangent, gain, hn::Mul(rstd, gain_t));
     const auto h =
         hn::Sub(hn::Mul(hn::Mul(hn::Set(d, 2.0f), hn::Mul(square, rstd)), hn::Mul(r, m1)),
                 hn::Mul(square, hn::Add(m2, m3)));
-    const auto j = hn::Neg(hn::MulAdd(s_along, mean_u, hn::Mul(rstd, mean_ut)));
+    const auto j = hn::Neg(hn::MulAdd(s_tangent, mean_u, hn::Mul(rstd, mean_ut)));
     each_cell(map, [&](int64_t at, int64_t from) HWY_ATTR {
       auto dy = zero, dyt = zero;
       cotangents(from, dy, dyt);
       for (int64_t k = 0; k < kCell; ++k) {
         const int64_t place = at + c + corner[k];
         const auto x = hn::Sub(hn::Load(d, z + place), mean);
-        const auto xt = hn::Sub(hn::Load(d, z_along + place), mean_t);
+        const auto xt = hn::Sub(hn::Load(d, z_tangent + place), mean_t);
         const auto mask = hn::Gt(hn::MulAdd(scale, x, shift), zero);
         const auto own = hn::IfThenElseZero(mask, dy), own_t = hn::IfThenElseZero(mask, dyt);
         const auto dz = hn::Sub(hn::NegMulAdd(b, x, hn::Mul(scale, own)), e);
         const auto dzt = hn::Add(hn::MulAdd(scale, own_t, hn::MulAdd(f, own, j)),
                                  hn::NegMulAdd(b, xt, hn::Mul(h, x)));
-        hn::Store(dz, d, z_along + place);
+        hn::Store(dz, d, z_tangent + place);
         hn::Store(dzt, d, z + place);
       }
     });
@@ -289,21 +289,23 @@ void Backward(const BlockMap& map, float* z, const float* dout, const BlockAffin
   backward<8>(map, z, dout, affine, moments, dgain, dshift);
 }
 
-void ForwardAlong(const BlockMap& map, const float* z, BlockTangent along,
-                  const BlockAffine& affine, float* out, float* out_along,
-                  const BlockMoments& moments) {
-  if (map.block == 16) return forward_along<16>(map, z, along, affine, out, out_along, moments);
-  forward_along<8>(map, z, along, affine, out, out_along, moments);
+void ForwardTangent(const BlockMap& map, const float* z, BlockTangent tangent,
+                    const BlockAffine& affine, float* out, float* out_tangent,
+                    const BlockMoments& moments) {
+  if (map.block == 16)
+    return forward_tangent<16>(map, z, tangent, affine, out, out_tangent, moments);
+  forward_tangent<8>(map, z, tangent, affine, out, out_tangent, moments);
 }
 
-void BackwardAlong(const BlockMap& map, float* z, float* z_along, const float* dout,
-                   const float* dout_along, const float* dout_along2, const BlockAffine& affine,
-                   const BlockMoments& moments, float* dgain_along, float* dshift_along) {
+void BackwardTangent(const BlockMap& map, float* z, float* z_tangent, const float* dout,
+                     const float* dout_tangent, const float* dout_tangent2,
+                     const BlockAffine& affine, const BlockMoments& moments, float* dgain_tangent,
+                     float* dshift_tangent) {
   if (map.block == 16)
-    return backward_along<16>(map, z, z_along, dout, dout_along, dout_along2, affine, moments,
-                              dgain_along, dshift_along);
-  backward_along<8>(map, z, z_along, dout, dout_along, dout_along2, affine, moments, dgain_along,
-                    dshift_along);
+    return backward_tangent<16>(map, z, z_tangent, dout, dout_tangent, dout_tangent2, affine,
+                                moments, dgain_tangent, dshift_tangent);
+  backward_tangent<8>(map, z, z_tangent, dout, dout_tangent, dout_tangent2, affine, moments,
+                      dgain_tangent, dshift_tangent);
 }
 // NOLINTEND(readability-function-size)
 
@@ -315,8 +317,8 @@ namespace retort::nets {
 
 HWY_EXPORT(Forward);
 HWY_EXPORT(Backward);
-HWY_EXPORT(ForwardAlong);
-HWY_EXPORT(BackwardAlong);
+HWY_EXPORT(ForwardTangent);
+HWY_EXPORT(BackwardTangent);
 
 void block_forward(const BlockMap& map, const float* z, const BlockAffine& affine, float* out,
                    const BlockMoments& moments) {
@@ -328,18 +330,19 @@ void block_backward(const BlockMap& map, float* z, const float* dout, const Bloc
   HWY_DYNAMIC_DISPATCH(Backward)(map, z, dout, affine, moments, dgain, dshift);
 }
 
-void block_forward_along(const BlockMap& map, const float* z, BlockTangent along,
-                         const BlockAffine& affine, float* out, float* out_along,
-                         const BlockMoments& moments) {
-  HWY_DYNAMIC_DISPATCH(ForwardAlong)(map, z, along, affine, out, out_along, moments);
+void block_forward_tangent(const BlockMap& map, const float* z, BlockTangent tangent,
+                           const BlockAffine& affine, float* out, float* out_tangent,
+                           const BlockMoments& moments) {
+  HWY_DYNAMIC_DISPATCH(ForwardTangent)(map, z, tangent, affine, out, out_tangent, moments);
 }
 
-void block_backward_along(const BlockMap& map, float* z, float* z_along, const float* dout,
-                          const float* dout_along, const float* dout_along2,
-                          const BlockAffine& affine, const BlockMoments& moments,
-                          float* dgain_along, float* dshift_along) {
-  HWY_DYNAMIC_DISPATCH(BackwardAlong)
-  (map, z, z_along, dout, dout_along, dout_along2, affine, moments, dgain_along, dshift_along);
+void block_backward_tangent(const BlockMap& map, float* z, float* z_tangent, const float* dout,
+                            const float* dout_tangent, const float* dout_tangent2,
+                            const BlockAffine& affine, const BlockMoments& moments,
+                            float* dgain_tangent, float* dshift_tangent) {
+  HWY_DYNAMIC_DISPATCH(BackwardTangent)
+  (map, z, z_tangent, dout, dout_tangent, dout_tangent2, affine, moments, dgain_tangent,
+   dshift_tangent);
 }
 
 }  // namespace retort::nets

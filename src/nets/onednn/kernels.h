@@ -16,14 +16,14 @@ struct BlockMap {
 /// Per channel of a block: the affine parameters and their part of the direction.
 struct BlockAffine {
   const float *gain, *shift;
-  const float *gain_along = nullptr, *shift_along = nullptr;
+  const float *gain_tangent = nullptr, *shift_tangent = nullptr;
 };
 
-/// Per channel of a block: what the way back needs. `mean_along` and `covariance` (the mean of n
+/// Per channel of a block: what the way back needs. `mean_tangent` and `covariance` (the mean of n
 /// times the centred tangent) belong to the derivative.
 struct BlockMoments {
   float *mean, *rstd;
-  float *mean_along = nullptr, *covariance = nullptr;
+  float *mean_tangent = nullptr, *covariance = nullptr;
 };
 
 /// z [H, W, block] to out [H/2, W/2, block]; leaves mean and rstd.
@@ -41,16 +41,16 @@ struct BlockTangent {
 };
 
 /// z and its tangent to the outputs and their tangents. The tangent's sum is left in its first map.
-void block_forward_along(const BlockMap& map, const float* z, BlockTangent along,
-                         const BlockAffine& affine, float* out, float* out_along,
-                         const BlockMoments& moments);
+void block_forward_tangent(const BlockMap& map, const float* z, BlockTangent tangent,
+                           const BlockAffine& affine, float* out, float* out_tangent,
+                           const BlockMoments& moments);
 
 /// Cotangents back: dz is written over the tangent of z, its derivative over z, so that a batch of
 /// [x, tangents of x] meets [derivatives of dz, dz] in one correlation. Adds the derivatives of
 /// dgain and dshift along the direction.
-void block_backward_along(const BlockMap& map, float* z, float* z_along, const float* dout,
-                          const float* dout_along, const float* dout_along2,
-                          const BlockAffine& affine, const BlockMoments& moments,
-                          float* dgain_along, float* dshift_along);
+void block_backward_tangent(const BlockMap& map, float* z, float* z_tangent, const float* dout,
+                            const float* dout_tangent, const float* dout_tangent2,
+                            const BlockAffine& affine, const BlockMoments& moments,
+                            float* dgain_tangent, float* dshift_tangent);
 
 }  // namespace retort::nets

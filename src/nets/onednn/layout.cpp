@@ -20,17 +20,17 @@ void each_value(int64_t rows, int64_t channels, int64_t positions, const Visit& 
 
 }  // namespace
 
-void unblock(const float* from, int64_t rows, int64_t channels, int64_t positions, float* to) {
+void from_blocked(const float* from, int64_t rows, int64_t channels, int64_t positions, float* to) {
   each_value(rows, channels, positions,
              [&](int64_t plain, int64_t blocked) { to[plain] = from[blocked]; });
 }
 
-void block_up(const float* from, int64_t rows, int64_t channels, int64_t positions, float* to) {
+void to_blocked(const float* from, int64_t rows, int64_t channels, int64_t positions, float* to) {
   each_value(rows, channels, positions,
              [&](int64_t plain, int64_t blocked) { to[blocked] = from[plain]; });
 }
 
-void fold(const BlockedLayer& l, const float* from, int64_t rows, float* to) {
+void col2im(const BlockedLayer& l, const float* from, int64_t rows, float* to) {
   const int64_t block = channel_block(), positions = l.map_height * l.map_width;
   const int64_t taps = l.in * l.kernel * l.kernel, blocks = (taps + block - 1) / block;
   for (int64_t n = 0; n < rows; ++n)

@@ -9,25 +9,25 @@
 namespace retort::nets {
 
 /// [rows, C / block, positions, block] to [rows, C, positions], and back.
-void unblock(const float* from, int64_t rows, int64_t channels, int64_t positions, float* to);
+void from_blocked(const float* from, int64_t rows, int64_t channels, int64_t positions, float* to);
 
-void block_up(const float* from, int64_t rows, int64_t channels, int64_t positions, float* to);
+void to_blocked(const float* from, int64_t rows, int64_t channels, int64_t positions, float* to);
 
-/// What to_neighbours() gives, [rows, C k k in blocks, map], added up to [rows, C, height, width].
-void fold(const BlockedLayer& layer, const float* from, int64_t rows, float* to);
+/// What col2im_columns() gives, [rows, C k k in blocks, map], added up to [rows, C, height, width].
+void col2im(const BlockedLayer& layer, const float* from, int64_t rows, float* to);
 
 inline BlockMap map_of(const BlockedLayer& layer) {
   return {layer.map_height, layer.map_width, channel_block()};
 }
 
-/// Calls tail(row, channel, offset in maps, offset in outputs) for every image and block.
-template <class Tail>
-void each_block(const BlockedLayer& layer, int64_t begin, int64_t end, const Tail& tail) {
+/// Calls visit(row, channel, offset in maps, offset in outputs) for every image and block.
+template <class Visit>
+void each_block(const BlockedLayer& layer, int64_t begin, int64_t end, const Visit& visit) {
   const int64_t block = channel_block(), positions = layer.map_height * layer.map_width;
   for (int64_t row = begin; row < end; ++row)
     for (int64_t channel = 0; channel < layer.out; channel += block) {
       const int64_t offset = row * layer.map_size() + channel * positions;
-      tail(row, channel, offset, offset / 4);
+      visit(row, channel, offset, offset / 4);
     }
 }
 

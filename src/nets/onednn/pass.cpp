@@ -51,14 +51,14 @@ const float* BlockedPass::forward(const float* images) {
   }
   const BlockedLayer& last = tools_.network.layers.back();
   float* features = tools_.arena.take(rows_ * tools_.network.features);
-  unblock(input, rows_, last.out, head_positions(last), features);
+  from_blocked(input, rows_, last.out, head_positions(last), features);
   return features;
 }
 
 void BlockedPass::backward(const float* dfeatures, const PassCotangents& into) {
   const BlockedLayer& last = tools_.network.layers.back();
   float* doutput = tools_.arena.take(rows_ * tools_.network.features);
-  block_up(dfeatures, rows_, last.out, head_positions(last), doutput);
+  to_blocked(dfeatures, rows_, last.out, head_positions(last), doutput);
   for (size_t i = maps_.size(); i-- > 0;) {
     // The cotangent of the input takes its place once the weight's is done.
     float* dinput = i > 0 ? maps_[i - 1].output : nullptr;
@@ -77,10 +77,10 @@ void BlockedPass::backward_layer(size_t layer, const float* input, const float* 
   float* dgain = into.theta ? into.theta + l.gain : unwanted;
   float* dshift = into.theta ? into.theta + l.shift : unwanted + l.out;
   const int64_t chunk = layer == 0 ? chunk_of(l, rows_) : rows_;
-  WeightSum weight(tools_, l, into.theta);
+  WeightGradAccumulator weight(tools_, l, into.theta);
   float* parts = nullptr;
   if (layer == 0 && into.images) {
-    parts = tools_.arena.take(chunk * to_neighbours(l, 1).out * l.map_height * l.map_width);
+    parts = tools_.arena.take(chunk * col2im_columns(l, 1).out * l.map_height * l.map_width);
     std::memset(into.images, 0, static_cast<size_t>(rows_ * l.input_size()) * sizeof(float));
   }
   for (int64_t begin = 0; begin < rows_; begin += chunk) {
@@ -98,9 +98,9 @@ void BlockedPass::backward_layer(size_t layer, const float* input, const float* 
       convolve(tools_, shape_of(l, Product::kInput, count), dinput + begin * l.input_size(),
                weights_, layer, dmap);
     if (parts) {
-      const ConvShape neighbours = to_neighbours(l, count);
-      convolve(tools_, neighbours, dmap, weights_, layer, parts);
-      fold(l, parts, count, into.images + begin * l.input_size());
+      const ConvShape columns = col2im_columns(l, count);
+      convolve(tools_, columns, dmap, weights_, layer, parts);
+      col2im(l, parts, count, into.images + begin * l.input_size());
     }
   }
   weight.finish();

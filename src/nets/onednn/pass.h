@@ -1,4 +1,4 @@
-// One piece of a batch through a ConvNet on one thread, on the blocked layout from end to end.
+// One micro batch through a ConvNet on one thread, on the blocked layout from end to end.
 #pragma once
 
 #include <cstdint>

@@ -7,9 +7,9 @@
 
 namespace retort::nets {
 
-AlongPass::AlongPass(const PassTools& tools, const PackedWeights& weights,
-                     const PackedWeights& along, int64_t rows)
-    : tools_(tools), weights_(weights), along_(along), rows_(rows) {
+TangentPass::TangentPass(const PassTools& tools, const PackedWeights& weights,
+                         const PackedWeights& tangent, int64_t rows)
+    : tools_(tools), weights_(weights), tangent_(tangent), rows_(rows) {
   Arena& arena = tools.arena;
   bool first = true;
   for (const BlockedLayer& l : tools.network.layers) {
@@ -20,31 +20,31 @@ AlongPass::AlongPass(const PassTools& tools, const PackedWeights& weights,
   }
 }
 
-BlockAffine AlongPass::affine(const BlockedLayer& layer, int64_t channel) const {
-  const float *theta = weights_.theta(), *along = along_.theta();
-  return {theta + layer.gain + channel, theta + layer.shift + channel, along + layer.gain + channel,
-          along + layer.shift + channel};
+BlockAffine TangentPass::affine(const BlockedLayer& layer, int64_t channel) const {
+  const float *theta = weights_.theta(), *tangent = tangent_.theta();
+  return {theta + layer.gain + channel, theta + layer.shift + channel,
+          tangent + layer.gain + channel, tangent + layer.shift + channel};
 }
 
-BlockMoments AlongPass::moments(const Maps& maps, const BlockedLayer& layer, int64_t row,
-                                int64_t channel) const {
+BlockMoments TangentPass::moments(const Maps& maps, const BlockedLayer& layer, int64_t row,
+                                  int64_t channel) const {
   const int64_t at = row * layer.out + channel;
-  return {maps.mean + at, maps.rstd + at, maps.mean_along + at, maps.covariance + at};
+  return {maps.mean + at, maps.rstd + at, maps.mean_tangent + at, maps.covariance + at};
 }
 
-void AlongPass::forward_tails(const BlockedLayer& layer, const Maps& maps, int64_t begin,
-                              int64_t end) {
-  float* map_along = maps.map + rows_ * layer.map_size();
-  float* output_along = maps.output + rows_ * layer.output_size();
+void TangentPass::forward_tails(const BlockedLayer& layer, const Maps& maps, int64_t begin,
+                                int64_t end) {
+  float* map_tangent = maps.map + rows_ * layer.map_size();
+  float* output_tangent = maps.output + rows_ * layer.output_size();
   each_block(layer, begin, end, [&](int64_t row, int64_t channel, int64_t at, int64_t to) {
-    block_forward_along(map_of(layer), maps.map + at,
-                        {map_along + at, maps.second ? maps.second + at : nullptr},
-                        affine(layer, channel), maps.output + to, output_along + to,
-                        moments(maps, layer, row, channel));
+    block_forward_tangent(map_of(layer), maps.map + at,
+                          {map_tangent + at, maps.second ? maps.second + at : nullptr},
+                          affine(layer, channel), maps.output + to, output_tangent + to,
+                          moments(maps, layer, row, channel));
   });
 }
 
-const float* AlongPass::forward(const float* images) {
+const float* TangentPass::forward(const float* images) {
   images_ = images;
   const auto& layers = tools_.network.layers;
   const BlockedLayer& first = layers[0];
@@ -55,7 +55,7 @@ const float* AlongPass::forward(const float* images) {
     const float* input = images + begin * first.input_size();
     float* map = maps_[0].map + begin * first.map_size();
     convolve(tools_, shape, input, weights_, 0, map);
-    convolve(tools_, shape, input, along_, 0, map + rows_ * first.map_size());
+    convolve(tools_, shape, input, tangent_, 0, map + rows_ * first.map_size());
     forward_tails(first, maps_[0], begin, begin + count);
   }
   for (size_t i = 1; i < layers.size(); ++i) {
@@ -63,49 +63,49 @@ const float* AlongPass::forward(const float* images) {
     const float* input = maps_[i - 1].output;
     convolve(tools_, shape_of(layers[i], Product::kForward, 2 * rows_), input, weights_, i,
              maps_[i].map);
-    convolve(tools_, shape_of(layers[i], Product::kForward, rows_), input, along_, i,
+    convolve(tools_, shape_of(layers[i], Product::kForward, rows_), input, tangent_, i,
              maps_[i].second);
     forward_tails(layers[i], maps_[i], 0, rows_);
   }
   const BlockedLayer& last = layers.back();
   float* features = tools_.arena.take(2 * rows_ * tools_.network.features);
-  unblock(maps_.back().output, 2 * rows_, last.out, head_positions(last), features);
+  from_blocked(maps_.back().output, 2 * rows_, last.out, head_positions(last), features);
   return features;
 }
 
-void AlongPass::backward_tails(const BlockedLayer& layer, const Maps& maps, const float* doutput,
-                               const float* second, int64_t begin, int64_t end, float* dtheta) {
+void TangentPass::backward_tails(const BlockedLayer& layer, const Maps& maps, const float* doutput,
+                                 const float* second, int64_t begin, int64_t end, float* dtheta) {
   // doutput is [derivatives, cotangents], or the other way round at the head: see backward().
   const float* dvalue = doutput + rows_ * layer.output_size();
-  float* map_along = maps.map + rows_ * layer.map_size();
+  float* map_tangent = maps.map + rows_ * layer.map_size();
   each_block(layer, begin, end, [&](int64_t row, int64_t channel, int64_t at, int64_t from) {
-    block_backward_along(map_of(layer), maps.map + at, map_along + at, dvalue + from,
-                         doutput + from, second ? second + from : nullptr, affine(layer, channel),
-                         moments(maps, layer, row, channel), dtheta + layer.gain + channel,
-                         dtheta + layer.shift + channel);
+    block_backward_tangent(map_of(layer), maps.map + at, map_tangent + at, dvalue + from,
+                           doutput + from, second ? second + from : nullptr, affine(layer, channel),
+                           moments(maps, layer, row, channel), dtheta + layer.gain + channel,
+                           dtheta + layer.shift + channel);
   });
 }
 
-void AlongPass::backward(const float* dfeatures, const PassCotangents& into) {
+void TangentPass::backward(const float* dfeatures, const PassCotangents& into) {
   const auto& layers = tools_.network.layers;
   const int64_t positions = head_positions(layers.back()), features = tools_.network.features;
   float* doutput = tools_.arena.take(2 * rows_ * features);
   // From here on the derivatives stand first: they meet the values in the weight's correlation.
-  block_up(dfeatures + rows_ * features, rows_, layers.back().out, positions, doutput);
-  block_up(dfeatures, rows_, layers.back().out, positions, doutput + rows_ * features);
+  to_blocked(dfeatures + rows_ * features, rows_, layers.back().out, positions, doutput);
+  to_blocked(dfeatures, rows_, layers.back().out, positions, doutput + rows_ * features);
   const float* second = nullptr;
   for (size_t i = layers.size(); i-- > 1;) {
     const BlockedLayer& l = layers[i];
     Maps& maps = maps_[i];
     backward_tails(l, maps, doutput, second, 0, rows_, into.theta);
     float* input = maps_[i - 1].output;
-    WeightSum weight(tools_, l, into.theta);
+    WeightGradAccumulator weight(tools_, l, into.theta);
     weight.add(2 * rows_, input, maps.map);
     weight.finish();
     // dx. = w^T dz. + w.^T dz: the second part goes where the tangent's was.
     convolve(tools_, shape_of(l, Product::kInput, 2 * rows_), input, weights_, i, maps.map);
     float* part = tools_.arena.take(rows_ * l.input_size());
-    convolve(tools_, shape_of(l, Product::kInput, rows_), part, along_, i,
+    convolve(tools_, shape_of(l, Product::kInput, rows_), part, tangent_, i,
              maps.map + rows_ * l.map_size());
     doutput = input;
     second = part;
@@ -113,15 +113,15 @@ void AlongPass::backward(const float* dfeatures, const PassCotangents& into) {
   first_layer_back(doutput, second, into);
 }
 
-void AlongPass::first_layer_back(const float* doutput, const float* second,
-                                 const PassCotangents& into) {
+void TangentPass::first_layer_back(const float* doutput, const float* second,
+                                   const PassCotangents& into) {
   const BlockedLayer& l = tools_.network.layers[0];
   const Maps& maps = maps_[0];
   const int64_t chunk = chunk_of(l, rows_);
-  WeightSum weight(tools_, l, into.theta);
+  WeightGradAccumulator weight(tools_, l, into.theta);
   float* parts = nullptr;
   if (into.images) {
-    parts = tools_.arena.take(chunk * to_neighbours(l, 1).out * l.map_height * l.map_width);
+    parts = tools_.arena.take(chunk * col2im_columns(l, 1).out * l.map_height * l.map_width);
     std::memset(into.images, 0, static_cast<size_t>(rows_ * l.input_size()) * sizeof(float));
   }
   for (int64_t begin = 0; begin < rows_; begin += chunk) {
@@ -132,11 +132,11 @@ void AlongPass::first_layer_back(const float* doutput, const float* second,
     weight.add(count, images_ + begin * l.input_size(), derivative);
     if (!parts) continue;
     float* images = into.images + begin * l.input_size();
-    const ConvShape neighbours = to_neighbours(l, count);
-    convolve(tools_, neighbours, derivative, weights_, 0, parts);
-    fold(l, parts, count, images);
-    convolve(tools_, neighbours, value, along_, 0, parts);
-    fold(l, parts, count, images);
+    const ConvShape columns = col2im_columns(l, count);
+    convolve(tools_, columns, derivative, weights_, 0, parts);
+    col2im(l, parts, count, images);
+    convolve(tools_, columns, value, tangent_, 0, parts);
+    col2im(l, parts, count, images);
   }
   weight.finish();
 }

@@ -1,4 +1,4 @@
-// A piece of a batch with derivatives along a direction of the parameters, on one thread.
+// A micro batch with derivatives along a direction of the parameters, on one thread.
 #pragma once
 
 #include "nets/onednn/pass.h"
@@ -6,10 +6,10 @@
 namespace retort::nets {
 
 /// The same with derivatives along a direction. Batches are [values, derivatives].
-class AlongPass {
+class TangentPass {
  public:
-  AlongPass(const PassTools& tools, const PackedWeights& weights, const PackedWeights& along,
-            int64_t rows);
+  TangentPass(const PassTools& tools, const PackedWeights& weights, const PackedWeights& tangent,
+              int64_t rows);
   /// Returns features and their derivatives, [2n, F] of the arena.
   const float* forward(const float* images);
   /// dfeatures [2n, F]: cotangents, then their derivatives. `into` gets derivatives.
@@ -18,7 +18,7 @@ class AlongPass {
  private:
   struct Maps {
     float *map, *output, *second;  // [2n] maps, [2n] outputs, [n] the tangent's second part
-    float *mean, *rstd, *mean_along, *covariance;
+    float *mean, *rstd, *mean_tangent, *covariance;
   };
   BlockAffine affine(const BlockedLayer& layer, int64_t channel) const;
   BlockMoments moments(const Maps& maps, const BlockedLayer& layer, int64_t row,
@@ -28,7 +28,7 @@ class AlongPass {
                       const float* second, int64_t begin, int64_t end, float* dtheta);
   void first_layer_back(const float* doutput, const float* second, const PassCotangents& into);
   const PassTools tools_;
-  const PackedWeights &weights_, &along_;
+  const PackedWeights &weights_, &tangent_;
   const int64_t rows_;
   const float* images_ = nullptr;
   std::vector<Maps> maps_;

@@ -26,7 +26,7 @@ ConvShape shape_of(const BlockedLayer& l, Product product, int64_t images) {
   return {product, images, l.in, l.out, l.height, l.width, l.kernel, l.padding};
 }
 
-ConvShape to_neighbours(const BlockedLayer& l, int64_t images) {
+ConvShape col2im_columns(const BlockedLayer& l, int64_t images) {
   const int64_t block = channel_block(), taps = l.in * l.kernel * l.kernel;
   const int64_t out = (taps + block - 1) / block * block;
   return {Product::kForward, images, l.out, out, l.map_height, l.map_width, 1, 0};
@@ -39,7 +39,7 @@ void convolve(const PassTools& tools, const ConvShape& shape, const float* input
       tools.arena.scratch(floats_of(plan.scratch)));
 }
 
-void WeightSum::add(int64_t images, const float* input, const float* doutput) {
+void WeightGradAccumulator::add(int64_t images, const float* input, const float* doutput) {
   const ConvPlan& plan = tools_.plans.get(shape_of(layer_, Product::kWeight, images));
   const int64_t count = floats_of(plan.weight);
   float* made = made_ && count <= room_ ? made_ : tools_.arena.take(count);
@@ -54,7 +54,7 @@ void WeightSum::add(int64_t images, const float* input, const float* doutput) {
   sum_ = made, layout_ = plan.weight, made_ = nullptr;
 }
 
-void WeightSum::finish() {
+void WeightGradAccumulator::finish() {
   if (sum_)
     reorder(tools_.plans.engine(), layout_, sum_,
             plain_weight(layer_.out, layer_.in, layer_.kernel), theta_ + layer_.weight, true);
@@ -76,7 +76,7 @@ void PackedWeights::pack(size_t index, const dnnl::engine& engine) const {
   const BlockedLayer& l = network_.layers[packed.layer];
   const dnnl::memory::dims dims = dims_of(packed.layout);
   const float* plain = theta_ + l.weight;
-  if (packed.turned) {  // to_neighbours(): [taps, out], zeros below
+  if (packed.turned) {  // col2im_columns(): [taps, out], zeros below
     const int64_t taps = l.in * l.kernel * l.kernel;
     std::memset(packed.turned, 0, static_cast<size_t>(dims[0] * l.out) * sizeof(float));
     for (int64_t o = 0; o < l.out; ++o)
@@ -101,11 +101,11 @@ void prepare(const PassTools& tools, const PassNeeds& needs, PackedWeights& weig
   for (const int64_t rows : {chunk, rest}) {
     if (rows == 0) continue;
     pack(0, shape_of(layers[0], Product::kForward, rows));
-    if (needs.images) pack(0, to_neighbours(layers[0], rows));
+    if (needs.images) pack(0, col2im_columns(layers[0], rows));
   }
   for (size_t i = 1; i < layers.size(); ++i)
     for (const int64_t rows : {needs.rows, 2 * needs.rows}) {
-      if (rows != needs.rows && !needs.along) continue;
+      if (rows != needs.rows && !needs.tangent) continue;
       pack(i, shape_of(layers[i], Product::kForward, rows));
       if (needs.back) pack(i, shape_of(layers[i], Product::kInput, rows));
     }

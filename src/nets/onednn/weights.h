@@ -35,7 +35,8 @@ class PackedWeights {
  public:
   PackedWeights(const BlockedNetwork& network, const float* theta)
       : network_(network), theta_(theta) {}
-  /// Plans to pack layer `layer` for a plan. Not thread-safe: before the pieces are dealt out.
+  /// Plans to pack layer `layer` for a plan. Not thread-safe: before the micro batches are dealt
+  /// out.
   void prepare(size_t layer, const ConvPlan& plan, Arena& arena);
   /// How many layouts are planned, and the work of one of them: each may be done on its own thread.
   size_t planned() const { return packed_.size(); }
@@ -47,7 +48,7 @@ class PackedWeights {
   struct Packed {
     size_t layer;
     dnnl::memory::desc layout;
-    float *data, *turned;  // turned: room for to_neighbours()'s plain weight, else null
+    float *data, *turned;  // turned: room for col2im_columns()'s plain weight, else null
   };
   const BlockedNetwork& network_;
   const float* theta_;
@@ -67,8 +68,8 @@ int64_t chunk_of(const BlockedLayer& layer, int64_t rows);
 
 ConvShape shape_of(const BlockedLayer& layer, Product product, int64_t images);
 /// The way back to images has too few channels for a convolution to be fast: a 1x1 convolution
-/// gives what every position adds to each of its neighbours, and fold() adds up.
-ConvShape to_neighbours(const BlockedLayer& layer, int64_t images);
+/// gives what every position adds to each of its neighbours, and col2im() adds up.
+ConvShape col2im_columns(const BlockedLayer& layer, int64_t images);
 
 /// Runs a forward or input product of a layer.
 void convolve(const PassTools& tools, const ConvShape& shape, const float* input,
@@ -77,14 +78,14 @@ void convolve(const PassTools& tools, const ConvShape& shape, const float* input
 /// Prepares what a pass of `rows` rows needs: going back to the images too where `images`.
 struct PassNeeds {
   int64_t rows;
-  bool back, images, along;
+  bool back, images, tangent;
 };
 void prepare(const PassTools& tools, const PassNeeds& needs, PackedWeights& weights);
 
 /// The weight's cotangent over the chunks of a batch, added to `theta` [P] at the end.
-class WeightSum {
+class WeightGradAccumulator {
  public:
-  WeightSum(const PassTools& tools, const BlockedLayer& layer, float* theta)
+  WeightGradAccumulator(const PassTools& tools, const BlockedLayer& layer, float* theta)
       : tools_(tools), layer_(layer), theta_(theta) {}
   void add(int64_t images, const float* input, const float* doutput);
   void finish();

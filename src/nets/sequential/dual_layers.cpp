@@ -19,14 +19,14 @@ at::Tensor for_convolution(const at::Tensor& x) {
 /// z = w * x + b. Where a norm without running statistics follows, b has no effect and is left out.
 class DualConv : public DualLayer {
  public:
-  DualConv(const Step& step, DualParameters& p, bool bias_matters)
-      : settings_(step.conv), slot_(step.slot), p_(p), biased_(settings_.bias && bias_matters) {}
+  DualConv(const Op& op, DualParameters& p, bool bias_matters)
+      : settings_(op.conv), slot_(op.slot), p_(p), biased_(settings_.bias && bias_matters) {}
 
   Dual forward(const Dual& x) override {
     x_ = {for_convolution(x.value), x.tangent.defined() ? for_convolution(x.tangent) : x.tangent};
-    const at::Tensor &w = p_.theta[slot_], &wt = p_.along[slot_];
+    const at::Tensor &w = p_.theta[slot_], &wt = p_.tangent[slot_];
     at::Tensor b, bt;
-    if (biased_) b = p_.theta[slot_ + 1], bt = p_.along[slot_ + 1];
+    if (biased_) b = p_.theta[slot_ + 1], bt = p_.tangent[slot_ + 1];
     Dual z{convolve(x_.value, w, b), at::Tensor()};
     // w. * x + w * x. is one convolution over both maps side by side.
     z.tangent = x_.tangent.defined()
@@ -37,7 +37,7 @@ class DualConv : public DualLayer {
 
   Dual backward(const Dual& d_any, Below below) override {
     const Dual d{for_convolution(d_any.value), for_convolution(d_any.tangent)};
-    const at::Tensor &w = p_.theta[slot_], &wt = p_.along[slot_];
+    const at::Tensor &w = p_.theta[slot_], &wt = p_.tangent[slot_];
     // dw. = corr(x, dz.) + corr(x., dz): one correlation over both batches.
     const at::Tensor dwt = x_.tangent.defined() ? pulled(at::cat({d.tangent, d.value}),
                                                          at::cat({x_.value, x_.tangent}), w, 1)
@@ -89,7 +89,7 @@ class DualNorm : public DualLayer {
     const Dual z{viewed(z_any.value), viewed(z_any.tangent)};
     normalise(z);
     const at::Tensor g = affine(p_.theta[slot_]), h = affine(p_.theta[slot_ + 1]);
-    const at::Tensor gt = affine(p_.along[slot_]), ht = affine(p_.along[slot_ + 1]);
+    const at::Tensor gt = affine(p_.tangent[slot_]), ht = affine(p_.tangent[slot_ + 1]);
     const at::IntArrayRef shape = z_any.value.sizes();
     return {at::addcmul(h, g, n_.value).reshape(shape),
             at::addcmul(ht, g, n_.tangent).addcmul_(gt, n_.value).reshape(shape)};
@@ -100,16 +100,15 @@ class DualNorm : public DualLayer {
     p_.product[slot_].copy_(
         to_affine(at::mul(d.tangent, n_.value).addcmul_(d.value, n_.tangent), slot_));
     p_.product[slot_ + 1].copy_(to_affine(d.tangent, slot_ + 1));
-    const at::Tensor g = affine(p_.theta[slot_]), gt = affine(p_.along[slot_]);
+    const at::Tensor g = affine(p_.theta[slot_]), gt = affine(p_.tangent[slot_]);
     const at::Tensor u = g * d.value;
     const at::Tensor ut = at::mul(g, d.tangent).addcmul_(gt, d.value);
     const at::IntArrayRef shape = d_any.value.sizes();
     if (frozen_) return {(scale_ * u).reshape(shape), (scale_ * ut).reshape(shape)};
-    const at::Tensor along = mean(u * n_.value);
-    const at::Tensor along_t = mean(at::mul(ut, n_.value).addcmul_(u, n_.tangent));
-    const at::Tensor p = (u - mean(u)).addcmul_(n_.value, along, -1);
-    const at::Tensor pt =
-        (ut - mean(ut)).addcmul_(n_.value, along_t, -1).addcmul_(n_.tangent, along, -1);
+    const at::Tensor r = mean(u * n_.value);
+    const at::Tensor rt = mean(at::mul(ut, n_.value).addcmul_(u, n_.tangent));
+    const at::Tensor p = (u - mean(u)).addcmul_(n_.value, r, -1);
+    const at::Tensor pt = (ut - mean(ut)).addcmul_(n_.value, rt, -1).addcmul_(n_.tangent, r, -1);
     const Dual dz{(scale_ * p).reshape(shape),
                   at::mul(pt, scale_).addcmul_(p, scale_t_).reshape(shape)};
     n_ = {};
@@ -301,15 +300,15 @@ class DualLinear : public DualLayer {
   Dual forward(const Dual& f) override {
     shape_ = f.value.sizes().vec();
     f_ = {f.value.flatten(1), f.tangent.defined() ? f.tangent.flatten(1) : f.tangent};
-    const at::Tensor &w = p_.theta[slot_], &wt = p_.along[slot_];
+    const at::Tensor &w = p_.theta[slot_], &wt = p_.tangent[slot_];
     Dual o{at::linear(f_.value, w, p_.theta[slot_ + 1]),
-           at::linear(f_.value, wt, p_.along[slot_ + 1])};
+           at::linear(f_.value, wt, p_.tangent[slot_ + 1])};
     if (f_.tangent.defined()) o.tangent.addmm_(f_.tangent, w.t());
     return o;
   }
 
   Dual backward(const Dual& d, Below below) override {
-    const at::Tensor &w = p_.theta[slot_], &wt = p_.along[slot_];
+    const at::Tensor &w = p_.theta[slot_], &wt = p_.tangent[slot_];
     at::mm_out(p_.product[slot_], d.tangent.t(), f_.value);
     if (f_.tangent.defined()) p_.product[slot_].addmm_(d.value.t(), f_.tangent);
     p_.product[slot_ + 1].copy_(d.tangent.sum(0));
@@ -328,44 +327,43 @@ class DualLinear : public DualLayer {
 };
 
 /// True where the set that is normalised has one bias only: adding to it changes nothing.
-bool voids_bias(const Step& next, NormMode mode) {
-  if (next.kind != Step::Kind::kTail) return false;
-  return next.tail.norm == NormKind::kInstance ||
-         (next.tail.norm == NormKind::kBatch && mode != NormMode::kFrozen);
+bool voids_bias(const Op& next, NormMode mode) {
+  if (next.kind != Op::Kind::kNormActPool) return false;
+  return next.layer.norm == NormKind::kInstance ||
+         (next.layer.norm == NormKind::kBatch && mode != NormMode::kFrozen);
 }
 
 }  // namespace
 
-std::vector<std::unique_ptr<DualLayer>> dual_layers(const std::vector<Step>& steps,
-                                                    DualParameters& p) {
+std::vector<std::unique_ptr<DualLayer>> dual_layers(const std::vector<Op>& ops, DualParameters& p) {
   std::vector<std::unique_ptr<DualLayer>> layers;
   size_t statistics = 0;
-  for (size_t i = 0; i < steps.size(); ++i) {
-    const Step& step = steps[i];
-    const Tail& tail = step.tail;
-    switch (step.kind) {
-      case Step::Kind::kConv: {
-        const bool voided = i + 1 < steps.size() && voids_bias(steps[i + 1], p.norm);
-        layers.push_back(std::make_unique<DualConv>(step, p, !voided));
+  for (size_t i = 0; i < ops.size(); ++i) {
+    const Op& op = ops[i];
+    const NormActPool& layer = op.layer;
+    switch (op.kind) {
+      case Op::Kind::kConv: {
+        const bool voided = i + 1 < ops.size() && voids_bias(ops[i + 1], p.norm);
+        layers.push_back(std::make_unique<DualConv>(op, p, !voided));
         break;
       }
-      case Step::Kind::kTail:
-        if (tail.norm != NormKind::kNone)
-          layers.push_back(std::make_unique<DualNorm>(tail.norm, step.slot, p, statistics));
-        if (tail.norm == NormKind::kBatch) statistics += 2;
-        if (tail.activation != Activation::kNone)
-          layers.push_back(std::make_unique<DualActivation>(tail.activation));
-        if (tail.pool != Pool::kNone) layers.push_back(std::make_unique<DualPool>(tail.pool, 2));
+      case Op::Kind::kNormActPool:
+        if (layer.norm != NormKind::kNone)
+          layers.push_back(std::make_unique<DualNorm>(layer.norm, op.slot, p, statistics));
+        if (layer.norm == NormKind::kBatch) statistics += 2;
+        if (layer.activation != Activation::kNone)
+          layers.push_back(std::make_unique<DualActivation>(layer.activation));
+        if (layer.pool != Pool::kNone) layers.push_back(std::make_unique<DualPool>(layer.pool, 2));
         break;
-      case Step::Kind::kPool:
-        if (tail.pool != Pool::kNone)
-          layers.push_back(std::make_unique<DualPool>(tail.pool, step.window));
+      case Op::Kind::kPool:
+        if (layer.pool != Pool::kNone)
+          layers.push_back(std::make_unique<DualPool>(layer.pool, op.window));
         break;
-      case Step::Kind::kGlobalAverage:
+      case Op::Kind::kGlobalAverage:
         layers.push_back(std::make_unique<DualGlobalAverage>());
         break;
-      case Step::Kind::kLinear:
-        layers.push_back(std::make_unique<DualLinear>(step.slot, p));
+      case Op::Kind::kLinear:
+        layers.push_back(std::make_unique<DualLinear>(op.slot, p));
         break;
     }
   }

@@ -1,5 +1,6 @@
-// The layers of a chain with their derivatives along a direction of the parameters. `value` is the
-// primal, `tangent` its derivative along the direction; backward, the same of cotangents.
+// The layers of a sequential network with their derivatives along a direction of the parameters.
+// `value` is the primal, `tangent` its derivative along the direction; backward, the same of
+// cotangents.
 #pragma once
 
 #include <torch/types.h>
@@ -7,7 +8,6 @@
 #include <memory>
 #include <vector>
 
-#include "nets/pass.h"
 #include "retort/nets/layer_builder.h"
 #include "retort/nets/network.h"
 
@@ -18,10 +18,10 @@ struct Dual {
   at::Tensor value, tangent;
 };
 
-/// The parameters of a chain, one tensor a slot, and where the product goes.
+/// The parameters of a sequential network, one tensor a slot, and where the product goes.
 struct DualParameters {
-  std::vector<at::Tensor> theta;  ///< values
-  std::vector<at::Tensor> along;  ///< the direction
+  std::vector<at::Tensor> theta;    ///< values
+  std::vector<at::Tensor> tangent;  ///< the direction
   std::vector<at::Tensor>
       product;                    ///< the answer; layers write theirs, those without effect do not
   std::vector<at::Tensor> state;  ///< running statistics
@@ -40,8 +40,7 @@ class DualLayer {
   virtual Dual backward(const Dual& d, Below below) = 0;
 };
 
-/// The layers of a chain, in order. `p` must outlive them.
-std::vector<std::unique_ptr<DualLayer>> dual_layers(const std::vector<Step>& steps,
-                                                    DualParameters& p);
+/// The layers of a sequential network, in order. `p` must outlive them.
+std::vector<std::unique_ptr<DualLayer>> dual_layers(const std::vector<Op>& ops, DualParameters& p);
 
 }  // namespace retort::nets

@@ -1,0 +1,66 @@
+#include "nets/onednn/call.h"
+
+#include <algorithm>
+
+namespace retort::nets {
+namespace {
+
+Lanes lanes_of(const std::vector<Group>& groups, const Query& query) {
+  std::vector<int64_t> sizes;
+  for (const Group& group : groups) sizes.push_back(group.rows());
+  return cut_rows(sizes, row_limits(query.memory, kBackwardRows));
+}
+
+}  // namespace
+
+HeldGroup::HeldGroup(const Group& group)
+    : theta(group.theta.detach().contiguous()), images(group.images.detach().contiguous()) {
+  if (group.direction.defined()) direction = group.direction.detach().contiguous();
+}
+
+int64_t HeldGroup::offset(const MicroBatch& batch) const {
+  return batch.begin * (images.numel() / rows());
+}
+
+float* HeldGroup::place(const at::Tensor& all, const MicroBatch& batch) const {
+  return all.defined() ? all.data_ptr<float>() + offset(batch) : nullptr;
+}
+
+const PackedWeights& CallWeights::of(const at::Tensor& theta, const PassNeeds& needs) {
+  const AloneScope alone;
+  const float* data = floats(theta);
+  auto known = std::find_if(packed_.begin(), packed_.end(),
+                            [&](const auto& one) { return one->theta() == data; });
+  if (known == packed_.end())
+    known = packed_.insert(known, std::make_unique<PackedWeights>(space_.network, data));
+  prepare({space_.network, space_.plans, *lease_}, needs, **known);
+  return **known;
+}
+
+void CallWeights::pack() {
+  std::vector<std::pair<const PackedWeights*, size_t>> work;
+  for (const auto& one : packed_)
+    for (size_t i = 0; i < one->planned(); ++i) work.emplace_back(one.get(), i);
+  deal_out(static_cast<int64_t>(work.size()), [&](int64_t i) {
+    const AloneScope alone;
+    const auto& [weights, index] = work[static_cast<size_t>(i)];
+    weights->pack(index, space_.plans.engine());
+  });
+}
+
+CallFrame::CallFrame(Workspace& space, const std::vector<Group>& all, const Query& query)
+    : lanes(lanes_of(all, query)),
+      groups(all.begin(), all.end()),
+      weights(space),
+      sums(lanes, all.size(), at::empty({space.network.parameters})),
+      losses(lanes.batches.size()) {
+  const bool tangent = query.work == Work::kGradientJvp;
+  for (const MicroBatch& batch : lanes.batches) {
+    const PassNeeds needs{batch.rows(), true, query.wanted.images, tangent};
+    packed.push_back(&weights.of(groups[batch.group].theta, needs));
+    if (tangent) packed_tangent.push_back(&weights.of(groups[batch.group].direction, needs));
+  }
+  weights.pack();
+}
+
+}  // namespace retort::nets

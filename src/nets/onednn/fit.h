@@ -1,0 +1,15 @@
+// Which networks the engine takes.
+#pragma once
+
+#include <optional>
+
+#include "nets/engine.h"
+#include "nets/onednn/weights.h"
+
+namespace retort::nets {
+
+/// The layers of a network of the family; nothing for another network, or where the processor has
+/// no blocked convolutions.
+std::optional<BlockedNetwork> fit_blocks(const Definition& definition);
+
+}  // namespace retort::nets
