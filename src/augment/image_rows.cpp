@@ -206,4 +206,8 @@ at::Tensor apply_rows(const at::Tensor& images, const at::Tensor& rows) {
   return each_image_of(images, rows, false);
 }
 
+at::Tensor pullback_rows(const at::Tensor& cotangents, const at::Tensor& rows) {
+  return each_image_of(cotangents, rows, true);
+}
+
 }  // namespace retort::augment

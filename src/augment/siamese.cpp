@@ -3,6 +3,7 @@
 // picks one, would take the order of the words and interpolate twice.
 #include "retort/augment/siamese.h"
 
+#include <torch/csrc/autograd/autograd.h>
 #include <torch/types.h>
 
 #include <algorithm>
@@ -167,6 +168,13 @@ bool uses(const at::Tensor& rows, int64_t first, int64_t last) {
   return !part.eq(identity().narrow(1, first, last + 1 - first)).all().item<bool>();
 }
 
+void check_shapes(const at::Tensor& images, const at::Tensor& rows) {
+  TORCH_CHECK(images.dim() == 4, "images are [N, C, H, W]");
+  TORCH_CHECK(rows.dim() == 2 && rows.size(1) == kColumns &&
+                  (rows.size(0) == 1 || rows.size(0) == images.size(0)),
+              "rows are [N, 16] or [1, 16], not ", rows.sizes());
+}
+
 }  // namespace
 
 Strategy parse_strategy(const std::string& text) {
@@ -223,12 +231,22 @@ at::Tensor identity() {
 }
 
 at::Tensor apply(const at::Tensor& images, const at::Tensor& rows) {
-  TORCH_CHECK(images.dim() == 4, "images are [N, C, H, W]");
-  TORCH_CHECK(rows.dim() == 2 && rows.size(1) == kColumns &&
-                  (rows.size(0) == 1 || rows.size(0) == images.size(0)),
-              "rows are [N, 16] or [1, 16], not ", rows.sizes());
+  check_shapes(images, rows);
   if (images.size(0) == 0) return images;
   return images.is_cpu() ? apply_rows(images, rows) : apply_tensors(images, rows);
+}
+
+at::Tensor pullback(const at::Tensor& rows, const at::Tensor& cotangents) {
+  check_shapes(cotangents, rows);
+  if (cotangents.size(0) == 0) return cotangents;
+  return cotangents.is_cpu() ? pullback_rows(cotangents, rows) : pullback_tensors(cotangents, rows);
+}
+
+// Any images do: the way back does not depend on them.
+at::Tensor pullback_tensors(const at::Tensor& cotangents, const at::Tensor& rows) {
+  const at::AutoGradMode graph(true);
+  const at::Tensor images = at::zeros_like(cotangents).requires_grad_(true);
+  return torch::autograd::grad({apply_tensors(images, rows)}, {images}, {cotangents})[0];
 }
 
 at::Tensor apply_tensors(const at::Tensor& images, const at::Tensor& rows) {

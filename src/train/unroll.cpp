@@ -5,8 +5,6 @@
 // momentum the sweep runs along p itself, so rate 0 is no special case.
 #include "retort/train/unroll.h"
 
-#include <torch/csrc/autograd/autograd.h>
-
 #include <cmath>
 #include <utility>
 
@@ -38,15 +36,10 @@ double Unroll::rate(size_t step) const {
   return as_float32(set_.step_rates.empty() ? set_.learning_rate : set_.step_rates[step]);
 }
 
-Unroll::Batch Unroll::batch(const UnrollStep& step, bool graph) const {
-  const at::AutoGradMode recording(graph);
-  Batch batch;
-  batch.source = set_.images.detach();
-  if (step.rows.defined())
-    batch.source = batch.source.index_select(0, step.rows.to(set_.images.device()));
-  batch.source.set_requires_grad(graph && step.augment.defined());
-  batch.seen = step.augment.defined() ? augment::apply(batch.source, step.augment) : batch.source;
-  return batch;
+at::Tensor Unroll::batch(const UnrollStep& step) const {
+  at::Tensor images = set_.images.detach();
+  if (step.rows.defined()) images = images.index_select(0, step.rows.to(images.device()));
+  return step.augment.defined() ? augment::apply(images, step.augment) : images;
 }
 
 losses::Targets Unroll::targets(const UnrollStep& step) const {
@@ -59,7 +52,7 @@ nets::Call Unroll::call(const at::Tensor& theta, const at::Tensor& images) const
 }
 
 Unroll::Point Unroll::advance(const Point& from, size_t step, at::Tensor* loss) const {
-  const at::Tensor images = batch(steps_[step], false).seen;
+  const at::Tensor images = batch(steps_[step]);
   const nets::Gradient g = network_.gradient(call(from.theta, images), targets(steps_[step]));
   if (loss) *loss = g.loss;
   at::Tensor v = g.theta;
@@ -99,11 +92,10 @@ const at::Tensor& Unroll::theta_of(size_t k) {
   return segment_[k - begin];
 }
 
-void Unroll::scatter(const UnrollStep& step, const Batch& batch, const at::Tensor& cotangent,
+void Unroll::scatter(const UnrollStep& step, const at::Tensor& cotangent,
                      UnrollGradient& into) const {
-  at::Tensor images = cotangent;
-  if (step.augment.defined())
-    images = torch::autograd::grad({batch.seen}, {batch.source}, {cotangent})[0];
+  const at::Tensor images =
+      step.augment.defined() ? augment::pullback(step.augment, cotangent) : cotangent;
   if (step.rows.defined())
     into.images.index_add_(0, step.rows.to(images.device()), images);
   else
@@ -134,12 +126,11 @@ UnrollGradient Unroll::backward(const at::Tensor& cotangent) {
     // Along p: u is -rate p, and its products are -rate times those along p.
     const at::Tensor along = momentum == 0 ? p : (q.defined() ? q - rate(k) * p : -rate(k) * p);
     const double factor = momentum == 0 ? -rate(k) : 1.0;
-    const Batch made = batch(step, true);
     const nets::Directional d =
-        network_.directional(call(theta, made.seen.detach()), targets(step), along, {true, soft});
+        network_.directional(call(theta, batch(step)), targets(step), along, {true, soft});
     slopes[k] = d.loss.to(at::kDouble);
     if (decay != 0) slopes[k] = slopes[k].add(at::dot(theta, along).to(at::kDouble), decay);
-    scatter(step, made, d.images * factor, answer);
+    scatter(step, d.images * factor, answer);
     if (soft) scatter_targets(step, d.targets * factor, answer);
     if (options_.hessian) p = p.add(d.theta, factor);
     if (decay != 0) p = p.add(along, factor * decay);

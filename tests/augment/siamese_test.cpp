@@ -315,6 +315,27 @@ TEST(SiameseApply, DoesToImagesAndCotangentsWhatTensorOperationsDo) {
     }
 }
 
+TEST(SiamesePullback, IsAutogradsToTheBit) {
+  RandomStream stream(9, "test");
+  const at::Tensor drawn = draw_each(parse_strategy("all:" + kAll), 5, 9, 12, stream);
+  const at::Tensor some = at::cat({identity(), drawn.narrow(0, 1, 4)});
+  for (const at::ScalarType type : {at::kFloat, at::kDouble})
+    for (const at::Tensor& rows : {drawn, some, drawn.narrow(0, 2, 1), identity()}) {
+      const at::Tensor x = noise({5, 3, 9, 12}).to(type).requires_grad_(true);
+      const at::Tensor cotangent = noise({5, 3, 9, 12}, 4).to(type);
+      const auto by_autograd = [&](const at::Tensor& seen) {
+        return torch::autograd::grad({seen}, {x}, {cotangent})[0];
+      };
+      EXPECT_TRUE(pullback(rows, cotangent).equal(by_autograd(apply(x, rows))));
+      EXPECT_TRUE(pullback_tensors(cotangent, rows).equal(by_autograd(apply_tensors(x, rows))));
+    }
+}
+
+TEST(SiamesePullback, TakesNoRowsAndRefusesThoseThatDoNotFit) {
+  EXPECT_EQ(pullback(identity(), at::zeros({0, 3, 4, 4})).sizes(), at::IntArrayRef({0, 3, 4, 4}));
+  EXPECT_THROW(pullback(identity().repeat({2, 1}), at::zeros({3, 3, 4, 4})), c10::Error);
+}
+
 TEST(SiameseApply, RefusesRowsThatFitNeitherWay) {
   EXPECT_THROW(apply(noise({3, 1, 4, 4}), identity().repeat({2, 1})), c10::Error);
 }
@@ -327,6 +348,8 @@ TEST(SiameseGpu, AgreesWithTheProcessor) {
   const at::Tensor there = apply(images.cuda(), rows.cuda()).cpu();
   EXPECT_TRUE(at::allclose(apply(images, rows), there, 1e-4, 1e-4));
   EXPECT_TRUE(apply(images.cuda(), identity().cuda()).cpu().equal(images));
+  const at::Tensor back = pullback(rows.cuda(), images.cuda()).cpu();
+  EXPECT_TRUE(at::allclose(pullback(rows, images), back, 1e-4, 1e-4));
 }
 
 }  // namespace

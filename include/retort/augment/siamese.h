@@ -58,4 +58,8 @@ at::Tensor identity();
 /// device. Order: color, shift, box, flip, map. Differentiable once with respect to the images.
 at::Tensor apply(const at::Tensor& images, const at::Tensor& rows);
 
+/// Cotangents of apply()'s images [N, C, H, W] to those of the images before it, without a graph:
+/// all operations are affine in the image, so the rows alone fix the way back.
+at::Tensor pullback(const at::Tensor& rows, const at::Tensor& cotangents);
+
 }  // namespace retort::augment

@@ -70,19 +70,14 @@ class Unroll {
   struct Point {
     at::Tensor theta, velocity;  // velocity undefined: none yet
   };
-  /// A step's images as the network sees them, and the tensor that their cotangent is pulled back
-  /// to: a leaf before the augmentation, with a graph between, where `graph`.
-  struct Batch {
-    at::Tensor source, seen;
-  };
-  Batch batch(const UnrollStep& step, bool graph) const;
+  /// A step's images as the network sees them.
+  at::Tensor batch(const UnrollStep& step) const;
   losses::Targets targets(const UnrollStep& step) const;
   double rate(size_t step) const;
   Point advance(const Point& from, size_t step, at::Tensor* loss) const;
   const at::Tensor& theta_of(size_t k);
   nets::Call call(const at::Tensor& theta, const at::Tensor& images) const;
-  void scatter(const UnrollStep& step, const Batch& batch, const at::Tensor& cotangent,
-               UnrollGradient& into) const;
+  void scatter(const UnrollStep& step, const at::Tensor& cotangent, UnrollGradient& into) const;
   void scatter_targets(const UnrollStep& step, const at::Tensor& cotangent,
                        UnrollGradient& into) const;
 
