@@ -270,7 +270,8 @@ class Warner {
     for (const Json& record : read_records(run.folder.records()))
       said_ = said_ || record.value("kind", "") == "warning";
   }
-  void look(const at::Tensor& images, const std::vector<Learned>& learned, int64_t iterations) {
+  void look(const at::Tensor& images, const std::vector<synthetic::ParameterGroup>& learned,
+            int64_t iterations) {
     if (said_) return;
     const std::optional<std::string> text = runaway(images, learned, iterations);
     if (!text) return;

@@ -9,6 +9,10 @@
 #include "retort/io/checkpoint.h"
 
 namespace retort::methods {
+
+using synthetic::Direction;
+using synthetic::ParameterGroup;
+
 namespace {
 
 constexpr const char* kAnother = "choose another --out, or remove the checkpoint to begin anew";
@@ -31,17 +35,17 @@ void require_finite(bool finite, const std::string& what, const std::string& rat
 constexpr const char* kImageRate = "--image-learning-rate";
 
 /// The option with the rate at which something is learned beside the images.
-std::string rate_of(const std::string& learned) {
+std::string option_of(const std::string& learned) {
   if (learned.ends_with("_rate") || learned.ends_with("_rates"))
     return "--student-rate-learning-rate (or --student-learning-rate, where it starts)";
   return learned.find("label") != std::string::npos ? "--label-learning-rate" : kImageRate;
 }
 
 /// All rates that a loss depends on.
-std::string rates_of(const std::vector<Learned>& learned) {
+std::string rates_of(const std::vector<ParameterGroup>& learned) {
   std::string all = kImageRate;
-  for (const Learned& one : learned)
-    if (rate_of(one.name) != kImageRate) all += " or " + rate_of(one.name);
+  for (const ParameterGroup& one : learned)
+    if (option_of(one.name) != kImageRate) all += " or " + option_of(one.name);
   return all;
 }
 
@@ -53,6 +57,19 @@ void clip(std::vector<at::Tensor>& gradients, double most) {
   for (at::Tensor& one : gradients) one = one * (most / std::sqrt(sum));
 }
 
+/// Experts or a teacher are part of what a run is.
+void require_same(const std::string& began, const std::string& now, const std::string& doing) {
+  if (began == now) return;
+  const auto named = [](const std::string& identity) {
+    return identity.empty() ? "nothing beside the data" : "the " + identity;
+  };
+  throw StateError(ErrorMessage{
+      doing,
+      fmt::format("it was begun with {} and is now given {}", named(began), named(now)),
+      {},
+      "give the one that it was begun with, or choose another --out"});
+}
+
 }  // namespace
 
 OuterLoop::OuterLoop(const DistillOptions& options,
@@ -60,32 +77,35 @@ OuterLoop::OuterLoop(const DistillOptions& options,
                      std::unique_ptr<Objective> objective)
     : options_(options),
       parametrisation_(std::move(parametrisation)),
-      objective_(std::move(objective)),
-      schedule_(options.image_schedule) {
+      objective_(std::move(objective)) {
   groups_ = parametrisation_->parameters();
   learned_ = objective_->learned();
-  for (const auto& group : groups_) {
-    add_optimizer(group.value, options.image_momentum);
-    if (objective_->average_decay() > 0) average_.push_back(group.value.clone());
-  }
-  for (const Learned& one : learned_) add_optimizer(one.value, one.momentum);
+  for (const auto* groups : {&groups_, &learned_})
+    for (const ParameterGroup& group : *groups) add_optimizer(group);
+  if (objective_->average_decay() > 0)
+    for (const ParameterGroup& group : groups_) average_.push_back(group.value.clone());
   view_.offsets = parametrisation_->layout().offsets();
   view_.labels = parametrisation_->layout().labels();
 }
 
-void OuterLoop::add_optimizer(const at::Tensor& value, double momentum) {
-  optimizers_.push_back(optim::make_optimizer(
-      {.name = options_.image_optimiser, .momentum = momentum, .beta2 = options_.image_beta2},
-      value));
+/// One of its own has the defaults of its kind.
+void OuterLoop::add_optimizer(const ParameterGroup& group) {
+  optim::OptimizerOptions how{.name = group.optimizer};
+  if (group.optimizer.empty())
+    how = {.name = options_.image_optimiser, .beta2 = options_.image_beta2};
+  how.momentum = group.momentum.value_or(options_.image_momentum);
+  optimizers_.push_back(optim::make_optimizer(how, group.value));
+  schedules_.emplace_back(group.schedule.empty() ? options_.image_schedule : group.schedule);
 }
 
 double OuterLoop::step(int64_t iteration) {
   const at::NoGradGuard no_graph;
-  objective_->begin(iteration);
+  view_.images = parametrisation_->decode();
+  objective_->begin(iteration, view_);
   double loss = 0;
   for (int64_t s = 0; s < objective_->steps(); ++s) {
-    view_.images = parametrisation_->decode();
-    const Cotangents found = objective_->cotangents(view_);
+    if (s > 0) view_.images = parametrisation_->decode();
+    const Cotangents found = objective_->evaluate(view_, s);
     loss = found.loss;
     if (found.skip) continue;  // a loss that is not finite among them
     require_finite(std::isfinite(loss), fmt::format("the loss became {}", loss), rates_of(learned_),
@@ -100,18 +120,17 @@ double OuterLoop::step(int64_t iteration) {
 /// `gradients` of the groups, then of what is learned.
 void OuterLoop::move(std::vector<at::Tensor> gradients, int64_t iteration) {
   if (options_.clip_norm > 0) clip(gradients, options_.clip_norm);
-  const double factor =
-      schedule_.factor(static_cast<double>(iteration), static_cast<double>(options_.iterations));
   size_t next = 0;
-  for (const auto& group : groups_) {
-    optimizers_[next]->step(group.value, gradients[next],
-                            options_.image_learning_rate * factor * group.rate_factor);
-    ++next;
-  }
-  for (const Learned& one : learned_) {
-    optimizers_[next]->step(one.value, gradients[next], one.learning_rate * factor);
-    ++next;
-  }
+  for (const auto* groups : {&groups_, &learned_})
+    for (const ParameterGroup& group : *groups) {
+      const at::Tensor& found = gradients[next];
+      const double factor = schedules_[next].factor(static_cast<double>(iteration),
+                                                    static_cast<double>(options_.iterations));
+      optimizers_[next]->step(
+          group.value, group.direction == Direction::kAscent ? -found : found,
+          group.learning_rate.value_or(options_.image_learning_rate) * factor * group.rate_factor);
+      ++next;
+    }
   require_all_finite(iteration);
   parametrisation_->project();
   const double decay = objective_->average_decay();
@@ -123,9 +142,9 @@ void OuterLoop::require_all_finite(int64_t iteration) const {
   for (const auto& group : groups_)
     require_finite(at::isfinite(group.value).all().item<bool>(), "the images became infinite",
                    kImageRate, iteration);
-  for (const Learned& one : learned_)
+  for (const ParameterGroup& one : learned_)
     require_finite(at::isfinite(one.value).all().item<bool>(), one.name + " became infinite",
-                   rate_of(one.name), iteration);
+                   option_of(one.name), iteration);
 }
 
 Decoded OuterLoop::result() const {
@@ -145,7 +164,7 @@ TensorMap OuterLoop::tensors() const {
   TensorMap all;
   for (const auto& [name, tensor] : parametrisation_->stored()) all["parameter." + name] = tensor;
   for (size_t i = 0; i < average_.size(); ++i) all["average." + groups_[i].name] = average_[i];
-  for (const Learned& one : learned_) all["learned." + one.name] = one.value;
+  for (const ParameterGroup& one : learned_) all["learned." + one.name] = one.value;
   for (size_t i = 0; i < optimizers_.size(); ++i) {
     const bool group = i < groups_.size();
     const std::string name = group ? groups_[i].name : learned_[i - groups_.size()].name;
@@ -159,9 +178,11 @@ void OuterLoop::save(const std::filesystem::path& path, int64_t iteration,
                      const std::string& data_hash) {
   TensorMap tensors = this->tensors();
   for (const auto& [name, tensor] : objective_->state()) tensors["objective." + name] = tensor;
-  save_checkpoint(
-      path, tensors,
-      {{"format", kFormat}, {"iteration", std::to_string(iteration)}, {"data_hash", data_hash}});
+  save_checkpoint(path, tensors,
+                  {{"format", kFormat},
+                   {"iteration", std::to_string(iteration)},
+                   {"data_hash", data_hash},
+                   {"identity", objective_->identity()}});
 }
 
 OuterLoop::Resumed OuterLoop::load(const std::filesystem::path& path,
@@ -181,6 +202,7 @@ OuterLoop::Resumed OuterLoop::load(const std::filesystem::path& path,
                                   "it was made from other data (their hash differs)",
                                   {},
                                   "give the same data, or choose another --out"});
+  require_same(meta("identity"), objective_->identity(), doing);
   const std::string count = meta("iteration");
   int64_t iteration = -1;
   const auto [stop, problem] =

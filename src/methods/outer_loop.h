@@ -43,10 +43,10 @@ class OuterLoop {
   const Objective& objective() const { return *objective_; }
   /// The images that the last step began with, and what is learned beside them.
   const at::Tensor& images() const { return view_.images; }
-  const std::vector<Learned>& learned() const { return learned_; }
+  const std::vector<synthetic::ParameterGroup>& learned() const { return learned_; }
 
  private:
-  void add_optimizer(const at::Tensor& value, double momentum);
+  void add_optimizer(const synthetic::ParameterGroup& group);
   void move(std::vector<at::Tensor> gradients, int64_t iteration);
   void require_all_finite(int64_t iteration) const;
   /// Everything that a checkpoint holds of the loop, by name; the tensors themselves.
@@ -56,10 +56,10 @@ class OuterLoop {
   std::unique_ptr<synthetic::Parametrisation> parametrisation_;
   std::unique_ptr<Objective> objective_;
   std::vector<synthetic::ParameterGroup> groups_;
-  std::vector<Learned> learned_;
+  std::vector<synthetic::ParameterGroup> learned_;
   std::vector<std::unique_ptr<optim::Optimizer>> optimizers_;  // of groups_, then of learned_
-  optim::Schedule schedule_;
-  std::vector<at::Tensor> average_;  // of the groups; may be none
+  std::vector<optim::Schedule> schedules_;                     // in the same order
+  std::vector<at::Tensor> average_;                            // of the groups; may be none
   SyntheticSet view_;
 };
 

@@ -21,7 +21,8 @@ std::string advice(int64_t iterations, const std::string& found, const std::stri
 
 }  // namespace
 
-std::optional<std::string> runaway(const at::Tensor& images, const std::vector<Learned>& learned,
+std::optional<std::string> runaway(const at::Tensor& images,
+                                   const std::vector<synthetic::ParameterGroup>& learned,
                                    int64_t iterations) {
   const auto farthest = images.abs().max().item<double>();
   if (farthest > kFarthestPixel)
@@ -30,7 +31,7 @@ std::optional<std::string> runaway(const at::Tensor& images, const std::vector<L
                               "hardly reach 10",
                               farthest),
                   "--image-learning-rate");
-  for (const Learned& one : learned) {
+  for (const synthetic::ParameterGroup& one : learned) {
     const auto least = one.value.min().item<double>(), most = one.value.max().item<double>();
     if (one.name == "student_learning_rate" && (least < kSmallestRate || most > kLargestRate))
       return advice(iterations,

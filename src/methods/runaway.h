@@ -13,7 +13,8 @@ namespace retort::methods {
 
 /// What has left the range of sense after `iterations` iterations, and the option to lower; nothing
 /// where all is well. `images` are normalised, in deviations of the data.
-std::optional<std::string> runaway(const at::Tensor& images, const std::vector<Learned>& learned,
+std::optional<std::string> runaway(const at::Tensor& images,
+                                   const std::vector<synthetic::ParameterGroup>& learned,
                                    int64_t iterations);
 
 }  // namespace retort::methods

@@ -133,17 +133,18 @@ void start(const DistillInput& input, synthetic::Parametrisation& parametrisatio
            Objective& objective) {
   if (input.options.init_from.empty()) {
     const at::Tensor images = initial_images(input, parametrisation.layout());
-    parametrisation.initialise(objective.start(images, /*given=*/false));
+    parametrisation.initialise(objective.starting_images(images, /*given=*/false));
   } else {
     const synthetic::Bundle bundle = bundle_to_start_from(input, parametrisation);
-    const at::Tensor images = objective.start(bundle.images.to(input.device), /*given=*/true);
+    const at::Tensor images =
+        objective.starting_images(bundle.images.to(input.device), /*given=*/true);
     if (stores_the_same(input, parametrisation, bundle))
       copy_stored(parametrisation, bundle);
     else
       parametrisation.initialise(images);
   }
-  // What the objective learns beside the images, such as labels, fits what is decoded of them.
-  if (input.options.parametrisation != "pixels") objective.start(parametrisation.decode(), true);
+  const synthetic::SetLayout& layout = parametrisation.layout();
+  objective.start({parametrisation.decode(), layout.labels(), layout.offsets()});
 }
 
 }  // namespace retort::methods

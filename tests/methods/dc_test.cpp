@@ -36,15 +36,16 @@ struct Fixture {
   }
   std::unique_ptr<GradientMatching> objective(const std::string& augmentation = "none",
                                               const Bounds& bounds = {}) const {
-    return std::make_unique<GradientMatching>(context(augmentation), options,
-                                              augmentation != "none", bounds);
+    Options asked = options;
+    asked.augmented = augmentation != "none";
+    return std::make_unique<GradientMatching>(context(augmentation), asked, bounds);
   }
   /// At matching step 0 of iteration 0.
   Cotangents at(Objective& objective, const at::Tensor& images) const {
     SyntheticSet moved = view;
     moved.images = images;
-    objective.begin(0);
-    return objective.cotangents(moved);
+    objective.begin(0, moved);
+    return objective.evaluate(moved, 0);
   }
   /// Every real image, class after class.
   at::Tensor all_real() const {
@@ -115,8 +116,9 @@ TEST(Dsa, BothSidesOfAClassAreAugmentedAlike) {
 
 TEST(Dsa, WithoutAugmentationIsDc) {
   const Fixture f({2, 2, 2});
-  GradientMatching dsa(f.context("none"), f.options, true),
-      dc(f.context("color"), f.options, false);
+  Options augmented = f.options;
+  augmented.augmented = true;
+  GradientMatching dsa(f.context("none"), augmented), dc(f.context("color"), f.options);
   EXPECT_EQ(f.at(dsa, f.view.images).loss, f.at(dc, f.view.images).loss);
   EXPECT_NE(f.at(*f.objective("color"), f.view.images).loss, f.at(dc, f.view.images).loss);
 }
@@ -142,11 +144,11 @@ TEST(Dc, AnIterationTakesAsManyImageSteps) {
   OuterLoop outer(loop, std::move(set), f.objective());
   outer.step(4);
   const auto objective = f.objective();
-  objective->begin(4);
   SyntheticSet view = f.view;
+  objective->begin(4, view);
   view.images = view.images.clone();
-  for (int t = 0; t < 3; ++t)
-    view.images.sub_(objective->cotangents(view).images, loop.image_learning_rate);
+  for (int64_t t = 0; t < 3; ++t)
+    view.images.sub_(objective->evaluate(view, t).images, loop.image_learning_rate);
   EXPECT_TRUE(outer.result().images.equal(view.images));
 }
 
@@ -154,14 +156,33 @@ TEST(Dc, LaterStepsMatchATrainedNetwork) {
   Fixture f({2, 2, 2}), longer({2, 2, 2});
   longer.options.inner_loop = 5;
   const auto a = f.objective(), b = longer.objective();
-  a->begin(0);
-  b->begin(0);
-  const double first = a->cotangents(f.view).loss;
-  EXPECT_EQ(b->cotangents(f.view).loss, first);
-  const double second = a->cotangents(f.view).loss;
+  a->begin(0, f.view);
+  b->begin(0, f.view);
+  const double first = a->evaluate(f.view, 0).loss;
+  EXPECT_EQ(b->evaluate(f.view, 0).loss, first);
+  const double second = a->evaluate(f.view, 1).loss;
   EXPECT_NE(second, first);
-  EXPECT_NE(b->cotangents(f.view).loss, second);
+  EXPECT_NE(b->evaluate(f.view, 1).loss, second);
   EXPECT_EQ(f.at(*a, f.view.images).loss, first);  // nothing is left of an iteration
+}
+
+// A step is a number, not a count of calls: asked again, it neither trains nor calibrates further.
+TEST(Dc, AStepAskedAgainAnswersTheSame) {
+  for (const char* network : {"convnet-w4-d1-tanh", "convnet-w4-d1-bn-tanh"}) {
+    SCOPED_TRACE(network);
+    Fixture f({2, 1, 2}, network);
+    const auto objective = f.objective();
+    objective->begin(0, f.view);
+    for (int64_t step = 0; step < 2; ++step) {
+      const Cotangents once = objective->evaluate(f.view, step);
+      SyntheticSet other = f.view;
+      other.images = f.view.images + 1;
+      EXPECT_NE(objective->evaluate(other, step).loss, once.loss);
+      const Cotangents again = objective->evaluate(f.view, step);
+      EXPECT_EQ(again.loss, once.loss);
+      EXPECT_TRUE(again.images.equal(once.images));
+    }
+  }
 }
 
 TEST(Dc, InnerTrainingIsPlainGradientDescent) {

@@ -61,8 +61,9 @@ struct Setting {
   }
   Cotangents at(const at::Tensor& x, int64_t iteration = 30) const {
     Recovery recovery(context(), options);
-    recovery.begin(iteration);
-    return recovery.cotangents({x, layout.labels(), layout.offsets()});
+    const SyntheticSet set{x, layout.labels(), layout.offsets()};
+    recovery.begin(iteration, set);
+    return recovery.evaluate(set, 0);
   }
 };
 
@@ -96,14 +97,14 @@ TEST(Recovery, IsThePublishedLossBehindCropFlipAndRoll) {
   setting.options.statistics_weight = 0.01;
   teachers::write_teacher(setting.options.teacher, teacher);
   Recovery recovery(setting.context(), setting.options);
-  recovery.begin(30);
+  const SyntheticSet set{tests::golden_tensor(golden.at("images"), {3, 3, 8, 8}),
+                         setting.layout.labels(), setting.layout.offsets()};
+  recovery.begin(30, set);
   const augment::Window window = recovery.windows_of(0).front();
   EXPECT_EQ(golden.at("window").get<std::vector<int64_t>>(),
             (std::vector<int64_t>{window.top, window.left, window.height, window.width,
                                   window.flip ? 1 : 0, window.roll_rows, window.roll_columns}));
-  const Cotangents found =
-      recovery.cotangents({tests::golden_tensor(golden.at("images"), {3, 3, 8, 8}),
-                           setting.layout.labels(), setting.layout.offsets()});
+  const Cotangents found = recovery.evaluate(set, 0);
   EXPECT_NEAR(found.loss, golden.at("loss").get<double>(), 1e-6);
   const at::Tensor gradient = tests::golden_tensor(golden.at("gradient"), {3, 3, 8, 8});
   EXPECT_LT((found.images - gradient).abs().max().item<double>(), 1e-7);
@@ -118,7 +119,7 @@ TEST(Recovery, AGroupSharesOneWindowOfTheAskedRange) {
     std::set<int64_t> rows, columns;
     int flips = 0;
     for (int64_t iteration = 0; iteration < 100; ++iteration) {
-      recovery.begin(iteration);
+      recovery.begin(iteration, {});
       const auto windows = recovery.windows_of(0), others = recovery.windows_of(1);
       ASSERT_EQ(windows.size(), 3u);
       for (const augment::Window& one : windows) {
@@ -148,7 +149,7 @@ TEST(Recovery, ImagesHaveWindowsOfTheirOwnWhereAsked) {
   Recovery recovery(setting.context(), setting.options);
   int equal = 0;
   for (int64_t iteration = 0; iteration < 20; ++iteration) {
-    recovery.begin(iteration);
+    recovery.begin(iteration, {});
     const auto windows = recovery.windows_of(0);
     equal += windows[0].top == windows[1].top && windows[0].height == windows[1].height &&
                      windows[0].roll_rows == windows[1].roll_rows
@@ -253,15 +254,18 @@ TEST(Recovery, RefusesTeachersThatDoNotFit) {
   tests::expect_error<StateError>([&] { setting.at(setting.images); }, {"another"});
 }
 
-TEST(Recovery, GoesOnWithTheSameTeacherOnly) {
+TEST(Recovery, IsIdentifiedByItsTeacher) {
   Setting setting;
-  Recovery recovery(setting.context(), setting.options);
-  recovery.restore(recovery.state());
-  tests::expect_error<StateError>(
-      [&] {
-        recovery.restore({{"teacher", at::zeros({1}, at::kLong)}});
-      },
-      {"another teacher"});
+  const std::string began = Recovery(setting.context(), setting.options).identity();
+  EXPECT_EQ(began, "teacher " + teachers::open_teacher(setting.options.teacher, "", setting.data,
+                                                       at::Device(at::kCPU))
+                                    .hash);
+  const tests::TempFolder folder;
+  teachers::Teacher other = teachers::read_teacher(setting.options.teacher);
+  other.theta = other.theta + 1;
+  setting.options.teacher = (folder / "t.safetensors").string();
+  teachers::write_teacher(setting.options.teacher, other);
+  EXPECT_NE(Recovery(setting.context(), setting.options).identity(), began);
 }
 
 TEST(Rded, ChoosesRanksAndTilesAsThePublishedCodeDoes) {

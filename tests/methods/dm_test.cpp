@@ -34,14 +34,14 @@ struct Fixture {
   Cotangents at(const at::Tensor& images) {
     SyntheticSet moved = view;
     moved.images = images;
-    return objective->cotangents(moved);
+    return objective->evaluate(moved, 0);
   }
 };
 
 TEST(Dm, CotangentsAreTheDerivativeOfTheLoss) {
   for (const char* augmentation : {"none", "scale", "color"}) {
     Fixture f({2, 1, 3}, "convnet-w4-d2-tanh", augmentation);
-    f.objective->begin(0);
+    f.objective->begin(0, f.view);
     const at::Tensor images = f.view.images.to(at::kDouble);
     at::Tensor direction = at::empty_like(f.view.images);
     RandomStream(2, "direction").fill_normal(direction.data_ptr<float>(), direction.numel());
@@ -59,7 +59,7 @@ TEST(Dm, IsZeroWhereTheRealBatchIsTheSet) {
   std::vector<int64_t> rows;
   for (const auto& members : f.data.train.rows_by_class)
     rows.insert(rows.end(), members.begin(), members.end());
-  f.objective->begin(0);
+  f.objective->begin(0, f.view);
   const at::Tensor images = f.data.preprocessing.apply(
       f.data.train.images.index_select(0, at::tensor(rows, at::kLong)), at::Device(at::kCPU));
   const Cotangents found = f.at(images);
@@ -70,9 +70,9 @@ TEST(Dm, IsZeroWhereTheRealBatchIsTheSet) {
 // Repeating every image of a class leaves its mean as it is and halves each copy's gradient.
 TEST(Dm, GradientIsSharedByTheImagesOfAClass) {
   Fixture one({1, 1, 1}), two({2, 2, 2});
-  one.objective->begin(3);
-  two.objective->begin(3);
-  const Cotangents single = one.objective->cotangents(one.view);
+  one.objective->begin(3, one.view);
+  two.objective->begin(3, two.view);
+  const Cotangents single = one.objective->evaluate(one.view, 0);
   const Cotangents doubled = two.at(one.view.images.repeat_interleave(2, 0));
   EXPECT_NEAR(single.loss, doubled.loss, 1e-5 * single.loss);
   EXPECT_TRUE(at::allclose(single.images / 2, doubled.images.slice(0, 0, 6, 2), 1e-4, 1e-7));
@@ -80,9 +80,9 @@ TEST(Dm, GradientIsSharedByTheImagesOfAClass) {
 
 TEST(Dm, ClassesAreSeparableWithoutBatchNorm) {
   Fixture f({2, 2, 2}), g({2, 2, 2});
-  f.objective->begin(0);
-  g.objective->begin(0);
-  const at::Tensor base = f.objective->cotangents(f.view).images.clone();
+  f.objective->begin(0, f.view);
+  g.objective->begin(0, g.view);
+  const at::Tensor base = f.objective->evaluate(f.view, 0).images.clone();
   at::Tensor other = g.view.images.clone();
   other.slice(0, 2, 4).add_(1);
   const at::Tensor moved = g.at(other).images;
@@ -93,9 +93,9 @@ TEST(Dm, ClassesAreSeparableWithoutBatchNorm) {
 
 TEST(Dm, BatchNormSeesAllClassesAtOnce) {
   Fixture f({2, 2, 2}, "convnet-w4-d2-bn-tanh"), g({2, 2, 2}, "convnet-w4-d2-bn-tanh");
-  f.objective->begin(0);
-  g.objective->begin(0);
-  const at::Tensor base = f.objective->cotangents(f.view).images.clone();
+  f.objective->begin(0, f.view);
+  g.objective->begin(0, g.view);
+  const at::Tensor base = f.objective->evaluate(f.view, 0).images.clone();
   at::Tensor other = g.view.images.clone();
   other.slice(0, 2, 4).mul_(3);
   EXPECT_FALSE(at::allclose(base.slice(0, 0, 2), g.at(other).images.slice(0, 0, 2), 1e-4, 1e-6));
@@ -103,12 +103,12 @@ TEST(Dm, BatchNormSeesAllClassesAtOnce) {
 
 TEST(Dm, DrawsAnotherNetworkEveryIteration) {
   Fixture f({1, 1, 1});
-  f.objective->begin(0);
-  const double first = f.objective->cotangents(f.view).loss;
-  f.objective->begin(1);
-  EXPECT_NE(f.objective->cotangents(f.view).loss, first);
-  f.objective->begin(0);
-  EXPECT_EQ(f.objective->cotangents(f.view).loss, first);
+  f.objective->begin(0, f.view);
+  const double first = f.objective->evaluate(f.view, 0).loss;
+  f.objective->begin(1, f.view);
+  EXPECT_NE(f.objective->evaluate(f.view, 0).loss, first);
+  f.objective->begin(0, f.view);
+  EXPECT_EQ(f.objective->evaluate(f.view, 0).loss, first);
 }
 
 }  // namespace

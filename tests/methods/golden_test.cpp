@@ -33,8 +33,8 @@ void expect_dm(const std::string& name, const std::string& network, const char* 
   golden.input("theta", c.network->initial(RandomStream(kSeed, "dm.network", 0)));
   golden.input("real", c.input_of(real));
   golden.input("rows", at::cat(rows));
-  c.objective->begin(0);
-  const Cotangents found = c.objective->cotangents(c.view);
+  c.objective->begin(0, c.view);
+  const Cotangents found = c.objective->evaluate(c.view, 0);
   golden.answer("loss", found.loss, kFloat);
   golden.answer("d_images", found.images, kFloat);
 }
@@ -55,7 +55,7 @@ void expect_gradient_matching(const std::string& name, const std::string& networ
          network, dsa ? kAll : "none");
   c.give_set(golden);
   golden.input("theta", c.network->initial(RandomStream(kSeed, "gradient.network", 0)));
-  c.objective->begin(0);
+  c.objective->begin(0, c.view);
   for (uint64_t step = 0; step < 2; ++step) {
     const std::string at = std::to_string(step);
     std::vector<int64_t> real, calibration;
@@ -77,7 +77,7 @@ void expect_gradient_matching(const std::string& name, const std::string& networ
         golden.input("inner_rows" + of,
                      augment::draw_each(augment::parse_strategy(kAll), 6, 8, 8, draw));
     }
-    const Cotangents found = c.objective->cotangents(c.view);
+    const Cotangents found = c.objective->evaluate(c.view, static_cast<int64_t>(step));
     golden.answer("loss" + at, found.loss, kFloat);
     golden.answer("d_images" + at, found.images, 1e-4);
   }
@@ -111,14 +111,14 @@ void expect_frepo(const std::string& name, const std::string& network, const std
   at::Tensor labels = c.objective->learned()[0].value;
   labels.copy_(tests::hashed({6, 3}, 22));
   golden.input("label_values", labels.clone());
-  c.objective->begin(0);
-  const Cotangents found = c.objective->cotangents(c.view);
+  c.objective->begin(0, c.view);
+  const Cotangents found = c.objective->evaluate(c.view, 0);
   golden.answer("loss", found.loss, kFloat);
   golden.answer("d_images", found.images, 2e-3);
   golden.answer("d_labels", found.learned[0], 1e-4);
   // The next iteration begins with a step of the network that was used.
-  c.objective->begin(1);
-  c.objective->cotangents(c.view);
+  c.objective->begin(1, c.view);
+  c.objective->evaluate(c.view, 0);
   golden.answer("theta_after", c.objective->state().at(at), 1e-5);
   if (!c.network->couples_rows()) return;
   // Deviation: the variance of the 6 x 4 x 4 values of a channel divides by 95, theirs by 96.
@@ -152,8 +152,8 @@ TEST(KipGolden, AnIterationIsTheNotebooks) {
   const at::Tensor points = c.view.images.to(at::kDouble).flatten(1);
   for (const int64_t depth : {1, 2})
     golden.answer("kernel" + std::to_string(depth), tangent_kernel(points, points, depth), 1e-10);
-  c.objective->begin(0);
-  const Cotangents found = c.objective->cotangents(c.view);
+  c.objective->begin(0, c.view);
+  const Cotangents found = c.objective->evaluate(c.view, 0);
   golden.answer("loss", found.loss, 1e-6);
   golden.answer("d_images", found.images, kFloat);
   golden.answer("d_labels", found.learned[0], kFloat);

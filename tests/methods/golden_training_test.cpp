@@ -61,8 +61,8 @@ void expect_trajectory(const std::string& name, std::unique_ptr<Method> method,
   Case c(std::move(method), given, "convnet-w4-d2-swish", kAll);
   c.give_set(golden);
   give_trajectory(golden, c, 3, 0, 4, 2, 5, 4);
-  c.objective->begin(3);
-  const Cotangents found = c.objective->cotangents(c.view);
+  c.objective->begin(3, c.view);
+  const Cotangents found = c.objective->evaluate(c.view, 0);
   golden.answer("loss", found.loss, kFloat);
   golden.answer("d_images", found.images, 1e-4);
   golden.answer("d_rate", found.learned[0], 1e-4);
@@ -95,14 +95,14 @@ TEST(DatmGolden, AnIterationWithItsLabelsIsTheReferences) {
   // Logits to start from: of the experts' last snapshots that have an image right, the mean.
   golden.input("last0", tests::hashed_snapshot(*c.network, 0, 6));
   golden.input("last1", tests::hashed_snapshot(*c.network, 1, 6));
-  c.objective->start(c.view.images, true);
+  c.objective->start(c.view);
   const at::Tensor logits = c.objective->learned()[1].value;
   golden.answer("logits", logits, kFloat);
   logits.copy_(tests::hashed({6, 3}, 21).mul(2));
   golden.input("label_logits", logits.clone());
   give_trajectory(golden, c, 5, 1, 3, 2, 5, 4);  // 2 + floor((4 - 2) 5 / 10) = 3
-  c.objective->begin(5);
-  const Cotangents found = c.objective->cotangents(c.view);
+  c.objective->begin(5, c.view);
+  const Cotangents found = c.objective->evaluate(c.view, 0);
   golden.answer("loss", found.loss, kFloat);
   golden.answer("d_images", found.images, 1e-4);
   golden.answer("d_rate", found.learned[0], 1e-4);
@@ -151,8 +151,8 @@ TEST(DdGolden, AnIterationWithItsRatesIsTheReferences) {
   golden.answer("rates_at_first", rates, 1e-6);
   rates.copy_(tests::hashed({6}, 24).sub(3));
   golden.input("rates", rates.clone());
-  c.objective->begin(0);
-  const Cotangents found = c.objective->cotangents(c.view);
+  c.objective->begin(0, c.view);
+  const Cotangents found = c.objective->evaluate(c.view, 0);
   golden.answer("loss", found.loss, kFloat);
   golden.answer("d_images", found.images, 1e-4);
   golden.answer("d_rates", found.learned[0], 1e-4);
@@ -218,8 +218,8 @@ TEST(BpttGolden, AnIterationOfMemoriesIsTheReferences) {
   give_training(golden, c, chosen, 4, 2, 2);
   c.view.images = memories->decode();
   golden.answer("images", c.view.images.slice(0, 0, 9, 3), kFloat);  // one of every class
-  c.objective->begin(0);
-  const Cotangents found = c.objective->cotangents(c.view);
+  c.objective->begin(0, c.view);
+  const Cotangents found = c.objective->evaluate(c.view, 0);
   const std::vector<at::Tensor> pulled = memories->pullback(found.images);
   golden.answer("loss", found.loss, kFloat);
   golden.answer("d_bases", pulled[0], 1e-4);
@@ -251,8 +251,8 @@ TEST(BpttGolden, AWindowWithRateAndLabelsIsItsFormula) {
   at::Tensor labels = c.objective->learned()[1].value;
   labels.copy_(tests::hashed({4, 3}, 27).abs());
   golden.input("label_values", labels.clone());
-  c.objective->begin(0);
-  const Cotangents found = c.objective->cotangents(c.view);
+  c.objective->begin(0, c.view);
+  const Cotangents found = c.objective->evaluate(c.view, 0);
   golden.answer("loss", found.loss, kFloat);
   golden.answer("d_images", found.images, 1e-4);
   golden.answer("d_rate", found.learned[0], 1e-4);

@@ -158,12 +158,12 @@ struct Fixture {
     view.offsets = layout.offsets();
     view.labels = layout.labels();
     view.images = normals({layout.size(), 3, 8, 8}, "images").to(at::kFloat);
-    objective->begin(0);
+    objective->begin(0, view);
   }
   Cotangents at(const at::Tensor& images) {
     SyntheticSet moved = view;
     moved.images = images;
-    return objective->cotangents(moved);
+    return objective->evaluate(moved, 0);
   }
   /// The learned labels themselves.
   at::Tensor labels() { return objective->learned().at(0).value; }
@@ -232,7 +232,7 @@ TEST(Frepo, TrainsAPoolThatIsMadeAnewWhenOld) {
   std::vector<at::Tensor> seen;
   std::vector<int64_t> ages;
   for (int64_t i = 0; i < 5; ++i) {
-    f.objective->begin(i);
+    f.objective->begin(i, f.view);
     f.at(f.view.images);
     seen.push_back(f.objective->state().at("theta.0").clone());
     ages.push_back(f.objective->state().at("counts")[0].item<int64_t>());

@@ -11,8 +11,8 @@ void expect_told(const std::optional<std::string>& text, const std::vector<std::
     EXPECT_NE(text->find(part), std::string::npos) << *text << " lacks " << part;
 }
 
-Learned one(const std::string& name, double value) {
-  return {name, at::full({2}, value, at::kDouble), 0.1, 0.5};
+synthetic::ParameterGroup one(const std::string& name, double value) {
+  return {name, at::full({2}, value, at::kDouble)};
 }
 
 TEST(Runaway, NamesTheIterationAndTheRateOfTheImages) {

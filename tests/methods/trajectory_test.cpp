@@ -44,8 +44,8 @@ struct Toy {
   }
   Context context() const { return {data, *network, layout, "none", 5, at::Device(at::kCPU)}; }
   Cotangents at_iteration(int64_t iteration) {
-    objective->begin(iteration);
-    return objective->cotangents(view);
+    objective->begin(iteration, view);
+    return objective->evaluate(view, 0);
   }
 };
 
@@ -111,14 +111,6 @@ TEST(Mtt, RefusesNetworksWithRunningStatistics) {
   tests::expect_error<ConfigError>([&] { toy.method->objective(context); }, {"BatchNorm"});
 }
 
-TEST(Mtt, GoesOnOnlyWithTheSameExperts) {
-  Toy toy(make_mtt(), {});
-  TensorMap state = toy.objective->state();
-  toy.objective->restore(state);
-  state["experts"] = at::zeros({4}, at::kByte);
-  tests::expect_error<StateError>([&] { toy.objective->restore(state); }, {"--experts"});
-}
-
 // With one step there is no Hessian to leave out.
 TEST(Tesla, WithoutTheHessianIsExactForOneStep) {
   Toy exact(make_tesla(), {{"inner_steps", "1"}, {"student_learning_rate", "0.1"}});
@@ -149,7 +141,7 @@ TEST(Tesla, TeachersLabelsGoIntoTheBundle) {
 
 TEST(Datm, LearnsLabelsDownTheirGradient) {
   Toy toy(make_datm(), {{"first_max_start_epoch", "0"}, {"skip_above", "100"}});
-  toy.objective->start(toy.view.images, false);
+  toy.objective->start(toy.view);
   const auto learned = toy.objective->learned();
   ASSERT_EQ(learned[1].name, "label_logits");
   const Cotangents found = toy.at_iteration(0);
@@ -164,7 +156,8 @@ TEST(Datm, LearnsLabelsDownTheirGradient) {
 
 TEST(Datm, StartsFromImagesThatTheFirstExpertHasRight) {
   Toy toy(make_datm(), {{"first_max_start_epoch", "0"}});
-  const at::Tensor images = toy.objective->start(toy.view.images, false);
+  const at::Tensor images = toy.objective->starting_images(toy.view.images, false);
+  toy.objective->start({images, toy.view.labels, toy.view.offsets});
   const trajectories::Trajectories experts(tests::toy_experts(), toy.data, *toy.network);
   const at::Tensor said =
       toy.network->predict(experts.snapshot(0, 3), at::Tensor(), images).argmax(1);
@@ -173,12 +166,12 @@ TEST(Datm, StartsFromImagesThatTheFirstExpertHasRight) {
   const at::Tensor right = said.eq(toy.view.labels).logical_or(other.eq(toy.view.labels));
   EXPECT_GE(right.sum().item<int64_t>(), 4);  // weak experts may have a class wrong altogether
   EXPECT_TRUE(at::isfinite(toy.objective->learned()[1].value).all().item<bool>());
-  EXPECT_TRUE(toy.objective->start(toy.view.images, true).equal(toy.view.images));
+  EXPECT_TRUE(toy.objective->starting_images(toy.view.images, true).equal(toy.view.images));
 }
 
 TEST(Datm, SkipsWhatIsAboveItsThreshold) {
   Toy toy(make_datm(), {{"first_max_start_epoch", "0"}, {"skip_above", "1e-9"}});
-  toy.objective->start(toy.view.images, false);
+  toy.objective->start(toy.view);
   EXPECT_TRUE(toy.at_iteration(0).skip);
 }
 
@@ -224,6 +217,23 @@ struct Hashed {
   }
 };
 
+TEST(Mtt, GoesOnOnlyWithTheSameExperts) {
+  Toy toy(make_mtt(), {});
+  const Hashed other(make_mtt(), {{"expert_epochs", "2"}, {"max_start_epoch", "4"}});
+  const tests::TempFolder folder;
+  const DistillOptions options;
+  const auto loop = [&](std::unique_ptr<Objective> objective) {
+    auto set = synthetic::parametrisation_table().front().make()->make({toy.layout});
+    return OuterLoop(options, std::move(set), std::move(objective));
+  };
+  const std::string began = toy.objective->identity(), now = other.toy->objective->identity();
+  EXPECT_TRUE(began.starts_with("experts "));
+  loop(std::move(toy.objective)).save(folder / "c", 0, "data");
+  tests::expect_error<StateError>(
+      [&] { loop(std::move(other.toy->objective)).load(folder / "c", "data"); },
+      {"begun with the " + began + " and is now given the " + now, "another --out"});
+}
+
 TEST(Mtt, GoesFromEveryEpochBelowTheLastToTheOneMFurtherOn) {
   const Hashed hashed(make_mtt(), {{"expert_epochs", "3"}, {"max_start_epoch", "4"}});
   std::set<int64_t> starts;
@@ -240,7 +250,7 @@ TEST(Datm, WindowWidensAsPublished) {
                                     {"max_start_epoch", "5"},
                                     {"widening_iterations", "30"},
                                     {"skip_above", "1e9"}});
-  hashed.toy->objective->start(hashed.toy->view.images, true);
+  hashed.toy->objective->start(hashed.toy->view);
   const losses::Targets labels{at::softmax(hashed.toy->objective->learned()[1].value, 1)};
   const int64_t ends[] = {2, 3, 4, 5, 5, 5, 5, 5};
   std::set<int64_t> last;
@@ -256,7 +266,7 @@ TEST(Datm, WindowWidensAsPublished) {
 TEST(Datm, LogitsToStartFromAreTheMeanOverExpertsThatAreRight) {
   const Hashed hashed(make_datm(), {{"expert_epochs", "2"}, {"first_max_start_epoch", "0"}});
   const Toy& toy = *hashed.toy;
-  toy.objective->start(toy.view.images, true);
+  toy.objective->start(toy.view);
   const at::Tensor found = toy.objective->learned()[1].value;
   std::vector<at::Tensor> said;
   for (int64_t e = 0; e < Hashed::kExperts; ++e)
@@ -290,7 +300,7 @@ TEST(Datm, SkipsAnIterationWhoseLossIsNotFinite) {
   const at::Tensor images = toy.view.images.clone();
   images[0].fill_(std::numeric_limits<float>::infinity());
   set->initialise(images.clone());
-  toy.objective->start(toy.view.images, true);
+  toy.objective->start(toy.view);
   OuterLoop outer(loop, std::move(set), std::move(toy.objective));
   EXPECT_FALSE(std::isfinite(outer.step(0)));
   EXPECT_TRUE(outer.result().images.equal(images));
@@ -326,8 +336,8 @@ TEST(Ftd, ResultIsTheMovingAverageOfTheImages) {
   at::Tensor average = view.images.clone(), velocity = at::zeros_like(average);
   for (int64_t i = 0; i < 3; ++i) {
     outer.step(i);
-    other.toy->objective->begin(i);
-    velocity = 0.5 * velocity + other.toy->objective->cotangents(view).images;
+    other.toy->objective->begin(i, view);
+    velocity = 0.5 * velocity + other.toy->objective->evaluate(view, 0).images;
     view.images = view.images - 10 * velocity;
     average = 0.9 * average + 0.1 * view.images;
   }

@@ -36,8 +36,8 @@ struct Toy {
     return {data, *network, layout, "flip_rotate", 5, at::Device(at::kCPU)};
   }
   Cotangents at_iteration(int64_t iteration) {
-    objective->begin(iteration);
-    return objective->cotangents(view);
+    objective->begin(iteration, view);
+    return objective->evaluate(view, 0);
   }
   /// Central differences of the loss as `tensor` moves along `direction`.
   double slope(at::Tensor tensor, const at::Tensor& direction, double step) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "retort/core/options.h"
@@ -40,14 +41,6 @@ struct SyntheticSet {
   std::vector<int64_t> offsets;  ///< class c is rows offsets[c]..offsets[c + 1] - 1
 };
 
-/// A tensor beside the images that the outer optimizer moves: label logits, the student's rate.
-struct Learned {
-  std::string name;
-  at::Tensor value;  ///< the objective's own; updated in place as the images are, at its own rate
-  double learning_rate = 0;
-  double momentum = 0;
-};
-
 /// What an objective gives back.
 struct Cotangents {
   double loss = 0;                       ///< printed and recorded
@@ -56,24 +49,36 @@ struct Cotangents {
   bool skip = false;                     ///< nothing is to be moved by this value (DATM's rule)
 };
 
-/// A scalar to descend, one value an iteration.
+/// A scalar to descend, at the steps of every iteration. A new run asks for starting_images() and
+/// calls start(), one that goes on calls restore(); then, for every iteration in order, begin()
+/// once and evaluate() for step 0, 1, ..., steps() - 1.
 class Objective {
  public:
   virtual ~Objective() = default;
-  /// Draws what iteration `iteration` needs; every draw is keyed by it.
-  virtual void begin(int64_t iteration) = 0;
-  /// Loss and cotangents at the set as it is; may be called several times an iteration.
-  virtual Cotangents cotangents(const SyntheticSet& view) = 0;
+  /// The images [M, C, H, W] that a new run starts from. `images` are what the options ask for, or
+  /// those of a bundle that was `given`.
+  virtual at::Tensor starting_images(const at::Tensor& images, [[maybe_unused]] bool given) {
+    return images;
+  }
+  /// A new run starts with this set, as it is decoded: what is learned beside it begins to fit it.
+  virtual void start(const SyntheticSet&) {}
+  /// Draws what iteration `iteration` needs, every draw keyed by it, and brings what it keeps up to
+  /// the set, which is as the iteration before has left it.
+  virtual void begin(int64_t iteration, const SyntheticSet& set) = 0;
+  /// Loss and cotangents at the set as it is at a step. Asked again for the same step, it answers
+  /// for another set without having gone on.
+  virtual Cotangents evaluate(const SyntheticSet& set, int64_t step) = 0;
   /// Image steps within one iteration (DC's matching steps); most have one.
   virtual int64_t steps() const { return 1; }
+  /// What it works with beside data and options, by content: "teacher 0123456789abcdef". A run goes
+  /// on with the same alone. Empty: with nothing.
+  virtual std::string identity() const { return {}; }
   /// All that it must resume with at the start of an iteration; most have none.
   virtual TensorMap state() const { return {}; }
   virtual void restore(const TensorMap&) {}
-  /// What it learns beside the images; the loop moves it and keeps it in the checkpoint.
-  virtual std::vector<Learned> learned() { return {}; }
-  /// A new run starts: `images` [M, C, H, W] are what the options ask for, or those of a bundle
-  /// that was `given`. Returns the images to start from.
-  virtual at::Tensor start(const at::Tensor& images, [[maybe_unused]] bool given) { return images; }
+  /// What it learns beside the images; the loop moves it and keeps it in the checkpoint. Always the
+  /// same groups, of the same tensors.
+  virtual std::vector<synthetic::ParameterGroup> learned() { return {}; }
   /// Adds what belongs to the result beside the images: soft labels, the student's rate.
   virtual void complete(synthetic::Bundle&) const {}
   /// Above 0, the result is the moving average of the set with this decay (FTD).
@@ -84,7 +89,7 @@ class Objective {
 class Selector {
  public:
   virtual ~Selector() = default;
-  /// Training rows: geometry.counts[c] of class c for every class, in the order of the set.
+  /// Training rows: layout.counts[c] of class c for every class, in the order of the set.
   virtual std::vector<int64_t> select() { return {}; }
   /// Images [M, C, H, W] put together of real ones, in that order; undefined: rows are taken.
   virtual at::Tensor compose() { return {}; }
@@ -106,7 +111,7 @@ struct LoopDefaults {
   bool clamp_pixels = false;
 };
 
-/// A method: its options, and its objective or builder. Made anew for every run.
+/// A method: its options, and its objective or selector. Made anew for every run.
 class Method {
  public:
   virtual ~Method() = default;
@@ -117,6 +122,31 @@ class Method {
   /// One of the two is not null.
   virtual std::unique_ptr<Objective> objective(const Context&) { return nullptr; }
   virtual std::unique_ptr<Selector> selector(const Context&) { return nullptr; }
+};
+
+/// A method with one struct of options and an objective that is made of them: what most are.
+/// `Made` is constructed from the context and the options, which have declare(OptionSet&).
+template <class Options, class Made>
+class MethodOf : public Method {
+ public:
+  explicit MethodOf(LoopDefaults defaults, std::vector<std::string> deviations = {},
+                    Options options = {})
+      : options_(std::move(options)),
+        defaults_(std::move(defaults)),
+        deviations_(std::move(deviations)) {}
+  void declare(OptionSet& set) override { options_.declare(set); }
+  LoopDefaults defaults() const override { return defaults_; }
+  std::vector<std::string> deviations() const override { return deviations_; }
+  std::unique_ptr<Objective> objective(const Context& context) override {
+    return std::make_unique<Made>(context, options_);
+  }
+
+ protected:
+  Options options_;
+
+ private:
+  const LoopDefaults defaults_;
+  const std::vector<std::string> deviations_;
 };
 
 /// A row of the table of methods.

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,11 +26,20 @@ struct SetLayout {
   at::Tensor labels() const;             ///< int64 [M]
 };
 
-/// A tensor that the outer optimizer moves.
+enum class Direction { kDescent, kAscent };
+
+/// A tensor that the outer loop moves: parameters of the images, or what an objective learns beside
+/// them (label logits, the student's rate). What is not given is as the run's options say of the
+/// images.
 struct ParameterGroup {
   std::string name;
-  at::Tensor value;          ///< updated in place by the optimizer
-  double rate_factor = 1.0;  ///< times the image learning rate
+  at::Tensor value;                           ///< its owner's; updated in place by the optimizer
+  double rate_factor = 1.0;                   ///< times the learning rate
+  std::optional<double> learning_rate = {};   ///< of an iteration, before the schedule
+  std::optional<double> momentum = {};        ///< of sgd; beta1 of the others
+  std::string optimizer = {};                 ///< "adam", with the defaults of its kind
+  std::string schedule = {};                  ///< "cosine"
+  Direction direction = Direction::kDescent;  ///< a sampler that seeks hard images ascends
 };
 
 /// What a parametrisation is made for.

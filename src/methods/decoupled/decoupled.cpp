@@ -21,65 +21,31 @@ std::vector<std::string> recovery_deviations(std::vector<std::string> own = {}) 
   return all;
 }
 
-class Sre2l : public Method {
- public:
-  void declare(OptionSet& set) override { options_.declare(set); }
-  LoopDefaults defaults() const override {
-    return {.iterations = 4000,
-            .image_learning_rate = 0.25,
-            .image_momentum = 0.5,
-            .initialisation = "noise",
-            .network = "resnet18-bn",
-            .protocol = "sre2l",
-            .augmentation = "none",
-            .image_optimiser = "adam",
-            .image_schedule = "cosine",
-            .image_beta2 = 0.9,
-            .clamp_pixels = true};
-  }
-  std::vector<std::string> deviations() const override {
-    return recovery_deviations(
-        {"The published post-training of ImageNet-1K lets every batch of 1,024 pass in two halves, "
-         "so that the student's BatchNorm sees 512 images; here it sees the batch."});
-  }
-  std::unique_ptr<Objective> objective(const Context& context) override {
-    return std::make_unique<Recovery>(context, options_);
-  }
+LoopDefaults recovery_defaults() {
+  return {.iterations = 4000,
+          .image_learning_rate = 0.25,
+          .image_momentum = 0.5,
+          .initialisation = "noise",
+          .network = "resnet18-bn",
+          .protocol = "sre2l",
+          .augmentation = "none",
+          .image_optimiser = "adam",
+          .image_schedule = "cosine",
+          .image_beta2 = 0.9,
+          .clamp_pixels = true};
+}
 
- protected:
-  RecoveryOptions options_;
-};
+LoopDefaults scdd_defaults() {
+  LoopDefaults defaults = recovery_defaults();
+  defaults.iterations = 1000;
+  defaults.image_learning_rate = 0.1;
+  defaults.protocol = "scdd";
+  return defaults;
+}
 
-class Cda : public Sre2l {
+class Scdd : public MethodOf<RecoveryOptions, Recovery> {
  public:
-  Cda() { options_.crop_schedule = "cosine"; }
-  std::vector<std::string> deviations() const override { return recovery_deviations(); }
-};
-
-class Scdd : public Sre2l {
- public:
-  LoopDefaults defaults() const override {
-    LoopDefaults defaults = Sre2l::defaults();
-    defaults.iterations = 1000;
-    defaults.image_learning_rate = 0.1;
-    defaults.protocol = "scdd";
-    return defaults;
-  }
-  std::vector<std::string> deviations() const override {
-    return recovery_deviations(
-        {"The published ImageNet code labels its images with a supervised teacher; here `retort "
-         "relabel` takes the teacher that it is given.",
-         "The last layer of a teacher of `retort squeeze` is trained by AdamW at 1e-3 for 20 "
-         "epochs "
-         "on features of whole images; the authors' by SGD at 30 for 100 epochs, x0.1 at 60 and "
-         "80, "
-         "on features of cropped and mirrored ones.",
-         "SimSiam's projector has two layers, the last norm with scale and shift, and its "
-         "predictor's rate falls as the others do; in its authors' code three layers, no scale and "
-         "shift, and a constant rate.",
-         "One mean and deviation serve recovery and post-training; the published CIFAR-100 code "
-         "normalises for post-training with other numbers than for recovery."});
-  }
+  using MethodOf::MethodOf;
   std::unique_ptr<Objective> objective(const Context& context) override {
     if (!options_.teacher.empty() &&
         teachers::read_teacher(options_.teacher).objective == "supervised")
@@ -88,7 +54,7 @@ class Scdd : public Sre2l {
           "a self-supervised or imported one",
           "`retort squeeze --objective moco` trains one; or use --method "
           "sre2l"});
-    return Sre2l::objective(context);
+    return MethodOf::objective(context);
   }
 };
 
@@ -148,13 +114,36 @@ class Rded : public Method {
 }  // namespace
 
 std::unique_ptr<Method> make_sre2l() {
-  return std::make_unique<Sre2l>();
+  return std::make_unique<MethodOf<RecoveryOptions, Recovery>>(
+      recovery_defaults(),
+      recovery_deviations(
+          {"The published post-training of ImageNet-1K lets every batch of 1,024 pass in two "
+           "halves, "
+           "so that the student's BatchNorm sees 512 images; here it sees the batch."}));
 }
 std::unique_ptr<Method> make_cda() {
-  return std::make_unique<Cda>();
+  RecoveryOptions options;
+  options.crop_schedule = "cosine";
+  return std::make_unique<MethodOf<RecoveryOptions, Recovery>>(recovery_defaults(),
+                                                               recovery_deviations(), options);
 }
 std::unique_ptr<Method> make_scdd() {
-  return std::make_unique<Scdd>();
+  return std::make_unique<Scdd>(
+      scdd_defaults(),
+      recovery_deviations(
+          {"The published ImageNet code labels its images with a supervised teacher; here `retort "
+           "relabel` takes the teacher that it is given.",
+           "The last layer of a teacher of `retort squeeze` is trained by AdamW at 1e-3 for 20 "
+           "epochs "
+           "on features of whole images; the authors' by SGD at 30 for 100 epochs, x0.1 at 60 and "
+           "80, "
+           "on features of cropped and mirrored ones.",
+           "SimSiam's projector has two layers, the last norm with scale and shift, and its "
+           "predictor's rate falls as the others do; in its authors' code three layers, no scale "
+           "and "
+           "shift, and a constant rate.",
+           "One mean and deviation serve recovery and post-training; the published CIFAR-100 code "
+           "normalises for post-training with other numbers than for recovery."}));
 }
 std::unique_ptr<Method> make_rded() {
   return std::make_unique<Rded>();

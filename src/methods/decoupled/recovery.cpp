@@ -149,7 +149,7 @@ std::vector<Recovery::Pass> Recovery::make_passes() const {
   return passes;
 }
 
-Cotangents Recovery::cotangents(const SyntheticSet& view) {
+Cotangents Recovery::evaluate(const SyntheticSet& view, int64_t) {
   Cotangents result{0, at::zeros_like(view.images)};
   result.skip = !options_.gather.empty();
   if (result.skip) return result;
@@ -221,7 +221,7 @@ at::Tensor Recovery::pull_statistics(const at::Tensor& input, const losses::Mome
   return at::cat(pieces);
 }
 
-at::Tensor Recovery::start(const at::Tensor& images, bool given) {
+at::Tensor Recovery::starting_images(const at::Tensor& images, bool given) {
   if (!options_.gather.empty()) {
     std::vector<std::vector<int64_t>> rows;
     for (const Pass& pass : passes_) rows.push_back(pass.rows);
@@ -229,25 +229,6 @@ at::Tensor Recovery::start(const at::Tensor& images, bool given) {
   }
   if (given || options_.start_from == "initialisation") return images;
   return compose_patches(context_, teacher_, options_.patches);
-}
-
-at::Tensor Recovery::hash_tensor() const {
-  uint64_t value = 0;
-  std::from_chars(teacher_.hash.data(), teacher_.hash.data() + teacher_.hash.size(), value, 16);
-  return at::full({1}, static_cast<int64_t>(value), at::kLong);
-}
-
-TensorMap Recovery::state() const {
-  return {{"teacher", hash_tensor()}};
-}
-
-void Recovery::restore(const TensorMap& state) {
-  const auto found = state.find("teacher");
-  if (found != state.end() && found->second.equal(hash_tensor())) return;
-  throw StateError(ErrorMessage{"going on with the recovery of images",
-                                "the run was begun with another teacher",
-                                {},
-                                "give the same --teacher, or choose another --out"});
 }
 
 }  // namespace retort::methods

@@ -52,11 +52,10 @@ class Recovery : public Objective {
   /// ConfigError where the teacher has no BatchNorm layers or the weights do not fit them.
   Recovery(const Context& context, const RecoveryOptions& options);
 
-  void begin(int64_t iteration) override { iteration_ = iteration; }
-  Cotangents cotangents(const SyntheticSet& view) override;
-  at::Tensor start(const at::Tensor& images, bool given) override;
-  TensorMap state() const override;
-  void restore(const TensorMap& state) override;
+  void begin(int64_t iteration, const SyntheticSet&) override { iteration_ = iteration; }
+  Cotangents evaluate(const SyntheticSet& view, int64_t step) override;
+  at::Tensor starting_images(const at::Tensor& images, bool given) override;
+  std::string identity() const override { return "teacher " + teacher_.hash; }
 
   /// What is seen of each image of a group at this iteration.
   std::vector<augment::Window> windows_of(size_t group) const;
@@ -77,7 +76,6 @@ class Recovery : public Objective {
   /// Cotangents of what enters a layer; adds its loss.
   at::Tensor pull_statistics(const at::Tensor& input, const losses::Moments& kept, double weight,
                              const Pass& pass, double& loss) const;
-  at::Tensor hash_tensor() const;
 
   const Context context_;
   const RecoveryOptions options_;

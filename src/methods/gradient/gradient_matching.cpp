@@ -5,8 +5,6 @@
 // dD/dX = (d2l / dX dtheta) v is one directional derivative: no graph of a graph is kept.
 #include "methods/gradient/gradient_matching.h"
 
-#include <torch/csrc/autograd/autograd.h>
-
 #include <algorithm>
 
 namespace retort::methods::gradient {
@@ -74,7 +72,7 @@ void Options::declare(OptionSet& set) {
           {.choices = {"reference", "proper"}});
 }
 
-GradientMatching::GradientMatching(const Context& context, const Options& options, bool augmented,
+GradientMatching::GradientMatching(const Context& context, const Options& options,
                                    const Bounds& bounds)
     : context_(context),
       options_(options),
@@ -82,25 +80,31 @@ GradientMatching::GradientMatching(const Context& context, const Options& option
       real_(context.data.train, context.data.preprocessing, context.device),
       metric_(metric_of(options.distance)),
       loops_(loops_of(options, context.layout.counts)) {
-  if (augmented) strategy_ = augment::parse_strategy(context.augmentation);
+  if (options.augmented) strategy_ = augment::parse_strategy(context.augmentation);
   for (const nets::Slot& slot : context.network.parameters().slots)
     spans_.push_back(losses::gradient_span(slot.shape, slot.offset));
 }
 
-void GradientMatching::begin(int64_t iteration) {
+void GradientMatching::begin(int64_t iteration, const SyntheticSet&) {
   place_ = {context_.seed, static_cast<uint64_t>(iteration), 0};
   const RandomStream draw(context_.seed, "gradient.network", place_.iteration);
   student_.theta = context_.network.initial(draw).to(context_.device);
   student_.state = context_.network.initial_state().to(context_.device);
+  reached_ = -1;
 }
 
-Cotangents GradientMatching::cotangents(const SyntheticSet& view) {
+void GradientMatching::go_on(const SyntheticSet& view, int64_t step) {
   const at::ScalarType type = view.images.scalar_type();
   student_ = {student_.theta.to(type), student_.state.to(type)};
-  if (place_.step > 0)
+  place_.step = static_cast<uint64_t>(step);
+  if (step > 0)
     train_inner(context_.network, view, strategy_, loops_.inner, options_.student_learning_rate,
                 place_, student_);
   if (context_.network.couples_rows()) calibrate();
+}
+
+Cotangents GradientMatching::evaluate(const SyntheticSet& view, int64_t step) {
+  while (reached_ < step) go_on(view, ++reached_);
   std::vector<at::Tensor> rows;
   const int64_t classes = static_cast<int64_t>(view.offsets.size()) - 1;
   for (int64_t c = 0; c < classes; ++c) {
@@ -117,7 +121,6 @@ Cotangents GradientMatching::cotangents(const SyntheticSet& view) {
     loss += match(view, first, last, result.images);
   }
   result.loss = loss.item<double>();
-  ++place_.step;
   return result;
 }
 
@@ -139,19 +142,17 @@ at::Tensor GradientMatching::match(const SyntheticSet& view, int64_t first, int6
   const int64_t begin = view.offsets[first], end = view.offsets[last];
   std::vector<int64_t> offsets;
   for (int64_t c = first; c <= last; ++c) offsets.push_back(view.offsets[c] - begin);
-  const at::AutoGradMode graph(true);
-  const at::Tensor images = view.images.slice(0, begin, end).detach().requires_grad_(true);
-  const at::Tensor seen = augmented(images, offsets, first);
-  const nets::Call call{student_.theta, student_.state, seen.detach(), offsets,
+  const at::Tensor rows = rows_of(offsets, first), images = view.images.slice(0, begin, end);
+  const nets::Call call{student_.theta, student_.state,
+                        rows.defined() ? augment::apply(images, rows) : images, offsets,
                         nets::NormMode::kFrozen};
   const losses::Targets targets{labels_of(offsets, first, context_.device)};
   const at::Tensor synthetic = context_.network.gradient(call, targets).theta;  // [G, P]
   const losses::GradientDistance distance =
       losses::gradient_distance(synthetic, real_gradients(first, last), spans_, metric_);
-  at::Tensor pulled =
+  const at::Tensor pulled =
       context_.network.directional(call, targets, distance.derivative, {.images = true}).images;
-  if (!strategy_.operations.empty()) pulled = torch::autograd::grad({seen}, {images}, {pulled})[0];
-  cotangents.slice(0, begin, end).copy_(pulled);
+  cotangents.slice(0, begin, end).copy_(rows.defined() ? augment::pullback(rows, pulled) : pulled);
   return distance.value.sum();
 }
 
@@ -192,12 +193,11 @@ at::Tensor GradientMatching::augmented_real(int64_t c) const {
   return augment::apply(images, rows_.narrow(0, c, 1).to(images.device()));
 }
 
-/// Synthetic images under class `first` + i's augmentation for rows offsets[i]..offsets[i + 1] - 1.
-at::Tensor GradientMatching::augmented(const at::Tensor& images,
-                                       const std::vector<int64_t>& offsets, int64_t first) const {
-  if (strategy_.operations.empty()) return images;
+/// The augmentation of every image: class `first` + i's for offsets[i]..offsets[i + 1] - 1.
+at::Tensor GradientMatching::rows_of(const std::vector<int64_t>& offsets, int64_t first) const {
+  if (strategy_.operations.empty()) return {};
   const at::Tensor owners = labels_of(offsets, first, at::Device(at::kCPU));
-  return augment::apply(images, rows_.index_select(0, owners).to(images.device()));
+  return rows_.index_select(0, owners).to(context_.device);
 }
 
 void GradientMatching::calibrate() {

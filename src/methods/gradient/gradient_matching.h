@@ -19,6 +19,8 @@ struct Options {
   double student_learning_rate = 0.01;
   std::string distance = "ours";
   std::string batchnorm_calibration = "reference";
+  /// DSA: one siamese draw for every class and step, and training with augmentation. Not declared.
+  bool augmented = false;
 
   void declare(OptionSet& set);
 };
@@ -65,12 +67,10 @@ at::Tensor calibrated_state(const nets::Network& network, const Student& student
 /// network drawn anew every iteration. Computes in the precision of the images it is given.
 class GradientMatching : public Objective {
  public:
-  /// `augmented` (DSA): one siamese draw for every class and step, and training with augmentation.
-  GradientMatching(const Context& context, const Options& options, bool augmented,
-                   const Bounds& bounds = {});
-  void begin(int64_t iteration) override;
-  /// Call t of an iteration is matching step t; every one but the first trains the network before.
-  Cotangents cotangents(const SyntheticSet& view) override;
+  GradientMatching(const Context& context, const Options& options, const Bounds& bounds = {});
+  void begin(int64_t iteration, const SyntheticSet& set) override;
+  /// Before every matching step but the first, the network is trained on the set as it comes in.
+  Cotangents evaluate(const SyntheticSet& view, int64_t step) override;
   int64_t steps() const override { return loops_.outer; }
 
  private:
@@ -79,9 +79,11 @@ class GradientMatching : public Objective {
   at::Tensor real_gradients(int64_t first, int64_t last) const;
   at::Tensor real_images(int64_t c, int64_t count, const char* purpose) const;
   at::Tensor augmented_real(int64_t c) const;
-  at::Tensor augmented(const at::Tensor& images, const std::vector<int64_t>& offsets,
-                       int64_t first) const;
+  /// [n, 16]; undefined without augmentation.
+  at::Tensor rows_of(const std::vector<int64_t>& offsets, int64_t first) const;
   int64_t end_of_group(int64_t first, const std::vector<int64_t>& offsets) const;
+  /// Brings the network to a matching step.
+  void go_on(const SyntheticSet& view, int64_t step);
   void calibrate();
 
   const Context context_;
@@ -93,6 +95,7 @@ class GradientMatching : public Objective {
   Loops loops_;
   std::vector<losses::GradientSpan> spans_;
   Place place_;
+  int64_t reached_ = -1;  // the step that the network is at; -1: the iteration has just begun
   Student student_;
   at::Tensor rows_;  // [K, 16]: the augmentation of every class in this step
 };

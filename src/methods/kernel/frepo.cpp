@@ -70,17 +70,15 @@ class FeatureRegression : public Objective {
     }
   }
 
-  void begin(int64_t iteration) override {
+  void begin(int64_t iteration, const SyntheticSet& set) override {
     iteration_ = iteration;
-    begun_ = true;
-  }
-
-  Cotangents cotangents(const SyntheticSet& view) override {
     // The set as it is after the last iteration's step is what that iteration's network learns
     // from.
-    if (begun_ && iteration_ > 0) train_on(view, pick(iteration_ - 1));
-    if (begun_) take_real();
-    begun_ = false;
+    if (iteration > 0) train_on(set, pick(iteration - 1));
+    take_real();
+  }
+
+  Cotangents evaluate(const SyntheticSet& view, int64_t) override {
     at::Tensor images = view.images, labels = labels_.to(at::kDouble);
     if (options_.flip) {
       images = at::cat({images, images.flip(3)});
@@ -107,9 +105,12 @@ class FeatureRegression : public Objective {
     return result;
   }
 
-  std::vector<Learned> learned() override {
+  std::vector<synthetic::ParameterGroup> learned() override {
     if (options_.label_learning_rate == 0) return {};
-    return {{"labels", labels_, options_.label_learning_rate, 0.9}};
+    return {{.name = "labels",
+             .value = labels_,
+             .learning_rate = options_.label_learning_rate,
+             .momentum = 0.9}};
   }
 
   void complete(synthetic::Bundle& bundle) const override {
@@ -247,50 +248,34 @@ class FeatureRegression : public Objective {
   at::Tensor labels_;  // [M, K], learned
   std::vector<Member> pool_;
   int64_t iteration_ = 0;
-  bool begun_ = false;  // an iteration has begun and the set has not been seen
   RealBatch real_;
   at::Tensor real_features_;  // float64 [T, F]
-};
-
-class Frepo : public Method {
- public:
-  void declare(OptionSet& set) override { options_.declare(set); }
-  LoopDefaults defaults() const override {
-    return {.iterations = 500000,
-            .image_learning_rate = 3e-4,
-            .image_momentum = 0.9,
-            .initialisation = "real",
-            .network = "wideconv-bn",
-            .protocol = "frepo",
-            .image_optimiser = "lamb",
-            .image_schedule = "cosine_to_tenth"};
-  }
-  std::vector<std::string> deviations() const override {
-    return {
-        "Features go through the network in float32 and the regression is float64; the reference "
-        "is float32 throughout.",
-        "Real images are drawn anew in every iteration; the reference passes through shuffled "
-        "epochs.",
-        "Running variances of BatchNorm divide by the number of values less one; the reference's "
-        "by "
-        "the number.",
-        "The augmentation of students is that of DSA (one operation a batch), whose ranges of "
-        "colour, scale and cutout are not the reference's.",
-        "The set at the end is the result; the reference keeps the one of the best look at the "
-        "test images."};
-  }
-  std::unique_ptr<Objective> objective(const Context& context) override {
-    return std::make_unique<FeatureRegression>(context, options_);
-  }
-
- private:
-  Options options_;
 };
 
 }  // namespace
 
 std::unique_ptr<Method> make_frepo() {
-  return std::make_unique<Frepo>();
+  return std::make_unique<MethodOf<Options, FeatureRegression>>(
+      LoopDefaults{.iterations = 500000,
+                   .image_learning_rate = 3e-4,
+                   .image_momentum = 0.9,
+                   .initialisation = "real",
+                   .network = "wideconv-bn",
+                   .protocol = "frepo",
+                   .image_optimiser = "lamb",
+                   .image_schedule = "cosine_to_tenth"},
+      std::vector<std::string>{
+          "Features go through the network in float32 and the regression is float64; the reference "
+          "is float32 throughout.",
+          "Real images are drawn anew in every iteration; the reference passes through shuffled "
+          "epochs.",
+          "Running variances of BatchNorm divide by the number of values less one; the reference's "
+          "by "
+          "the number.",
+          "The augmentation of students is that of DSA (one operation a batch), whose ranges of "
+          "colour, scale and cutout are not the reference's.",
+          "The set at the end is the result; the reference keeps the one of the best look at the "
+          "test images."});
 }
 
 }  // namespace retort::methods

@@ -44,11 +44,11 @@ class KernelInducingPoints : public Objective {
         labels_(losses::centred_one_hot(context.layout.labels(), context.data.classes())
                     .to(context.device)) {}
 
-  void begin(int64_t iteration) override {
+  void begin(int64_t iteration, const SyntheticSet&) override {
     real_ = balanced("kip.real", static_cast<uint64_t>(iteration));
   }
 
-  Cotangents cotangents(const SyntheticSet& view) override {
+  Cotangents evaluate(const SyntheticSet& view, int64_t) override {
     const at::AutoGradMode graph(true);
     const at::Tensor points = view.images.to(at::kDouble).flatten(1).detach().requires_grad_(true);
     const at::Tensor k_ss = tangent_kernel(points, points, options_.hidden_layers);
@@ -69,9 +69,12 @@ class KernelInducingPoints : public Objective {
     return result;
   }
 
-  std::vector<Learned> learned() override {
+  std::vector<synthetic::ParameterGroup> learned() override {
     if (!learned_labels()) return {};
-    return {{"labels", labels_, options_.label_learning_rate, 0.9}};
+    return {{.name = "labels",
+             .value = labels_,
+             .learning_rate = options_.label_learning_rate,
+             .momentum = 0.9}};
   }
 
   void complete(synthetic::Bundle& bundle) const override {
@@ -116,38 +119,23 @@ class KernelInducingPoints : public Objective {
   RealBatch real_;
 };
 
-class Kip : public Method {
- public:
-  void declare(OptionSet& set) override { options_.declare(set); }
-  LoopDefaults defaults() const override {
-    return {.iterations = 300,
-            .image_learning_rate = 4e-2,
-            .image_momentum = 0.9,
-            .initialisation = "real",
-            .protocol = "frepo",
-            .image_optimiser = "adam"};
-  }
-  std::vector<std::string> deviations() const override {
-    return {
-        "The kernel is the fully connected one; the convolutional kernels behind the published "
-        "64.7 % on CIFAR-10 are not computed.",
-        "Accuracies are those of networks of finite width trained on the set; the paper's are "
-        "those of the regression itself.",
-        "Images with the same direction have a kernel with a kink; the derivative by their angle "
-        "is taken as 0 there."};
-  }
-  std::unique_ptr<Objective> objective(const Context& context) override {
-    return std::make_unique<KernelInducingPoints>(context, options_);
-  }
-
- private:
-  Options options_;
-};
-
 }  // namespace
 
 std::unique_ptr<Method> make_kip() {
-  return std::make_unique<Kip>();
+  return std::make_unique<MethodOf<Options, KernelInducingPoints>>(
+      LoopDefaults{.iterations = 300,
+                   .image_learning_rate = 4e-2,
+                   .image_momentum = 0.9,
+                   .initialisation = "real",
+                   .protocol = "frepo",
+                   .image_optimiser = "adam"},
+      std::vector<std::string>{
+          "The kernel is the fully connected one; the convolutional kernels behind the published "
+          "64.7 % on CIFAR-10 are not computed.",
+          "Accuracies are those of networks of finite width trained on the set; the paper's are "
+          "those of the regression itself.",
+          "Images with the same direction have a kernel with a kink; the derivative by their angle "
+          "is taken as 0 there."});
 }
 
 }  // namespace retort::methods

@@ -3,8 +3,6 @@
 // of the synthetic images, both under one siamese augmentation. First-order only.
 #include "methods/matching/dm.h"
 
-#include <torch/csrc/autograd/autograd.h>
-
 #include <algorithm>
 
 #include "methods/deviations.h"
@@ -41,7 +39,7 @@ class DistributionMatching : public Objective {
         real_(context.data.train, context.data.preprocessing, context.device),
         strategy_(augment::parse_strategy(context.augmentation)) {}
 
-  void begin(int64_t iteration) override {
+  void begin(int64_t iteration, const SyntheticSet&) override {
     const uint64_t seed = context_.seed;
     const auto index = static_cast<uint64_t>(iteration);
     theta_ = context_.network.initial(RandomStream(seed, "dm.network", index)).to(context_.device);
@@ -56,7 +54,7 @@ class DistributionMatching : public Objective {
     real_means_ = real_means(index);
   }
 
-  Cotangents cotangents(const SyntheticSet& view) override {
+  Cotangents evaluate(const SyntheticSet& view, int64_t) override {
     const auto classes = static_cast<int64_t>(view.offsets.size()) - 1;
     Cotangents result{0, at::zeros_like(view.images)};
     // Without BatchNorm the classes are separable: passes of several classes bound the memory.
@@ -117,10 +115,9 @@ class DistributionMatching : public Objective {
     const int64_t begin = view.offsets[first], end = view.offsets[last];
     std::vector<int64_t> offsets;
     for (int64_t c = first; c <= last; ++c) offsets.push_back(view.offsets[c] - begin);
-    const at::AutoGradMode graph(true);
-    const at::Tensor images = view.images.slice(0, begin, end).detach().requires_grad_(true);
-    const at::Tensor seen = augment::apply(images, rows_of(offsets, first));
-    const nets::Observation observed = features_of(seen.detach(), {.images = true});
+    const at::Tensor rows = rows_of(offsets, first);
+    const nets::Observation observed =
+        features_of(augment::apply(view.images.slice(0, begin, end), rows), {.images = true});
     const at::Tensor gap =
         class_means(observed.taps.at("features"), offsets) - real_means_.slice(0, first, last);
     result.loss += gap.square().sum().item<double>();
@@ -130,7 +127,7 @@ class DistributionMatching : public Objective {
       parts.push_back((gap[c - first] * (2.0 / static_cast<double>(count))).expand({count, -1}));
     }
     const at::Tensor pulled = observed.pullback({{"features", at::cat(parts)}}).images;
-    result.images.slice(0, begin, end).copy_(torch::autograd::grad({seen}, {images}, {pulled})[0]);
+    result.images.slice(0, begin, end).copy_(augment::pullback(rows, pulled));
   }
 
   const Context context_;
@@ -140,37 +137,21 @@ class DistributionMatching : public Objective {
   at::Tensor theta_, state_, rows_, real_means_;
 };
 
-class Dm : public Method {
- public:
-  void declare(OptionSet& set) override { options_.declare(set); }
-  LoopDefaults defaults() const override {
-    return {.iterations = 20000,
-            .image_learning_rate = 1.0,
-            .image_momentum = 0.5,
-            .initialisation = "real"};
-  }
-  std::vector<std::string> deviations() const override {
-    return {
-        "Networks with BatchNorm take any number of real images per class; the reference needs 256 "
-        "in each.",
-        "Augmentations are drawn from named streams, one per class and iteration; the reference "
-        "seeds them "
-        "from the clock, and classes of one millisecond share a draw.",
-        "The saved set is the one that is evaluated; the reference saves it one update later.",
-        kAllOfAnAugmentation};
-  }
-  std::unique_ptr<Objective> objective(const Context& context) override {
-    return std::make_unique<DistributionMatching>(context, options_);
-  }
-
- private:
-  Options options_;
-};
-
 }  // namespace
 
 std::unique_ptr<Method> make_dm() {
-  return std::make_unique<Dm>();
+  return std::make_unique<MethodOf<Options, DistributionMatching>>(
+      LoopDefaults{.iterations = 20000,
+                   .image_learning_rate = 1.0,
+                   .image_momentum = 0.5,
+                   .initialisation = "real"},
+      std::vector<std::string>{
+          "Networks with BatchNorm take any number of real images per class; the reference needs "
+          "256 in each.",
+          "Augmentations are drawn from named streams, one per class and iteration; the reference "
+          "seeds them from the clock, and classes of one millisecond share a draw.",
+          "The saved set is the one that is evaluated; the reference saves it one update later.",
+          kAllOfAnAugmentation});
 }
 
 }  // namespace retort::methods

@@ -13,15 +13,20 @@
 namespace retort::methods {
 namespace {
 
-struct Options {
+struct Options : TrajectoryOptions {
   int64_t min_start_epoch = 0;
-  int64_t first_max_start_epoch = 0;
-  int64_t widening_iterations = 0;
+  int64_t first_max_start_epoch = 10;
+  int64_t widening_iterations = 1000;
   double label_learning_rate = 2;
   double skip_above = 1.0;
   bool start_correct = true;
 
+  Options() {
+    inner_steps = 80;
+    max_start_epoch = 20;
+  }
   void declare(OptionSet& set) {
+    TrajectoryOptions::declare(set);
     set.add("min_start_epoch", min_start_epoch, "iterations start at this epoch or later",
             {.min = 0});
     set.add("first_max_start_epoch", first_max_start_epoch,
@@ -42,10 +47,10 @@ struct Options {
 
 class DatmMatching : public TrajectoryMatching {
  public:
-  DatmMatching(const Context& context, const TrajectoryOptions& shared, const Options& options)
-      : TrajectoryMatching(context, shared),
+  DatmMatching(const Context& context, const Options& options)
+      : TrajectoryMatching(context, options),
         options_(options),
-        last_(shared.max_start_epoch),
+        last_(options.max_start_epoch),
         logits_(at::zeros({images(), context.layout.classes()},
                           at::TensorOptions().device(context.device))) {
     const int64_t first = options.first_max_start_epoch > 0 ? options.first_max_start_epoch : last_;
@@ -60,10 +65,14 @@ class DatmMatching : public TrajectoryMatching {
   }
 
   /// Images that the first expert at its end takes for what they are; where a class has too few,
-  /// those of the next one. Logits of all experts that are right, averaged.
-  at::Tensor start(const at::Tensor& images, bool given) override {
-    at::Tensor chosen = images;
-    if (options_.start_correct && !given) chosen = rightly_classified(images);
+  /// those of the next one.
+  at::Tensor starting_images(const at::Tensor& images, bool given) override {
+    return options_.start_correct && !given ? rightly_classified(images) : images;
+  }
+
+  /// Logits of all experts that are right, averaged.
+  void start(const SyntheticSet& set) override {
+    const at::Tensor& chosen = set.images;
     const at::Tensor labels = context().layout.labels();
     at::Tensor sum = at::zeros_like(logits_), right = at::zeros({chosen.size(0), 1});
     const int64_t judges = options_.start_correct ? experts().count() : 1;
@@ -84,12 +93,14 @@ class DatmMatching : public TrajectoryMatching {
       sum = at::where(none.unsqueeze(1).to(sum.device()), said.to(sum.device()), sum);
     }
     logits_.copy_(sum / right.clamp_min(1).to(sum.device()));
-    return chosen;
   }
 
-  std::vector<Learned> learned() override {
-    std::vector<Learned> all = TrajectoryMatching::learned();
-    all.push_back({"label_logits", logits_, options_.label_learning_rate, 0.9});
+  std::vector<synthetic::ParameterGroup> learned() override {
+    std::vector<synthetic::ParameterGroup> all = TrajectoryMatching::learned();
+    all.push_back({.name = "label_logits",
+                   .value = logits_,
+                   .learning_rate = options_.label_learning_rate,
+                   .momentum = 0.9});
     return all;
   }
   void complete(synthetic::Bundle& bundle) const override {
@@ -158,44 +169,22 @@ class DatmMatching : public TrajectoryMatching {
   at::Tensor labels_;  // their softmax
 };
 
-class Datm : public Method {
- public:
-  void declare(OptionSet& set) override {
-    shared_.inner_steps = 80;
-    shared_.max_start_epoch = 20;
-    options_.first_max_start_epoch = 10;
-    options_.widening_iterations = 1000;
-    shared_.declare(set);
-    options_.declare(set);
-  }
-  LoopDefaults defaults() const override {
-    return {.iterations = 10000,
-            .image_learning_rate = 100,
-            .image_momentum = 0.5,
-            .initialisation = "real",
-            .protocol = "datm"};
-  }
-  std::vector<std::string> deviations() const override {
-    return trajectory_deviations(
-        {"An image that no expert classifies rightly gets the first expert's logits with the true "
-         "class at the top; the reference divides by zero.",
-         "Images to start from are all different; the reference may take one again from the next "
-         "expert.",
-         "Any number of experts is taken; the reference expects 10 files of 10."});
-  }
-  std::unique_ptr<Objective> objective(const Context& context) override {
-    return std::make_unique<DatmMatching>(context, shared_, options_);
-  }
-
- private:
-  TrajectoryOptions shared_;
-  Options options_;
-};
-
 }  // namespace
 
 std::unique_ptr<Method> make_datm() {
-  return std::make_unique<Datm>();
+  return std::make_unique<MethodOf<Options, DatmMatching>>(
+      LoopDefaults{.iterations = 10000,
+                   .image_learning_rate = 100,
+                   .image_momentum = 0.5,
+                   .initialisation = "real",
+                   .protocol = "datm"},
+      trajectory_deviations(
+          {"An image that no expert classifies rightly gets the first expert's logits with the "
+           "true "
+           "class at the top; the reference divides by zero.",
+           "Images to start from are all different; the reference may take one again from the next "
+           "expert.",
+           "Any number of experts is taken; the reference expects 10 files of 10."}));
 }
 
 }  // namespace retort::methods

@@ -77,7 +77,7 @@ at::Tensor TrajectoryMatching::targets(const SyntheticSet& view) {
 }
 
 // Experts in a fresh random order each time all have been used, as the reference visits them.
-void TrajectoryMatching::begin(int64_t iteration) {
+void TrajectoryMatching::begin(int64_t iteration, const SyntheticSet&) {
   rate_.clamp_min_(kSmallestRate);
   const auto index = static_cast<uint64_t>(iteration);
   const auto count = static_cast<uint64_t>(experts_.count());
@@ -121,7 +121,7 @@ void TrajectoryMatching::draw_steps(uint64_t iteration) {
 }
 
 // Loss: |theta_N - theta*|^2 / |theta_0 - theta*|^2, sums in double.
-Cotangents TrajectoryMatching::cotangents(const SyntheticSet& view) {
+Cotangents TrajectoryMatching::evaluate(const SyntheticSet& view, int64_t) {
   const train::UnrollSet set{view.images, targets(view), rate_.item<double>()};
   train::UnrollOptions how;
   how.hessian = with_hessian();
@@ -142,30 +142,15 @@ Cotangents TrajectoryMatching::cotangents(const SyntheticSet& view) {
   return result;
 }
 
-std::vector<Learned> TrajectoryMatching::learned() {
-  return {{"student_learning_rate", rate_, options_.student_rate_learning_rate, 0.5}};
+std::vector<synthetic::ParameterGroup> TrajectoryMatching::learned() {
+  return {{.name = "student_learning_rate",
+           .value = rate_,
+           .learning_rate = options_.student_rate_learning_rate,
+           .momentum = 0.5}};
 }
 
 void TrajectoryMatching::complete(synthetic::Bundle& bundle) const {
   bundle.student_learning_rate = std::max(rate_.item<double>(), kSmallestRate);
-}
-
-// The experts that a run began with are the ones that it goes on with.
-TensorMap TrajectoryMatching::state() const {
-  const std::string& name = experts_.fingerprint();
-  at::Tensor bytes = at::empty({static_cast<int64_t>(name.size())}, at::kByte);
-  std::copy(name.begin(), name.end(), bytes.data_ptr<uint8_t>());
-  return {{"experts", bytes}};
-}
-
-void TrajectoryMatching::restore(const TensorMap& state) {
-  const auto found = state.find("experts");
-  if (found != state.end() && found->second.equal(this->state().at("experts"))) return;
-  throw StateError(
-      ErrorMessage{"going on with a run that matches trajectories",
-                   "the experts in '" + options_.experts + "' are not those it began with",
-                   {},
-                   "give the same --experts, or choose another --out"});
 }
 
 std::vector<std::string> trajectory_deviations(std::vector<std::string> own) {

@@ -36,12 +36,11 @@ class TrajectoryMatching : public Objective {
   /// ConfigError where the network has running statistics, or the experts have too few epochs.
   TrajectoryMatching(const Context& context, const TrajectoryOptions& options);
 
-  void begin(int64_t iteration) override;
-  Cotangents cotangents(const SyntheticSet& view) override;
-  std::vector<Learned> learned() override;
+  void begin(int64_t iteration, const SyntheticSet& set) override;
+  Cotangents evaluate(const SyntheticSet& view, int64_t step) override;
+  std::vector<synthetic::ParameterGroup> learned() override;
   void complete(synthetic::Bundle& bundle) const override;
-  TensorMap state() const override;
-  void restore(const TensorMap& state) override;
+  std::string identity() const override { return "experts " + experts_.fingerprint(); }
 
  protected:
   /// Start epochs [first, second) of an iteration.

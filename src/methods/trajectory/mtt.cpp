@@ -6,71 +6,55 @@
 namespace retort::methods {
 namespace {
 
-class Mtt : public Method {
- public:
-  void declare(OptionSet& set) override { options_.declare(set); }
-  LoopDefaults defaults() const override {
-    return {.iterations = 5000,
-            .image_learning_rate = 1000,
-            .image_momentum = 0.5,
-            .initialisation = "real"};
-  }
-  std::vector<std::string> deviations() const override {
-    return trajectory_deviations(
-        {"There is no texture mode, in which the images are crops of larger canvases.",
-         kDefaultSteps});
-  }
-  std::unique_ptr<Objective> objective(const Context& context) override {
-    return std::make_unique<TrajectoryMatching>(context, options_);
-  }
+LoopDefaults mtt_defaults() {
+  return {.iterations = 5000,
+          .image_learning_rate = 1000,
+          .image_momentum = 0.5,
+          .initialisation = "real"};
+}
 
- protected:
-  TrajectoryOptions options_;
+struct AveragedOptions : TrajectoryOptions {
+  double average_decay = 0.9995;
+
+  void declare(OptionSet& set) {
+    TrajectoryOptions::declare(set);
+    set.add("average_decay", average_decay, "decay of the images' moving average; 0: none",
+            {.min = 0, .max = 0.999999});
+  }
 };
 
 class AveragedMatching : public TrajectoryMatching {
  public:
-  AveragedMatching(const Context& context, const TrajectoryOptions& options, double decay)
-      : TrajectoryMatching(context, options), decay_(decay) {}
+  AveragedMatching(const Context& context, const AveragedOptions& options)
+      : TrajectoryMatching(context, options), decay_(options.average_decay) {}
   double average_decay() const override { return decay_; }
 
  private:
   double decay_;
 };
 
-class Ftd : public Mtt {
- public:
-  void declare(OptionSet& set) override {
-    Mtt::declare(set);
-    set.add("average_decay", average_decay_, "decay of the images' moving average; 0: none",
-            {.min = 0, .max = 0.999999});
-  }
-  std::vector<std::string> deviations() const override {
-    return trajectory_deviations(
-        {"The result is the averaged images alone; the reference judges and saves the images "
-         "themselves as well, which --average-decay 0 gives.",
-         "Students on the averaged images start anew; the reference goes on from students trained "
-         "on the images themselves.",
-         "--average-decay is 0.9995 without an option; the reference's script has 0.999, and the "
-         "paper 0.999 to 0.9999.",
-         kDefaultSteps});
-  }
-  std::unique_ptr<Objective> objective(const Context& context) override {
-    return std::make_unique<AveragedMatching>(context, options_, average_decay_);
-  }
-
- private:
-  double average_decay_ = 0.9995;
-};
-
 }  // namespace
 
 std::unique_ptr<Method> make_mtt() {
-  return std::make_unique<Mtt>();
+  return std::make_unique<MethodOf<TrajectoryOptions, TrajectoryMatching>>(
+      mtt_defaults(),
+      trajectory_deviations(
+          {"There is no texture mode, in which the images are crops of larger canvases.",
+           kDefaultSteps}));
 }
 
 std::unique_ptr<Method> make_ftd() {
-  return std::make_unique<Ftd>();
+  return std::make_unique<MethodOf<AveragedOptions, AveragedMatching>>(
+      mtt_defaults(),
+      trajectory_deviations(
+          {"The result is the averaged images alone; the reference judges and saves the images "
+           "themselves as well, which --average-decay 0 gives.",
+           "Students on the averaged images start anew; the reference goes on from students "
+           "trained "
+           "on the images themselves.",
+           "--average-decay is 0.9995 without an option; the reference's script has 0.999, and the "
+           "paper 0.999 to 0.9999.",
+           kDefaultSteps}));
 }
 
 }  // namespace retort::methods

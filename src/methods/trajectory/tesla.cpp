@@ -7,11 +7,12 @@
 namespace retort::methods {
 namespace {
 
-struct Options {
+struct Options : TrajectoryOptions {
   bool hessian = true;
   bool teacher_labels = false;
 
   void declare(OptionSet& set) {
+    TrajectoryOptions::declare(set);
     set.add("hessian", hessian, "the exact gradient; no: TESLA's, which leaves the Hessian out");
     set.add(
         "teacher_labels", teacher_labels,
@@ -21,8 +22,8 @@ struct Options {
 
 class TeslaMatching : public TrajectoryMatching {
  public:
-  TeslaMatching(const Context& context, const TrajectoryOptions& shared, const Options& options)
-      : TrajectoryMatching(context, shared), options_(options) {
+  TeslaMatching(const Context& context, const Options& options)
+      : TrajectoryMatching(context, options), options_(options) {
     if (options_.teacher_labels) labels_ = at::zeros({images(), context.layout.classes()});
   }
 
@@ -39,21 +40,18 @@ class TeslaMatching : public TrajectoryMatching {
     if (labels_.defined()) bundle.soft_labels = labels_.to(at::kCPU);
   }
   TensorMap state() const override {
-    TensorMap all = TrajectoryMatching::state();
-    if (labels_.defined()) all["labels"] = labels_;
-    return all;
+    if (!labels_.defined()) return {};
+    return {{"labels", labels_}};
   }
   void restore(const TensorMap& state) override {
-    TrajectoryMatching::restore(state);
     if (labels_.defined()) labels_ = state.at("labels").to(context().device);
   }
   /// Before the first iteration: the classes themselves.
-  at::Tensor start(const at::Tensor& images, bool) override {
+  void start(const SyntheticSet&) override {
     if (labels_.defined())
       labels_ = at::one_hot(context().layout.labels(), context().layout.classes())
                     .to(at::kFloat)
                     .to(context().device);
-    return images;
   }
 
  private:
@@ -61,40 +59,22 @@ class TeslaMatching : public TrajectoryMatching {
   at::Tensor labels_;  // [M, K], where a teacher gives them
 };
 
-class Tesla : public Method {
- public:
-  void declare(OptionSet& set) override {
-    shared_.declare(set);
-    options_.declare(set);
-  }
-  LoopDefaults defaults() const override {
-    return {.iterations = 10000,
-            .image_learning_rate = 1000,
-            .image_momentum = 0.5,
-            .initialisation = "real"};
-  }
-  std::vector<std::string> deviations() const override {
-    return trajectory_deviations(
-        {"With --hessian no, the gradient is the paper's approximation in full; the reference code "
-         "loses a factor of 2 of it for the images, so that --image-learning-rate R here moves "
-         "them "
-         "as far as its lr_img 2 R. The recipes give half of the published lr_img.",
-         "Teachers' labels work for any data set; the reference crashes for all but ImageNet.",
-         kDefaultSteps});
-  }
-  std::unique_ptr<Objective> objective(const Context& context) override {
-    return std::make_unique<TeslaMatching>(context, shared_, options_);
-  }
-
- private:
-  TrajectoryOptions shared_;
-  Options options_;
-};
-
 }  // namespace
 
 std::unique_ptr<Method> make_tesla() {
-  return std::make_unique<Tesla>();
+  return std::make_unique<MethodOf<Options, TeslaMatching>>(
+      LoopDefaults{.iterations = 10000,
+                   .image_learning_rate = 1000,
+                   .image_momentum = 0.5,
+                   .initialisation = "real"},
+      trajectory_deviations(
+          {"With --hessian no, the gradient is the paper's approximation in full; the reference "
+           "code "
+           "loses a factor of 2 of it for the images, so that --image-learning-rate R here moves "
+           "them "
+           "as far as its lr_img 2 R. The recipes give half of the published lr_img.",
+           "Teachers' labels work for any data set; the reference crashes for all but ImageNet.",
+           kDefaultSteps}));
 }
 
 }  // namespace retort::methods

@@ -79,21 +79,28 @@ class Bptt : public ThroughTraining {
                                      {}});
   }
 
-  void begin(int64_t iteration) override {
+  void begin(int64_t iteration, const SyntheticSet& set) override {
     rate_.clamp_min_(kSmallestRate);
     if (labels_.defined()) labels_.clamp_min_(0);
     const int64_t classes = context().layout.classes(), wanted = options_.classes_per_step;
     chosen_ = RandomStream(context().seed, "unrolled.classes", static_cast<uint64_t>(iteration))
                   .sample(classes, wanted == 0 ? classes : wanted);
     std::sort(chosen_.begin(), chosen_.end());
-    ThroughTraining::begin(iteration);
+    ThroughTraining::begin(iteration, set);
   }
 
-  std::vector<Learned> learned() override {
-    std::vector<Learned> all;
+  std::vector<synthetic::ParameterGroup> learned() override {
+    std::vector<synthetic::ParameterGroup> all;
     if (options_.student_rate_learning_rate > 0)
-      all.push_back({"student_learning_rate", rate_, options_.student_rate_learning_rate, 0.5});
-    if (labels_.defined()) all.push_back({"labels", labels_, options_.label_learning_rate, 0.5});
+      all.push_back({.name = "student_learning_rate",
+                     .value = rate_,
+                     .learning_rate = options_.student_rate_learning_rate,
+                     .momentum = 0.5});
+    if (labels_.defined())
+      all.push_back({.name = "labels",
+                     .value = labels_,
+                     .learning_rate = options_.label_learning_rate,
+                     .momentum = 0.5});
     return all;
   }
   void complete(synthetic::Bundle& bundle) const override {
@@ -168,42 +175,29 @@ class Bptt : public ThroughTraining {
   std::vector<int64_t> chosen_;  // classes of the iteration, ascending
 };
 
-class BpttMethod : public Method {
- public:
-  void declare(OptionSet& set) override { options_.declare(set); }
-  LoopDefaults defaults() const override {
-    return {.iterations = 10000,
-            .image_learning_rate = 0.1,
-            .image_momentum = 0.5,
-            .initialisation = "noise",
-            .protocol = "rtp",
-            .augmentation = "none",
-            .clip_norm = 2};
-  }
-  std::vector<std::string> deviations() const override {
-    return {
-        "Augmentations are drawn anew for every inner step and for the real batch; the reference "
-        "draws one for all steps of an iteration and for its real batch.",
-        "The reference's penalty of the coefficients is left out: by an error it never reached "
-        "them.",
-        "Images are decoded once an iteration and cotangents pulled back once, which is the same; "
-        "the reference decodes every minibatch.",
-        "Random windows are drawn every iteration; the inner optimiser is SGD, where truncated "
-        "training uses Adam, and the largest gradient norm is fixed.",
-        "The last set is the result; the reference reports an iteration chosen on the test set."};
-  }
-  std::unique_ptr<Objective> objective(const Context& context) override {
-    return std::make_unique<Bptt>(context, options_);
-  }
-
- private:
-  Options options_;
-};
-
 }  // namespace
 
 std::unique_ptr<Method> make_bptt() {
-  return std::make_unique<BpttMethod>();
+  return std::make_unique<MethodOf<Options, Bptt>>(
+      LoopDefaults{.iterations = 10000,
+                   .image_learning_rate = 0.1,
+                   .image_momentum = 0.5,
+                   .initialisation = "noise",
+                   .protocol = "rtp",
+                   .augmentation = "none",
+                   .clip_norm = 2},
+      std::vector<std::string>{
+          "Augmentations are drawn anew for every inner step and for the real batch; the reference "
+          "draws one for all steps of an iteration and for its real batch.",
+          "The reference's penalty of the coefficients is left out: by an error it never reached "
+          "them.",
+          "Images are decoded once an iteration and cotangents pulled back once, which is the "
+          "same; "
+          "the reference decodes every minibatch.",
+          "Random windows are drawn every iteration; the inner optimiser is SGD, where truncated "
+          "training uses Adam, and the largest gradient norm is fixed.",
+          "The last set is the result; the reference reports an iteration chosen on the test "
+          "set."});
 }
 
 }  // namespace retort::methods

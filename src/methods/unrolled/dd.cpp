@@ -38,9 +38,11 @@ class Dd : public ThroughTraining {
                        static_cast<int64_t>(train::ordered_batches(context.layout.counts).size())},
                       std::log(std::expm1(options.student_learning_rate)), at::kDouble)) {}
 
-  std::vector<Learned> learned() override {
-    // The beta of the published Adam.
-    return {{"step_rates", raw_, options_.student_rate_learning_rate, 0.5}};
+  std::vector<synthetic::ParameterGroup> learned() override {
+    return {{.name = "step_rates",
+             .value = raw_,
+             .learning_rate = options_.student_rate_learning_rate,
+             .momentum = 0.5}};  // the beta of the published Adam
   }
   void complete(synthetic::Bundle& bundle) const override { bundle.step_learning_rates = rates(); }
 
@@ -74,40 +76,25 @@ class Dd : public ThroughTraining {
   at::Tensor raw_;  // float64 [T]; rates are its softplus, so never negative
 };
 
-class DdMethod : public Method {
- public:
-  void declare(OptionSet& set) override { options_.declare(set); }
-  LoopDefaults defaults() const override {
-    return {.iterations = 20000,
-            .image_learning_rate = 0.01,
-            .image_momentum = 0.5,
-            .initialisation = "noise",
-            .protocol = "dd",
-            .augmentation = "none",
-            .image_optimiser = "adam",
-            .image_schedule = "halving"};
-  }
-  std::vector<std::string> deviations() const override {
-    return {
-        "Networks are ConvNets with the usual initialisation; the reference has LeNet and "
-        "AlexCifarNet with Xavier's.",
-        "Classes with fewer images than others sit out the last minibatches.",
-        "Real batches are drawn from the whole training part; the reference goes through it "
-        "in epochs.",
-        "Only unknown initialisations are learned for; the reference also has a fixed one."};
-  }
-  std::unique_ptr<Objective> objective(const Context& context) override {
-    return std::make_unique<Dd>(context, options_);
-  }
-
- private:
-  Options options_;
-};
-
 }  // namespace
 
 std::unique_ptr<Method> make_dd() {
-  return std::make_unique<DdMethod>();
+  return std::make_unique<MethodOf<Options, Dd>>(
+      LoopDefaults{.iterations = 20000,
+                   .image_learning_rate = 0.01,
+                   .image_momentum = 0.5,
+                   .initialisation = "noise",
+                   .protocol = "dd",
+                   .augmentation = "none",
+                   .image_optimiser = "adam",
+                   .image_schedule = "halving"},
+      std::vector<std::string>{
+          "Networks are ConvNets with the usual initialisation; the reference has LeNet and "
+          "AlexCifarNet with Xavier's.",
+          "Classes with fewer images than others sit out the last minibatches.",
+          "Real batches are drawn from the whole training part; the reference goes through it "
+          "in epochs.",
+          "Only unknown initialisations are learned for; the reference also has a fixed one."});
 }
 
 }  // namespace retort::methods

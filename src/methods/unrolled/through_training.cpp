@@ -17,7 +17,7 @@ at::Tensor ThroughTraining::augmentation(const char* purpose, uint64_t iteration
       .to(context_.device);
 }
 
-void ThroughTraining::begin(int64_t iteration) {
+void ThroughTraining::begin(int64_t iteration, const SyntheticSet&) {
   const auto index = static_cast<uint64_t>(iteration);
   start_ = context_.network.initial(RandomStream(context_.seed, "unrolled.network", index))
                .to(context_.device);
@@ -34,7 +34,7 @@ std::pair<double, at::Tensor> ThroughTraining::outer(const at::Tensor& theta) co
   return {found.loss.item<double>(), found.theta};
 }
 
-Cotangents ThroughTraining::cotangents(const SyntheticSet& view) {
+Cotangents ThroughTraining::evaluate(const SyntheticSet& view, int64_t) {
   const at::ScalarType type = view.images.scalar_type();
   train::UnrollSet set{view.images, view.labels.to(context_.device)};
   prepare(view, set);

@@ -18,8 +18,8 @@ class ThroughTraining : public Objective {
  public:
   explicit ThroughTraining(const Context& context);
 
-  void begin(int64_t iteration) override;
-  Cotangents cotangents(const SyntheticSet& view) override;
+  void begin(int64_t iteration, const SyntheticSet& set) override;
+  Cotangents evaluate(const SyntheticSet& view, int64_t step) override;
 
  protected:
   /// The iteration's inner steps, of view rows grouped by class as `offsets` says.
