@@ -1,11 +1,9 @@
 #include "retort/train/sequential_training.h"
 
-#include <fmt/format.h>
+#include <utility>
 
-#include <cmath>
-
-#include "retort/core/error.h"
 #include "retort/optim/optimizer.h"
+#include "train/loop.h"
 
 namespace retort::train {
 
@@ -22,36 +20,46 @@ std::vector<std::vector<int64_t>> ordered_batches(const std::vector<int64_t>& co
   return batches;
 }
 
+namespace {
+
+/// Batches of fixed rows, one an epoch, again from the first after the last.
+class FixedBatches : public BatchStream {
+ public:
+  FixedBatches(const data::BatchSource& source, std::vector<std::vector<int64_t>> rows)
+      : source_(source), rows_(std::move(rows)) {}
+  int64_t batches() const override { return 1; }
+  LabelledBatch get(int64_t epoch, int64_t) const override {
+    const std::vector<int64_t>& rows = rows_[static_cast<size_t>(epoch) % rows_.size()];
+    const data::Batch batch = source_.get(rows);
+    return {batch.images, {batch.targets}, rows};
+  }
+
+ private:
+  const data::BatchSource& source_;
+  const std::vector<std::vector<int64_t>> rows_;
+};
+
+}  // namespace
+
 ModelState train_sequentially(const nets::Network& network, const data::BatchSource& source,
                               const std::vector<int64_t>& counts, const std::vector<double>& rates,
                               const TrainSeed& seed, at::Device device,
                               const Callbacks& callbacks) {
   const at::NoGradGuard no_graph;
   const Start start = initial_start(network, seed);
-  ModelState trained{start.theta.to(device), {}};
-  if (start.state.defined()) trained.state = start.state.to(device);
-  const auto batches = ordered_batches(counts);
+  ModelState model{start.theta.to(device), {}};
+  if (start.state.defined()) model.state = start.state.to(device);
+  const FixedBatches batches(source, ordered_batches(counts));
   const auto optimizer = optim::make_plain_descent();
-  for (size_t k = 0; k < rates.size(); ++k) {
-    if (callbacks.stop && callbacks.stop->requested()) break;
-    const data::Batch batch = source.get(batches[k % batches.size()]);
-    const nets::Gradient found = network.gradient(
-        {trained.theta, trained.state, batch.images, {}, nets::NormMode::kUpdating},
-        {batch.targets});
-    optimizer->step(trained.theta, found.theta, rates[k]);
-    if (trained.state.defined()) trained.state = found.state;
-    trained.final_loss = found.loss.item<double>();
-    if (!std::isfinite(trained.final_loss))
-      throw StateError(ErrorMessage{
-          "training in order", fmt::format("the loss of step {} is {}", k + 1, trained.final_loss),
-          "finite losses",
-          callbacks.advice.empty() ? "the set's learned rates do not fit this network"
-                                   : callbacks.advice});
-    if (callbacks.epoch)
-      callbacks.epoch({seed.index, static_cast<int64_t>(k) + 1, static_cast<int64_t>(rates.size()),
-                       trained.final_loss, trained.theta, trained.state});
-  }
-  return trained;
+  Callbacks advised = callbacks;
+  if (advised.advice.empty()) advised.advice = "the set's learned rates do not fit this network";
+  Trainer(network, model, *optimizer)
+      .run(batches,
+           {.last = static_cast<int64_t>(rates.size()),
+            .rate = [&](int64_t step, int64_t) { return rates[static_cast<size_t>(step)]; },
+            .seed = seed},
+           advised);
+  return model;
 }
 
 }  // namespace retort::train

@@ -16,7 +16,7 @@ namespace retort::train {
 std::vector<std::vector<int64_t>> ordered_batches(const std::vector<int64_t>& counts);
 
 /// Plain gradient descent over those batches, again from the first after the last, one step for
-/// every rate. `watch` sees every step as an epoch. StateError where a loss is not finite.
+/// every rate. `callbacks` sees every step as an epoch. StateError where a loss is not finite.
 ModelState train_sequentially(const nets::Network& network, const data::BatchSource& source,
                               const std::vector<int64_t>& counts, const std::vector<double>& rates,
                               const TrainSeed& seed, at::Device device,

@@ -1,10 +1,9 @@
 // Between two matching steps: the published loop sizes, and training on the synthetic set.
-#include <algorithm>
 #include <array>
 #include <cmath>
 
 #include "methods/gradient/gradient_matching.h"
-#include "retort/optim/optimizer.h"
+#include "train/loop.h"
 
 namespace retort::methods::gradient {
 namespace {
@@ -38,33 +37,23 @@ Loops published_loops(int64_t images_per_class) {
 void train_inner(const nets::Network& network, const SyntheticSet& view,
                  const augment::Strategy& strategy, int64_t epochs, double learning_rate,
                  const Place& place, Student& student) {
-  const int64_t size = view.images.size(0);
-  const auto optimizer = optim::make_optimizer({.name = "sgd", .momentum = 0}, student.theta);
-  for (int64_t epoch = 0; epoch < epochs; ++epoch) {
-    const auto index = static_cast<uint64_t>(epoch);
-    const at::Tensor order =
-        at::tensor(RandomStream(place.seed, "gradient.order", place.iteration, place.step, index)
-                       .permutation(size),
-                   at::kLong);
-    uint64_t batch = 0;
-    for (int64_t begin = 0; begin < size; begin += kBatch, ++batch) {
-      const at::Tensor rows = order.slice(0, begin, std::min(begin + kBatch, size));
-      at::Tensor images = view.images.index_select(0, rows.to(view.images.device()));
-      if (!strategy.operations.empty()) {
-        RandomStream stream(place.seed, "gradient.inner_augment", place.iteration, place.step,
-                            index, batch);
-        const at::Tensor draws =
-            augment::draw_each(strategy, images.size(0), images.size(2), images.size(3), stream);
-        images = augment::apply(images, draws.to(images.device()));
-      }
-      const at::Tensor labels = view.labels.index_select(0, rows.to(view.labels.device()));
-      const nets::Gradient found =
-          network.gradient({student.theta, student.state, images, {}, nets::NormMode::kUpdating},
-                           {labels.to(images.device())});
-      optimizer->step(student.theta, found.theta, learning_rate);
-      student.state = found.state;
-    }
-  }
+  const auto source = data::tensor_source(view.images, view.labels.to(view.images.device()));
+  const auto stream = [&place](const char* purpose, int64_t epoch, int64_t batch) {
+    return RandomStream(place.seed, purpose, place.iteration, place.step,
+                        static_cast<uint64_t>(epoch), static_cast<uint64_t>(batch));
+  };
+  const train::ShuffledBatches batches(
+      *source, kBatch, strategy,
+      {[&](int64_t epoch) { return stream("gradient.order", epoch, 0); },
+       [&](int64_t epoch, int64_t batch) {
+         return stream("gradient.inner_augment", epoch, batch);
+       }});
+  train::ModelState model{student.theta, student.state};
+  const auto optimizer = optim::make_optimizer({.name = "sgd", .momentum = 0}, model.theta);
+  train::Trainer trainer(network, model, *optimizer);
+  for (int64_t epoch = 0; epoch < epochs; ++epoch)
+    trainer.pass(batches, epoch, [&](int64_t, int64_t) { return learning_rate; });
+  student.state = model.state;
 }
 
 }  // namespace retort::methods::gradient

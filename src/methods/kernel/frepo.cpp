@@ -8,7 +8,7 @@
 #include "methods/kernel/label_margin.h"
 #include "methods/kernel/ridge.h"
 #include "retort/losses/losses.h"
-#include "retort/optim/optimizer.h"
+#include "train/loop.h"
 
 namespace retort::methods {
 namespace {
@@ -44,7 +44,7 @@ constexpr int64_t kSyntheticRows = 512;  // rows of one pass with a graph
 
 /// A network of the pool.
 struct Member {
-  at::Tensor theta, state;  // [P], [S]
+  train::ModelState model;
   std::unique_ptr<optim::Optimizer> optimizer;
   int64_t age = 0;  // steps since it was made; the first ones begin at different ages
 };
@@ -124,8 +124,8 @@ class FeatureRegression : public Objective {
     for (size_t g = 0; g < pool_.size(); ++g) {
       const Member& member = pool_[g];
       const std::string at = std::to_string(g);
-      all["theta." + at] = member.theta;
-      if (context_.network.couples_rows()) all["state." + at] = member.state;
+      all["theta." + at] = member.model.theta;
+      if (context_.network.couples_rows()) all["state." + at] = member.model.state;
       const TensorMap moments = member.optimizer->state();
       const auto steps = moments.at("count").item<int64_t>();
       if (steps > 0) {
@@ -148,8 +148,8 @@ class FeatureRegression : public Objective {
       };
       const auto place = static_cast<int64_t>(2 * g);
       Member& member = pool_[g];
-      member.theta = load("theta");
-      if (context_.network.couples_rows()) member.state = load("state");
+      member.model.theta = load("theta");
+      if (context_.network.couples_rows()) member.model.state = load("state");
       member.age = counts[place];
       const TensorMap moments = member.optimizer->state();
       moments.at("count").fill_(counts[place + 1]);
@@ -163,9 +163,10 @@ class FeatureRegression : public Objective {
   Member fresh(int64_t place, int64_t iteration) const {
     const RandomStream stream(context_.seed, "frepo.network", static_cast<uint64_t>(place),
                               static_cast<uint64_t>(iteration));
-    Member member{context_.network.initial(stream).to(context_.device),
-                  context_.network.initial_state().to(context_.device), nullptr};
-    member.optimizer = optim::make_optimizer({.name = "adamw"}, member.theta);
+    Member member{{context_.network.initial(stream).to(context_.device),
+                   context_.network.initial_state().to(context_.device)},
+                  nullptr};
+    member.optimizer = optim::make_optimizer({.name = "adamw"}, member.model.theta);
     return member;
   }
 
@@ -184,16 +185,13 @@ class FeatureRegression : public Objective {
     RandomStream draw(context_.seed, "frepo.update", static_cast<uint64_t>(iteration_));
     const at::Tensor rows =
         at::tensor(draw.sample(view.images.size(0), options_.pool_batch)).to(view.images.device());
-    const nets::Gradient gradient =
-        context_.network.gradient({member.theta,
-                                   member.state,
-                                   view.images.index_select(0, rows),
-                                   {},
-                                   nets::NormMode::kUpdating},
-                                  {labels_.index_select(0, rows), losses::Kind::kSquared});
-    member.optimizer->step(member.theta, gradient.theta, options_.pool_learning_rate);
+    const at::Tensor before = member.model.state;
+    train::Trainer(context_.network, member.model, *member.optimizer)
+        .step({view.images.index_select(0, rows),
+               {labels_.index_select(0, rows), losses::Kind::kSquared}},
+              options_.pool_learning_rate);
     // The reference's statistics are 0.1 old + 0.9 new; ours are 0.9 old + 0.1 new.
-    if (context_.network.couples_rows()) member.state = 9 * gradient.state - 8 * member.state;
+    if (context_.network.couples_rows()) member.model.state = 9 * member.model.state - 8 * before;
     ++member.age;
   }
 
@@ -209,7 +207,8 @@ class FeatureRegression : public Objective {
   nets::Observation observe(const at::Tensor& images, nets::Back back) const {
     const Member& member = pool_[pick(iteration_)];
     return context_.network.observe(
-        {member.theta, member.state, images, {}, nets::NormMode::kFrozen}, {"features"}, back);
+        {member.model.theta, member.model.state, images, {}, nets::NormMode::kFrozen}, {"features"},
+        back);
   }
 
   std::vector<at::Tensor> pieces(const at::Tensor& rows) const {
