@@ -36,7 +36,7 @@ struct Settings {
 
   Settings() {
     options.group("Study");
-    options.add("images", images, "training images for clean statistics", {.min = 2});
+    options.add("images", images, "training images for the recalibration of BatchNorm", {.min = 2});
     options.add("batch_size", batch_size, "images of a pass for them", {.min = 2});
     options.add("gauge", gauge,
                 "also every supervised teacher with its convolutions this many times as large; 0: "

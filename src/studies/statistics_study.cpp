@@ -232,8 +232,8 @@ teachers::Teacher rescaled(const teachers::Teacher& teacher, double factor) {
 teachers::Teacher recalibrated(const teachers::Teacher& teacher, const at::Tensor& images,
                                int64_t batch_size) {
   teachers::Teacher result = teacher;
-  result.state = teachers::clean_statistics(*teacher.build(), teacher.theta, images,
-                                            teacher.preprocessing, batch_size);
+  result.state = teachers::recalibrated_batchnorm(*teacher.build(), teacher.theta, images,
+                                                  teacher.preprocessing, batch_size);
   result.statistics = "clean";
   return result;
 }

@@ -1,4 +1,4 @@
-// Teachers' training: resuming, the probe, clean statistics.
+// Teachers' training: resuming, the probe, BatchNorm recalibration.
 #include "retort/teachers/squeeze.h"
 
 #include <gtest/gtest.h>
@@ -196,12 +196,12 @@ TEST(Probe, LeavesTheBackboneAndItsStatisticsAsTheyAre) {
   EXPECT_FALSE(at::equal(whole, theta));
 }
 
-TEST(CleanStatistics, AreThoseOfTheWholeBatch) {
+TEST(BatchNormRecalibration, AreThoseOfTheWholeBatch) {
   const Toy toy;
   const at::Tensor theta = toy.network->initial(RandomStream(0, "test.statistics"));
   const at::Tensor images = toy.data.train.images;
   const at::Tensor found =
-      clean_statistics(*toy.network, theta, images, toy.data.preprocessing, images.size(0));
+      recalibrated_batchnorm(*toy.network, theta, images, toy.data.preprocessing, images.size(0));
   // From zeros a training pass leaves a tenth of the batch's.
   const nets::Gradient pass = toy.network->gradient({theta,
                                                      at::zeros_like(found),

@@ -38,8 +38,8 @@ struct SqueezeOptions {
   int64_t splits = 4;         ///< moco: parts of the keys' batch with statistics of their own
   int64_t probe_epochs = 20;  ///< of the linear layer on frozen features
   double probe_learning_rate = 1e-3;    ///< of AdamW without decay
-  std::string statistics = "training";  ///< training | clean: measured anew without augmentation
-  int64_t statistics_images = 2048;     ///< at most, for clean statistics
+  std::string statistics = "training";  ///< training | clean: recalibrated without augmentation
+  int64_t statistics_images = 2048;     ///< at most, for the recalibration
   int64_t keep_every = 0;               ///< epochs between teachers that are kept; 0: the last only
   int64_t checkpoint_every = 1;         ///< epochs
   int64_t seed = 0;
@@ -79,10 +79,10 @@ std::filesystem::path teacher_path(const std::filesystem::path& folder);
 /// kill. The folder's lock must be held.
 SqueezeOutcome squeeze(const SqueezeInput& input, const std::filesystem::path& folder);
 
-/// The state with the statistics that plain passes over `images` (uint8) give: means of the
-/// batches' means and unbiased variances, theta left as it is.
-at::Tensor clean_statistics(const nets::Network& network, const at::Tensor& theta,
-                            const at::Tensor& images, const data::Preprocessing& preprocessing,
-                            int64_t batch_size);
+/// BatchNorm recalibration: the state with the statistics that plain passes over `images` (uint8)
+/// give, means of the batches' means and unbiased variances; theta is left as it is.
+at::Tensor recalibrated_batchnorm(const nets::Network& network, const at::Tensor& theta,
+                                  const at::Tensor& images,
+                                  const data::Preprocessing& preprocessing, int64_t batch_size);
 
 }  // namespace retort::teachers

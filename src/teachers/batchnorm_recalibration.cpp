@@ -1,4 +1,4 @@
-// BatchNorm statistics measured anew on images as they are.
+// BatchNorm recalibration: statistics measured anew on images as they are.
 #include <algorithm>
 
 #include "retort/teachers/squeeze.h"
@@ -6,9 +6,9 @@
 
 namespace retort::teachers {
 
-at::Tensor clean_statistics(const nets::Network& network, const at::Tensor& theta,
-                            const at::Tensor& images, const data::Preprocessing& preprocessing,
-                            int64_t batch_size) {
+at::Tensor recalibrated_batchnorm(const nets::Network& network, const at::Tensor& theta,
+                                  const at::Tensor& images,
+                                  const data::Preprocessing& preprocessing, int64_t batch_size) {
   const std::vector<NormLayer> layers = norm_layers(network);
   std::vector<std::string> taps;
   for (const NormLayer& layer : layers) taps.push_back(layer.name + ".input");
