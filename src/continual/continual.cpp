@@ -160,6 +160,7 @@ class OrderRun {
     for (int64_t s = 0; s < input_.options.students; ++s) {
       learners.emplace_back(input_, stream_, use, sets, s);
       untaught.push_back(learners.back().network());
+      untaught.back().theta = untaught.back().theta.clone();
     }
     Progress progress(input_.progress, label(use, stream_.size() - 1), stream_.size());
     int64_t steps = 0;

@@ -41,6 +41,7 @@ class StreamLearner {
 
   /// Learns the next task; false where it was asked to stop.
   bool learn(int64_t task);
+  /// Learning changes it in place: clone what is to be kept.
   const train::ModelState& network() const { return trained_; }
 
  private:

@@ -274,6 +274,19 @@ TEST(Continual, OnlineTrainingForgetsAndReplayLess) {
   EXPECT_GT(learn(options, {"retrain", "rehearsal"}).at("rehearsal", 2).seen[0], online);
 }
 
+TEST(Continual, InitialAccuraciesAreThoseOfTheUntaughtNetwork) {
+  const ContinualOptions options = options_of("permutations", 3);
+  const Found found = learn(options, {"online"});
+  const auto network = nets::make_network("mlp-w16", {1, 6, 6, 10});
+  const train::ModelState untaught{
+      network->initial(RandomStream(static_cast<uint64_t>(options.seed), "continual.initial")), {}};
+  const TaskStream stream(cells(), options, 0);
+  for (int64_t t = 0; t < 3; ++t)
+    EXPECT_EQ(found.at("online", t).initial[0],
+              train::accuracy(*network, untaught, stream.test(t), cells().preprocessing, kCpu))
+        << t;
+}
+
 TEST(Continual, KnownTasksMaskTheOthersLogits) {
   ContinualOptions options = options_of("incremental", 5);
   options.batch_size = 2;
