@@ -9,6 +9,7 @@
 #include "methods/trajectory/matching.h"
 #include "methods/trajectory/trajectory.h"
 #include "retort/core/error.h"
+#include "retort/data/class_sampler.h"
 
 namespace retort::methods {
 namespace {
@@ -131,17 +132,20 @@ class DatmMatching : public TrajectoryMatching {
   at::Tensor rightly_classified(const at::Tensor& fallback) const {
     const synthetic::SetLayout& layout = context().layout;
     const std::vector<int64_t> offsets = layout.offsets();
+    const data::ClassSampler real(context().data.train, context().data.preprocessing,
+                                  context().device);
     at::Tensor chosen = fallback.clone();
     for (size_t c = 0; c < layout.counts.size(); ++c) {
       std::set<int64_t> taken;  // training rows
       for (int64_t e = 0; e < experts().count(); ++e)
-        collect(c, e, taken, chosen.slice(0, offsets[c], offsets[c + 1]));
+        collect(real, c, e, taken, chosen.slice(0, offsets[c], offsets[c + 1]));
     }
     return chosen;  // what is still missing stays as the options asked for
   }
 
   /// Fills the rows that are left with images of class c that expert e has right.
-  void collect(size_t c, int64_t e, std::set<int64_t>& taken, at::Tensor rows) const {
+  void collect(const data::ClassSampler& real, size_t c, int64_t e, std::set<int64_t>& taken,
+               at::Tensor rows) const {
     constexpr size_t kBatch = 256;
     const auto& members = context().data.train.rows_by_class[c];
     const std::vector<int64_t> order = RandomStream(context().seed, "datm.start", c)
@@ -151,9 +155,7 @@ class DatmMatching : public TrajectoryMatching {
       std::vector<int64_t> picked;
       for (size_t i = from; i < std::min(order.size(), from + kBatch); ++i)
         picked.push_back(members[static_cast<size_t>(order[i])]);
-      const at::Tensor images = context().data.preprocessing.apply(
-          context().data.train.images.index_select(0, at::tensor(picked, at::kLong)),
-          context().device);
+      const at::Tensor images = real.images(picked);
       const at::Tensor right = final_logits(e, images).argmax(1).cpu().eq(static_cast<int64_t>(c));
       for (size_t i = 0; i < picked.size() && !full(); ++i) {
         const auto place = static_cast<int64_t>(taken.size());
