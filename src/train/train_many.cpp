@@ -21,7 +21,7 @@ int64_t largest_batch(const std::vector<Student>& students, const TrainOptions& 
   return std::min(rows, options.batch_size);
 }
 
-/// The same watch with every call under one lock.
+/// The same callbacks with every call under one lock.
 Callbacks locked(const Callbacks& callbacks, std::mutex& mutex) {
   Callbacks one = callbacks;
   if (callbacks.epoch)
@@ -89,9 +89,9 @@ std::vector<ModelState> train_many(const nets::Network& network,
                                    at::Device device, const Callbacks& callbacks) {
   const auto count = static_cast<int64_t>(students.size());
   std::vector<ModelState> trained(students.size());
-  const auto train_one = [&](int64_t i, const Callbacks& its_watch) {
+  const auto train_one = [&](int64_t i, const Callbacks& its_callbacks) {
     trained[static_cast<size_t>(i)] =
-        train(network, students[static_cast<size_t>(i)], options, seed, device, its_watch);
+        train(network, students[static_cast<size_t>(i)], options, seed, device, its_callbacks);
   };
   const int64_t workers =
       device.is_cpu()

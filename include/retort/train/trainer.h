@@ -131,7 +131,7 @@ ModelState train(const nets::Network& network, const Student& student, const Tra
 
 /// Trains all students independently: the same as train() for each. On a CPU small batches run one
 /// student a thread, several at once; which way depends on sizes and thread count only, and is the
-/// same for every student, so results do not depend on timing. Calls of `watch` never overlap.
+/// same for every student, so results do not depend on timing. Calls of `callbacks` never overlap.
 std::vector<ModelState> train_many(const nets::Network& network,
                                    const std::vector<Student>& students,
                                    const TrainOptions& options, const TrainSeed& seed,
