@@ -83,7 +83,7 @@ double measure(const Layer& layer, Product product, dnnl::algorithm way, int64_t
                int threads) {
   std::vector<double> best(static_cast<size_t>(threads), -1);
   const auto one = [&](int t) {
-    const retort::AloneScope alone;
+    const retort::SingleThreadScope alone;
     try {
       Work work(layer, product, way, images);
       work.run();

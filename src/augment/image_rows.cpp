@@ -7,7 +7,7 @@
 #include <cmath>
 #include <vector>
 
-#include "core/deal.h"
+#include "core/parallel_for.h"
 #include "retort/augment/siamese.h"
 
 namespace retort::augment {
@@ -169,7 +169,7 @@ at::Tensor each_image(const at::Tensor& images, const at::Tensor& rows, bool bac
   T* target = out.data_ptr<T>();
   const float* row = all_rows.data_ptr<float>();
   const int64_t stride = rows.size(0) > 1 ? int64_t{kColumns} : 0;
-  deal_out(in.size(0), [&](int64_t n) {
+  parallel_for(in.size(0), [&](int64_t n) {
     std::vector<T> from(source + n * size.count(), source + (n + 1) * size.count());
     std::vector<T> to(from.size());
     if (back)

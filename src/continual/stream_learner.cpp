@@ -113,12 +113,12 @@ bool StreamLearner::learn(int64_t task) {
 void StreamLearner::step(const Rows& rows) {
   const nets::Observation seen = input_.network.observe(
       {trained_.theta, trained_.state, rows.images, {}, nets::NormMode::kUpdating}, {"logits"},
-      {.images = false, .theta = true});
+      {.theta = true});
   at::Tensor logits = seen.taps.at("logits");
   if (masks_.defined()) logits = logits + masks_.index_select(0, rows.tasks).to(logits.device());
   const at::Tensor cotangent = (logits.softmax(1) * rows.targets.sum(1, true) - rows.targets) /
                                static_cast<double>(rows.images.size(0));
-  const nets::Pulled pulled = seen.pullback({{"logits", cotangent}});
+  const nets::Vjp pulled = seen.pullback({{"logits", cotangent}});
   optimizer_->step(trained_.theta, pulled.theta, input_.options.learning_rate);
   if (trained_.state.defined()) trained_.state = seen.state;
 }

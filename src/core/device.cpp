@@ -120,11 +120,11 @@ ThreadScope::~ThreadScope() {
 
 // The setting is the calling thread's own. at::set_num_threads would renew a thread pool each time.
 // libtorch sets it by itself when a thread first asks: that has to be behind us.
-AloneScope::AloneScope() : before_(at::get_num_threads()) {
+SingleThreadScope::SingleThreadScope() : before_(at::get_num_threads()) {
   if (auto* set = symbol<void (*)(int)>("omp_set_num_threads")) set(1);
 }
 
-AloneScope::~AloneScope() {
+SingleThreadScope::~SingleThreadScope() {
   if (auto* set = symbol<void (*)(int)>("omp_set_num_threads"); set && before_ > 0) set(before_);
 }
 

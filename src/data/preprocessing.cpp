@@ -4,7 +4,7 @@
 #include <cmath>
 #include <utility>
 
-#include "core/deal.h"
+#include "core/parallel_for.h"
 #include "retort/data/dataset.h"
 
 namespace retort::data {
@@ -89,7 +89,7 @@ at::Tensor Preprocessing::gather(const at::Tensor& bytes, const at::Tensor& rows
   const float* scale = scaled ? scale_.data_ptr<float>() : nullptr;
   const float* shift = scaled ? shift_.data_ptr<float>() : nullptr;
   auto* to = images.data_ptr<float>();
-  deal_out(index.size(0), [&](int64_t n) {
+  parallel_for(index.size(0), [&](int64_t n) {
     const uint8_t* source = from + row[n] * channels * area;
     float* target = to + n * channels * area;
     for (int64_t c = 0; c < channels; ++c, source += area, target += area) {

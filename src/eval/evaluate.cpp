@@ -59,7 +59,7 @@ std::string network_of(const synthetic::Bundle& bundle, const Protocol& protocol
   std::string name = bundle.network.empty() ? "convnet" : bundle.network;
   const size_t place = (name + "-").find("-bn-");
   if (place == std::string::npos) return name;
-  if (protocol.without_batchnorm) return name.replace(place, 3, "-nn");
+  if (protocol.without_batchnorm) return name.replace(place, 3, "-nonorm");
   return judged_without_batchnorm(bundle) ? name.replace(place, 3, "-in") : name;
 }
 

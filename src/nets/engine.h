@@ -50,9 +50,8 @@ struct Query {
   int64_t rows = 1;                    ///< of all groups together
   MemoryLimit memory = {};             ///< for the passes
   losses::Kind loss = {};              ///< of gradients
-  Wanted wanted = {};                  ///< of gradients
   std::vector<std::string> taps = {};  ///< of observations
-  Back back = {};                      ///< of observations
+  WithRespectTo wrt = {};              ///< of observations and gradients
   int64_t chunk = 0;  ///< rows of a pass at most, of observations without a way back; 0: any number
 };
 
@@ -66,7 +65,7 @@ class Engine {
   virtual Observation observe(const Group& group, const Query& query) const;
   virtual std::vector<Gradient> gradient(const std::vector<Group>& groups,
                                          const Query& query) const;
-  virtual std::vector<Directional> gradient_jvp(const std::vector<Group>& groups,
+  virtual std::vector<GradientJvp> gradient_jvp(const std::vector<Group>& groups,
                                                 const Query& query) const;
 };
 

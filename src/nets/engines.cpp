@@ -45,7 +45,7 @@ std::vector<Gradient> Engine::gradient(const std::vector<Group>&, const Query&) 
   TORCH_INTERNAL_ASSERT(false, name(), " has no gradient");
 }
 
-std::vector<Directional> Engine::gradient_jvp(const std::vector<Group>&, const Query&) const {
+std::vector<GradientJvp> Engine::gradient_jvp(const std::vector<Group>&, const Query&) const {
   TORCH_INTERNAL_ASSERT(false, name(), " has no second-order product");
 }
 

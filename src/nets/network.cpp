@@ -1,4 +1,4 @@
-// A network's layout and its beginning; nets/calls.cpp has its calls.
+// A network's layout and its beginning; nets/network_calls.cpp has its calls.
 #include "retort/nets/network.h"
 
 #include <fmt/format.h>

@@ -11,7 +11,7 @@
 #include <mutex>
 #include <vector>
 
-#include "core/deal.h"
+#include "core/parallel_for.h"
 #include "retort/core/device.h"
 
 namespace retort::nets {
@@ -62,13 +62,13 @@ Lanes cut_rows(const std::vector<int64_t>& sizes, const RowLimits& limits,
 template <class Work>
 void each_batch(const Lanes& lanes, const Work& work) {
   const auto lane = [&](int64_t l) {
-    const AloneScope alone;
+    const SingleThreadScope alone;
     const at::NoGradGuard no_graph;
     for (size_t i = lanes.edges[static_cast<size_t>(l)];
          i < lanes.edges[static_cast<size_t>(l) + 1]; ++i)
       work(i, l);
   };
-  deal_out(lanes.count(), lane, (lanes.count() + lanes.at_once - 1) / lanes.at_once);
+  parallel_for(lanes.count(), lane, (lanes.count() + lanes.at_once - 1) / lanes.at_once);
 }
 
 /// Sums [P] of groups. Each lane adds into a vector of its own; when a group's last lane is done

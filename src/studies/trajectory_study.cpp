@@ -13,7 +13,7 @@ double top_eigenvalue(const nets::Network& network, const at::Tensor& theta,
   v = v / v.norm();
   double eigenvalue = 0;
   for (int64_t i = 0; i < rounds; ++i) {
-    const at::Tensor hv = network.directional({theta, at::Tensor(), images}, {labels}, v).theta;
+    const at::Tensor hv = network.gradient_jvp({theta, at::Tensor(), images}, {labels}, v).theta;
     eigenvalue = at::dot(hv, v).item<double>();
     const at::Tensor norm = hv.norm();
     if (norm.item<double>() == 0) return 0;

@@ -74,10 +74,10 @@ class Moco : public SqueezeObjective {
         {now.theta, now.state, views[0], {}, NormMode::kUpdating}, {"features"}, {.theta = true});
     const nets::Observation projected =
         head_.observe({now.head, {}, as_images(seen.taps.at("features"))}, {"logits"},
-                      {.images = true, .theta = true});
+                      {.theta = true, .images = true});
     const losses::Contrast contrast =
         losses::info_nce(projected.taps.at("logits"), keys, queue_, options_.temperature);
-    const nets::Pulled pulled = projected.pullback({{"logits", contrast.derivative}});
+    const nets::Vjp pulled = projected.pullback({{"logits", contrast.derivative}});
     enqueue(keys);
     return {contrast.loss, seen.pullback({{"features", pulled.images.flatten(1)}}).theta,
             pulled.theta, seen.state};
@@ -169,9 +169,8 @@ class SimSiam : public SqueezeObjective {
       const losses::Contrast contrast = losses::negative_cosine(
           ways[i].predicted.taps.at("logits"), ways[1 - i].projected.taps.at("logits"));
       step.loss.add_(contrast.loss, 0.5);
-      const nets::Pulled above =
-          ways[i].predicted.pullback({{"logits", 0.5 * contrast.derivative}});
-      const nets::Pulled below = ways[i].projected.pullback({{"logits", above.images.flatten(1)}});
+      const nets::Vjp above = ways[i].predicted.pullback({{"logits", 0.5 * contrast.derivative}});
+      const nets::Vjp below = ways[i].projected.pullback({{"logits", above.images.flatten(1)}});
       step.head.add_(at::cat({below.theta, above.theta}));
       step.theta.add_(ways[i].seen.pullback({{"features", below.images.flatten(1)}}).theta);
     }
@@ -185,7 +184,7 @@ class SimSiam : public SqueezeObjective {
 
   Way forward(const at::Tensor& theta, const at::Tensor& state, const at::Tensor& projector,
               const at::Tensor& predictor, const at::Tensor& view) const {
-    const nets::Back both{.images = true, .theta = true};
+    const nets::WithRespectTo both{.theta = true, .images = true};
     Way way;
     way.seen = network_.observe({theta, state, view, {}, NormMode::kUpdating}, {"features"},
                                 {.theta = true});

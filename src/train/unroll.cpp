@@ -47,13 +47,13 @@ losses::Targets Unroll::targets(const UnrollStep& step) const {
                               : set_.targets};
 }
 
-nets::Call Unroll::call(const at::Tensor& theta, const at::Tensor& images) const {
+nets::Inputs Unroll::inputs(const at::Tensor& theta, const at::Tensor& images) const {
   return {theta, state_, images, {}, options_.norm};
 }
 
 Unroll::Point Unroll::advance(const Point& from, size_t step, at::Tensor* loss) const {
   const at::Tensor images = batch(steps_[step]);
-  const nets::Gradient g = network_.gradient(call(from.theta, images), targets(steps_[step]));
+  const nets::Gradient g = network_.gradient(inputs(from.theta, images), targets(steps_[step]));
   if (loss) *loss = g.loss;
   at::Tensor v = g.theta;
   if (options_.weight_decay != 0) v = v.add(from.theta, options_.weight_decay);
@@ -126,8 +126,8 @@ UnrollGradient Unroll::backward(const at::Tensor& cotangent) {
     // Along p: u is -rate p, and its products are -rate times those along p.
     const at::Tensor along = momentum == 0 ? p : (q.defined() ? q - rate(k) * p : -rate(k) * p);
     const double factor = momentum == 0 ? -rate(k) : 1.0;
-    const nets::Directional d =
-        network_.directional(call(theta, batch(step)), targets(step), along, {true, soft});
+    const nets::GradientJvp d = network_.gradient_jvp(inputs(theta, batch(step)), targets(step),
+                                                      along, {.images = true, .targets = soft});
     slopes[k] = d.loss.to(at::kDouble);
     if (decay != 0) slopes[k] = slopes[k].add(at::dot(theta, along).to(at::kDouble), decay);
     scatter(step, d.images * factor, answer);

@@ -465,7 +465,7 @@ TEST_F(BadRuns, ANewExportReplacesAnOldOneWhole) {
 
 TEST_F(BadRuns, ALossThatIsNotFiniteKeepsTheCheckpoint) {
   const std::string line =
-      "GOOD DIR/diverged --network convnet-w8-d2-nn --image-learning-rate 1e30 "
+      "GOOD DIR/diverged --network convnet-w8-d2-nonorm --image-learning-rate 1e30 "
       "--checkpoint-every 1 --iterations 9";
   const Parts parts{"distilling, iteration ", " became ", "lower --image-learning-rate"};
   tests::expect_message(call(expand(line)), 5, parts);

@@ -69,7 +69,7 @@ TEST(Evaluate, FrepoRegressesOnCentredLabelsWithoutBatchnorm) {
   bundle.protocol = "frepo";
   bundle.network = "wideconv-w4-d2-bn";
   const Evaluation hard = evaluate(bundle, shapes(), quick(), kCpu, {});
-  EXPECT_EQ(hard.results.at(0).network, "wideconv-w4-d2-nn");
+  EXPECT_EQ(hard.results.at(0).network, "wideconv-w4-d2-nonorm");
   ASSERT_EQ(hard.results.size(), 2u);
   EXPECT_EQ(hard.results[1].subject, "random");
   bundle.soft_labels = losses::centred_one_hot(bundle.labels, shapes().classes());

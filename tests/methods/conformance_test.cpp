@@ -380,7 +380,8 @@ TEST(Distill, RefusesACheckpointOfOtherData) {
 TEST(Distill, ALossThatIsNotFiniteKeepsTheLastCheckpoint) {
   TempFolder folder;
   ToyRun toy(dm(), 50);
-  toy.network = nets::make_network("convnet-w4-d2-nn", {3, 8, 8, 3});  // a norm would hide the size
+  toy.network =
+      nets::make_network("convnet-w4-d2-nonorm", {3, 8, 8, 3});  // a norm would hide the size
   toy.options.image_learning_rate = 1e30;
   tests::expect_error<StateError>([&] { toy.run(folder / "run"); },
                                   {"iteration", "--image-learning-rate"});

@@ -129,7 +129,7 @@ void expect_frepo(const std::string& name, const std::string& network, const std
 }
 
 TEST(FrepoGolden, AnIterationAndAStepOfThePoolAreTheAuthors) {
-  expect_frepo("frepo", "wideconv-w4-d2-nn", "no");
+  expect_frepo("frepo", "wideconv-w4-d2-nonorm", "no");
   expect_frepo("frepo_flip_bn", "wideconv-w4-d2-bn", "yes");
 }
 

@@ -146,7 +146,7 @@ struct Fixture {
   SyntheticSet view;
 
   Fixture(std::unique_ptr<Method> made, const std::map<std::string, std::string>& settings,
-          const std::string& net = "wideconv-w4-d2-nn")
+          const std::string& net = "wideconv-w4-d2-nonorm")
       : method(std::move(made)) {
     network = nets::make_network(net, {3, 8, 8, 3});
     layout = {{2, 1, 3}, 3, 8, 8};
@@ -211,7 +211,7 @@ TEST(Frepo, CotangentsAreTheDerivativeOfTheLoss) {
   for (const char* flip : {"yes", "no"}) {
     SCOPED_TRACE(flip);
     Fixture f(make_frepo(), {{"real_batch", "24"}, {"flip", flip}, {"regularisation", "0.1"}},
-              "convnet-w4-d2-tanh-nn");
+              "convnet-w4-d2-tanh-nonorm");
     f.expect_derivatives(1e-2, 1e-3);
   }
 }

@@ -18,11 +18,11 @@ at::Tensor statistic(const Toy& toy, const at::Tensor& state, const std::string&
 
 TEST(BatchNorm, UpdatesRunningStatisticsByPyTorchsRule) {
   Toy toy("convnet-w5-d2-bn", 6);
-  toy.call.norm = NormMode::kUpdating;
-  toy.call.state = toy.call.state + normals({toy.call.state.numel()}, 50).abs();
-  const at::Tensor before = toy.call.state.clone();
-  const Observation seen = toy.net->observe(toy.call, {"block1.norm.input", "block2.norm.input"});
-  EXPECT_TRUE(toy.call.state.equal(before));
+  toy.inputs.norm = NormMode::kUpdating;
+  toy.inputs.state = toy.inputs.state + normals({toy.inputs.state.numel()}, 50).abs();
+  const at::Tensor before = toy.inputs.state.clone();
+  const Observation seen = toy.net->observe(toy.inputs, {"block1.norm.input", "block2.norm.input"});
+  EXPECT_TRUE(toy.inputs.state.equal(before));
   for (const std::string block : {"block1", "block2"}) {
     const at::Tensor z =
         seen.taps.at(block + ".norm.input").transpose(0, 1).flatten(1);  // [C, rows * pixels]
@@ -33,31 +33,32 @@ TEST(BatchNorm, UpdatesRunningStatisticsByPyTorchsRule) {
     EXPECT_LT(difference(statistic(toy, seen.state, block + ".norm.running_mean"), mean), 1e-9);
     EXPECT_LT(difference(statistic(toy, seen.state, block + ".norm.running_var"), variance), 1e-9);
   }
-  const Gradient g = toy.net->gradient(toy.call, toy.hard);
+  const Gradient g = toy.net->gradient(toy.inputs, toy.hard);
   EXPECT_LT(difference(g.state, seen.state), 1e-12);
 }
 
 TEST(BatchNorm, UsesBiasedBatchStatisticsInTheForwardPass) {
   Toy toy("convnet-w5-d1-bn-nopool", 6);
-  const Observation seen = toy.net->observe(toy.call, {"block1.norm.input", "features"});
+  const Observation seen = toy.net->observe(toy.inputs, {"block1.norm.input", "features"});
   const at::Tensor z = seen.taps.at("block1.norm.input");
   const Layout& layout = toy.net->parameters();
   const Slot &weight = layout.find("block1.norm.weight"), &bias = layout.find("block1.norm.bias");
-  const at::Tensor gain = toy.call.theta.narrow(0, weight.offset, weight.count).view({1, 5, 1, 1});
-  const at::Tensor shift = toy.call.theta.narrow(0, bias.offset, bias.count).view({1, 5, 1, 1});
+  const at::Tensor gain =
+      toy.inputs.theta.narrow(0, weight.offset, weight.count).view({1, 5, 1, 1});
+  const at::Tensor shift = toy.inputs.theta.narrow(0, bias.offset, bias.count).view({1, 5, 1, 1});
   const at::Tensor mean = z.mean({0, 2, 3}, true), variance = z.var({0, 2, 3}, false, true);
   const at::Tensor y = at::relu((z - mean) / (variance + 1e-5).sqrt() * gain + shift);
   EXPECT_LT(difference(seen.taps.at("features"), y.flatten(1)), 1e-9);
-  EXPECT_TRUE(seen.state.equal(toy.call.state));
+  EXPECT_TRUE(seen.state.equal(toy.inputs.state));
 }
 
 TEST(BatchNorm, FrozenRowsDoNotMeet) {
   for (const at::ScalarType type : {at::kFloat, at::kDouble}) {
     Toy toy("convnet-w5-d2-bn", 6, 8, 3, type);
-    toy.call.norm = NormMode::kFrozen;
-    const at::Tensor all = toy.net->observe(toy.call, {"logits"}).taps.at("logits");
-    toy.call.images = toy.call.images.narrow(0, 2, 1);
-    const at::Tensor one = toy.net->observe(toy.call, {"logits"}).taps.at("logits");
+    toy.inputs.norm = NormMode::kFrozen;
+    const at::Tensor all = toy.net->observe(toy.inputs, {"logits"}).taps.at("logits");
+    toy.inputs.images = toy.inputs.images.narrow(0, 2, 1);
+    const at::Tensor one = toy.net->observe(toy.inputs, {"logits"}).taps.at("logits");
     EXPECT_LT(difference(one, all.narrow(0, 2, 1)), 1e-5);
   }
 }
@@ -73,10 +74,10 @@ TEST(BatchNorm, NetworksSayThatRowsAreCoupled) {
 
 TEST(BatchNorm, NeedsItsStateUnlessOnBatchStatistics) {
   Toy toy("convnet-w5-d2-bn", 6);
-  toy.call.state = at::Tensor();
-  EXPECT_EQ(toy.net->gradient(toy.call, toy.hard).theta.numel(), toy.call.theta.numel());
-  toy.call.norm = NormMode::kFrozen;
-  EXPECT_THROW(toy.net->gradient(toy.call, toy.hard), c10::Error);
+  toy.inputs.state = at::Tensor();
+  EXPECT_EQ(toy.net->gradient(toy.inputs, toy.hard).theta.numel(), toy.inputs.theta.numel());
+  toy.inputs.norm = NormMode::kFrozen;
+  EXPECT_THROW(toy.net->gradient(toy.inputs, toy.hard), c10::Error);
 }
 
 }  // namespace

@@ -23,8 +23,11 @@ TEST(MakeNetwork, ListsNetworksWhenTheNameIsUnknown) {
 TEST(MakeNetwork, ListsVariantsWhenOneIsUnknown) {
   expect_error<ConfigError>(
       [] { make_network("convnet-maxpol", {}); },
-      {"'convnet-maxpol'", "no variant 'maxpol'", "in|bn|ln|gn|nn", "did you mean 'maxpool'"});
+      {"'convnet-maxpol'", "no variant 'maxpol'", "in|bn|ln|gn|nonorm", "did you mean 'maxpool'"});
   expect_error<ConfigError>([] { make_network("lenet-bn", {}); }, {"no variant 'bn'", "none"});
+  for (const char* name : {"convnet-nn", "wideconv-w8-nn", "alexnet-nn"})  // their former word
+    expect_error<ConfigError>([&] { make_network(name, {}); },
+                              {"no variant 'nn' any more", "write 'nonorm' in its place"});
   expect_error<ConfigError>([] { make_network("convnet-", {}); }, {"no variant ''"});
   expect_error<ConfigError>([] { make_network("convnet-w12x", {}); }, {"no variant 'w12x'"});
 }
@@ -133,12 +136,12 @@ TEST(Wideconv, IsFreposNetwork) {
             (std::vector<int64_t>{512, 256, 3, 3}));
   EXPECT_EQ(net->parameters().find("block2.norm.weight").shape, (std::vector<int64_t>{128}));
   EXPECT_THROW(net->parameters().find("block1.norm.weight"), c10::Error);
-  EXPECT_EQ(make_network("wideconv-nn", {1, 28, 28, 10})->feature_size(), 8192);
+  EXPECT_EQ(make_network("wideconv-nonorm", {1, 28, 28, 10})->feature_size(), 8192);
   EXPECT_EQ(make_network("wideconv-d4", {3, 64, 64, 200})->feature_size(), 16384);
 }
 
 TEST(Wideconv, StartsWithTruncatedNormalsOfVarianceOneOverFanIn) {
-  const auto net = make_network("wideconv-w32-nn", {});
+  const auto net = make_network("wideconv-w32-nonorm", {});
   const at::Tensor theta = net->initial(RandomStream(7, "test"));
   for (const char* name : {"block2.conv.weight", "classifier.weight"}) {
     const Slot& slot = net->parameters().find(name);
@@ -159,8 +162,10 @@ TEST(Initial, IsAFunctionOfTheStream) {
 TEST(Predict, DoesNotDependOnTheChunk) {
   for (const char* specification : {"convnet-w4", "convnet-bn-w4", "convnet-ln-w4-maxpool"}) {
     const Toy toy(specification, 7, 8, 3, at::kFloat);
-    const at::Tensor whole = toy.net->predict(toy.call.theta, toy.call.state, toy.call.images);
-    const at::Tensor pieces = toy.net->predict(toy.call.theta, toy.call.state, toy.call.images, 3);
+    const at::Tensor whole =
+        toy.net->predict(toy.inputs.theta, toy.inputs.state, toy.inputs.images);
+    const at::Tensor pieces =
+        toy.net->predict(toy.inputs.theta, toy.inputs.state, toy.inputs.images, 3);
     EXPECT_EQ(whole.sizes(), (std::vector<int64_t>{7, 4}));
     EXPECT_LT(tests::difference(pieces, whole), 1e-5);
     EXPECT_FALSE(whole.requires_grad());
@@ -169,8 +174,9 @@ TEST(Predict, DoesNotDependOnTheChunk) {
 
 TEST(Predict, TakesNoImages) {
   const Toy toy("convnet-w4", 3);
-  EXPECT_EQ(
-      toy.net->predict(toy.call.theta, toy.call.state, toy.call.images.narrow(0, 0, 0)).size(0), 0);
+  EXPECT_EQ(toy.net->predict(toy.inputs.theta, toy.inputs.state, toy.inputs.images.narrow(0, 0, 0))
+                .size(0),
+            0);
 }
 
 }  // namespace

@@ -53,19 +53,19 @@ class NetworkGolden : public testing::TestWithParam<Case> {
     Golden golden(std::string("network_") + c.name + (c.channels == 1 ? "_grey" : ""));
     const at::Tensor labels = at::tensor({3, 7}, at::kLong);
     golden.input("labels", labels);
-    Call call{hashed_theta(*network).to(type), network->initial_state().to(type),
-              hashed({2, c.channels, c.side, c.side}, 2).mul(2).to(type)};
-    const Gradient found = network->gradient(call, {labels}, {.images = true});
+    Inputs inputs{hashed_theta(*network).to(type), network->initial_state().to(type),
+                  hashed({2, c.channels, c.side, c.side}, 2).mul(2).to(type)};
+    const Gradient found = network->gradient(inputs, {labels}, {.images = true});
     golden.answer("logits", found.logits, tolerance);
     golden.answer("loss", found.loss, tolerance);
     golden.answer("d_theta", products(*network, found.theta), tolerance);
     golden.answer("d_images", products_of_images(found.images), tolerance);
-    const at::Tensor features = network->observe(call, {"features"}).taps.at("features");
+    const at::Tensor features = network->observe(inputs, {"features"}).taps.at("features");
     golden.answer("features", (features.to(at::kDouble) * hashed(features.sizes().vec(), 6)).sum(1),
                   tolerance);
     if (!c.curvature) return;
     const at::Tensor v = hashed({network->parameters().size}, 5).to(type);
-    const Directional along = network->directional(call, {labels}, v, {.images = true});
+    const GradientJvp along = network->gradient_jvp(inputs, {labels}, v, {.images = true});
     golden.answer("loss_along", along.loss, tolerance);
     golden.answer("theta_along", products(*network, along.theta), tolerance);
     golden.answer("images_along", products_of_images(along.images), tolerance);
@@ -88,7 +88,7 @@ const Case kSmall[] = {{"convnet", 3, 32, true},
                        {"convnet-d1-w32", 3, 32, true},
                        {"convnet-d2-w16-swish", 3, 32, true},
                        {"convnet-d4-w32", 3, 64, true},
-                       {"convnet-w16-nn-sigmoid", 3, 32, true},
+                       {"convnet-w16-nonorm-sigmoid", 3, 32, true},
                        {"convnet-w16-ln-leaky", 3, 32, true},
                        {"convnet-w16-gn-maxpool", 3, 32, true},
                        {"convnet-w16-bn-nopool", 3, 32, true},

@@ -14,18 +14,18 @@ using tests::Toy;
 
 TEST(Observe, PullsFeaturesBackAsFiniteDifferencesSay) {
   const Toy toy("convnet-w3-d2-tanh", 3);
-  const Observation seen =
-      toy.net->observe(toy.call, {"features", "block2.conv.input"}, {true, true});
+  const Observation seen = toy.net->observe(toy.inputs, {"features", "block2.conv.input"},
+                                            {.theta = true, .images = true});
   const at::Tensor c = normals(seen.taps.at("features").sizes().vec(), 60);
   const at::Tensor d = normals(seen.taps.at("block2.conv.input").sizes().vec(), 61);
-  const Pulled pulled = seen.pullback({{"features", c}, {"block2.conv.input", d}});
+  const Vjp pulled = seen.pullback({{"features", c}, {"block2.conv.input", d}});
   const auto value = [&](const at::Tensor& theta, const at::Tensor& images) {
-    Call call = toy.call;
-    call.theta = theta, call.images = images;
-    const Observation o = toy.net->observe(call, {"features", "block2.conv.input"});
+    Inputs inputs = toy.inputs;
+    inputs.theta = theta, inputs.images = images;
+    const Observation o = toy.net->observe(inputs, {"features", "block2.conv.input"});
     return (o.taps.at("features") * c).sum() + (o.taps.at("block2.conv.input") * d).sum();
   };
-  const auto& [theta, images] = std::tie(toy.call.theta, toy.call.images);
+  const auto& [theta, images] = std::tie(toy.inputs.theta, toy.inputs.images);
   const at::Tensor t = normals(theta.sizes().vec(), 62), x = normals(images.sizes().vec(), 63);
   const auto along_t = slope([&](const at::Tensor& at) { return value(at, images); }, theta, t);
   const auto along_x = slope([&](const at::Tensor& at) { return value(theta, at); }, images, x);
@@ -36,11 +36,12 @@ TEST(Observe, PullsFeaturesBackAsFiniteDifferencesSay) {
 TEST(Observe, PullbackOfTheLossIsTheGradient) {
   for (const char* specification : {"convnet-w8", "resnet18", "convnet-w8-bn"}) {
     const Toy toy(specification, 3, 16, 3, at::kFloat);
-    const Observation seen = toy.net->observe(toy.call, {"logits"}, {true, true});
+    const Observation seen =
+        toy.net->observe(toy.inputs, {"logits"}, {.theta = true, .images = true});
     const at::Tensor p = at::softmax(seen.taps.at("logits"), 1);
     const at::Tensor one_hot = at::zeros_like(p).scatter(1, toy.hard.values.unsqueeze(1), 1);
-    const Pulled pulled = seen.pullback({{"logits", (p - one_hot) / 3}});
-    const Gradient g = toy.net->gradient(toy.call, toy.hard, {true, false});
+    const Vjp pulled = seen.pullback({{"logits", (p - one_hot) / 3}});
+    const Gradient g = toy.net->gradient(toy.inputs, toy.hard, {.images = true});
     EXPECT_LT(difference(pulled.images, g.images), 1e-4) << specification;
     EXPECT_LT(difference(pulled.theta, g.theta), 1e-4) << specification;
   }
@@ -48,36 +49,37 @@ TEST(Observe, PullbackOfTheLossIsTheGradient) {
 
 TEST(Observe, KeepsNoGraphUnlessAsked) {
   const Toy toy("convnet-w4-d2", 3, 8, 3, at::kFloat);
-  const Observation seen = toy.net->observe(toy.call, toy.net->taps());
+  const Observation seen = toy.net->observe(toy.inputs, toy.net->taps());
   EXPECT_EQ(seen.taps.size(), toy.net->taps().size());
   for (const auto& [name, value] : seen.taps) EXPECT_FALSE(value.requires_grad()) << name;
   EXPECT_FALSE(static_cast<bool>(seen.pullback));
-  EXPECT_TRUE(seen.taps.at("block1.conv.input").equal(toy.call.images));
+  EXPECT_TRUE(seen.taps.at("block1.conv.input").equal(toy.inputs.images));
   EXPECT_TRUE(seen.taps.at("features").equal(seen.taps.at("classifier.input")));
 }
 
 TEST(Observe, PullsBackToImagesAloneUnderANoGradGuard) {
   const Toy toy("convnet-w4-d2", 3, 8, 3, at::kFloat);
   at::NoGradGuard guard;
-  const Observation seen = toy.net->observe(toy.call, {"features"}, {true, false});
-  const Pulled pulled = seen.pullback({{"features", at::ones_like(seen.taps.at("features"))}});
-  EXPECT_EQ(pulled.images.sizes(), toy.call.images.sizes());
+  const Observation seen = toy.net->observe(toy.inputs, {"features"}, {.images = true});
+  const Vjp pulled = seen.pullback({{"features", at::ones_like(seen.taps.at("features"))}});
+  EXPECT_EQ(pulled.images.sizes(), toy.inputs.images.sizes());
   EXPECT_GT(pulled.images.abs().sum().item<double>(), 0);
   EXPECT_FALSE(pulled.theta.defined());
 }
 
 TEST(Observe, PullsBackTheImagesThemselves) {
   const Toy toy("convnet-w4-d2", 3, 8, 3, at::kFloat);
-  const Observation seen = toy.net->observe(toy.call, {"block1.conv.input"}, {true, true});
-  const at::Tensor c = normals(toy.call.images.sizes().vec(), 70, at::kFloat);
-  const Pulled pulled = seen.pullback({{"block1.conv.input", c}});
+  const Observation seen =
+      toy.net->observe(toy.inputs, {"block1.conv.input"}, {.theta = true, .images = true});
+  const at::Tensor c = normals(toy.inputs.images.sizes().vec(), 70, at::kFloat);
+  const Vjp pulled = seen.pullback({{"block1.conv.input", c}});
   EXPECT_TRUE(pulled.images.equal(c));
   EXPECT_EQ(pulled.theta.abs().sum().item<double>(), 0);
 }
 
 TEST(Observe, PullsBackOnce) {
   const Toy toy("convnet-w4-d2", 3);
-  const Observation seen = toy.net->observe(toy.call, {"features"}, {true, false});
+  const Observation seen = toy.net->observe(toy.inputs, {"features"}, {.images = true});
   const at::Tensor c = at::ones_like(seen.taps.at("features"));
   seen.pullback({{"features", c}});
   EXPECT_THROW(seen.pullback({{"features", c}}), c10::Error);
@@ -85,17 +87,17 @@ TEST(Observe, PullsBackOnce) {
 
 TEST(Observe, OfGroupsEqualsSeparateCalls) {
   const Toy toy("convnet-w4-d2", 5);
-  Call call = toy.call;
-  call.offsets = {0, 2, 5};
-  call.theta = at::stack({toy.call.theta, 0.9 * toy.call.theta});
-  const Observation all = toy.net->observe(call, {"features"}, {true, true});
+  Inputs inputs = toy.inputs;
+  inputs.offsets = {0, 2, 5};
+  inputs.theta = at::stack({toy.inputs.theta, 0.9 * toy.inputs.theta});
+  const Observation all = toy.net->observe(inputs, {"features"}, {.theta = true, .images = true});
   const at::Tensor c = normals(all.taps.at("features").sizes().vec(), 71);
-  const Pulled pulled = all.pullback({{"features", c}});
-  Call one = toy.call;
-  one.theta = call.theta[1];
-  one.images = call.images.narrow(0, 2, 3);
-  const Observation alone = toy.net->observe(one, {"features"}, {true, true});
-  const Pulled part = alone.pullback({{"features", c.narrow(0, 2, 3)}});
+  const Vjp pulled = all.pullback({{"features", c}});
+  Inputs one = toy.inputs;
+  one.theta = inputs.theta[1];
+  one.images = inputs.images.narrow(0, 2, 3);
+  const Observation alone = toy.net->observe(one, {"features"}, {.theta = true, .images = true});
+  const Vjp part = alone.pullback({{"features", c.narrow(0, 2, 3)}});
   EXPECT_TRUE(all.taps.at("features").narrow(0, 2, 3).equal(alone.taps.at("features")));
   EXPECT_TRUE(pulled.images.narrow(0, 2, 3).equal(part.images));
   EXPECT_TRUE(pulled.theta[1].equal(part.theta));
@@ -103,21 +105,21 @@ TEST(Observe, OfGroupsEqualsSeparateCalls) {
 
 TEST(Observe, OfASharedThetaIsOnePassOverAllRows) {
   Toy toy("convnet-w4-d2-bn", 4);
-  const at::Tensor whole = toy.net->observe(toy.call, {"features"}).taps.at("features");
-  toy.call.offsets = {0, 2, 4};
-  EXPECT_TRUE(toy.net->observe(toy.call, {"features"}).taps.at("features").equal(whole));
+  const at::Tensor whole = toy.net->observe(toy.inputs, {"features"}).taps.at("features");
+  toy.inputs.offsets = {0, 2, 4};
+  EXPECT_TRUE(toy.net->observe(toy.inputs, {"features"}).taps.at("features").equal(whole));
 }
 
 TEST(Observe, RefusesUnknownTaps) {
   const Toy toy("convnet-w4-d2", 2);
-  EXPECT_THROW(toy.net->observe(toy.call, {"block9.conv.input"}), c10::Error);
+  EXPECT_THROW(toy.net->observe(toy.inputs, {"block9.conv.input"}), c10::Error);
 }
 
 TEST(Observe, TakesOneChannelImages) {
   const Toy f("convnet-w4", 3, 28, 1, at::kFloat);
-  Call exact = f.call;
+  Inputs exact = f.inputs;
   exact.theta = exact.theta.to(at::kDouble), exact.images = exact.images.to(at::kDouble);
-  const at::Tensor found = f.net->observe(f.call, {"logits"}).taps.at("logits");
+  const at::Tensor found = f.net->observe(f.inputs, {"logits"}).taps.at("logits");
   const at::Tensor wanted = f.net->observe(exact, {"logits"}).taps.at("logits");
   EXPECT_LT(difference(found.to(at::kDouble), wanted), 1e-5);
 }

@@ -1,4 +1,4 @@
-// The blocked engine against autograd in double: every call, shapes that end pieces early, groups,
+// The onednn engine against autograd in double: every call, shapes that end batches early, groups,
 // one thread and two. Skipped, aloud, where the build or the processor has no such engine.
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
@@ -18,10 +18,10 @@ using tests::Toy;
 
 constexpr double kClose = 1e-4;
 
-Call in_double(const Call& call) {
-  Call exact = call;
-  exact.theta = call.theta.to(at::kDouble);
-  exact.images = call.images.to(at::kDouble);
+Inputs in_double(const Inputs& inputs) {
+  Inputs exact = inputs;
+  exact.theta = inputs.theta.to(at::kDouble);
+  exact.images = inputs.images.to(at::kDouble);
   return exact;
 }
 
@@ -93,17 +93,17 @@ TEST_F(OnednnEngineGroups, LeaveOtherCallsToOtherEngines) {
   EXPECT_EQ(net->engine_name(Work::kGradient, at::kCUDA), "autograd");
   net->restrict_to("onednn");
   const Toy doubles("convnet-w16", 2, 16);
-  EXPECT_THROW(net->gradient(doubles.call, doubles.hard), c10::Error);
-  EXPECT_THROW(net->observe(doubles.call, {"logits"}), c10::Error);
+  EXPECT_THROW(net->gradient(doubles.inputs, doubles.hard), c10::Error);
+  EXPECT_THROW(net->observe(doubles.inputs, {"logits"}), c10::Error);
   EXPECT_THROW(net->restrict_to("autograd"), c10::Error);
 }
 
 TEST_P(OnednnEngine, GradientsAreThoseOfAutograd) {
   for (losses::Targets targets : {toy_.hard, toy_.soft}) {
-    const Wanted wanted{true, targets.values.is_floating_point()};
-    targets.weights = normals({toy_.call.images.size(0)}, 9, at::kFloat).abs();
-    const Gradient found = toy_.net->gradient(toy_.call, targets, wanted);
-    const Gradient exact = toy_.net->gradient(in_double(toy_.call), in_double(targets), wanted);
+    const WithRespectTo wanted{.images = true, .targets = targets.values.is_floating_point()};
+    targets.weights = normals({toy_.inputs.images.size(0)}, 9, at::kFloat).abs();
+    const Gradient found = toy_.net->gradient(toy_.inputs, targets, wanted);
+    const Gradient exact = toy_.net->gradient(in_double(toy_.inputs), in_double(targets), wanted);
     expect_close(found.loss, exact.loss, "loss");
     expect_close(found.theta, exact.theta, "theta");
     expect_close(found.images, exact.images, "images");
@@ -113,13 +113,13 @@ TEST_P(OnednnEngine, GradientsAreThoseOfAutograd) {
 }
 
 TEST_P(OnednnEngine, DerivativesAlongADirectionAreThoseOfAutograd) {
-  const at::Tensor v = normals(toy_.call.theta.sizes().vec(), 6, at::kFloat);
+  const at::Tensor v = normals(toy_.inputs.theta.sizes().vec(), 6, at::kFloat);
   for (const losses::Targets& targets : {toy_.hard, toy_.soft}) {
-    const Wanted wanted{true, targets.values.is_floating_point()};
-    const Directional found = toy_.net->directional(toy_.call, targets, v, wanted);
-    const Directional exact =
+    const WithRespectTo wanted{.images = true, .targets = targets.values.is_floating_point()};
+    const GradientJvp found = toy_.net->gradient_jvp(toy_.inputs, targets, v, wanted);
+    const GradientJvp exact =
         restricted(*toy_.net, "autograd")
-            ->directional(in_double(toy_.call), in_double(targets), v.to(at::kDouble), wanted);
+            ->gradient_jvp(in_double(toy_.inputs), in_double(targets), v.to(at::kDouble), wanted);
     expect_close(found.loss, exact.loss, "loss");
     expect_close(found.theta, exact.theta, "theta");
     expect_close(found.images, exact.images, "images");
@@ -129,9 +129,10 @@ TEST_P(OnednnEngine, DerivativesAlongADirectionAreThoseOfAutograd) {
 
 TEST_P(OnednnEngine, FeaturesAndTheirPullbackAreThoseOfAutograd) {
   const std::vector<std::string> taps{"features", "logits"};
-  const Observation found = toy_.net->observe(toy_.call, taps, {true, true});
-  const Observation exact = toy_.net->observe(in_double(toy_.call), taps, {true, true});
-  const Observation only = toy_.net->observe(toy_.call, {"features"});
+  const Observation found = toy_.net->observe(toy_.inputs, taps, {.theta = true, .images = true});
+  const Observation exact =
+      toy_.net->observe(in_double(toy_.inputs), taps, {.theta = true, .images = true});
+  const Observation only = toy_.net->observe(toy_.inputs, {"features"});
   std::map<std::string, at::Tensor> cotangents, in_doubles;
   for (const std::string& tap : taps) {
     expect_close(found.taps.at(tap), exact.taps.at(tap), tap.c_str());
@@ -139,7 +140,7 @@ TEST_P(OnednnEngine, FeaturesAndTheirPullbackAreThoseOfAutograd) {
     in_doubles[tap] = cotangents[tap].to(at::kDouble);
   }
   expect_close(only.taps.at("features"), exact.taps.at("features"), "without a way back");
-  const Pulled pulled = found.pullback(cotangents), wanted = exact.pullback(in_doubles);
+  const Vjp pulled = found.pullback(cotangents), wanted = exact.pullback(in_doubles);
   expect_close(pulled.images, wanted.images, "images");
   expect_close(pulled.theta, wanted.theta, "theta");
 }
@@ -153,30 +154,30 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST_F(OnednnEngineGroups, HaveTheirOwnThetasAndDirections) {
   const Toy toy("convnet-w16-d2", 23, 8, 3, at::kFloat);
-  Call call = toy.call;
-  call.offsets = {0, 1, 19, 23};
-  call.theta = at::stack({call.theta, call.theta * 1.1, call.theta * 0.9});
-  const at::Tensor v = normals(call.theta.sizes().vec(), 6, at::kFloat);
-  const Gradient g = toy.net->gradient(call, toy.hard),
-                 exact_g = toy.net->gradient(in_double(call), toy.hard);
+  Inputs inputs = toy.inputs;
+  inputs.offsets = {0, 1, 19, 23};
+  inputs.theta = at::stack({inputs.theta, inputs.theta * 1.1, inputs.theta * 0.9});
+  const at::Tensor v = normals(inputs.theta.sizes().vec(), 6, at::kFloat);
+  const Gradient g = toy.net->gradient(inputs, toy.hard),
+                 exact_g = toy.net->gradient(in_double(inputs), toy.hard);
   expect_close(g.loss, exact_g.loss, "losses");
   expect_close(g.theta, exact_g.theta, "thetas");
-  const Directional d = toy.net->directional(call, toy.hard, v, {true, false});
-  const Directional exact_d =
+  const GradientJvp d = toy.net->gradient_jvp(inputs, toy.hard, v, {.images = true});
+  const GradientJvp exact_d =
       restricted(*toy.net, "autograd")
-          ->directional(in_double(call), toy.hard, v.to(at::kDouble), {true, false});
+          ->gradient_jvp(in_double(inputs), toy.hard, v.to(at::kDouble), {.images = true});
   expect_close(d.theta, exact_d.theta, "products");
   expect_close(d.images, exact_d.images, "images");
 }
 
 TEST_F(OnednnEngineGroups, GiveTheSameBytesEveryTime) {
   const Toy toy("convnet-w32", 40, 16, 3, at::kFloat);
-  const at::Tensor v = normals(toy.call.theta.sizes().vec(), 6, at::kFloat);
-  const Gradient g = toy.net->gradient(toy.call, toy.hard);
-  const Directional d = toy.net->directional(toy.call, toy.hard, v, {true, false});
+  const at::Tensor v = normals(toy.inputs.theta.sizes().vec(), 6, at::kFloat);
+  const Gradient g = toy.net->gradient(toy.inputs, toy.hard);
+  const GradientJvp d = toy.net->gradient_jvp(toy.inputs, toy.hard, v, {.images = true});
   for (int i = 0; i < 5; ++i) {
-    EXPECT_TRUE(toy.net->gradient(toy.call, toy.hard).theta.equal(g.theta));
-    const Directional again = toy.net->directional(toy.call, toy.hard, v, {true, false});
+    EXPECT_TRUE(toy.net->gradient(toy.inputs, toy.hard).theta.equal(g.theta));
+    const GradientJvp again = toy.net->gradient_jvp(toy.inputs, toy.hard, v, {.images = true});
     EXPECT_TRUE(again.theta.equal(d.theta));
     EXPECT_TRUE(again.images.equal(d.images));
   }
@@ -185,11 +186,12 @@ TEST_F(OnednnEngineGroups, GiveTheSameBytesEveryTime) {
 TEST_F(OnednnEngineGroups, DoNotHideNumbersThatAreNotFinite) {
   for (const char* name : {"convnet-w16", "convnet-w10"}) {  // by the engine, and without it
     Toy toy(name, 4, 16, 3, at::kFloat);
-    toy.call.theta[0] = std::numeric_limits<float>::quiet_NaN();  // of the first convolution
-    EXPECT_FALSE(at::isfinite(toy.net->gradient(toy.call, toy.hard).loss).item<bool>()) << name;
-    EXPECT_FALSE(at::isfinite(toy.net->predict(toy.call.theta, toy.call.state, toy.call.images))
-                     .all()
-                     .item<bool>())
+    toy.inputs.theta[0] = std::numeric_limits<float>::quiet_NaN();  // of the first convolution
+    EXPECT_FALSE(at::isfinite(toy.net->gradient(toy.inputs, toy.hard).loss).item<bool>()) << name;
+    EXPECT_FALSE(
+        at::isfinite(toy.net->predict(toy.inputs.theta, toy.inputs.state, toy.inputs.images))
+            .all()
+            .item<bool>())
         << name;
   }
 }
@@ -210,14 +212,13 @@ auto on_threads(const Work& work) {
 TEST_F(OnednnEngineGroups, GiveTheSameBytesOnAnyNumberOfThreads) {
   for (const int64_t rows : {1, 3, 10, 21, 100}) {
     const Toy toy("convnet-w16", rows, 16, 3, at::kFloat);
-    const at::Tensor v = normals(toy.call.theta.sizes().vec(), 6, at::kFloat);
+    const at::Tensor v = normals(toy.inputs.theta.sizes().vec(), 6, at::kFloat);
     const auto gradients =
-        on_threads([&] { return toy.net->gradient(toy.call, toy.soft, {true}); });
-    const auto products = on_threads([&] {
-      return toy.net->directional(toy.call, toy.soft, v, {true, false});
-    });
+        on_threads([&] { return toy.net->gradient(toy.inputs, toy.soft, {.images = true}); });
+    const auto products = on_threads(
+        [&] { return toy.net->gradient_jvp(toy.inputs, toy.soft, v, {.images = true}); });
     const auto logits = on_threads(
-        [&] { return toy.net->predict(toy.call.theta, toy.call.state, toy.call.images); });
+        [&] { return toy.net->predict(toy.inputs.theta, toy.inputs.state, toy.inputs.images); });
     for (size_t i = 1; i < gradients.size(); ++i) {
       EXPECT_TRUE(gradients[i].loss.equal(gradients[0].loss)) << rows;
       EXPECT_TRUE(gradients[i].theta.equal(gradients[0].theta)) << rows;
@@ -231,22 +232,24 @@ TEST_F(OnednnEngineGroups, GiveTheSameBytesOnAnyNumberOfThreads) {
 
 TEST_F(OnednnEngineGroups, AreWhatTheyAreAlone) {
   const Toy toy("convnet-w16-d2", 60, 16, 3, at::kFloat);
-  Call call = toy.call;
-  call.offsets = {0, 10, 60};
-  call.theta = at::stack({call.theta, call.theta * 1.1});
-  const at::Tensor v = normals(call.theta.sizes().vec(), 6, at::kFloat);
-  Call one = toy.call;
-  one.theta = call.theta[1];
-  one.images = toy.call.images.narrow(0, 10, 50);
+  Inputs inputs = toy.inputs;
+  inputs.offsets = {0, 10, 60};
+  inputs.theta = at::stack({inputs.theta, inputs.theta * 1.1});
+  const at::Tensor v = normals(inputs.theta.sizes().vec(), 6, at::kFloat);
+  Inputs one = toy.inputs;
+  one.theta = inputs.theta[1];
+  one.images = toy.inputs.images.narrow(0, 10, 50);
   const losses::Targets targets{toy.hard.values.narrow(0, 10, 50)};
-  const auto both = on_threads([&] { return toy.net->directional(call, toy.hard, v, {true}); });
-  const auto alone = on_threads([&] { return toy.net->directional(one, targets, v[1], {true}); });
+  const auto both =
+      on_threads([&] { return toy.net->gradient_jvp(inputs, toy.hard, v, {.images = true}); });
+  const auto alone =
+      on_threads([&] { return toy.net->gradient_jvp(one, targets, v[1], {.images = true}); });
   const at::Tensor gradient = toy.net->gradient(one, targets).theta;
   for (const auto& all : both) {
     EXPECT_TRUE(all.theta[1].equal(alone[0].theta));
     EXPECT_TRUE(all.images.narrow(0, 10, 50).equal(alone[0].images));
   }
-  EXPECT_TRUE(toy.net->gradient(call, toy.hard).theta[1].equal(gradient));
+  EXPECT_TRUE(toy.net->gradient(inputs, toy.hard).theta[1].equal(gradient));
 }
 
 }  // namespace

@@ -15,11 +15,12 @@ using tests::restricted;
 using tests::Toy;
 
 /// The largest relative difference of all that the two engines return.
-double disagreement(const Toy& toy, const Call& call, const losses::Targets& targets,
+double disagreement(const Toy& toy, const Inputs& inputs, const losses::Targets& targets,
                     const at::Tensor& v) {
-  const Wanted wanted{true, targets.values.is_floating_point()};
-  const Directional a = restricted(*toy.net, "sequential")->directional(call, targets, v, wanted);
-  const Directional b = restricted(*toy.net, "autograd")->directional(call, targets, v, wanted);
+  const WithRespectTo wanted{.images = true, .targets = targets.values.is_floating_point()};
+  const GradientJvp a =
+      restricted(*toy.net, "sequential")->gradient_jvp(inputs, targets, v, wanted);
+  const GradientJvp b = restricted(*toy.net, "autograd")->gradient_jvp(inputs, targets, v, wanted);
   double worst = std::max(difference(a.loss, b.loss), difference(a.theta, b.theta));
   worst = std::max(worst, difference(a.images, b.images));
   return wanted.targets ? std::max(worst, difference(a.targets, b.targets)) : worst;
@@ -31,26 +32,26 @@ TEST_P(Sweep, AgreesWithAutograd) {
   const std::string name = GetParam();
   const Toy toy(name, 5, name == "lenet" ? 32 : 8);
   ASSERT_TRUE(toy.net->is_sequential());
-  const at::Tensor v = normals(toy.call.theta.sizes().vec(), 6);
+  const at::Tensor v = normals(toy.inputs.theta.sizes().vec(), 6);
   for (losses::Targets targets : {toy.soft, toy.hard}) {
-    EXPECT_LT(disagreement(toy, toy.call, targets, v), 1e-10);
+    EXPECT_LT(disagreement(toy, toy.inputs, targets, v), 1e-10);
     targets.weights = normals({5}, 7).abs();
-    EXPECT_LT(disagreement(toy, toy.call, targets, v), 1e-10);
+    EXPECT_LT(disagreement(toy, toy.inputs, targets, v), 1e-10);
   }
   losses::Targets loose = toy.soft;  // rows that do not sum to one
   loose.values = loose.values * normals({5, 1}, 8).abs();
-  EXPECT_LT(disagreement(toy, toy.call, loose, v), 1e-10);
+  EXPECT_LT(disagreement(toy, toy.inputs, loose, v), 1e-10);
 }
 
-INSTANTIATE_TEST_SUITE_P(Chains, Sweep,
+INSTANTIATE_TEST_SUITE_P(Sequential, Sweep,
                          testing::Values("convnet-w4-d2", "convnet-w4-d2-sigmoid-maxpool",
                                          "convnet-w4-d1-leaky-nopool", "convnet-w4-d2-swish-gn",
-                                         "convnet-w3-d2-tanh-ln", "convnet-w3-d2-softplus-nn",
+                                         "convnet-w3-d2-tanh-ln", "convnet-w3-d2-softplus-nonorm",
                                          "convnet-w4-d2-bn", "wideconv-w4-d2-bn", "lenet", "mlp",
                                          "strided-w4"));
 
 TEST(Sweep, AgreesOverRandomNetworksAndShapes) {
-  const std::vector<std::string> norms{"in", "gn", "ln", "bn", "nn"};
+  const std::vector<std::string> norms{"in", "gn", "ln", "bn", "nonorm"};
   const std::vector<std::string> activations{"relu",  "sigmoid", "leaky",
                                              "swish", "tanh",    "softplus"};
   const std::vector<std::string> pools{"avgpool", "maxpool", "nopool"};
@@ -65,24 +66,24 @@ TEST(Sweep, AgreesOverRandomNetworksAndShapes) {
     const std::string name = "convnet-d" + std::to_string(depth) + "-w" + std::to_string(width) +
                              "-" + pick(norms) + "-" + pick(activations) + "-" + pick(pools);
     const Toy toy(name, rows, side, channels);
-    const at::Tensor v = normals(toy.call.theta.sizes().vec(), 60 + static_cast<uint64_t>(i));
-    EXPECT_LT(disagreement(toy, toy.call, toy.soft, v), 1e-10) << name << ", side " << side;
+    const at::Tensor v = normals(toy.inputs.theta.sizes().vec(), 60 + static_cast<uint64_t>(i));
+    EXPECT_LT(disagreement(toy, toy.inputs, toy.soft, v), 1e-10) << name << ", side " << side;
   }
 }
 
 TEST(Sweep, UsesFrozenStatistics) {
   Toy toy("convnet-w4-d2-bn", 5);
-  toy.call.norm = NormMode::kFrozen;
-  toy.call.state = toy.call.state + normals({toy.call.state.numel()}, 21).abs();
-  const at::Tensor v = normals(toy.call.theta.sizes().vec(), 6);
-  EXPECT_LT(disagreement(toy, toy.call, toy.soft, v), 1e-10);
+  toy.inputs.norm = NormMode::kFrozen;
+  toy.inputs.state = toy.inputs.state + normals({toy.inputs.state.numel()}, 21).abs();
+  const at::Tensor v = normals(toy.inputs.theta.sizes().vec(), 6);
+  EXPECT_LT(disagreement(toy, toy.inputs, toy.soft, v), 1e-10);
 }
 
 TEST(Sweep, CutsManyRowsIntoPieces) {
   const Toy toy("convnet-w4-d1", 70);
-  const at::Tensor v = normals(toy.call.theta.sizes().vec(), 6);
-  EXPECT_LT(disagreement(toy, toy.call, toy.hard, v), 1e-10);
-  Call groups = toy.call;
+  const at::Tensor v = normals(toy.inputs.theta.sizes().vec(), 6);
+  EXPECT_LT(disagreement(toy, toy.inputs, toy.hard, v), 1e-10);
+  Inputs groups = toy.inputs;
   groups.offsets = {0, 1, 40, 70};
   EXPECT_LT(disagreement(toy, groups, toy.hard, normals({3, toy.net->parameters().size}, 9)),
             1e-10);
@@ -102,11 +103,11 @@ TEST(Sweep, LeavesBranchingNetworksToAutograd) {
 
 TEST(Sweep, LeavesOtherLossesToAutograd) {
   Toy toy("convnet-w4-d1", 3);
-  const at::Tensor v = normals(toy.call.theta.sizes().vec(), 6);
+  const at::Tensor v = normals(toy.inputs.theta.sizes().vec(), 6);
   const losses::Targets kl{normals({3, 4}, 12), losses::Kind::kKl, 2.0};
-  EXPECT_TRUE(toy.net->directional(toy.call, kl, v).theta.defined());
+  EXPECT_TRUE(toy.net->gradient_jvp(toy.inputs, kl, v).theta.defined());
   toy.net->restrict_to("sequential");
-  EXPECT_THROW(toy.net->directional(toy.call, kl, v), c10::Error);
+  EXPECT_THROW(toy.net->gradient_jvp(toy.inputs, kl, v), c10::Error);
 }
 
 // oneDNN's weight gradients wait for as many threads as OpenMP promises, and libtorch sets that
@@ -119,7 +120,7 @@ TEST(SweepDeathTest, IsDoneAsTheFirstWorkOfAProcess) {
         alarm(60);
         use_threads(2);
         const Toy toy("convnet", 26, 32, 3, at::kFloat);
-        toy.net->directional(toy.call, toy.hard, toy.call.theta, {true, false});
+        toy.net->gradient_jvp(toy.inputs, toy.hard, toy.inputs.theta, {.images = true});
         _exit(0);
       },
       testing::ExitedWithCode(0), "");
@@ -127,8 +128,8 @@ TEST(SweepDeathTest, IsDoneAsTheFirstWorkOfAProcess) {
 
 TEST(Sweep, AgreesInFloat) {
   const Toy toy("convnet-w16", 6, 32, 3, at::kFloat);
-  const at::Tensor v = normals(toy.call.theta.sizes().vec(), 6, at::kFloat);
-  EXPECT_LT(disagreement(toy, toy.call, toy.soft, v), 1e-3);
+  const at::Tensor v = normals(toy.inputs.theta.sizes().vec(), 6, at::kFloat);
+  EXPECT_LT(disagreement(toy, toy.inputs, toy.soft, v), 1e-3);
 }
 
 }  // namespace

@@ -45,15 +45,15 @@ struct Toy {
       at::ScalarType type = at::kDouble)
       : net(nets::make_network(specification, {channels, side, side, 4})) {
     const int64_t size = net->parameters().size;
-    call.theta =
+    inputs.theta =
         net->initial(RandomStream(1, "test.theta")).to(type) + 0.1 * normals({size}, 2, type);
-    call.state = net->initial_state().to(type);
-    call.images = normals({rows, channels, side, side}, 3, type);
+    inputs.state = net->initial_state().to(type);
+    inputs.images = normals({rows, channels, side, side}, 3, type);
     hard = {classes(rows, 4, 4)};
     soft = {at::softmax(normals({rows, 4}, 5, type), 1)};
   }
   std::unique_ptr<nets::Network> net;
-  nets::Call call;
+  nets::Inputs inputs;
   losses::Targets hard, soft;
 };
 

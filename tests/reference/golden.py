@@ -127,7 +127,7 @@ def frepo_whitening(given, where):
 
 ACTIVATIONS = {"relu": "relu", "sigmoid": "sigmoid", "leaky": "leakyrelu", "swish": "swish"}
 NORMS = {"in": "instancenorm", "bn": "batchnorm", "ln": "layernorm", "gn": "groupnorm",
-         "nn": "none"}
+         "nonorm": "none"}
 POOLS = {"avgpool": "avgpooling", "maxpool": "maxpooling", "nopool": "none"}
 
 

@@ -16,11 +16,11 @@ TEST(TopEigenvalue, IsThatOfTheWholeHessian) {
   at::Tensor hessian = at::empty({size, size}, at::kDouble);
   const at::Tensor units = at::eye(size, at::kDouble);
   for (int64_t i = 0; i < size; ++i)
-    hessian[i].copy_(toy.net->directional(toy.call, toy.hard, units[i]).theta);
+    hessian[i].copy_(toy.net->gradient_jvp(toy.inputs, toy.hard, units[i]).theta);
   const at::Tensor all = at::linalg_eigvalsh(hessian, "L");
   const double wanted = all[all.abs().argmax().item<int64_t>()].item<double>();
-  const double found = top_eigenvalue(*toy.net, toy.call.theta, toy.call.images, toy.hard.values,
-                                      400, RandomStream(0, "test.start"));
+  const double found = top_eigenvalue(*toy.net, toy.inputs.theta, toy.inputs.images,
+                                      toy.hard.values, 400, RandomStream(0, "test.start"));
   EXPECT_NEAR(found / wanted, 1, 1e-3);
 }
 

@@ -46,7 +46,7 @@ struct Problem {
   at::Tensor cotangent;
 
   explicit Problem(const Case& c) : with(c) {
-    set = {toy.call.images, c.soft ? toy.soft.values : toy.hard.values, 0.05};
+    set = {toy.inputs.images, c.soft ? toy.soft.values : toy.hard.values, 0.05};
     cotangent = normals({toy.net->parameters().size}, 50);
     const auto strategy = augment::parse_strategy("color_crop_cutout_flip_scale_rotate");
     RandomStream order(3, "test.order"), draw(3, "test.augment");
@@ -74,7 +74,7 @@ struct Problem {
     using torch::autograd::grad;
     const at::Tensor images = set.images.clone().requires_grad_(true);
     const at::Tensor rate = at::full({}, set.learning_rate, at::kDouble).requires_grad_(true);
-    const at::Tensor start = toy.call.theta.clone().requires_grad_(true);
+    const at::Tensor start = toy.inputs.theta.clone().requires_grad_(true);
     at::Tensor targets = set.targets;
     if (with.soft) targets = targets.clone().requires_grad_(true);
     at::Tensor theta = start.clone(), velocity, before = start;
@@ -109,7 +109,7 @@ TEST_P(Exact, EqualsTheFullGraph) {
   at::Tensor end;
   const UnrollGradient wanted = problem.by_graph(end);
   Unroll unroll(*problem.toy.net, problem.set, problem.steps, problem.options());
-  EXPECT_LT(difference(unroll.forward(problem.toy.call.theta), end), 1e-12);
+  EXPECT_LT(difference(unroll.forward(problem.toy.inputs.theta), end), 1e-12);
   const UnrollGradient found = unroll.backward(problem.cotangent);
   EXPECT_LT(difference(found.images, wanted.images), 1e-12);
   EXPECT_LT(difference(found.theta, wanted.theta), 1e-12);
@@ -142,7 +142,7 @@ TEST(Unroll, GivesEveryStepItsOwnRate) {
     set.step_rates = rates;
     Unroll unroll(*problem.toy.net, set, problem.steps, problem.options());
     const double value =
-        unroll.forward(problem.toy.call.theta).dot(problem.cotangent).item<double>();
+        unroll.forward(problem.toy.inputs.theta).dot(problem.cotangent).item<double>();
     return std::pair{value, unroll.backward(problem.cotangent).step_rates};
   };
   std::vector<double> rates(4, problem.set.learning_rate);
@@ -164,7 +164,7 @@ TEST(Unroll, GivesTheRatesGradientAtRateZero) {
   at::Tensor end;
   const UnrollGradient wanted = problem.by_graph(end);
   Unroll unroll(*problem.toy.net, problem.set, problem.steps);
-  EXPECT_TRUE(unroll.forward(problem.toy.call.theta).equal(problem.toy.call.theta));
+  EXPECT_TRUE(unroll.forward(problem.toy.inputs.theta).equal(problem.toy.inputs.theta));
   const UnrollGradient found = unroll.backward(problem.cotangent);
   EXPECT_NEAR(found.learning_rate / wanted.learning_rate, 1, 1e-10);
   EXPECT_EQ(found.images.abs().max().item<double>(), 0);
@@ -177,19 +177,19 @@ TEST(Unroll, WithoutHessianIsTeslasClosedForm) {
   UnrollOptions options;
   options.hessian = false;
   Unroll unroll(*problem.toy.net, problem.set, problem.steps, options);
-  unroll.forward(problem.toy.call.theta);
+  unroll.forward(problem.toy.inputs.theta);
   const UnrollGradient found = unroll.backward(problem.cotangent);
-  at::Tensor theta = problem.toy.call.theta, images = at::zeros_like(problem.set.images);
+  at::Tensor theta = problem.toy.inputs.theta, images = at::zeros_like(problem.set.images);
   double rate = 0;
   for (const UnrollStep& step : problem.steps) {
-    nets::Call call = problem.toy.call;
-    call.theta = theta;
-    call.images = problem.set.images.index_select(0, step.rows);
+    nets::Inputs inputs = problem.toy.inputs;
+    inputs.theta = theta;
+    inputs.images = problem.set.images.index_select(0, step.rows);
     const losses::Targets y{problem.set.targets.index_select(0, step.rows)};
-    const auto d = problem.toy.net->directional(call, y, problem.cotangent, {true, false});
+    const auto d = problem.toy.net->gradient_jvp(inputs, y, problem.cotangent, {.images = true});
     images.index_add_(0, step.rows, -problem.set.learning_rate * d.images);
     rate -= d.loss.item<double>();
-    theta = theta - problem.set.learning_rate * problem.toy.net->gradient(call, y).theta;
+    theta = theta - problem.set.learning_rate * problem.toy.net->gradient(inputs, y).theta;
   }
   EXPECT_LT(difference(found.images, images), 1e-12);
   EXPECT_NEAR(found.learning_rate / rate, 1, 1e-12);

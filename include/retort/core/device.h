@@ -46,12 +46,12 @@ class ThreadScope {
 /// RAII inside a loop that libtorch runs in parallel: OpenMP is told that this thread works alone.
 /// oneDNN's weight gradients wait for as many threads as OpenMP promises: here, without this, for
 /// ever.
-class AloneScope {
+class SingleThreadScope {
  public:
-  AloneScope();
-  AloneScope(const AloneScope&) = delete;
-  AloneScope& operator=(const AloneScope&) = delete;
-  ~AloneScope();
+  SingleThreadScope();
+  SingleThreadScope(const SingleThreadScope&) = delete;
+  SingleThreadScope& operator=(const SingleThreadScope&) = delete;
+  ~SingleThreadScope();
 
  private:
   int before_ = 0;

@@ -43,7 +43,7 @@ enum class NormMode {
 /// What a network is evaluated at. `offsets` (G + 1 numbers from 0 to N) part the rows into groups;
 /// empty means one group. theta [G, P] gives each group its own parameters; theta [P] with groups
 /// gives per-group losses and gradients at the same parameters.
-struct Call {
+struct Inputs {
   at::Tensor theta;   ///< [P] or [G, P]; float32 or float64, as the images
   at::Tensor state;   ///< [S] or [G, S]; may be undefined where S = 0
   at::Tensor images;  ///< [N, C, H, W]
@@ -51,25 +51,27 @@ struct Call {
   NormMode norm = NormMode::kBatch;
 };
 
-/// Cotangents pulled back through an observation.
-struct Pulled {
+/// What derivatives are wanted with respect to. Name the fields: {.images = true}.
+struct WithRespectTo {
+  bool theta = false;  ///< of an observation's pullback; gradient and gradient_jvp always give it
+  bool images = false;
+  bool targets = false;  ///< of gradient and gradient_jvp, where targets are floating
+  bool any() const { return theta || images || targets; }
+};
+
+/// An observation's vector-Jacobian product: its cotangents pulled back.
+struct Vjp {
   at::Tensor images;  ///< [N, C, H, W]
-  at::Tensor theta;   ///< as the call's theta, where asked for
+  at::Tensor theta;   ///< as the inputs' theta, where asked for
 };
 
 /// Chosen values inside a forward pass.
 struct Observation {
   std::map<std::string, at::Tensor> taps;  ///< by name, without a graph
-  at::Tensor state;                        ///< new running state (kUpdating), else the call's
+  at::Tensor state;                        ///< new running state (kUpdating), else the inputs'
   /// Cotangents by tap name to cotangents of images (and theta); valid once, only where the
   /// observation was asked for with `pullback`.
-  std::function<Pulled(const std::map<std::string, at::Tensor>&)> pullback;
-};
-
-/// What an observation should keep for going back.
-struct Back {
-  bool images = false;
-  bool theta = false;
+  std::function<Vjp(const std::map<std::string, at::Tensor>&)> pullback;
 };
 
 /// gradient()'s answer. With groups, loss is [G], theta [G, P] and an updated state [G, S].
@@ -82,18 +84,12 @@ struct Gradient {
   at::Tensor state;    ///< new running state
 };
 
-/// directional()'s answer: derivatives of gradient()'s along theta + e v at e = 0.
-struct Directional {
+/// gradient_jvp()'s answer: derivatives of gradient()'s along theta + e v at e = 0.
+struct GradientJvp {
   at::Tensor loss;     ///< <g, v>, scalar or [G]
   at::Tensor theta;    ///< H v
   at::Tensor images;   ///< (d2l/dX dtheta) v
   at::Tensor targets;  ///< (d2l/dY dtheta) v, where targets are floating
-};
-
-/// What beside theta a gradient is wanted for.
-struct Wanted {
-  bool images = false;
-  bool targets = false;
 };
 
 /// What a network is built for.
@@ -131,7 +127,7 @@ class Network {
   /// every layer "<name>.input".
   const std::vector<std::string>& taps() const { return taps_; }
   int64_t feature_size() const { return feature_size_; }
-  /// True where every operation takes the one before it: `directional` is then one sweep without
+  /// True where every operation takes the one before it: `gradient_jvp` is then one sweep without
   /// an autograd graph.
   bool is_sequential() const;
   /// The name of the engine that does such work in float32 on `device`, with cross-entropy.
@@ -156,12 +152,14 @@ class Network {
   int64_t spare_bytes() const;
 
   /// Chosen layer values; one pass over all rows where theta is [P].
-  Observation observe(const Call& call, const std::vector<std::string>& taps, Back back = {}) const;
+  Observation observe(const Inputs& inputs, const std::vector<std::string>& taps,
+                      WithRespectTo wrt = {}) const;
   /// Loss and gradient per group.
-  Gradient gradient(const Call& call, const losses::Targets& targets, Wanted wanted = {}) const;
+  Gradient gradient(const Inputs& inputs, const losses::Targets& targets,
+                    WithRespectTo wrt = {}) const;
   /// Second-order products per group; v is as theta, or [G, P] at a shared theta [P].
-  Directional directional(const Call& call, const losses::Targets& targets, const at::Tensor& v,
-                          Wanted wanted = {}) const;
+  GradientJvp gradient_jvp(const Inputs& inputs, const losses::Targets& targets,
+                           const at::Tensor& v, WithRespectTo wrt = {}) const;
 
   /// Logits without a graph, kFrozen, in pieces of `chunk` rows.
   at::Tensor predict(const at::Tensor& theta, const at::Tensor& state, const at::Tensor& images,

@@ -16,7 +16,7 @@
 namespace retort::studies {
 
 /// The eigenvalue of the Hessian of the mean cross-entropy that is largest in size, at theta [P] on
-/// the given images and classes, by `rounds` of power iteration on `directional`.
+/// the given images and classes, by `rounds` of power iteration on `gradient_jvp`.
 double top_eigenvalue(const nets::Network& network, const at::Tensor& theta,
                       const at::Tensor& images, const at::Tensor& labels, int64_t rounds,
                       RandomStream stream);

@@ -1,6 +1,6 @@
 // Training unrolled: N steps of SGD on a synthetic set forward, then the adjoint recursion back
-// over the stored parameters, one `directional` a step. The gradient is exact, and no graph of more
-// than one step is ever alive (Maclaurin et al., ICML 2015; spec of MTT section 4.1).
+// over the stored parameters, one `gradient_jvp` a step. The gradient is exact, and no graph of
+// more than one step is ever alive (Maclaurin et al., ICML 2015; spec of MTT section 4.1).
 #pragma once
 
 #include <torch/types.h>
@@ -76,7 +76,7 @@ class Unroll {
   double rate(size_t step) const;
   Point advance(const Point& from, size_t step, at::Tensor* loss) const;
   const at::Tensor& theta_of(size_t k);
-  nets::Call call(const at::Tensor& theta, const at::Tensor& images) const;
+  nets::Inputs inputs(const at::Tensor& theta, const at::Tensor& images) const;
   void scatter(const UnrollStep& step, const at::Tensor& cotangent, UnrollGradient& into) const;
   void scatter_targets(const UnrollStep& step, const at::Tensor& cotangent,
                        UnrollGradient& into) const;

@@ -143,15 +143,15 @@ at::Tensor GradientMatching::match(const SyntheticSet& view, int64_t first, int6
   std::vector<int64_t> offsets;
   for (int64_t c = first; c <= last; ++c) offsets.push_back(view.offsets[c] - begin);
   const at::Tensor rows = rows_of(offsets, first), images = view.images.slice(0, begin, end);
-  const nets::Call call{student_.theta, student_.state,
-                        rows.defined() ? augment::apply(images, rows) : images, offsets,
-                        nets::NormMode::kFrozen};
+  const nets::Inputs inputs{student_.theta, student_.state,
+                            rows.defined() ? augment::apply(images, rows) : images, offsets,
+                            nets::NormMode::kFrozen};
   const losses::Targets targets{labels_of(offsets, first, context_.device)};
-  const at::Tensor synthetic = context_.network.gradient(call, targets).theta;  // [G, P]
+  const at::Tensor synthetic = context_.network.gradient(inputs, targets).theta;  // [G, P]
   const losses::GradientDistance distance =
       losses::gradient_distance(synthetic, real_gradients(first, last), spans_, metric_);
   const at::Tensor pulled =
-      context_.network.directional(call, targets, distance.derivative, {.images = true}).images;
+      context_.network.gradient_jvp(inputs, targets, distance.derivative, {.images = true}).images;
   cotangents.slice(0, begin, end).copy_(rows.defined() ? augment::pullback(rows, pulled) : pulled);
   return distance.value.sum();
 }
@@ -168,10 +168,10 @@ at::Tensor GradientMatching::real_gradients(int64_t first, int64_t last) const {
     if (c + 1 < last &&
         offsets.back() + options_.real_batch <= context_.network.rows_at_once(bounds_.rows))
       continue;
-    const nets::Call call{student_.theta, student_.state, at::cat(images), offsets,
-                          nets::NormMode::kFrozen};
+    const nets::Inputs inputs{student_.theta, student_.state, at::cat(images), offsets,
+                              nets::NormMode::kFrozen};
     const at::Tensor labels = labels_of(offsets, begin, context_.device);
-    gradients.push_back(context_.network.gradient(call, {labels}).theta);
+    gradients.push_back(context_.network.gradient(inputs, {labels}).theta);
     images.clear();
     offsets = {0};
     begin = c + 1;

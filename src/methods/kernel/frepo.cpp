@@ -204,7 +204,7 @@ class FeatureRegression : public Objective {
     real_features_ = at::cat(features).to(at::kDouble);
   }
 
-  nets::Observation observe(const at::Tensor& images, nets::Back back) const {
+  nets::Observation observe(const at::Tensor& images, nets::WithRespectTo back) const {
     const Member& member = pool_[pick(iteration_)];
     return context_.network.observe(
         {member.model.theta, member.model.state, images, {}, nets::NormMode::kFrozen}, {"features"},

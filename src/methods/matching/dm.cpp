@@ -105,7 +105,7 @@ class DistributionMatching : public Objective {
     return class_means(at::cat(features), offsets);
   }
 
-  nets::Observation features_of(const at::Tensor& images, nets::Back back) const {
+  nets::Observation features_of(const at::Tensor& images, nets::WithRespectTo back) const {
     const at::ScalarType type = images.scalar_type();
     return context_.network.observe({theta_.to(type), state_.to(type), images}, {"features"}, back);
   }

@@ -29,8 +29,8 @@ void ThroughTraining::begin(int64_t iteration, const SyntheticSet&) {
 }
 
 std::pair<double, at::Tensor> ThroughTraining::outer(const at::Tensor& theta) const {
-  const nets::Call call{theta, state_, real_batch_.images.to(theta.scalar_type())};
-  const nets::Gradient found = context_.network.gradient(call, {real_batch_.targets});
+  const nets::Inputs inputs{theta, state_, real_batch_.images.to(theta.scalar_type())};
+  const nets::Gradient found = context_.network.gradient(inputs, {real_batch_.targets});
   return {found.loss.item<double>(), found.theta};
 }
 

@@ -9,7 +9,7 @@ namespace retort::nets {
 
 Architecture alexnet(Variants& variants, const Shape& shape) {
   const NormKind norm = variants.choose<NormKind>(
-      {{"nn", NormKind::kNone}, {"in", NormKind::kInstance}, {"bn", NormKind::kBatch}},
+      {{"nonorm", NormKind::kNone}, {"in", NormKind::kInstance}, {"bn", NormKind::kBatch}},
       NormKind::kNone);
   struct Layer {
     Convolution conv;

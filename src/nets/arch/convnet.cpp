@@ -16,7 +16,7 @@ Architecture convnet(Variants& variants, const Shape& shape) {
                                           {"bn", NormKind::kBatch},
                                           {"ln", NormKind::kLayer},
                                           {"gn", NormKind::kGroup},
-                                          {"nn", NormKind::kNone}},
+                                          {"nonorm", NormKind::kNone}},
                                          NormKind::kInstance);
   layer.activation = variants.choose<Activation>({{"relu", Activation::kRelu},
                                                   {"sigmoid", Activation::kSigmoid},

@@ -24,16 +24,17 @@ constexpr const char* kResnetVariants =
 const std::vector<Family>& families() {
   static const std::vector<Family> table = {
       {"convnet", "blocks of 3x3 convolution, norm, activation and pool; the usual student",
-       "d1-d6 (depth, 3), w1-w1024 (width, 128), in|bn|ln|gn|nn (norm, in), "
+       "d1-d6 (depth, 3), w1-w1024 (width, 128), in|bn|ln|gn|nonorm (norm, in), "
        "relu|sigmoid|leaky|swish|tanh|softplus (relu), avgpool|maxpool|nopool (avgpool)",
        convnet},
       {"wideconv", "convolutions of doubling width, norm before all but the first; FRePo's network",
-       "d1-d6 (depth, 3), w1-w1024 (width of the first, 128), bn|in|ln|gn|nn (norm, bn)", wideconv},
+       "d1-d6 (depth, 3), w1-w1024 (width of the first, 128), bn|in|ln|gn|nonorm (norm, bn)",
+       wideconv},
       {"mlp", "two hidden layers", "w1-w1024 (width, 128)", mlp},
       {"strided", "three convolutions of stride 2 and two hidden layers; for streams of tasks",
        "w1-w1024 (width, 160; hidden layers of twice as many)", strided},
       {"lenet", "LeNet-5 with ReLU and max pooling", "none", lenet},
-      {"alexnet", "a small AlexNet of five convolutions", "nn|in|bn (norm, nn)", alexnet},
+      {"alexnet", "a small AlexNet of five convolutions", "nonorm|in|bn (norm, nonorm)", alexnet},
       {"vgg11", "VGG11 with a norm after each convolution", "in|bn (norm, in)", vgg11},
       {"resnet18", "ResNet18 for small images", kResnetVariants, resnet18},
       {"resnet34", "ResNet34 for small images", kResnetVariants, resnet34},
@@ -102,6 +103,9 @@ int64_t Variants::number(char prefix, int64_t min, int64_t max, int64_t fallback
 
 void Variants::finish() const {
   if (words_.empty()) return;
+  if (words_.front() == "nn" && accepted_.find("nonorm") != std::string::npos)
+    throw ConfigError(ErrorMessage{doing(specification_), "there is no variant 'nn' any more",
+                                   accepted_, "write 'nonorm' in its place"});
   const std::string near = nearest(words_.front(), known_);
   throw ConfigError(ErrorMessage{doing(specification_),
                                  fmt::format("there is no variant '{}'", words_.front()), accepted_,

@@ -15,7 +15,7 @@ Architecture wideconv(Variants& variants, const Shape& shape) {
                                                {"in", NormKind::kInstance},
                                                {"ln", NormKind::kLayer},
                                                {"gn", NormKind::kGroup},
-                                               {"nn", NormKind::kNone}},
+                                               {"nonorm", NormKind::kNone}},
                                               NormKind::kBatch);
   return [depth, width, norm, shape](LayerBuilder& f, at::Tensor x) {
     f.start_normal();

@@ -23,10 +23,11 @@ losses::Targets with_leaf(const losses::Targets& targets, bool wanted) {
   return own;
 }
 
-std::vector<at::Tensor> inputs_of(const Pass& pass, const losses::Targets& targets, Wanted wanted) {
+std::vector<at::Tensor> inputs_of(const Pass& pass, const losses::Targets& targets,
+                                  WithRespectTo wrt) {
   std::vector<at::Tensor> inputs = pass.theta;
-  if (wanted.images) inputs.push_back(pass.images);
-  if (wanted.targets) inputs.push_back(targets.values);
+  if (wrt.images) inputs.push_back(pass.images);
+  if (wrt.targets) inputs.push_back(targets.values);
   return inputs;
 }
 
@@ -38,15 +39,15 @@ std::vector<at::Tensor> first(const std::vector<at::Tensor>& all, size_t count) 
 /// they were wanted.
 template <class Answer>
 void take(const std::vector<at::Tensor>& found, const std::vector<at::Tensor>& inputs,
-          const Pass& pass, Wanted wanted, Answer& answer) {
+          const Pass& pass, WithRespectTo wrt, Answer& answer) {
   size_t next = pass.theta.size();
   answer.theta = flatten(first(found, next), pass.theta);
-  if (wanted.images) answer.images = or_zeros(found[next], inputs[next]), ++next;
-  if (wanted.targets) answer.targets = or_zeros(found[next], inputs[next]);
+  if (wrt.images) answer.images = or_zeros(found[next], inputs[next]), ++next;
+  if (wrt.targets) answer.targets = or_zeros(found[next], inputs[next]);
 }
 
 /// Cotangents through a pass, which is used up.
-Pulled pull(Pass& pass, Back back, const std::map<std::string, at::Tensor>& cotangents) {
+Vjp pull(Pass& pass, WithRespectTo wrt, const std::map<std::string, at::Tensor>& cotangents) {
   TORCH_CHECK(pass.images.defined(), "an observation is pulled back once");
   std::vector<at::Tensor> outputs, weights, inputs;
   for (const auto& [name, cotangent] : cotangents) {
@@ -55,13 +56,13 @@ Pulled pull(Pass& pass, Back back, const std::map<std::string, at::Tensor>& cota
     outputs.push_back(value);
     weights.push_back(cotangent);
   }
-  if (back.theta) inputs = pass.theta;
-  if (back.images) inputs.push_back(pass.images);
+  if (wrt.theta) inputs = pass.theta;
+  if (wrt.images) inputs.push_back(pass.images);
   std::vector<at::Tensor> found(inputs.size());
   if (!outputs.empty()) found = grad(outputs, inputs, weights, {}, false, true);
-  Pulled pulled;
-  if (back.images) pulled.images = or_zeros(found.back(), pass.images);
-  if (back.theta) pulled.theta = flatten(first(found, pass.theta.size()), pass.theta);
+  Vjp pulled;
+  if (wrt.images) pulled.images = or_zeros(found.back(), pass.images);
+  if (wrt.theta) pulled.theta = flatten(first(found, pass.theta.size()), pass.theta);
   pass = Pass();
   return pulled;
 }
@@ -76,14 +77,14 @@ class AutogradEngine : public Engine {
   Observation observe(const Group& group, const Query& query) const override;
   std::vector<Gradient> gradient(const std::vector<Group>& groups,
                                  const Query& query) const override;
-  std::vector<Directional> gradient_jvp(const std::vector<Group>& groups,
+  std::vector<GradientJvp> gradient_jvp(const std::vector<Group>& groups,
                                         const Query& query) const override;
 
  private:
   Observation observe_rows(const Group& rows, const Query& query) const;
-  Gradient gradient_of_rows(const Group& rows, Wanted wanted) const;
+  Gradient gradient_of_rows(const Group& rows, WithRespectTo wrt) const;
   Gradient gradient_of_group(const Group& group, const Query& query) const;
-  Directional jvp_of_group(const Group& group, Wanted wanted) const;
+  GradientJvp jvp_of_group(const Group& group, WithRespectTo wrt) const;
 
   const std::shared_ptr<const Definition> definition_;
   const Definition& network_;
@@ -111,32 +112,31 @@ Observation AutogradEngine::observe(const Group& group, const Query& query) cons
 }
 
 Observation AutogradEngine::observe_rows(const Group& rows, const Query& query) const {
-  const Back back = query.back;
-  auto pass = std::make_shared<Pass>(
-      run_pass(network_, rows, {back.theta, back.images, false, query.taps}));
+  const WithRespectTo wrt = query.wrt;
+  auto pass = std::make_shared<Pass>(run_pass(network_, rows, {wrt, false, query.taps}));
   Observation seen;
   for (const auto& [name, value] : pass->taps) {
     TORCH_CHECK(value.defined(), "network '", network_.name, "' has no tap '", name, "'");
     seen.taps[name] = value.detach();
   }
   seen.state = pass->state;
-  if (back.images || back.theta)
-    seen.pullback = [pass, back](const auto& cotangents) { return pull(*pass, back, cotangents); };
+  if (wrt.any())
+    seen.pullback = [pass, wrt](const auto& cotangents) { return pull(*pass, wrt, cotangents); };
   return seen;
 }
 
-Gradient AutogradEngine::gradient_of_rows(const Group& rows, Wanted wanted) const {
-  const losses::Targets own = with_leaf(rows.targets, wanted.targets);
-  const Pass pass = run_pass(network_, rows, {true, wanted.images});
+Gradient AutogradEngine::gradient_of_rows(const Group& rows, WithRespectTo wrt) const {
+  const losses::Targets own = with_leaf(rows.targets, wrt.targets);
+  const Pass pass = run_pass(network_, rows, {{.theta = true, .images = wrt.images}});
   at::AutoGradMode recording(true);
   const at::Tensor loss = losses::mean_loss(pass.logits, own);
-  const std::vector<at::Tensor> inputs = inputs_of(pass, own, wanted);
+  const std::vector<at::Tensor> inputs = inputs_of(pass, own, wrt);
   const std::vector<at::Tensor> found = grad({loss}, inputs, {}, {}, false, true);
   Gradient answer;
   answer.loss = loss.detach();
   answer.logits = pass.logits.detach();
   answer.state = pass.state;
-  take(found, inputs, pass, wanted, answer);
+  take(found, inputs, pass, wrt, answer);
   return answer;
 }
 
@@ -144,12 +144,12 @@ Gradient AutogradEngine::gradient_of_rows(const Group& rows, Wanted wanted) cons
 Gradient AutogradEngine::gradient_of_group(const Group& group, const Query& query) const {
   const int64_t rows = group.rows();
   const int64_t most = couples(network_.state, group) ? rows : query.memory.rows(rows);
-  if (most >= rows) return gradient_of_rows(group, query.wanted);
+  if (most >= rows) return gradient_of_rows(group, query.wrt);
   std::vector<at::Tensor> images, targets, logits;
   Gradient all;
   for (int64_t begin = 0; begin < rows; begin += most) {
     const int64_t count = std::min(most, rows - begin);
-    Gradient g = gradient_of_rows(rows_of_group(group, begin, count), query.wanted);
+    Gradient g = gradient_of_rows(rows_of_group(group, begin, count), query.wrt);
     const double share = static_cast<double>(count) / static_cast<double>(rows);
     g.loss = g.loss * share;
     g.theta.mul_(share);
@@ -176,9 +176,10 @@ std::vector<Gradient> AutogradEngine::gradient(const std::vector<Group>& groups,
   return answers;
 }
 
-Directional AutogradEngine::jvp_of_group(const Group& group, Wanted wanted) const {
-  const losses::Targets own = with_leaf(group.targets, wanted.targets);
-  const Pass pass = run_pass(network_, group, {true, wanted.images, /*second_order=*/true});
+GradientJvp AutogradEngine::jvp_of_group(const Group& group, WithRespectTo wrt) const {
+  const losses::Targets own = with_leaf(group.targets, wrt.targets);
+  const Pass pass =
+      run_pass(network_, group, {{.theta = true, .images = wrt.images}, /*second_order=*/true});
   at::AutoGradMode recording(true);
   const at::Tensor loss = losses::mean_loss(pass.logits, own);
   const std::vector<at::Tensor> g = grad({loss}, pass.theta, {}, {}, true, true);
@@ -187,19 +188,19 @@ Directional AutogradEngine::jvp_of_group(const Group& group, Wanted wanted) cons
   at::Tensor slope = at::zeros({}, group.direction.options());
   for (size_t i = 0; i < g.size(); ++i)
     if (g[i].defined()) slope = slope + (g[i] * direction[i]).sum();
-  const std::vector<at::Tensor> inputs = inputs_of(pass, own, wanted);
+  const std::vector<at::Tensor> inputs = inputs_of(pass, own, wrt);
   std::vector<at::Tensor> found(inputs.size());
   if (slope.requires_grad()) found = grad({slope}, inputs, {}, {}, false, true);
-  Directional answer;
+  GradientJvp answer;
   answer.loss = slope.detach();
-  take(found, inputs, pass, wanted, answer);
+  take(found, inputs, pass, wrt, answer);
   return answer;
 }
 
-std::vector<Directional> AutogradEngine::gradient_jvp(const std::vector<Group>& groups,
+std::vector<GradientJvp> AutogradEngine::gradient_jvp(const std::vector<Group>& groups,
                                                       const Query& query) const {
-  std::vector<Directional> answers;
-  for (const Group& group : groups) answers.push_back(jvp_of_group(group, query.wanted));
+  std::vector<GradientJvp> answers;
+  for (const Group& group : groups) answers.push_back(jvp_of_group(group, query.wrt));
   return answers;
 }
 

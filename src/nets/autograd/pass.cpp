@@ -11,11 +11,11 @@ at::Tensor leaf(const at::Tensor& x, bool requires_grad) {
 }
 
 Pass run_pass(const Definition& network, const Group& group, const PassKeeps& keep) {
-  at::AutoGradMode recording(keep.theta || keep.images);
+  at::AutoGradMode recording(keep.wrt.theta || keep.wrt.images);
   Pass pass;
   for (const at::Tensor& slot : unflatten(network.parameters, group.theta.detach()))
-    pass.theta.push_back(leaf(slot, keep.theta));
-  pass.images = leaf(group.images, keep.images);
+    pass.theta.push_back(leaf(slot, keep.wrt.theta));
+  pass.images = leaf(group.images, keep.wrt.images);
 
   ApplyPass apply{pass.theta, {}, group.norm, keep.second_order};
   const bool updating = network.state.size > 0 && group.norm == NormMode::kUpdating;

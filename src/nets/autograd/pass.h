@@ -11,8 +11,7 @@ namespace retort::nets {
 
 /// What a pass should keep.
 struct PassKeeps {
-  bool theta = false;   ///< a graph to theta
-  bool images = false;  ///< a graph to the images
+  WithRespectTo wrt = {};  ///< graphs to theta and images
   bool second_order = false;
   std::vector<std::string> taps = {};
 };

@@ -3,7 +3,7 @@
 
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "core/deal.h"
+#include "core/parallel_for.h"
 #include "nets/fused/kernels.h"
 
 namespace retort::nets {
@@ -42,7 +42,7 @@ class FusedBlock : public torch::autograd::Function<FusedBlock> {
                 *shift_data = shift.data_ptr<float>();
     float *out_data = out.data_ptr<float>(), *mean_data = mean.data_ptr<float>(),
           *rstd_data = rstd.data_ptr<float>();
-    deal_out(images, [&](int64_t i) {
+    parallel_for(images, [&](int64_t i) {
       fused_forward(shape, z_data + i * in_size, gain_data, shift_data, out_data + i * out_size,
                     mean_data + i * channels, rstd_data + i * channels);
     });
@@ -69,7 +69,7 @@ class FusedBlock : public torch::autograd::Function<FusedBlock> {
                 *mean_data = saved[3].data_ptr<float>(), *rstd_data = saved[4].data_ptr<float>();
     float *dz_data = dz.data_ptr<float>(), *dgain_data = dgain.data_ptr<float>(),
           *dshift_data = dshift.data_ptr<float>();
-    deal_out(images, [&](int64_t i) {
+    parallel_for(images, [&](int64_t i) {
       fused_backward(shape, z_data + i * in_size, dout_data + i * out_size, gain_data, shift_data,
                      mean_data + i * channels, rstd_data + i * channels, dz_data + i * in_size,
                      dgain_data + i * channels, dshift_data + i * channels);

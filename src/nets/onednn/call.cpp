@@ -27,7 +27,7 @@ float* HeldGroup::place(const at::Tensor& all, const MicroBatch& batch) const {
 }
 
 const PackedWeights& CallWeights::of(const at::Tensor& theta, const PassNeeds& needs) {
-  const AloneScope alone;
+  const SingleThreadScope alone;
   const float* data = floats(theta);
   auto known = std::find_if(packed_.begin(), packed_.end(),
                             [&](const auto& one) { return one->theta() == data; });
@@ -41,8 +41,8 @@ void CallWeights::pack() {
   std::vector<std::pair<const PackedWeights*, size_t>> work;
   for (const auto& one : packed_)
     for (size_t i = 0; i < one->planned(); ++i) work.emplace_back(one.get(), i);
-  deal_out(static_cast<int64_t>(work.size()), [&](int64_t i) {
-    const AloneScope alone;
+  parallel_for(static_cast<int64_t>(work.size()), [&](int64_t i) {
+    const SingleThreadScope alone;
     const auto& [weights, index] = work[static_cast<size_t>(i)];
     weights->pack(index, space_.plans.engine());
   });
@@ -56,7 +56,7 @@ CallFrame::CallFrame(Workspace& space, const std::vector<Group>& all, const Quer
       losses(lanes.batches.size()) {
   const bool tangent = query.work == Work::kGradientJvp;
   for (const MicroBatch& batch : lanes.batches) {
-    const PassNeeds needs{batch.rows(), true, query.wanted.images, tangent};
+    const PassNeeds needs{batch.rows(), true, query.wrt.images, tangent};
     packed.push_back(&weights.of(groups[batch.group].theta, needs));
     if (tangent) packed_tangent.push_back(&weights.of(groups[batch.group].direction, needs));
   }

@@ -1,5 +1,5 @@
-// Convolutions of oneDNN on its blocked layout, each made once for its shape. Call them from inside
-// an AloneScope: a convolution made on one thread is run by one.
+// Convolutions of oneDNN on its blocked layout, each made once for its shape. Inputs them from
+// inside an SingleThreadScope: a convolution made on one thread is run by one.
 #pragma once
 
 #include <dnnl.hpp>

@@ -26,14 +26,14 @@ class OnednnEngine : public Engine {
   }
   std::vector<Gradient> gradient(const std::vector<Group>& groups,
                                  const Query& query) const override;
-  std::vector<Directional> gradient_jvp(const std::vector<Group>& groups,
+  std::vector<GradientJvp> gradient_jvp(const std::vector<Group>& groups,
                                         const Query& query) const override;
 
  private:
   void gradient_of(size_t batch, int64_t lane, CallFrame& frame, const Group& group,
                    const Gradient& answer) const;
   void jvp_of(size_t batch, int64_t lane, CallFrame& frame, const Group& group,
-              const Directional& answer) const;
+              const GradientJvp& answer) const;
 
   const std::shared_ptr<Workspace> space_;
 };
@@ -54,11 +54,11 @@ bool OnednnEngine::accepts(const Query& query) const {
 /// Answers with room for cotangents of images and targets.
 template <class Answer>
 std::vector<Answer> empty_answers(const CallFrame& frame, const std::vector<Group>& groups,
-                                  Wanted wanted) {
+                                  WithRespectTo wrt) {
   std::vector<Answer> answers(groups.size());
   for (size_t g = 0; g < groups.size(); ++g) {
-    if (wanted.images) answers[g].images = at::empty_like(frame.groups[g].images);
-    if (wanted.targets) answers[g].targets = at::empty_like(groups[g].targets.values);
+    if (wrt.images) answers[g].images = at::empty_like(frame.groups[g].images);
+    if (wrt.targets) answers[g].targets = at::empty_like(groups[g].targets.values);
   }
   return answers;
 }
@@ -66,7 +66,7 @@ std::vector<Answer> empty_answers(const CallFrame& frame, const std::vector<Grou
 std::vector<Gradient> OnednnEngine::gradient(const std::vector<Group>& groups,
                                              const Query& query) const {
   CallFrame frame(*space_, groups, query);
-  auto answers = empty_answers<Gradient>(frame, groups, query.wanted);
+  auto answers = empty_answers<Gradient>(frame, groups, query.wrt);
   for (size_t g = 0; g < groups.size(); ++g) {
     answers[g].logits = at::empty({groups[g].rows(), space_->network.classes});
     answers[g].state = groups[g].state;
@@ -103,10 +103,10 @@ void OnednnEngine::gradient_of(size_t i, int64_t lane, CallFrame& frame, const G
   frame.sums.done(i, lane);
 }
 
-std::vector<Directional> OnednnEngine::gradient_jvp(const std::vector<Group>& groups,
+std::vector<GradientJvp> OnednnEngine::gradient_jvp(const std::vector<Group>& groups,
                                                     const Query& query) const {
   CallFrame frame(*space_, groups, query);
-  auto answers = empty_answers<Directional>(frame, groups, query.wanted);
+  auto answers = empty_answers<GradientJvp>(frame, groups, query.wrt);
   each_batch(frame.lanes, [&](size_t i, int64_t lane) {
     const size_t g = frame.lanes.batches[i].group;
     jvp_of(i, lane, frame, groups[g], answers[g]);
@@ -116,7 +116,7 @@ std::vector<Directional> OnednnEngine::gradient_jvp(const std::vector<Group>& gr
 }
 
 void OnednnEngine::jvp_of(size_t i, int64_t lane, CallFrame& frame, const Group& group,
-                          const Directional& answer) const {
+                          const GradientJvp& answer) const {
   const BlockedNetwork& network = space_->network;
   const MicroBatch& batch = frame.lanes.batches[i];
   const HeldGroup& own = frame.groups[batch.group];

@@ -8,7 +8,8 @@
 namespace retort::nets {
 namespace {
 
-/// Row-major c [m, n] = a b + beta c, transposed as asked; on one thread inside an AloneScope.
+/// Row-major c [m, n] = a b + beta c, transposed as asked; on one thread inside an
+/// SingleThreadScope.
 void multiply(char transpose_a, char transpose_b, int64_t m, int64_t n, int64_t k, const float* a,
               const float* b, float beta, float* c) {
   const int64_t lda = transpose_a == 'N' ? k : m, ldb = transpose_b == 'N' ? n : k;

@@ -15,7 +15,7 @@ class Seen {
   Seen(std::shared_ptr<Workspace> space, const Group& group, const Query& query)
       : space_(std::move(space)),
         own_(group),
-        back_(query.back),
+        wrt_(query.wrt),
         lanes_(cut_rows({group.rows()},
                         row_limits(query.memory, goes_back() ? kBackwardRows : kForwardRows))),
         weights_(*space_),
@@ -23,15 +23,15 @@ class Seen {
         passes_(lanes_.batches.size()),
         features_(at::empty({group.rows(), space_->network.features})) {
     for (const MicroBatch& batch : lanes_.batches)
-      packed_.push_back(&weights_.of(own_.theta, {batch.rows(), goes_back(), back_.images, false}));
+      packed_.push_back(&weights_.of(own_.theta, {batch.rows(), goes_back(), wrt_.images, false}));
     weights_.pack();
   }
 
-  bool goes_back() const { return back_.images || back_.theta; }
+  bool goes_back() const { return wrt_.any(); }
   const at::Tensor& features() const { return features_; }
   /// Fills features [N, F] and, where they are defined, logits [N, K].
   void forward(const at::Tensor& logits);
-  Pulled pull(const std::map<std::string, at::Tensor>& cotangents);
+  Vjp pull(const std::map<std::string, at::Tensor>& cotangents);
 
  private:
   void forward(size_t i, const at::Tensor& logits);
@@ -40,7 +40,7 @@ class Seen {
 
   const std::shared_ptr<Workspace> space_;
   const HeldGroup own_;
-  const Back back_;
+  const WithRespectTo wrt_;
   const Lanes lanes_;
   CallWeights weights_;
   std::vector<const PackedWeights*> packed_;  // of every micro batch
@@ -84,7 +84,7 @@ void Seen::backward(size_t i, const at::Tensor& dlogits, const at::Tensor& dfeat
   arenas_[i].reset();
 }
 
-Pulled Seen::pull(const std::map<std::string, at::Tensor>& cotangents) {
+Vjp Seen::pull(const std::map<std::string, at::Tensor>& cotangents) {
   TORCH_CHECK(!passes_.empty(), "an observation is pulled back once");
   const BlockedNetwork& network = space_->network;
   const at::Tensor dfeatures = at::zeros({own_.rows(), network.features});
@@ -94,15 +94,15 @@ Pulled Seen::pull(const std::map<std::string, at::Tensor>& cotangents) {
       dfeatures.add_(value.detach());
     else
       dlogits = value.detach().to(at::kFloat).contiguous();
-  Pulled pulled;
-  if (back_.images) pulled.images = at::empty_like(own_.images);
-  LaneSums sums(lanes_, 1, at::empty({back_.theta ? network.parameters : 0}));
+  Vjp pulled;
+  if (wrt_.images) pulled.images = at::empty_like(own_.images);
+  LaneSums sums(lanes_, 1, at::empty({wrt_.theta ? network.parameters : 0}));
   each_batch(lanes_, [&](size_t i, int64_t lane) {
-    float* dtheta = back_.theta ? sums.of(lane).data_ptr<float>() : nullptr;
+    float* dtheta = wrt_.theta ? sums.of(lane).data_ptr<float>() : nullptr;
     backward(i, dlogits, dfeatures, dtheta, pulled.images);
-    if (back_.theta) sums.done(i, lane);
+    if (wrt_.theta) sums.done(i, lane);
   });
-  if (back_.theta) pulled.theta = sums.take()[0];
+  if (wrt_.theta) pulled.theta = sums.take()[0];
   passes_.clear();
   return pulled;
 }

@@ -17,23 +17,23 @@ constexpr int64_t kBatchRows = 16;  ///< as many as fit into caches, about
 class Sweep {
  public:
   Sweep(const Definition& network, const std::vector<Group>& groups, const Query& query)
-      : network_(network), groups_(groups), wanted_(query.wanted) {
+      : network_(network), groups_(groups), wrt_(query.wrt) {
     std::vector<int64_t> sizes;
     std::vector<bool> whole;
     for (const Group& group : groups) {
       sizes.push_back(group.rows());
       whole.push_back(!query.device.is_cpu() || couples(network_.state, group));
-      Directional answer;
+      GradientJvp answer;
       answer.loss = at::zeros({}, group.theta.options());
       answer.theta = at::zeros_like(group.direction);
-      if (wanted_.images) answer.images = at::empty_like(group.images);
-      if (wanted_.targets) answer.targets = at::empty_like(group.targets.values);
+      if (wrt_.images) answer.images = at::empty_like(group.images);
+      if (wrt_.targets) answer.targets = at::empty_like(group.targets.values);
       answers_.push_back(answer);
     }
     lanes_ = cut_rows(sizes, row_limits(query.memory, kBatchRows), whole);
   }
 
-  std::vector<Directional> run() {
+  std::vector<GradientJvp> run() {
     LaneSums sums(lanes_, groups_.size(), answers_.front().theta);
     std::vector<at::Tensor> losses(lanes_.batches.size());
     const auto work = [&](size_t i, int64_t lane) {
@@ -73,24 +73,24 @@ class Sweep {
     const DualHead head(x, rows_of(group.targets, batch.begin, batch.rows()), share);
     Dual d = head.logits;
     for (size_t i = layers.size(); i-- > 0;) {
-      const Below last = wanted_.images ? Below::kTangent : Below::kNothing;
+      const Below last = wrt_.images ? Below::kTangent : Below::kNothing;
       d = layers[i]->backward(d, i == 0 ? last : Below::kBoth);
       layers[i].reset();
     }
-    Directional& answer = answers_[batch.group];
+    GradientJvp& answer = answers_[batch.group];
     const auto fill = [&](const at::Tensor& all, const at::Tensor& rows) {
       all.narrow(0, batch.begin, batch.rows()).copy_(rows);
     };
-    if (wanted_.images) fill(answer.images, d.tangent.view_as(images));
-    if (wanted_.targets) fill(answer.targets, head.targets);
+    if (wrt_.images) fill(answer.images, d.tangent.view_as(images));
+    if (wrt_.targets) fill(answer.targets, head.targets);
     return head.loss;
   }
 
   const Definition& network_;
   const std::vector<Group>& groups_;
-  const Wanted wanted_;
+  const WithRespectTo wrt_;
   Lanes lanes_;
-  std::vector<Directional> answers_;
+  std::vector<GradientJvp> answers_;
 };
 
 class SequentialEngine : public Engine {
@@ -102,7 +102,7 @@ class SequentialEngine : public Engine {
   bool accepts(const Query& query) const override {
     return query.work == Work::kGradientJvp && query.loss == losses::Kind::kCrossEntropy;
   }
-  std::vector<Directional> gradient_jvp(const std::vector<Group>& groups,
+  std::vector<GradientJvp> gradient_jvp(const std::vector<Group>& groups,
                                         const Query& query) const override {
     return Sweep(*definition_, groups, query).run();
   }

@@ -7,38 +7,39 @@
 namespace retort::nets {
 namespace {
 
-bool grouped(const Call& call) {
-  return call.theta.dim() == 2 || !call.offsets.empty();
+bool grouped(const Inputs& inputs) {
+  return inputs.theta.dim() == 2 || !inputs.offsets.empty();
 }
 
 /// Rows where every group begins, and the end.
-std::vector<int64_t> edges_of(const Call& call) {
-  if (!call.offsets.empty()) return call.offsets;
-  return {0, call.images.size(0)};
+std::vector<int64_t> edges_of(const Inputs& inputs) {
+  if (!inputs.offsets.empty()) return inputs.offsets;
+  return {0, inputs.images.size(0)};
 }
 
-std::vector<Group> groups_of(const Call& call) {
-  const std::vector<int64_t> edges = edges_of(call);
+std::vector<Group> groups_of(const Inputs& inputs) {
+  const std::vector<int64_t> edges = edges_of(inputs);
   const int64_t groups = static_cast<int64_t>(edges.size()) - 1;
-  TORCH_CHECK(edges.front() == 0 && edges.back() == call.images.size(0),
+  TORCH_CHECK(edges.front() == 0 && edges.back() == inputs.images.size(0),
               "offsets run from 0 to the number of images");
-  TORCH_CHECK(call.theta.dim() == 1 || call.theta.size(0) == groups,
+  TORCH_CHECK(inputs.theta.dim() == 1 || inputs.theta.size(0) == groups,
               "theta [G, P] needs G + 1 offsets");
-  const bool own_state = call.state.defined() && call.state.dim() == 2;
+  const bool own_state = inputs.state.defined() && inputs.state.dim() == 2;
   std::vector<Group> all;
   for (int64_t g = 0; g < groups; ++g) {
     const int64_t begin = edges[static_cast<size_t>(g)], end = edges[static_cast<size_t>(g + 1)];
     TORCH_CHECK(begin < end, "group ", g, " has no rows");
-    all.push_back({call.theta.dim() == 2 ? call.theta.select(0, g) : call.theta,
-                   own_state ? call.state.select(0, g) : call.state,
-                   call.images.narrow(0, begin, end - begin), call.norm});
+    all.push_back({inputs.theta.dim() == 2 ? inputs.theta.select(0, g) : inputs.theta,
+                   own_state ? inputs.state.select(0, g) : inputs.state,
+                   inputs.images.narrow(0, begin, end - begin), inputs.norm});
   }
   return all;
 }
 
-std::vector<Group> groups_of(const Call& call, const losses::Targets& targets, Wanted wanted) {
-  TORCH_CHECK(!wanted.targets || targets.values.is_floating_point(), "classes have no derivative");
-  std::vector<Group> groups = groups_of(call);
+std::vector<Group> groups_of(const Inputs& inputs, const losses::Targets& targets,
+                             WithRespectTo wrt) {
+  TORCH_CHECK(!wrt.targets || targets.values.is_floating_point(), "classes have no derivative");
+  std::vector<Group> groups = groups_of(inputs);
   int64_t begin = 0;
   for (Group& group : groups) {
     group.targets = rows_of(targets, begin, group.rows());
@@ -56,16 +57,16 @@ at::Tensor gather(const std::vector<Answer>& answers, at::Tensor Answer::*field,
 }
 
 /// One observation's answer to the cotangents of all groups.
-Pulled pull_groups(const std::vector<Observation>& seen, const std::vector<int64_t>& edges,
-                   const std::map<std::string, at::Tensor>& cotangents) {
-  std::vector<Pulled> pulled;
+Vjp pull_groups(const std::vector<Observation>& seen, const std::vector<int64_t>& edges,
+                const std::map<std::string, at::Tensor>& cotangents) {
+  std::vector<Vjp> pulled;
   for (size_t g = 0; g < seen.size(); ++g) {
     std::map<std::string, at::Tensor> own;
     for (const auto& [name, value] : cotangents)
       own[name] = value.narrow(0, edges[g], edges[g + 1] - edges[g]);
     pulled.push_back(seen[g].pullback(own));
   }
-  return {gather(pulled, &Pulled::images, false), gather(pulled, &Pulled::theta, true)};
+  return {gather(pulled, &Vjp::images, false), gather(pulled, &Vjp::theta, true)};
 }
 
 }  // namespace
@@ -102,26 +103,26 @@ void Network::restrict_to(const std::string& engine) {
   engines_ = {*found};
 }
 
-Observation Network::observe(const Call& call, const std::vector<std::string>& taps,
-                             Back back) const {
-  Query asked = query(Work::kObserve, call.theta, call.images);
+Observation Network::observe(const Inputs& inputs, const std::vector<std::string>& taps,
+                             WithRespectTo wrt) const {
+  Query asked = query(Work::kObserve, inputs.theta, inputs.images);
   asked.taps = taps;
-  asked.back = back;
+  asked.wrt = wrt;
   const Engine& engine = engine_for(asked);
-  if (call.theta.dim() == 1)
-    return engine.observe({call.theta, call.state, call.images, call.norm}, asked);
+  if (inputs.theta.dim() == 1)
+    return engine.observe({inputs.theta, inputs.state, inputs.images, inputs.norm}, asked);
   std::vector<Observation> seen;
-  for (const Group& group : groups_of(call)) seen.push_back(engine.observe(group, asked));
+  for (const Group& group : groups_of(inputs)) seen.push_back(engine.observe(group, asked));
   Observation all;
   for (const std::string& name : taps) {
     std::vector<at::Tensor> values;
     for (const Observation& one : seen) values.push_back(one.taps.at(name));
     all.taps[name] = at::cat(values);
   }
-  const bool updated = couples_rows() && call.norm == NormMode::kUpdating;
-  all.state = updated ? gather(seen, &Observation::state, true) : call.state;
-  if (back.images || back.theta)
-    all.pullback = [seen = std::move(seen), edges = edges_of(call)](const auto& cotangents) {
+  const bool updated = couples_rows() && inputs.norm == NormMode::kUpdating;
+  all.state = updated ? gather(seen, &Observation::state, true) : inputs.state;
+  if (wrt.any())
+    all.pullback = [seen = std::move(seen), edges = edges_of(inputs)](const auto& cotangents) {
       return pull_groups(seen, edges, cotangents);
     };
   return all;
@@ -138,38 +139,39 @@ at::Tensor Network::predict(const at::Tensor& theta, const at::Tensor& state,
   return engine_for(asked).observe(whole, asked).taps.at("logits");
 }
 
-Gradient Network::gradient(const Call& call, const losses::Targets& targets, Wanted wanted) const {
-  Query asked = query(Work::kGradient, call.theta, call.images);
+Gradient Network::gradient(const Inputs& inputs, const losses::Targets& targets,
+                           WithRespectTo wrt) const {
+  Query asked = query(Work::kGradient, inputs.theta, inputs.images);
   asked.loss = targets.kind;
-  asked.wanted = wanted;
+  asked.wrt = wrt;
   const std::vector<Gradient> answers =
-      engine_for(asked).gradient(groups_of(call, targets, wanted), asked);
-  if (!grouped(call)) return answers.front();
-  const bool updated = couples_rows() && call.norm == NormMode::kUpdating;
+      engine_for(asked).gradient(groups_of(inputs, targets, wrt), asked);
+  if (!grouped(inputs)) return answers.front();
+  const bool updated = couples_rows() && inputs.norm == NormMode::kUpdating;
   return {gather(answers, &Gradient::loss, true),
           gather(answers, &Gradient::theta, true),
           gather(answers, &Gradient::images, false),
           gather(answers, &Gradient::targets, false),
           gather(answers, &Gradient::logits, false),
-          updated ? gather(answers, &Gradient::state, true) : call.state};
+          updated ? gather(answers, &Gradient::state, true) : inputs.state};
 }
 
-Directional Network::directional(const Call& call, const losses::Targets& targets,
-                                 const at::Tensor& v, Wanted wanted) const {
-  Query asked = query(Work::kGradientJvp, call.theta, call.images);
+GradientJvp Network::gradient_jvp(const Inputs& inputs, const losses::Targets& targets,
+                                  const at::Tensor& v, WithRespectTo wrt) const {
+  Query asked = query(Work::kGradientJvp, inputs.theta, inputs.images);
   asked.loss = targets.kind;
-  asked.wanted = wanted;
-  std::vector<Group> groups = groups_of(call, targets, wanted);
+  asked.wrt = wrt;
+  std::vector<Group> groups = groups_of(inputs, targets, wrt);
   TORCH_CHECK(
-      v.dim() == 1 ? call.theta.dim() == 1 : v.size(0) == static_cast<int64_t>(groups.size()),
+      v.dim() == 1 ? inputs.theta.dim() == 1 : v.size(0) == static_cast<int64_t>(groups.size()),
       "v is [P] as theta, or [G, P]");
   for (size_t g = 0; g < groups.size(); ++g)
     groups[g].direction = v.dim() == 2 ? v.select(0, static_cast<int64_t>(g)) : v;
-  const std::vector<Directional> answers = engine_for(asked).gradient_jvp(groups, asked);
-  if (!grouped(call)) return answers.front();
-  return {gather(answers, &Directional::loss, true), gather(answers, &Directional::theta, true),
-          gather(answers, &Directional::images, false),
-          gather(answers, &Directional::targets, false)};
+  const std::vector<GradientJvp> answers = engine_for(asked).gradient_jvp(groups, asked);
+  if (!grouped(inputs)) return answers.front();
+  return {gather(answers, &GradientJvp::loss, true), gather(answers, &GradientJvp::theta, true),
+          gather(answers, &GradientJvp::images, false),
+          gather(answers, &GradientJvp::targets, false)};
 }
 
 }  // namespace retort::nets

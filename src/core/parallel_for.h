@@ -11,7 +11,7 @@ namespace retort {
 /// compiled for OpenMP, and a second OpenMP runtime beside a pip PyTorch's would fight for the
 /// cores; the tensor iterator's own loop is neither. A thread takes at least `grain` in a row.
 template <class Work>
-void deal_out(int64_t count, const Work& work, int64_t grain = 1) {
+void parallel_for(int64_t count, const Work& work, int64_t grain = 1) {
   at::Tensor numbers = at::arange(count, at::kLong);
   auto iterator = at::TensorIterator::nullary_op(numbers);
   iterator.for_each(
