@@ -5,7 +5,6 @@
 #include <charconv>
 #include <map>
 #include <ostream>
-#include <sstream>
 
 #include "retort/core/device.h"
 #include "retort/core/error.h"
@@ -193,17 +192,6 @@ void keep_unnamed_page(const OptionSet& options) {
                                  "name the page with --out; a page that is named is written over"});
 }
 
-std::string portable_recipe(const OptionSet& options, const std::string& data_name) {
-  std::string text = "data = \"" + data_name + "\"\n", line;
-  std::istringstream lines(options.toml());
-  for (size_t i = 0; std::getline(lines, line); ++i) {
-    const Option& option = options.all()[i];
-    if (option.role == Role::kResult && option.name != "init_from" && option.name != "data")
-      text += line + "\n";
-  }
-  return text;
-}
-
 std::string peek(const Arguments& arguments, const std::string& name) {
   std::string value;
   const std::string flag = "--" + name;
@@ -212,6 +200,13 @@ std::string peek(const Arguments& arguments, const std::string& name) {
     if (arguments[i].starts_with(flag + "=")) value = arguments[i].substr(flag.size() + 1);
   }
   return value;
+}
+
+void give(OptionSet& options, const std::string& name, const std::string& text) {
+  Problems problems;
+  const Option* option = options.find(name);
+  options.set(name, text, option ? option->flag() : name, problems);
+  problems.raise("setting the options of a command");
 }
 
 std::string aligned(const std::vector<std::vector<std::string>>& rows) {

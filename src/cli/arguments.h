@@ -51,11 +51,11 @@ std::filesystem::path bundle_of(const std::string& target);
 /// written over.
 void keep_unnamed_page(const OptionSet& options);
 
-/// The options that change the result, as TOML without paths: what goes into a bundle.
-std::string portable_recipe(const OptionSet& options, const std::string& data_name);
-
 /// The value of --NAME VALUE or --NAME=VALUE in the arguments (the last one), or empty.
 std::string peek(const Arguments& arguments, const std::string& name);
+
+/// Sets an option as if its flag had been given; ConfigError where that would be refused.
+void give(OptionSet& options, const std::string& name, const std::string& text);
 
 /// Text as an aligned table; the first row is the head. Columns of numbers are right-aligned.
 std::string aligned(const std::vector<std::vector<std::string>>& rows);

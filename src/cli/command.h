@@ -33,8 +33,7 @@ struct Environment {
   int width = 80;
   StopFlag* stop = nullptr;
   Survey survey = {};  ///< where there is one, a command declares its options and does nothing else
-  bool check_only = false;  ///< distill refuses what it would refuse, and does nothing else
-  bool debug = false;       ///< says what is of use in finding a defect
+  bool debug = false;  ///< says what is of use in finding a defect
 
   ProgressStyle progress() const { return {&raw(err), terminal, width}; }
 };

@@ -6,9 +6,8 @@
 #include <set>
 #include <tuple>
 
-#include "cli/arguments.h"
+#include "cli/condenser.h"
 #include "cli/continual_page.h"
-#include "cli/continual_settings.h"
 #include "cli/run_report.h"
 #include "retort/augment/siamese.h"
 #include "retort/continual/continual.h"
@@ -18,7 +17,6 @@
 #include "retort/core/recipe_folder.h"
 #include "retort/core/registry.h"
 #include "retort/eval/evaluate.h"
-#include "retort/methods/distill.h"
 
 namespace retort::cli {
 namespace {
@@ -47,133 +45,6 @@ constexpr const char* kExamples =
 
 const FolderKind kStreamFolder{"folder of a stream", "orders"};
 const FolderKind kMethodFolder{"folder of a method's sets", "orders"};
-
-/// Makes stored sets, each as a run folder below the method's.
-class Condenser {
- public:
-  Condenser(const Continual& command, const OptionSet& given, const data::Dataset& all,
-            at::Device device, const Environment& environment)
-      : command_(command), given_(given), all_(all), device_(device), environment_(environment) {}
-
-  /// Refuses what the first set would refuse, before anything is on disk.
-  void check(const continual::TaskStream& stream) const {
-    const data::Dataset samples = stream.arrive(0);
-    const Job job(*this, samples, 0, 0);
-    if (!methods::RunFolder::started(job.folder, job.options)) methods::check_new_run(job.input());
-    if (!command_.kind().once) return;
-    const synthetic::SetLayout images{
-        std::vector<int64_t>(samples.class_names.size(),
-                             std::stoll(job.settings.loop.images_per_class)),
-        samples.channels, samples.height, samples.width};
-    int64_t bytes = 0;
-    for (const auto& [name, tensor] :
-         job.settings.parametrisation->make({images, device_})->stored())
-      bytes += static_cast<int64_t>(tensor.nbytes());
-    check_budget(bytes, job.folder);
-  }
-
-  std::optional<synthetic::Bundle> operator()(const data::Dataset& samples, int64_t order,
-                                              int64_t task) const {
-    const Job job(*this, samples, order, task);
-    if (!methods::RunFolder::started(job.folder, job.options)) methods::check_new_run(job.input());
-    const methods::RunFolder folder(job.folder, job.options);
-    if (!folder.finished(job.settings.loop.iterations)) {
-      environment_.err << fmt::format("order {} of {}, task {} of {}: {} samples\n", order + 1,
-                                      command_.stream.orders, task + 1, command_.stream.tasks,
-                                      samples.train.size());
-      if (methods::distill(job.input(), folder).stopped) return {};
-    }
-    synthetic::Bundle bundle = synthetic::load_bundle(folder.bundle());
-    check_set(bundle, job.folder);
-    return bundle;
-  }
-
- private:
-  /// The settings of one set, and all that a run of them takes.
-  struct Job {
-    Job(const Condenser& maker, const data::Dataset& task_samples, int64_t order, int64_t task)
-        : owner(maker),
-          samples(task_samples),
-          settings(maker.command_.stream.stream, maker.command_.loop.method,
-                   maker.command_.loop.parametrisation),
-          folder(fs::path(maker.command_.out) / maker.command_.name /
-                 fmt::format("order{}", order) / fmt::format("task{}", task)) {
-      OptionSet all;
-      settings.declare(all);
-      Problems none;
-      for (const Option& option : maker.given_.all()) all.set(option.name, option.text(), "", none);
-      none.raise("copying the options");
-      settings.order = order;
-      settings.task = task;
-      // Sets of different tasks draw differently; 31 bits are a seed that any reader takes.
-      settings.loop.seed =
-          RandomStream(static_cast<uint64_t>(settings.loop.seed), "continual.condense",
-                       static_cast<uint64_t>(order), static_cast<uint64_t>(task))
-              .uniform_int(int64_t{1} << 31);
-      settings.declare_task(options);
-      network = nets::make_network(settings.loop.network, {samples.channels, samples.height,
-                                                           samples.width, samples.classes()});
-    }
-    methods::DistillInput input() const {
-      return {samples,
-              *network,
-              *settings.method,
-              *settings.parametrisation,
-              settings.loop,
-              portable_recipe(options, samples.name),
-              owner.device_,
-              owner.command_.machine.threads_used,
-              owner.environment_.progress(),
-              owner.environment_.stop,
-              {}};
-    }
-
-    const Condenser& owner;
-    const data::Dataset& samples;
-    Continual settings;
-    fs::path folder;
-    OptionSet options;
-    std::unique_ptr<nets::Network> network;
-  };
-
-  /// The memory is counted in floats of images; hard labels are free, as published.
-  void check_set(const synthetic::Bundle& bundle, const fs::path& folder) const {
-    if (bundle.step_learning_rates.defined())
-      throw ConfigError(
-          ErrorMessage{"storing the set '" + folder.string() + "'",
-                       "it is to be learned in its own order of steps, which cannot be "
-                       "joined with those of other tasks",
-                       "a method whose sets are learned in any order",
-                       {}});
-    if (bundle.soft_labels.defined() && bundle.soft_labels.lt(0).any().item<bool>())
-      throw ConfigError(
-          ErrorMessage{"storing the set '" + folder.string() + "'",
-                       "its labels are targets of a regression, not weights of classes",
-                       "a method whose labels can be learned by cross-entropy",
-                       {}});
-    check_budget(bundle.stored_bytes() - bundle.classes() * static_cast<int64_t>(sizeof(int64_t)),
-                 folder);
-  }
-
-  void check_budget(int64_t bytes, const fs::path& folder) const {
-    const double budget = command_.budget_bytes(all_);
-    const auto taken = static_cast<double>(bytes);
-    if (budget == 0 || taken <= budget) return;
-    throw ConfigError(ErrorMessage{
-        "storing the set '" + folder.string() + "'",
-        fmt::format("it takes {}, more than its task's part of the memory", format_bytes(taken)),
-        fmt::format("{} a task: {} images for {} tasks", format_bytes(budget),
-                    command_.stream.memory, command_.stream.tasks),
-        "lower --images-per-class or the parametrisation's size, or raise --memory, and "
-        "choose another --name"});
-  }
-
-  const Continual& command_;
-  const OptionSet& given_;
-  const data::Dataset& all_;
-  const at::Device device_;
-  const Environment& environment_;
-};
 
 /// The records of a folder: what is known, and what is added.
 class Ledger {
@@ -217,7 +88,7 @@ void require_whole_sets(const fs::path& folder) {
 
 train::TrainOptions training_of(const Continual& command, const data::Dataset& data) {
   train::TrainOptions training =
-      find_entry(std::span(eval::protocols()), "protocol", command.loop.protocol).training;
+      find_entry(std::span(eval::protocols()), "protocol", command.loop().protocol).training;
   if (training.augmentation == "auto") training.augmentation = augment::default_strategy(data.name);
   if (command.stream.evaluation_epochs > 0) training.epochs = command.stream.evaluation_epochs;
   return training;
@@ -274,7 +145,7 @@ void print(const Environment& environment, const Continual& command) {
                     std::to_string(line.buffered_samples), std::to_string(line.orders)});
   }
   environment.out << fmt::format("{}, {} tasks, {}\n\n", command.stream.stream,
-                                 command.stream.tasks, command.loop.network)
+                                 command.stream.tasks, command.loop().network)
                   << aligned(rows)
                   << "\nRA: accuracy on all tasks after the last one; LA: on each task when it was "
                      "learned; BTI: RA - LA,\nbelow 0 where tasks are forgotten. ± is the standard "
@@ -301,37 +172,37 @@ int run_continual(const Environment& environment, const Arguments& arguments) {
                     kExamples};
   if (!parse(environment, usage, arguments, given)) return 0;
   if (command.name.empty()) {
-    command.name = command.loop.method;
-    if (command.loop.parametrisation != "pixels")
-      command.name += "-" + command.loop.parametrisation;
+    command.name = command.loop().method;
+    if (command.loop().parametrisation != "pixels")
+      command.name += "-" + command.loop().parametrisation;
   }
   command.check();
-  command.stream.seed = command.loop.seed;
+  command.stream.seed = command.loop().seed;
   command.declare_shared(shared);
   const fs::path folder = command.out;
   folder_started(folder, shared, kStreamFolder);
-  if (command.method) folder_started(folder / command.name, given, kMethodFolder);
+  if (command.experiment) folder_started(folder / command.name, given, kMethodFolder);
 
   const at::Device device = command.machine.apply(environment);
   const data::Dataset data = data::open_dataset(command.data);
   const continual::TaskStream first(data, command.stream, 0);
   const std::string recipe = given.toml();  // as it was asked for
   command.settle_images_per_class(first, given);
-  const auto network = nets::make_network(command.loop.network,
+  const auto network = nets::make_network(command.loop().network,
                                           {data.channels, data.height, data.width, data.classes()});
-  const Condenser condense(command, given, data, device, environment);
-  if (command.method) condense.check(first);
+  const Condenser condense(command, data, device, environment);
+  if (command.experiment) condense.check(first);
 
   const FolderLock lock(folder, kStreamFolder, false);
   folder_started(folder, shared, kStreamFolder);
   remove_leftovers_in(folder);
   write_atomically(folder / "recipe.toml", shared.toml());
-  if (command.method) write_atomically(folder / command.name / "recipe.toml", recipe);
+  if (command.experiment) write_atomically(folder / command.name / "recipe.toml", recipe);
   Ledger ledger(folder / "records.jsonl", command.name);
   continual::ContinualInput input{
       data,         *network, command.stream, training_of(command, data),
       command.uses, {},       device,         command.name};
-  if (command.method) input.condense = condense;
+  if (command.experiment) input.condense = condense;
   input.progress = environment.progress();
   input.stop = environment.stop;
   input.known = [&](const std::string& use, int64_t order, int64_t task) {

@@ -40,56 +40,45 @@ Continual::Continual(const std::string& stream_name, const std::string& method_n
                      const std::string& parametrisation_name) {
   const continual::StreamKind& kind = continual::find_stream(stream_name);
   stream.take(kind);
-  loop.method = method_name;
-  if (!is_baseline(method_name)) {
+  if (is_baseline(method_name)) {
+    baseline_.method = method_name;
+    find_entry(std::span(synthetic::parametrisation_table()), "parametrisation",
+               parametrisation_name);
+  } else {
     std::vector<std::string> names = names_of(std::span(methods::method_table()));
     names.insert(names.end(), {"online", "replay"});
     if (std::find(names.begin(), names.end(), method_name) == names.end())
       throw ConfigError::unknown("choosing the method", "method", method_name, names);
-    method = find_entry(std::span(methods::method_table()), "method", method_name).make();
-    loop.take(method->defaults());
+    experiment.emplace(method_name, parametrisation_name);
+    // Where pixels are permuted, neighbours have nothing in common that a coarser basis could hold.
+    const bool permuted = kind.name.find("permutations") != std::string::npos;
+    if (permuted && experiment->options().find("downsample"))
+      choose(experiment->options(), "downsample", 1);
   }
-  loop.parametrisation = parametrisation_name;
-  parametrisation = find_entry(std::span(synthetic::parametrisation_table()), "parametrisation",
-                               parametrisation_name)
-                        .make();
-  loop.network = kind.network;
-  loop.protocol = kind.protocol;
-  loop.images_per_class = kind.once ? "auto" : "20";
-  if (!kind.new_classes) loop.augmentation = "none";  // it knows upright images only
-  OptionSet of_sets;
-  parametrisation->declare(of_sets);
-  // Where pixels are permuted, neighbours have nothing in common that a coarser basis could hold.
-  const bool permuted = kind.name.find("permutations") != std::string::npos;
-  if (permuted && of_sets.find("downsample")) choose(of_sets, "downsample", 1);
+  loop().network = kind.network;
+  loop().protocol = kind.protocol;
+  loop().images_per_class = kind.once ? "auto" : "20";
+  if (!kind.new_classes) loop().augmentation = "none";  // it knows upright images only
   uses = is_baseline(method_name) ? std::vector<std::string>{method_name}
          : kind.once              ? std::vector<std::string>{"retrain", "rehearsal"}
                                   : std::vector<std::string>{"retrain"};
 }
 
-void Continual::declare_sets(OptionSet& set) {
-  loop.declare(set);
-  set.group("Method " + loop.method);
-  method->declare(set);
-  set.group("Parametrisation " + loop.parametrisation);
-  parametrisation->declare(set);
-}
-
 void Continual::declare(OptionSet& set) {
   stream.declare(set);
-  if (method) {
+  if (experiment) {
     set.add("uses", uses, "how the stored sets are used",
             {.choices = kind().once ? std::vector<std::string>{"retrain", "rehearsal"}
                                     : std::vector<std::string>{"retrain"}},
             Role::kExecution);
     set.add("name", name, "what to call this method with these options; empty: its name", {},
             Role::kExecution);
-    declare_sets(set);
+    experiment->declare(set);
   } else {
-    set.add("method", loop.method, "the method; `retort list methods` shows more");
-    set.add("network", loop.network, "the network that learns");
-    set.add("protocol", loop.protocol, "of methods with stored sets; one for all in a folder");
-    set.add("seed", loop.seed, "seed of all random draws", {.min = 0, .max = kLargestSeed});
+    set.add("method", loop().method, "the method; `retort list methods` shows more");
+    set.add("network", loop().network, "the network that learns");
+    set.add("protocol", loop().protocol, "of methods with stored sets; one for all in a folder");
+    set.add("seed", loop().seed, "seed of all random draws", {.min = 0, .max = kLargestSeed});
   }
   set.group("Data");
   data.declare(set);
@@ -100,50 +89,40 @@ void Continual::declare(OptionSet& set) {
 
 void Continual::declare_shared(OptionSet& set) {
   stream.declare(set);
-  set.add("network", loop.network, "");
-  set.add("protocol", loop.protocol, "");
-  set.add("seed", loop.seed, "", {.max = kLargestSeed});
-  if (!kind().once) set.add("images_per_class", loop.images_per_class, "");
-  data.declare(set);
-}
-
-void Continual::declare_task(OptionSet& set) {
-  set.add("stream", stream.stream, "");
-  set.add("tasks", stream.tasks, "");
-  set.add("samples_per_task", stream.samples_per_task, "");
-  set.add("order", order, "");
-  set.add("task", task, "");
-  declare_sets(set);
+  set.add("network", loop().network, "");
+  set.add("protocol", loop().protocol, "");
+  set.add("seed", loop().seed, "", {.max = kLargestSeed});
+  if (!kind().once) set.add("images_per_class", loop().images_per_class, "");
   data.declare(set);
 }
 
 void Continual::check() const {
   Problems problems;
   if (out.empty()) problems.add("missing: --out, the folder of the stream");
-  if (!method && !kind().once)
-    problems.add("'" + loop.method + "' learns streams that are seen once: " +
+  if (!experiment && !kind().once)
+    problems.add("'" + loop().method + "' learns streams that are seen once: " +
                  "rotations, permutations, many-permutations or incremental");
   if (name.empty() || name == "cache" || name.front() == '.' ||
       name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") !=
           std::string::npos)
     problems.add("--name '" + name + "' is no name of letters, digits, - and _");
   if (uses.empty()) problems.add("--uses is empty: give retrain, rehearsal or both");
-  if (loop.validate_every > 0)
+  if (loop().validate_every > 0)
     problems.add("--validate-every: a task has no validation part; leave it out");
-  if (!loop.init_from.empty())
+  if (!loop().init_from.empty())
     problems.add("--init-from: the sets of tasks start from their own samples; leave it out");
-  const bool automatic = kind().once && loop.images_per_class == "auto";
-  if (!automatic && !is_number_of_images(loop.images_per_class))
+  const bool automatic = kind().once && loop().images_per_class == "auto";
+  if (!automatic && !is_number_of_images(loop().images_per_class))
     problems.add("--images-per-class takes a number here" +
                  std::string(kind().once ? ", or auto: what --memory allows" : "") + ", not '" +
-                 loop.images_per_class + "'");
+                 loop().images_per_class + "'");
   const eval::Protocol& protocol =
-      find_entry(std::span(eval::protocols()), "protocol", loop.protocol);
+      find_entry(std::span(eval::protocols()), "protocol", loop().protocol);
   if (protocol.ordered || protocol.training.loss != losses::Kind::kCrossEntropy)
-    problems.add("--protocol " + loop.protocol +
+    problems.add("--protocol " + loop().protocol +
                  ": sets of several tasks are learned together, in any order and by "
                  "cross-entropy: give dm, dc, rtp, short or demo");
-  augment::parse_strategy(loop.augmentation == "auto" ? "none" : loop.augmentation);
+  augment::parse_strategy(loop().augmentation == "auto" ? "none" : loop().augmentation);
   problems.raise("reading the options of 'retort continual'");
 }
 
@@ -172,14 +151,16 @@ void Continual::settle_memories(const continual::TaskStream& drawn, OptionSet& g
 }
 
 void Continual::settle_images_per_class(const continual::TaskStream& drawn, OptionSet& given) {
-  if (!kind().once || !method) return;
-  if (loop.images_per_class == "auto" && loop.parametrisation == "memories")
+  if (!kind().once || !experiment) return;
+  if (loop().images_per_class == "auto" && loop().parametrisation == "memories")
     settle_memories(drawn, given);
   const auto classes = static_cast<int64_t>(drawn.task(0).classes.size());
   const int64_t whole = stream.memory / (stream.tasks * classes);
-  const bool automatic = loop.images_per_class == "auto", pixels = loop.parametrisation == "pixels";
-  const int64_t each = automatic ? std::max<int64_t>(whole, 1) : std::stoll(loop.images_per_class);
-  loop.images_per_class = std::to_string(each);
+  const bool automatic = loop().images_per_class == "auto",
+             pixels = loop().parametrisation == "pixels";
+  const int64_t each =
+      automatic ? std::max<int64_t>(whole, 1) : std::stoll(loop().images_per_class);
+  loop().images_per_class = std::to_string(each);
   if (each <= whole || !pixels) return;
   throw ConfigError(ErrorMessage{
       "dividing the memory among the tasks",

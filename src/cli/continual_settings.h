@@ -1,45 +1,44 @@
 // What one command line of `retort continual` sets.
 #pragma once
 
-#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "cli/arguments.h"
 #include "retort/continual/continual.h"
 #include "retort/data/dataset.h"
-#include "retort/methods/distill.h"
+#include "retort/methods/experiment.h"
 
 namespace retort::cli {
 
 /// Everything that one command line sets.
 struct Continual {
   continual::ContinualOptions stream;
-  methods::DistillOptions loop;
+  std::optional<methods::Experiment> experiment;  ///< of a stored set; none for the baselines
   data::DataOptions data;
   MachineOptions machine;
   std::vector<std::string> uses;
   std::string name, out;
-  std::unique_ptr<methods::Method> method;  ///< null for the baselines
-  std::unique_ptr<synthetic::ParametrisationKind> parametrisation;
-  int64_t order = 0, task = 0;  ///< of a set's own recipe
 
   Continual(const std::string& stream_name, const std::string& method_name,
             const std::string& parametrisation_name);
 
-  const continual::StreamKind& kind() const { return continual::find_stream(stream.stream); }
+  Continual(const Continual&) = delete;
+  Continual& operator=(const Continual&) = delete;
 
-  /// What the stored sets are made with.
-  void declare_sets(OptionSet& set);
+  const continual::StreamKind& kind() const { return continual::find_stream(stream.stream); }
+  /// The options that sets and baselines share.
+  methods::DistillOptions& loop() { return experiment ? experiment->settings() : baseline_; }
+  const methods::DistillOptions& loop() const {
+    return experiment ? experiment->settings() : baseline_;
+  }
 
   /// The command line.
   void declare(OptionSet& set);
 
   /// What all methods in a folder share.
   void declare_shared(OptionSet& set);
-
-  /// What decides one stored set.
-  void declare_task(OptionSet& set);
 
   /// ConfigError with everything that cannot be.
   void check() const;
@@ -54,6 +53,7 @@ struct Continual {
 
  private:
   void settle_memories(const continual::TaskStream& drawn, OptionSet& given);
+  methods::DistillOptions baseline_;
 };
 
 }  // namespace retort::cli

@@ -1,19 +1,21 @@
 // retort eval: a bundle, or a run's, judged by its protocol.
+#include "cli/eval_command.h"
+
 #include <fmt/format.h>
 
 #include <limits>
 #include <ostream>
 
-#include "cli/arguments.h"
 #include "cli/evaluation.h"
 #include "cli/run_report.h"
 #include "cli/taken_over.h"
 #include "retort/core/error.h"
-#include "retort/core/records.h"
-#include "retort/eval/evaluate.h"
 #include "retort/methods/redraw.h"
 
 namespace retort::cli {
+
+namespace fs = std::filesystem;
+
 namespace {
 
 constexpr const char* kExamples =
@@ -26,8 +28,7 @@ constexpr const char* kExamples =
     "--validation-fraction\n";
 
 /// Adds the evaluation to a run's records and page; where that fails, its figures still come out.
-std::filesystem::path keep(const Environment& environment, const std::filesystem::path& folder,
-                           const Json& record) {
+fs::path keep(const Environment& environment, const fs::path& folder, const Json& record) {
   try {
     RecordWriter(folder / "records.jsonl", std::numeric_limits<int64_t>::max()).write(record);
     return write_report(folder);
@@ -54,8 +55,8 @@ bool taught(const synthetic::Bundle& bundle, const eval::EvalOptions& options) {
 
 /// Where chance chose the set: another choice for every student, each by a seed of its own.
 eval::Redraw redraw_of(const Environment& environment, const synthetic::Bundle& bundle,
-                       const data::Dataset& data, const eval::EvalOptions& options,
-                       at::Device device) {
+                       const data::Dataset& data, const EvalSettings& settings, at::Device device) {
+  const eval::EvalOptions& options = settings.options;
   if (!options.redraw || !methods::can_choose_again(bundle, data)) return {};
   return [&environment, &bundle, &data, &options, device](int64_t student) {
     environment.err << fmt::format("choosing images by '{}' for student {} of {}\n", bundle.method,
@@ -68,60 +69,67 @@ eval::Redraw redraw_of(const Environment& environment, const synthetic::Bundle& 
   };
 }
 
+/// Labels that were stored beside a run are those that its students learn.
+void take_stored_labels(const fs::path& folder, const synthetic::Bundle& bundle,
+                        eval::EvalOptions& options) {
+  const fs::path labels = folder / "labels.safetensors";
+  if (options.student_labels == "auto" && taught(bundle, options) && fs::exists(labels))
+    options.student_labels = labels.string();
+}
+
 }  // namespace
 
-int run_eval(const Environment& environment, const Arguments& arguments) {
-  data::DataOptions data_options;
-  eval::EvalOptions options;
-  MachineOptions machine;
-  std::string target;
-  OptionSet set;
+EvalSettings::EvalSettings() {
   set.group("Evaluation");
   options.declare(set);
   set.group("Data");
-  data_options.declare(set);
+  data.declare(set);
   machine.declare(set);
-  const Usage usage{"eval",
-                    "Trains fresh students on a set and tests them, beside random real images.",
-                    kExamples};
-  if (!parse(environment, usage, with_networks(arguments), set,
-             {{"bundle", "a run folder or a bundle (.safetensors)", &target, true}}))
-    return 0;
-  take_run_options(target, set);
-  for (const std::string& file : {options.teacher, options.student_labels})
-    take_split_of(file, set);
-  const at::Device device = machine.apply(environment);
-  const bool is_run = std::filesystem::is_directory(target);
-  const std::filesystem::path folder = target;
-  const std::filesystem::path file = bundle_of(target);
+}
+
+std::optional<Json> judge(const Environment& environment, EvalSettings& settings) {
+  take_run_options(settings.target, settings.set);
+  for (const std::string& file : {settings.options.teacher, settings.options.student_labels})
+    take_split_of(file, settings.set);
+  const at::Device device = settings.machine.apply(environment);
+  const fs::path folder = settings.target, file = bundle_of(settings.target);
+  const bool is_run = fs::is_directory(folder);
   if (is_run) read_records(folder / "records.jsonl");  // a damaged one is refused before the work
   synthetic::Bundle bundle = synthetic::load_bundle(file);
   const data::Dataset data =
-      data::open_dataset(data_options, is_run ? folder / "cache" : std::filesystem::path());
-  check_split_of(environment, bundle, "evaluating", target, data);
+      data::open_dataset(settings.data, is_run ? folder / "cache" : fs::path());
+  check_split_of(environment, bundle, "evaluating", settings.target, data);
   synthetic::fill_preprocessing(bundle, data);
-  const std::filesystem::path labels = folder / "labels.safetensors";
-  if (is_run && options.student_labels == "auto" && taught(bundle, options) &&
-      std::filesystem::exists(labels))
-    options.student_labels = labels.string();
+  if (is_run) take_stored_labels(folder, bundle, settings.options);
   const eval::Evaluation evaluation =
-      eval::evaluate(bundle, data, options, device, environment.progress(), environment.stop,
-                     redraw_of(environment, bundle, data, options, device));
+      eval::evaluate(bundle, data, settings.options, device, environment.progress(),
+                     environment.stop, redraw_of(environment, bundle, data, settings, device));
   if (environment.stop && environment.stop->requested()) {
     environment.err << "stopped: nothing is recorded of this evaluation\n";
-    return kStopped;
+    return {};
   }
   Json record = to_json(evaluation);
   record["split"] = data.split.words();
-  std::filesystem::path page;
+  fs::path page;
   if (is_run) page = keep(environment, folder, record);
-  if (machine.json) {
+  if (settings.machine.json) {
     environment.out << json_text(record, 2) << "\n";
-    return 0;
+    return record;
   }
   print_table(environment, evaluation);
   if (is_run) environment.out << "report: " << page.string() << "\n";
-  return 0;
+  return record;
+}
+
+int run_eval(const Environment& environment, const Arguments& arguments) {
+  EvalSettings settings;
+  const Usage usage{"eval",
+                    "Trains fresh students on a set and tests them, beside random real images.",
+                    kExamples};
+  if (!parse(environment, usage, with_networks(arguments), settings.set,
+             {{"bundle", "a run folder or a bundle (.safetensors)", &settings.target, true}}))
+    return 0;
+  return judge(environment, settings) ? 0 : kStopped;
 }
 
 }  // namespace retort::cli

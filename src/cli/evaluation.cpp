@@ -1,79 +1,12 @@
 #include "cli/evaluation.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
-#include <ctime>
-#include <filesystem>
 #include <ostream>
 
 namespace retort::cli {
-
-namespace {
-
-/// "2026-03-01 14:05 UTC". Records alone say when: tensors are the same whenever they are made.
-std::string date_now() {
-  return fmt::format("{:%Y-%m-%d %H:%M} UTC", fmt::gmtime(std::time(nullptr)));
-}
-
-/// Passes over the images: the code of DC and DM, whose schedule is "drop", makes one more than it
-/// has epochs.
-int64_t passes_of(const eval::Evaluation& evaluation, const eval::Result& result) {
-  for (const eval::Protocol& protocol : eval::protocols()) {
-    const bool shortened = evaluation.protocol.starts_with(protocol.name + " with ");
-    if (protocol.name != evaluation.protocol && !shortened) continue;
-    train::TrainOptions training = protocol.training;
-    training.epochs = result.epochs;
-    const int64_t passes = train::passes(training);
-    // A set with a rate for each step has as many steps as rates.
-    if (result.steps % passes == 0) return passes;
-  }
-  return result.epochs;
-}
-
-}  // namespace
-
-Json to_json(const eval::Evaluation& evaluation) {
-  Json results = Json::array();
-  for (const eval::Result& result : evaluation.results)
-    results.push_back({{"subject", result.subject},
-                       {"network", result.network},
-                       {"accuracies", result.accuracies},
-                       {"mean", result.mean()},
-                       {"deviation", result.deviation()},
-                       {"balanced", result.balanced()},
-                       {"class_accuracies", result.class_accuracies},
-                       {"draws", result.draws},
-                       {"averaged", result.averaged},
-                       {"best", result.best},
-                       {"labels", result.labels},
-                       {"image_bytes", result.image_bytes},
-                       {"label_bytes", result.label_bytes},
-                       {"teacher_bytes", result.teacher_bytes},
-                       {"seconds", result.seconds},
-                       {"epochs", result.epochs},
-                       {"passes", passes_of(evaluation, result)},
-                       {"images", result.images},
-                       {"steps", result.steps}});
-  return {{"kind", "evaluation"},
-          {"protocol", evaluation.protocol},
-          {"shortened", evaluation.shortened},
-          {"part", evaluation.part},
-          {"data", evaluation.data},
-          {"data_hash", evaluation.data_hash},
-          {"class_names", evaluation.class_names},
-          {"test_images", evaluation.test_images},
-          {"seed", evaluation.seed},
-          {"date", date_now()},
-          {"notes", evaluation.notes},
-          {"students", evaluation.students},
-          {"training_images", evaluation.training_images},
-          {"soft_labels", evaluation.soft_labels},
-          {"results", results}};
-}
-
 namespace {
 
 std::string bytes_text(int64_t bytes) {
@@ -153,7 +86,7 @@ void print_table(const Environment& environment, const eval::Evaluation& evaluat
     environment.out << "accuracy: mean ± standard deviation over students; draws: different "
                        "training sets among them\n";
   const eval::Result& first = evaluation.results.front();
-  if (const int64_t passes = passes_of(evaluation, first); passes > first.epochs)
+  if (const int64_t passes = eval::passes_of(evaluation, first); passes > first.epochs)
     environment.out << fmt::format(
         "steps: batches of training; {0} epochs are {1} passes over the images, since the "
         "published "

@@ -1,12 +1,12 @@
 // retort experts: training, or importing, the experts of trajectory matching.
+#include "cli/experts_command.h"
+
 #include <cmath>
 #include <ostream>
 
-#include "cli/arguments.h"
 #include "retort/core/device.h"
 #include "retort/core/error.h"
 #include "retort/core/records.h"
-#include "retort/trajectories/experts.h"
 
 namespace retort::cli {
 namespace {
@@ -22,29 +22,11 @@ constexpr const char* kExamples =
     "in\n"
     "the same bytes. Several processes may work in one folder, each with its own --share.\n";
 
-/// Everything that one command line of `experts` sets.
-struct Settings {
-  trajectories::ExpertOptions experts;
-  data::DataOptions data;
-  MachineOptions machine;
-  std::string out;
-  OptionSet options;
-
-  Settings() {
-    experts.declare(options);
-    options.group("Data");
-    data.declare(options);
-    machine.declare(options);
-    options.group("Run");
-    options.add("out", out, "the folder of the experts", {}, Role::kExecution);
-  }
-};
-
 Json number_or_null(double value) {
   return std::isfinite(value) ? Json(value) : Json();
 }
 
-Json to_json(const Settings& settings, const trajectories::ExpertInput& input,
+Json to_json(const ExpertsSettings& settings, const std::string& data,
              const trajectories::ExpertOutcome& outcome) {
   Json experts = Json::array();
   for (const trajectories::ExpertResult& result : outcome.experts)
@@ -52,16 +34,16 @@ Json to_json(const Settings& settings, const trajectories::ExpertInput& input,
                        {"loss", number_or_null(result.loss)},
                        {"accuracy", result.accuracy}});
   return {{"out", settings.out},
-          {"data", input.data.name},
-          {"network", input.network.name()},
-          {"parameters", input.network.parameters().size},
+          {"data", data},
+          {"network", outcome.network},
+          {"parameters", outcome.parameters},
           {"made", outcome.made},
           {"already_finished", outcome.made == 0},
           {"peak_memory_bytes", peak_memory_bytes()},
           {"experts", experts}};
 }
 
-void print_table(const Environment& environment, const Settings& settings,
+void print_table(const Environment& environment, const ExpertsSettings& settings,
                  const trajectories::ExpertOutcome& outcome) {
   std::vector<std::vector<std::string>> rows{{"expert", "training loss", "test accuracy %"}};
   for (const trajectories::ExpertResult& result : outcome.experts)
@@ -74,32 +56,24 @@ void print_table(const Environment& environment, const Settings& settings,
 
 void print_need(const Environment& environment, const trajectories::DiskNeed& need,
                 const std::string& folder) {
-  if (need.experts == 0) return;
   environment.err << fmt::format("disk: {} more for {} expert{}, {} free in {}\n",
                                  format_bytes(static_cast<double>(need.bytes)), need.experts,
                                  need.experts == 1 ? "" : "s",
                                  format_bytes(static_cast<double>(need.free_bytes)), folder);
 }
 
-trajectories::ExpertOutcome make_experts(const Environment& environment, const Settings& settings,
-                                         const trajectories::ExpertInput& input) {
-  if (!settings.experts.imports.empty()) {
-    trajectories::check_import(input);
-    trajectories::open_experts(settings.out, settings.options);
-    return trajectories::import_experts(input, settings.out);
-  }
-  print_need(environment, trajectories::disk_need(input, settings.out), settings.out);
-  trajectories::open_experts(settings.out, settings.options);
-  return trajectories::train_experts(input, settings.out);
-}
-
 }  // namespace
 
-int run_experts(const Environment& environment, const Arguments& arguments) {
-  Settings settings;
-  const Usage usage{"experts", "Trains networks on the whole set and keeps their parameters.",
-                    kExamples};
-  if (!parse(environment, usage, arguments, settings.options)) return 0;
+ExpertsSettings::ExpertsSettings() {
+  experts.declare(options);
+  options.group("Data");
+  data.declare(options);
+  machine.declare(options);
+  options.group("Run");
+  options.add("out", out, "the folder of the experts", {}, Role::kExecution);
+}
+
+int make_experts(const Environment& environment, ExpertsSettings& settings) {
   if (settings.out.empty())
     throw ConfigError(ErrorMessage{"reading the options of 'retort experts'",
                                    "missing: --out, the folder of the experts",
@@ -109,23 +83,31 @@ int run_experts(const Environment& environment, const Arguments& arguments) {
   const at::Device device = settings.machine.apply(environment);
   const data::Dataset data =
       data::open_dataset(settings.data, std::filesystem::path(settings.out) / "cache");
-  const auto network = nets::make_network(settings.experts.network,
-                                          {data.channels, data.height, data.width, data.classes()});
-  const trajectories::ExpertInput input{
-      data, *network, settings.experts, device, environment.progress(), environment.stop};
-  trajectories::check_experts(input);
-  for (const std::string& note : data.notes) environment.err << "note: " << note << "\n";
-  const trajectories::ExpertOutcome outcome = make_experts(environment, settings, input);
+  trajectories::ExpertSettings how{device, environment.progress(), environment.stop};
+  how.note = [&](const std::string& note) { environment.err << "note: " << note << "\n"; };
+  how.need = [&](const trajectories::DiskNeed& need) {
+    print_need(environment, need, settings.out);
+  };
+  how.recipe = &settings.options;
+  const trajectories::ExpertOutcome outcome =
+      trajectories::make_experts(data, settings.experts, settings.out, how);
   if (outcome.stopped) {
     environment.err << "stopped: give the same command to go on\n";
     return kStopped;
   }
-  if (settings.machine.json) {
-    environment.out << json_text(to_json(settings, input, outcome), 2) << "\n";
-  } else {
+  if (settings.machine.json)
+    environment.out << json_text(to_json(settings, data.name, outcome), 2) << "\n";
+  else
     print_table(environment, settings, outcome);
-  }
   return 0;
+}
+
+int run_experts(const Environment& environment, const Arguments& arguments) {
+  ExpertsSettings settings;
+  const Usage usage{"experts", "Trains networks on the whole set and keeps their parameters.",
+                    kExamples};
+  if (!parse(environment, usage, arguments, settings.options)) return 0;
+  return make_experts(environment, settings);
 }
 
 }  // namespace retort::cli

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <charconv>
 #include <map>
+#include <sstream>
 #include <vector>
 
 #include "retort/core/error.h"
@@ -52,6 +53,17 @@ bool holds_something_else(const std::filesystem::path& path) {
 }
 
 }  // namespace
+
+std::string portable_recipe(const OptionSet& options, const std::string& data_name) {
+  std::string text = "data = \"" + data_name + "\"\n", line;
+  std::istringstream lines(options.toml());
+  for (size_t i = 0; std::getline(lines, line); ++i) {
+    const Option& option = options.all()[i];
+    if (option.role == Role::kResult && option.name != "init_from" && option.name != "data")
+      text += line + "\n";
+  }
+  return text;
+}
 
 std::string opening_folder(const std::filesystem::path& path, const FolderKind& kind) {
   return "opening the " + kind.name + " '" + path.string() + "'";

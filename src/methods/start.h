@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "retort/methods/distill.h"
+#include "methods/distillation.h"
 
 namespace retort::methods {
 

@@ -8,7 +8,7 @@
 #include "retort/core/file.h"
 #include "retort/core/registry.h"
 #include "retort/data/image_file.h"
-#include "retort/methods/distill.h"
+#include "retort/methods/experiment.h"
 #include "support/support.h"
 
 namespace retort::methods {
@@ -19,31 +19,20 @@ using tests::TempFolder;
 /// One run of a method on toy data.
 struct ToyRun {
   data::Dataset data = tests::toy_dataset();
-  std::unique_ptr<nets::Network> network = nets::make_network("convnet-w4-d2", {3, 8, 8, 3});
-  std::unique_ptr<Method> method;
-  std::unique_ptr<synthetic::ParametrisationKind> kind;
-  DistillOptions options;
-  OptionSet set;
+  Experiment experiment;
+  DistillOptions& options = experiment.settings();
+  OptionSet& set = experiment.options();
   StopFlag stop;
 
   explicit ToyRun(const MethodEntry& entry, int64_t iterations = 4,
-                  const std::string& parametrisation = "pixels") {
-    method = entry.make();
-    options.method = entry.name;
-    options.parametrisation = parametrisation;
-    kind = find_entry(std::span(synthetic::parametrisation_table()), "parametrisation",
-                      parametrisation)
-               .make();
-    options.take(method->defaults());
+                  const std::string& parametrisation = "pixels")
+      : experiment(entry.name, parametrisation) {
     options.network = "convnet-w4-d2";
     options.images_per_class = "2";
     options.iterations = iterations;
     options.image_learning_rate = std::min(options.image_learning_rate, 10.0);
     options.record_every = 1;
     options.checkpoint_every = 1;
-    options.declare(set);
-    method->declare(set);
-    kind->declare(set);
     Problems problems;
     for (const auto& [name, text] : std::map<std::string, std::string>{
              {"real_batch", "5"},
@@ -68,19 +57,9 @@ struct ToyRun {
     problems.raise("toy");
   }
   DistillOutcome run(const std::filesystem::path& path) {
-    const RunFolder folder(path, set);
-    return distill({data,
-                    *network,
-                    *method,
-                    *kind,
-                    options,
-                    set.toml(),
-                    at::Device(at::kCPU),
-                    1,
-                    {},
-                    &stop,
-                    {}},
-                   folder);
+    RunSettings how;
+    how.stop = &stop;
+    return experiment.run(data, path, how);
   }
 };
 
@@ -183,7 +162,8 @@ TEST_P(EveryPair, TakesStepsThatMoveEveryGroupOrSaysWhyNot) {
   TempFolder folder;
   ToyRun three = toy(3), none = toy(0);
   const synthetic::SetLayout layout{{2, 2, 2}, 3, 8, 8};
-  if (three.method->selector({three.data, *three.network, layout, "none", 0, at::kCPU})) {
+  const auto network = nets::make_network(three.options.network, {3, 8, 8, 3});
+  if (three.experiment.method().selector({three.data, *network, layout, "none", 0, at::kCPU})) {
     tests::expect_error<ConfigError>([&] { three.run(folder / "run"); },
                                      {"chooses real images", "--parametrisation pixels"});
     return;
@@ -380,8 +360,7 @@ TEST(Distill, RefusesACheckpointOfOtherData) {
 TEST(Distill, ALossThatIsNotFiniteKeepsTheLastCheckpoint) {
   TempFolder folder;
   ToyRun toy(dm(), 50);
-  toy.network =
-      nets::make_network("convnet-w4-d2-nonorm", {3, 8, 8, 3});  // a norm would hide the size
+  toy.options.network = "convnet-w4-d2-nonorm";  // a norm would hide the size
   toy.options.image_learning_rate = 1e30;
   tests::expect_error<StateError>([&] { toy.run(folder / "run"); },
                                   {"iteration", "--image-learning-rate"});

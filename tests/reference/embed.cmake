@@ -23,4 +23,4 @@ endforeach()
 must(${CMAKE_COMMAND} -S ${SOURCE} -B ${work}/build -G Ninja -DCMAKE_PREFIX_PATH=${work}/installed
   -DCMAKE_CXX_COMPILER=${COMPILER} "-DCMAKE_CXX_FLAGS=${FLAGS}")
 must(${CMAKE_COMMAND} --build ${work}/build)
-must(${work}/build/embed)
+must(${work}/build/embed ${work}/run)

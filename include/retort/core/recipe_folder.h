@@ -20,6 +20,10 @@ struct FolderKind {
 bool folder_started(const std::filesystem::path& path, const OptionSet& options,
                     const FolderKind& kind);
 
+/// The options that change a result, as TOML without paths: what a file of the result says of how
+/// it was made.
+std::string portable_recipe(const OptionSet& options, const std::string& data_name);
+
 /// "opening the run folder 'runs/a'": how messages begin.
 std::string opening_folder(const std::filesystem::path& path, const FolderKind& kind);
 

@@ -10,6 +10,7 @@
 
 #include "retort/core/options.h"
 #include "retort/core/progress.h"
+#include "retort/core/records.h"
 #include "retort/core/stop.h"
 #include "retort/data/dataset.h"
 #include "retort/synthetic/bundle.h"
@@ -129,7 +130,20 @@ void check_fit(const synthetic::Bundle& bundle, const data::Dataset& data);
 /// names and an empty part, before anything is trained. After a stop only finished results are
 /// returned.
 Evaluation evaluate(const synthetic::Bundle& bundle, const data::Dataset& data,
-                    const EvalOptions& options, at::Device device, ProgressStyle style,
-                    const StopFlag* stop = nullptr, const Redraw& redraw = {});
+                    const EvalOptions& options = {}, at::Device device = at::kCPU,
+                    ProgressStyle style = {}, const StopFlag* stop = nullptr,
+                    const Redraw& redraw = {});
+
+/// An evaluation as a record of kind "evaluation", with the date: what a run's records and --json
+/// hold of it.
+Json to_json(const Evaluation& evaluation);
+/// Passes of a student over its images, which may be more than its epochs: the published code of
+/// some protocols counts these from 0.
+int64_t passes_of(const Evaluation& evaluation, const Result& result);
+
+/// Judges a set by one student on the validation part of `data`, which must outlive it: what a run
+/// is told to call now and then. The answer goes into the run's records.
+std::function<Json(const synthetic::Bundle&)> validator(const data::Dataset& data, int64_t seed,
+                                                        at::Device device);
 
 }  // namespace retort::eval

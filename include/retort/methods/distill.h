@@ -1,22 +1,14 @@
-// The one distillation loop and the run folder that it keeps.
+// The options that every distillation shares, and the run folder that it keeps.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <memory>
-#include <optional>
 #include <string>
-#include <vector>
 
 #include "retort/core/options.h"
-#include "retort/core/progress.h"
 #include "retort/core/recipe_folder.h"
-#include "retort/core/records.h"
-#include "retort/core/stop.h"
-#include "retort/data/dataset.h"
 #include "retort/methods/method.h"
-#include "retort/synthetic/bundle.h"
 
 namespace retort::methods {
 
@@ -78,44 +70,5 @@ class RunFolder {
   std::string options_;  // as TOML
   std::unique_ptr<FolderLock> lock_;
 };
-
-/// Judges a set on the validation part; its JSON goes into the records.
-using Validate = std::function<Json(const synthetic::Bundle&)>;
-
-/// What a run works with.
-struct DistillInput {
-  const data::Dataset& data;
-  const nets::Network& network;
-  Method& method;
-  const synthetic::ParametrisationKind& parametrisation;
-  const DistillOptions& options;
-  std::string recipe;  ///< for the bundle: the options that change the result, no paths
-  at::Device device;
-  int threads = 1;
-  ProgressStyle progress;
-  const StopFlag* stop = nullptr;
-  Validate validate;  ///< may be empty
-};
-
-/// How a run ended.
-struct DistillOutcome {
-  synthetic::Bundle bundle;
-  bool stopped = false;  ///< a stop was asked for: a checkpoint is written, no result
-  int64_t iteration = 0;
-  double loss = 0;
-  double seconds = 0;  ///< over all starts
-};
-
-/// Refuses a set that a new run cannot start with, whatever its method and what that needs; a part
-/// of the next.
-void check_set(const DistillInput& input);
-/// Refuses what distill() would refuse of a new run (a number of images that cannot be, a bundle to
-/// start from that does not fit), before a folder is made for it. What is returned are notes for
-/// the user, which the run's records keep too.
-std::vector<std::string> check_new_run(const DistillInput& input);
-
-/// Runs, or goes on with, a distillation in `folder`: ends with its bundle, previews and records.
-/// StateError when the loss is not finite or the checkpoint does not fit.
-DistillOutcome distill(const DistillInput& input, const RunFolder& folder);
 
 }  // namespace retort::methods

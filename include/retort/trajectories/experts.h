@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -56,6 +57,8 @@ struct ExpertOutcome {
   std::vector<ExpertResult> experts;  ///< the finished ones of this share
   int64_t made = 0;                   ///< by this call
   bool stopped = false;               ///< a stop was asked for: the same call goes on
+  std::string network = {};           ///< its whole name
+  int64_t parameters = 0;             ///< of an expert
 };
 
 /// Disk that the unfinished experts of a share need beyond what is theirs already, and what is
@@ -90,5 +93,21 @@ void check_import(const ExpertInput& input);
 
 /// Writes the trajectories of MTT's buffers, in order, as experts; those that are there stay.
 ExpertOutcome import_experts(const ExpertInput& input, const std::filesystem::path& folder);
+
+/// Where experts are made, and whom that tells. All of it may be left as it is.
+struct ExpertSettings {
+  at::Device device = at::kCPU;
+  ProgressStyle progress = {};
+  const StopFlag* stop = nullptr;
+  std::function<void(const std::string& text)> note = {};  ///< what a user should know of the data
+  std::function<void(const DiskNeed& need)> need = {};     ///< before anything is trained
+  /// What the folder records, where that is more than the options of the experts.
+  const OptionSet* recipe = nullptr;
+};
+
+/// All of the above in one call: refuses what cannot be before anything is on disk, makes the
+/// folder or opens it, and trains or imports what is not there.
+ExpertOutcome make_experts(const data::Dataset& data, const ExpertOptions& options,
+                           const std::filesystem::path& folder, const ExpertSettings& how = {});
 
 }  // namespace retort::trajectories

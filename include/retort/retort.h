@@ -1,0 +1,27 @@
+// All that a program which embeds retort needs: data, networks, training, distillation, evaluation
+// and pages. README.md shows the program itself; examples/embed is the shortest use of this header.
+#pragma once
+
+#include "retort/core/device.h"
+#include "retort/core/error.h"
+#include "retort/core/options.h"
+#include "retort/core/progress.h"
+#include "retort/core/random.h"
+#include "retort/core/records.h"
+#include "retort/core/stop.h"
+#include "retort/data/batch_source.h"
+#include "retort/data/dataset.h"
+#include "retort/data/raw.h"
+#include "retort/eval/evaluate.h"
+#include "retort/losses/losses.h"
+#include "retort/methods/experiment.h"
+#include "retort/methods/method.h"
+#include "retort/nets/network.h"
+#include "retort/report/page.h"
+#include "retort/synthetic/bundle.h"
+#include "retort/synthetic/parametrisation.h"
+#include "retort/teachers/teacher.h"
+#include "retort/train/trainer.h"
+#include "retort/train/unroll.h"
+#include "retort/trajectories/experts.h"
+#include "retort/trajectories/trajectories.h"
