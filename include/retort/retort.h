@@ -10,6 +10,7 @@
 #include "retort/core/records.h"
 #include "retort/core/stop.h"
 #include "retort/data/batch_source.h"
+#include "retort/data/class_sampler.h"
 #include "retort/data/dataset.h"
 #include "retort/data/raw.h"
 #include "retort/eval/evaluate.h"
