@@ -229,9 +229,4 @@ std::string aligned(const std::vector<std::vector<std::string>>& rows) {
   return text;
 }
 
-std::string percent(double mean, double deviation, int64_t of) {
-  if (of < 2) return fmt::format("{:.1f}", mean * 100);
-  return fmt::format("{:.1f} ± {:.1f}", mean * 100, deviation * 100);
-}
-
 }  // namespace retort::cli

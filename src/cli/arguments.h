@@ -60,7 +60,4 @@ void give(OptionSet& options, const std::string& name, const std::string& text);
 /// Text as an aligned table; the first row is the head. Columns of numbers are right-aligned.
 std::string aligned(const std::vector<std::vector<std::string>>& rows);
 
-/// "48.9 +- 0.6" of fractions; of a single one, which has no deviation, "48.9".
-std::string percent(double mean, double deviation, int64_t of = 2);
-
 }  // namespace retort::cli

@@ -3,17 +3,17 @@
 #include <fmt/format.h>
 
 #include <ostream>
-#include <set>
-#include <tuple>
 
 #include "cli/condenser.h"
-#include "cli/continual_page.h"
 #include "cli/run_report.h"
+#include "continual/ledger.h"
+#include "continual/page.h"
 #include "retort/augment/siamese.h"
 #include "retort/continual/continual.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
 #include "retort/core/leftovers.h"
+#include "retort/core/mean.h"
 #include "retort/core/recipe_folder.h"
 #include "retort/core/registry.h"
 #include "retort/eval/evaluate.h"
@@ -46,38 +46,6 @@ constexpr const char* kExamples =
 const FolderKind kStreamFolder{"folder of a stream", "orders"};
 const FolderKind kMethodFolder{"folder of a method's sets", "orders"};
 
-/// The records of a folder: what is known, and what is added.
-class Ledger {
- public:
-  Ledger(const fs::path& path, std::string name)
-      : name_(std::move(name)), writer_(path, std::numeric_limits<int64_t>::max()) {
-    for (const Json& record : read_records(path)) {
-      const std::string kind = record.value("kind", "");
-      if (kind == "order") orders_.insert(record.value("order", int64_t{-1}));
-      if (kind == "learned" && record.value("name", "") == name_)
-        known_.insert({record.value("use", ""), record.value("order", int64_t{-1}),
-                       record.value("task", int64_t{-1})});
-    }
-  }
-  bool known(const std::string& use, int64_t order, int64_t task) const {
-    return known_.contains({use, order, task});
-  }
-  void begin(const continual::TaskStream& stream) {
-    if (orders_.insert(stream.order()).second) writer_.write(stream.record());
-  }
-  void add(const continual::Learned& learned) {
-    Json record = learned.json();
-    record["name"] = name_;
-    writer_.write(record);
-  }
-
- private:
-  std::string name_;
-  RecordWriter writer_;
-  std::set<std::tuple<std::string, int64_t, int64_t>> known_;
-  std::set<int64_t> orders_;
-};
-
 /// DataError where a stored set of an earlier start is damaged: one that is learned from no more is
 /// read by nobody else.
 void require_whole_sets(const fs::path& folder) {
@@ -94,33 +62,37 @@ train::TrainOptions training_of(const Continual& command, const data::Dataset& d
   return training;
 }
 
-Json to_json(const Spread& spread) {
+Json to_json(const MeanDeviation& spread) {
   return {{"mean", spread.mean}, {"deviation", spread.deviation}};
 }
 
-Json to_json(const ContinualLine& line) {
+Json to_json(const continual::Line& line) {
   Json curve = Json::array();
   for (const auto& seen : line.seen)
-    if (!seen.empty()) curve.push_back(to_json(spread_of(seen)));
-  return {{"name", line.name},
-          {"use", line.use},
-          {"orders", line.orders},
-          {"accuracy_after_task", curve},
-          {"retained_accuracy", to_json(spread_of(line.transfers, &continual::Transfer::retained))},
-          {"learning_accuracy", to_json(spread_of(line.transfers, &continual::Transfer::learning))},
-          {"backward_transfer", to_json(spread_of(line.transfers, &continual::Transfer::backward))},
-          {"forward_transfer", to_json(spread_of(line.transfers, &continual::Transfer::forward))},
-          {"stored_bytes", line.stored_bytes},
-          {"training_steps", line.steps},
-          {"buffered_samples", line.buffered_samples}};
+    if (!seen.empty()) curve.push_back(to_json(mean_deviation(seen)));
+  return {
+      {"name", line.name},
+      {"use", line.use},
+      {"orders", line.orders},
+      {"accuracy_after_task", curve},
+      {"retained_accuracy",
+       to_json(mean_deviation(line.transfers, &continual::Transfer::retained))},
+      {"learning_accuracy",
+       to_json(mean_deviation(line.transfers, &continual::Transfer::learning))},
+      {"backward_transfer",
+       to_json(mean_deviation(line.transfers, &continual::Transfer::backward))},
+      {"forward_transfer", to_json(mean_deviation(line.transfers, &continual::Transfer::forward))},
+      {"stored_bytes", line.stored_bytes},
+      {"training_steps", line.steps},
+      {"buffered_samples", line.buffered_samples}};
 }
 
 void print(const Environment& environment, const Continual& command) {
   const fs::path folder = command.out, page = write_report(folder);
-  const auto lines = continual_lines(folder);
+  const auto lines = continual::read_lines(folder);
   if (command.machine.json) {
     Json all = Json::array();
-    for (const ContinualLine& line : lines) all.push_back(to_json(line));
+    for (const continual::Line& line : lines) all.push_back(to_json(line));
     environment.out << json_text(Json{{"out", folder.string()},
                                       {"stream", command.stream.stream},
                                       {"tasks", command.stream.tasks},
@@ -132,11 +104,11 @@ void print(const Environment& environment, const Continual& command) {
   }
   std::vector<std::vector<std::string>> rows{
       {"method", "RA %", "LA %", "BTI", "stored", "samples held", "orders"}};
-  for (const ContinualLine& line : lines) {
+  for (const continual::Line& line : lines) {
     if (line.transfers.empty()) continue;
-    const Spread retained = spread_of(line.transfers, &continual::Transfer::retained);
-    const Spread learning = spread_of(line.transfers, &continual::Transfer::learning);
-    const Spread backward = spread_of(line.transfers, &continual::Transfer::backward);
+    const MeanDeviation retained = mean_deviation(line.transfers, &continual::Transfer::retained);
+    const MeanDeviation learning = mean_deviation(line.transfers, &continual::Transfer::learning);
+    const MeanDeviation backward = mean_deviation(line.transfers, &continual::Transfer::backward);
     const auto of = static_cast<int64_t>(line.transfers.size());
     rows.push_back({line.title(), percent(retained.mean, retained.deviation, of),
                     percent(learning.mean, learning.deviation, of),
@@ -155,15 +127,43 @@ void print(const Environment& environment, const Continual& command) {
                   << "report: " << page.string() << "\n";
 }
 
+/// What the flags give for an option that decides which others there are.
+std::string deciding(const Arguments& arguments, const char* option, const char* otherwise) {
+  const std::string given = peek(arguments, option);
+  return given.empty() ? otherwise : given;
+}
+
+/// The folder of a method and its options: its own, unless it is given a name.
+void settle_name(Continual& command) {
+  if (!command.name.empty()) return;
+  command.name = command.loop().method;
+  if (command.loop().parametrisation != "pixels")
+    command.name += "-" + command.loop().parametrisation;
+}
+
+/// Learns what is not known yet, in a folder whose lock is held; false where it was asked to stop.
+bool learn(const Environment& environment, const Continual& command, const data::Dataset& data,
+           const nets::Network& network, at::Device device, const Condenser& condense) {
+  continual::Ledger ledger(fs::path(command.out) / "records.jsonl", command.name);
+  continual::ContinualInput input{data,         network, command.stream, training_of(command, data),
+                                  command.uses, {},      device,         command.name};
+  if (command.experiment) input.condense = condense;
+  input.progress = environment.progress();
+  input.stop = environment.stop;
+  input.known = [&](const std::string& use, int64_t order, int64_t task) {
+    return ledger.known(use, order, task);
+  };
+  input.begin = [&](const continual::TaskStream& begun) { ledger.begin(begun); };
+  input.record = [&](const continual::Learned& learned) { ledger.add(learned); };
+  return continual::learn_continually(input);
+}
+
 }  // namespace
 
 int run_continual(const Environment& environment, const Arguments& arguments) {
-  auto deciding = [&](const char* option, const char* otherwise) {
-    const std::string given = peek(arguments, option);
-    return given.empty() ? otherwise : given;
-  };
-  Continual command(deciding("stream", "class-incremental"), deciding("method", "dm"),
-                    deciding("parametrisation", "pixels"));
+  Continual command(deciding(arguments, "stream", "class-incremental"),
+                    deciding(arguments, "method", "dm"),
+                    deciding(arguments, "parametrisation", "pixels"));
   OptionSet given, shared;
   command.declare(given);
   const Usage usage{"continual",
@@ -171,11 +171,7 @@ int run_continual(const Environment& environment, const Arguments& arguments) {
                     "memory.",
                     kExamples};
   if (!parse(environment, usage, arguments, given)) return 0;
-  if (command.name.empty()) {
-    command.name = command.loop().method;
-    if (command.loop().parametrisation != "pixels")
-      command.name += "-" + command.loop().parametrisation;
-  }
+  settle_name(command);
   command.check();
   command.stream.seed = command.loop().seed;
   command.declare_shared(shared);
@@ -198,19 +194,7 @@ int run_continual(const Environment& environment, const Arguments& arguments) {
   remove_leftovers_in(folder);
   write_atomically(folder / "recipe.toml", shared.toml());
   if (command.experiment) write_atomically(folder / command.name / "recipe.toml", recipe);
-  Ledger ledger(folder / "records.jsonl", command.name);
-  continual::ContinualInput input{
-      data,         *network, command.stream, training_of(command, data),
-      command.uses, {},       device,         command.name};
-  if (command.experiment) input.condense = condense;
-  input.progress = environment.progress();
-  input.stop = environment.stop;
-  input.known = [&](const std::string& use, int64_t order, int64_t task) {
-    return ledger.known(use, order, task);
-  };
-  input.begin = [&](const continual::TaskStream& begun) { ledger.begin(begun); };
-  input.record = [&](const continual::Learned& learned) { ledger.add(learned); };
-  if (!continual::learn_continually(input)) {
+  if (!learn(environment, command, data, *network, device, condense)) {
     environment.err << "stopped: give the same command to go on\n";
     return kStopped;
   }

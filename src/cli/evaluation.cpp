@@ -1,4 +1,5 @@
 #include "cli/evaluation.h"
+#include "retort/core/mean.h"
 
 #include <fmt/format.h>
 
@@ -24,7 +25,7 @@ std::string labels_text(const eval::Result& result) {
 std::string percent_of(const std::vector<double>& accuracies) {
   if (accuracies.empty()) return "-";
   if (accuracies.size() == 1) return fmt::format("{:.1f}", 100 * accuracies[0]);
-  const auto [mean, deviation] = eval::spread(accuracies);
+  const auto [mean, deviation] = mean_deviation(accuracies);
   return percent(mean, deviation);
 }
 

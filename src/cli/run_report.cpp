@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "cli/continual_page.h"
+#include "continual/page.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
 #include "retort/core/records.h"
@@ -31,8 +31,8 @@ std::filesystem::path write_report(const std::filesystem::path& folder) {
     throw DataError::missing(recipe.string(),
                              "a run folder, made by `retort distill --out FOLDER`");
   const auto page_path = folder / "report.html";
-  if (is_continual(folder)) {
-    write_atomically(page_path, report::render(continual_page(folder)));
+  if (continual::is_stream_folder(folder)) {
+    write_atomically(page_path, report::render(continual::stream_page(folder)));
     return page_path;
   }
   std::vector<report::Figure> pictures;

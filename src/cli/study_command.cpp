@@ -7,7 +7,6 @@
 #include <ostream>
 
 #include "cli/arguments.h"
-#include "cli/storage_study.h"
 #include "cli/taken_over.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
@@ -16,6 +15,7 @@
 #include "retort/eval/evaluate.h"
 #include "retort/report/page.h"
 #include "retort/studies/trajectory_study.h"
+#include "studies/storage_study.h"
 
 namespace retort::cli {
 namespace {
@@ -36,7 +36,7 @@ struct Study {
   std::string network = "convnet", out = "study.html";
   int64_t count = 2, images = 256, rounds = 12;
   studies::FollowOptions follow;
-  StorageStudy storage;
+  studies::StorageStudy storage;
   data::DataOptions data;
   MachineOptions machine;
 
@@ -197,6 +197,73 @@ void print(const Environment& environment, const report::Chart& chart) {
   if (rows.size() > 1) environment.out << chart.title << "\n" << aligned(rows) << "\n";
 }
 
+/// What the study found: a chart for each question, empty where it was not asked.
+struct Charts {
+  report::Chart sharp{"Top eigenvalue of the Hessian along experts", "epoch", "eigenvalue", {}};
+  report::Chart far{"Accumulated trajectory error",
+                    "steps on the set",
+                    "distance to the expert, of its own way",
+                    {}};
+  report::Chart long_run, storage;
+
+  std::vector<report::Chart> all() const { return {sharp, far, long_run, storage}; }
+  Json json() const {
+    return {{"sharpness", to_json(sharp)},
+            {"error", to_json(far)},
+            {"accuracy", to_json(long_run)},
+            {"storage", to_json(storage)}};
+  }
+};
+
+Charts draw(const Study& study, const data::Dataset& data, const Worker& worker) {
+  Charts charts;
+  for (const std::string& folder : study.experts)
+    charts.sharp.series.push_back(worker.sharpness(folder));
+  for (const std::string& pair : study.sets) charts.far.series.push_back(worker.strayed(pair));
+  charts.long_run = horizon(study.runs);
+  charts.storage = study.storage.chart(data);
+  return charts;
+}
+
+report::Page page_of(const Study& study, const data::Dataset& data, const Charts& charts) {
+  report::Page page;
+  const bool of_experts = !study.experts.empty() || !study.sets.empty();
+  page.title = of_experts ? "Experts and the sets that follow them" : "Storage of sets";
+  if (of_experts)
+    page.summary =
+        fmt::format("{} on {}: means over {} experts", study.network, data.name, study.count);
+  else
+    page.summary = fmt::format("Images of {}: {}x{}x{}, {} classes", data.name, data.channels,
+                               data.height, data.width, data.classes());
+  page.facts = {{"Data", data.name}, {"Data hash", data.hash}, {"retort version", version()}};
+  for (const report::Chart& chart : charts.all())
+    if (!chart.series.empty()) page.charts.push_back(chart);
+  if (of_experts)
+    page.notes = {fmt::format("Eigenvalues: {} rounds of power iteration on {} real images.",
+                              study.rounds, study.images),
+                  fmt::format("Errors: plain SGD from the expert's start, {} steps for {} epochs, "
+                              "never put back on the expert's way.",
+                              study.follow.inner_steps, study.follow.expert_epochs)};
+  if (study.storage.wanted()) page.notes.push_back(study.storage.note());
+  return page;
+}
+
+void require_something(const Study& study) {
+  if (study.experts.empty() && study.sets.empty() && study.runs.empty() && !study.storage.wanted())
+    throw ConfigError(ErrorMessage{"reading the command line of 'retort study'",
+                                   "there is nothing to do",
+                                   "--experts, --sets, --runs, --storage or several of them",
+                                   {}});
+}
+
+/// What the files say of the data, where the command line says nothing.
+void take_over(const Study& study, OptionSet& set) {
+  for (const std::string& folder : study.experts) take_split_of(folder, set);
+  for (const std::string& pair : study.sets) take_split_of(pair.substr(0, pair.find('=')), set);
+  for (const std::string& pair : study.sets)
+    check_whitening_of(pair.substr(0, pair.find('=')), set);
+}
+
 }  // namespace
 
 int run_study(const Environment& environment, const Arguments& arguments) {
@@ -210,63 +277,22 @@ int run_study(const Environment& environment, const Arguments& arguments) {
                     "them, and what sets take to store.",
                     kExamples};
   if (!parse(environment, usage, arguments, set)) return 0;
-  if (study.experts.empty() && study.sets.empty() && study.runs.empty() && !study.storage.wanted())
-    throw ConfigError(ErrorMessage{"reading the command line of 'retort study'",
-                                   "there is nothing to do",
-                                   "--experts, --sets, --runs, --storage or several of them",
-                                   {}});
+  require_something(study);
   keep_unnamed_page(set);
-  for (const std::string& folder : study.experts) take_split_of(folder, set);
-  for (const std::string& pair : study.sets) take_split_of(pair.substr(0, pair.find('=')), set);
-  for (const std::string& pair : study.sets)
-    check_whitening_of(pair.substr(0, pair.find('=')), set);
+  take_over(study, set);
   const at::Device device = study.machine.apply(environment);
   const data::Dataset data = data::open_dataset(study.data);
   const auto network =
       nets::make_network(study.network, {data.channels, data.height, data.width, data.classes()});
-  const Worker worker(study, data, *network, device, environment);
-  report::Page page;
-  const bool of_experts = !study.experts.empty() || !study.sets.empty();
-  page.title = of_experts ? "Experts and the sets that follow them" : "Storage of sets";
-  if (of_experts)
-    page.summary =
-        fmt::format("{} on {}: means over {} experts", study.network, data.name, study.count);
-  else
-    page.summary = fmt::format("Images of {}: {}x{}x{}, {} classes", data.name, data.channels,
-                               data.height, data.width, data.classes());
-  page.facts = {{"Data", data.name}, {"Data hash", data.hash}, {"retort version", version()}};
-  report::Chart sharp{"Top eigenvalue of the Hessian along experts", "epoch", "eigenvalue", {}};
-  for (const std::string& folder : study.experts) sharp.series.push_back(worker.sharpness(folder));
-  report::Chart far{"Accumulated trajectory error",
-                    "steps on the set",
-                    "distance to the expert, of its own way",
-                    {}};
-  for (const std::string& pair : study.sets) far.series.push_back(worker.strayed(pair));
-  const report::Chart long_run = horizon(study.runs);
-  const report::Chart storage = study.storage.chart(data);
-  for (const report::Chart& chart : {sharp, far, long_run, storage})
-    if (!chart.series.empty()) page.charts.push_back(chart);
-  if (of_experts)
-    page.notes = {fmt::format("Eigenvalues: {} rounds of power iteration on {} real images.",
-                              study.rounds, study.images),
-                  fmt::format("Errors: plain SGD from the expert's start, {} steps for {} epochs, "
-                              "never put back on the expert's way.",
-                              study.follow.inner_steps, study.follow.expert_epochs)};
-  if (study.storage.wanted()) page.notes.push_back(study.storage.note());
-  const Json figures{{"sharpness", to_json(sharp)},
-                     {"error", to_json(far)},
-                     {"accuracy", to_json(long_run)},
-                     {"storage", to_json(storage)}};
-  write_atomically(study.out, report::render(page));
+  const Charts charts = draw(study, data, Worker(study, data, *network, device, environment));
+  const Json figures = charts.json();
+  write_atomically(study.out, report::render(page_of(study, data, charts)));
   write_atomically(fs::path(study.out).replace_extension(".json"), json_text(figures, 1) + "\n");
   if (study.machine.json) {
     environment.out << json_text(figures, 2) << "\n";
     return 0;
   }
-  print(environment, sharp);
-  print(environment, far);
-  print(environment, long_run);
-  print(environment, storage);
+  for (const report::Chart& chart : charts.all()) print(environment, chart);
   environment.out << "page: " << study.out << "\n";
   return 0;
 }

@@ -14,6 +14,7 @@
 #include "eval/subjects.h"
 #include "retort/augment/siamese.h"
 #include "retort/core/error.h"
+#include "retort/core/mean.h"
 #include "retort/core/registry.h"
 #include "retort/train/sequential_training.h"
 
@@ -239,28 +240,19 @@ struct Judge {
 
 }  // namespace
 
-std::pair<double, double> spread(const std::vector<double>& values) {
-  if (values.empty()) return {0, 0};
-  const auto count = static_cast<double>(values.size());
-  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / count;
-  double sum = 0;
-  for (const double value : values) sum += (value - mean) * (value - mean);
-  return {mean, std::sqrt(sum / count)};
-}
-
 double Result::mean() const {
-  return spread(accuracies).first;
+  return mean_deviation(accuracies).mean;
 }
 
 double Result::deviation() const {
-  return spread(accuracies).second;
+  return mean_deviation(accuracies).deviation;
 }
 
 double Result::balanced() const {
   std::vector<double> there;
   for (const double accuracy : class_accuracies)
     if (std::isfinite(accuracy)) there.push_back(accuracy);
-  return spread(there).first;
+  return mean_deviation(there).mean;
 }
 
 void check_fit(const synthetic::Bundle& bundle, const data::Dataset& data) {

@@ -6,6 +6,7 @@
 
 #include "cli/arguments.h"
 #include "cli/invoke.h"
+#include "retort/core/mean.h"
 #include "retort/core/records.h"
 #include "support/support.h"
 
@@ -64,7 +65,7 @@ TEST(TableSlow, EveryMethodBeatsRandomImagesOfShapes) {
     const Json found = document({"eval", out, "--data", "shapes", "--students", "2"});
     const Json& results = found.at("results");
     const auto percent_of = [](const Json& result) {
-      return cli::percent(result.at("mean"), result.at("deviation"));
+      return percent(result.at("mean"), result.at("deviation"));
     };
     table.push_back({row.method, percent_of(results[0]), percent_of(results[1]),
                      found.at("soft_labels").get<bool>() ? "soft" : "hard"});

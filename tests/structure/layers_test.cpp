@@ -40,10 +40,11 @@ const std::vector<Room>& rooms() {
        {"core", "io", "data", "augment", "losses", "optim", "report", "nets", "synthetic", "train",
         "teachers", "trajectories"}},
       {5, "eval", {"core", "data", "augment", "nets", "synthetic", "train", "teachers"}},
-      {5, "continual", {"core", "data", "augment", "optim", "nets", "synthetic", "train"}},
+      {5, "continual", {"core", "data", "augment", "optim", "report", "nets", "synthetic", "train"}},
       {5,
        "studies",
-       {"data", "augment", "losses", "nets", "synthetic", "train", "teachers", "trajectories"}},
+       {"core", "data", "augment", "losses", "report", "nets", "synthetic", "train", "teachers",
+        "trajectories"}},
       {6,
        "cli",
        {"core", "io", "data", "augment", "report", "nets", "synthetic", "train", "teachers",
@@ -122,6 +123,7 @@ TEST(Layers, EnginesOfNetsDoNotKnowEachOther) {
 TEST(Layers, EveryFolderIncludesOnlyLowerLevels) {
   int seen = 0;
   for (const fs::path& file : files_under({"src", "include/retort"})) {
+    if (file == fs::path("include/retort/retort.h")) continue;  // of all rooms
     ASSERT_NE(find_room(inside(file)[0]), nullptr) << file << " lies in a folder outside the table";
     for (const Include& include : includes_of(file)) {
       if (!include.quoted) continue;

@@ -93,9 +93,6 @@ struct EvalOptions {
   void declare(OptionSet& options);
 };
 
-/// Mean and population standard deviation.
-std::pair<double, double> spread(const std::vector<double>& values);
-
 /// All that an evaluation found.
 struct Evaluation {
   std::string protocol, part;

@@ -1,4 +1,4 @@
-#include "cli/storage_study.h"
+#include "studies/storage_study.h"
 
 #include <fmt/format.h>
 
@@ -8,7 +8,7 @@
 
 #include "retort/core/error.h"
 
-namespace retort::cli {
+namespace retort::studies {
 namespace {
 
 int64_t whole_number(const std::string& text) {
@@ -99,4 +99,4 @@ std::string StorageStudy::note() const {
       images_, fmt::join(settings, ", "));
 }
 
-}  // namespace retort::cli
+}  // namespace retort::studies

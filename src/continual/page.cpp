@@ -1,5 +1,4 @@
-// The records of a stream's folder as lines of a table and as a page.
-#include "cli/continual_page.h"
+#include "continual/page.h"
 
 #include <fmt/format.h>
 
@@ -7,13 +6,12 @@
 #include <cmath>
 #include <map>
 
-#include "cli/arguments.h"
 #include "retort/core/error.h"
 #include "retort/core/file.h"
-#include "retort/eval/evaluate.h"
+#include "retort/core/progress.h"
 #include "synthetic/class_counts.h"
 
-namespace retort::cli {
+namespace retort::continual {
 namespace {
 
 namespace fs = std::filesystem;
@@ -29,7 +27,7 @@ struct Recipe {
     const auto found = keys.find(key);
     return found == keys.end() ? std::string() : found->second;
   }
-  const continual::StreamKind& kind() const { return continual::find_stream(text("stream")); }
+  const StreamKind& kind() const { return find_stream(text("stream")); }
   int64_t tasks() const {
     constexpr int64_t kMost = 10000;  // as `retort continual` takes
     const std::string key = kind().once ? "tasks" : "steps";
@@ -43,37 +41,37 @@ struct Recipe {
   }
 };
 
-std::string signed_percent(const Spread& spread) {
+std::string signed_percent(const MeanDeviation& spread) {
   return fmt::format("{:+.1f} ± {:.1f}", 100 * spread.mean, 100 * spread.deviation);
 }
 
 /// Transfers of one order's networks, where all of its tasks are known.
-void add_transfers(ContinualLine& line, const std::map<int64_t, Json>& tasks, int64_t count) {
+void add_transfers(Line& line, const std::map<int64_t, Json>& tasks, int64_t count) {
   if (static_cast<int64_t>(tasks.size()) < count) return;
   ++line.orders;
   const size_t networks = tasks.begin()->second.at("accuracies").size();
   for (size_t network = 0; network < networks; ++network) {
-    continual::Accuracies accuracies;
+    Accuracies accuracies;
     std::vector<double> initial;
     for (const auto& [task, record] : tasks) {
       accuracies.push_back(record.at("accuracies").at(network).get<std::vector<double>>());
       initial.push_back(record.at("initial").at(network).get<double>());
     }
-    line.transfers.push_back(continual::measure_transfer(accuracies, initial));
+    line.transfers.push_back(measure_transfer(accuracies, initial));
   }
 }
 
-report::Chart chart_of(const std::vector<ContinualLine>& lines, const continual::StreamKind& kind) {
+report::Chart chart_of(const std::vector<Line>& lines, const StreamKind& kind) {
   report::Chart chart{
       kind.once ? "Accuracy after each task" : "Accuracy after each step",
       kind.once ? "tasks learned" : "steps learned",
       kind.once ? "accuracy on the tasks so far, %" : "accuracy on the classes so far, %",
       {}};
-  for (const ContinualLine& line : lines) {
+  for (const Line& line : lines) {
     report::Series series{line.title(), {}};
     for (size_t task = 0; task < line.seen.size(); ++task) {
       if (line.seen[task].empty()) continue;
-      const Spread spread = spread_of(line.seen[task]);
+      const MeanDeviation spread = retort::mean_deviation(line.seen[task]);
       series.points.emplace_back(task + 1, 100 * spread.mean);
       series.deviations.push_back(100 * spread.deviation);
     }
@@ -82,7 +80,7 @@ report::Chart chart_of(const std::vector<ContinualLine>& lines, const continual:
   return chart;
 }
 
-report::Table table_of(const std::vector<ContinualLine>& lines, const continual::StreamKind& kind) {
+report::Table table_of(const std::vector<Line>& lines, const StreamKind& kind) {
   report::Table table;
   table.caption =
       "Mean ± standard deviation over orders and networks, in percent. Retained (RA): accuracy on "
@@ -98,16 +96,16 @@ report::Table table_of(const std::vector<ContinualLine>& lines, const continual:
   for (const char* title : {"stored", "samples held", "steps", "orders"})
     table.head.emplace_back(title);
   table.percent_column = 1;
-  for (const ContinualLine& line : lines) {
+  for (const Line& line : lines) {
     if (line.transfers.empty()) continue;
-    const Spread retained = spread_of(line.transfers, &continual::Transfer::retained);
-    const Spread learning = spread_of(line.transfers, &continual::Transfer::learning);
+    const MeanDeviation retained = mean_deviation(line.transfers, &Transfer::retained);
+    const MeanDeviation learning = mean_deviation(line.transfers, &Transfer::learning);
     std::vector<std::string> row{
         line.title(), percent(retained.mean, retained.deviation),
         percent(learning.mean, learning.deviation),
-        signed_percent(spread_of(line.transfers, &continual::Transfer::backward))};
+        signed_percent(mean_deviation(line.transfers, &Transfer::backward))};
     if (kind.once)
-      row.push_back(signed_percent(spread_of(line.transfers, &continual::Transfer::forward)));
+      row.push_back(signed_percent(mean_deviation(line.transfers, &Transfer::forward)));
     row.push_back(format_bytes(static_cast<double>(line.stored_bytes)));
     row.push_back(std::to_string(line.buffered_samples));
     row.push_back(std::to_string(line.steps));
@@ -118,11 +116,11 @@ report::Table table_of(const std::vector<ContinualLine>& lines, const continual:
 }
 
 /// First and last stored set of the first order.
-std::vector<report::Figure> pictures_of(const fs::path& folder,
-                                        const std::vector<ContinualLine>& lines, int64_t tasks) {
+std::vector<report::Figure> pictures_of(const fs::path& folder, const std::vector<Line>& lines,
+                                        int64_t tasks) {
   std::vector<report::Figure> pictures;
   std::string before;
-  for (const ContinualLine& line : lines) {
+  for (const Line& line : lines) {
     if (line.name == before) continue;
     before = line.name;
     for (const int64_t task : {int64_t{0}, tasks - 1}) {
@@ -136,7 +134,7 @@ std::vector<report::Figure> pictures_of(const fs::path& folder,
   return pictures;
 }
 
-std::vector<std::string> notes_of(const continual::StreamKind& kind) {
+std::vector<std::string> notes_of(const StreamKind& kind) {
   std::vector<std::string> notes{
       "While a task is current, all of its samples are held at once to make its stored set, beside "
       "the memory; 'samples held' says how many. Once the set is made they are never read again."};
@@ -160,17 +158,16 @@ std::vector<std::string> notes_of(const continual::StreamKind& kind) {
   return notes;
 }
 
-std::vector<ContinualLine> lines_of(const std::vector<Json>& records, int64_t tasks) {
-  std::vector<ContinualLine> lines;
+std::vector<Line> lines_of(const std::vector<Json>& records, int64_t tasks) {
+  std::vector<Line> lines;
   std::vector<std::map<int64_t, std::map<int64_t, Json>>> found;  // by line, order, task
   for (const Json& record : records) {
     if (record.value("kind", "") != "learned") continue;
     const std::string name = record.at("name"), use = record.at("use");
-    auto line = std::find_if(lines.begin(), lines.end(), [&](const ContinualLine& one) {
-      return one.name == name && one.use == use;
-    });
+    auto line = std::find_if(lines.begin(), lines.end(),
+                             [&](const Line& one) { return one.name == name && one.use == use; });
     if (line == lines.end()) {
-      line = lines.insert(lines.end(), ContinualLine{name, use, {}, {}});
+      line = lines.insert(lines.end(), Line{name, use, {}, {}});
       line->seen.resize(static_cast<size_t>(tasks));
       found.emplace_back();
     }
@@ -192,19 +189,13 @@ std::vector<ContinualLine> lines_of(const std::vector<Json>& records, int64_t ta
 
 }  // namespace
 
-Spread spread_of(const std::vector<double>& values) {
-  const auto [mean, deviation] = eval::spread(values);
-  return {mean, deviation};
-}
-
-Spread spread_of(const std::vector<continual::Transfer>& transfers,
-                 double continual::Transfer::*field) {
+MeanDeviation mean_deviation(const std::vector<Transfer>& transfers, double Transfer::*field) {
   std::vector<double> values;
-  for (const continual::Transfer& transfer : transfers) values.push_back(transfer.*field);
-  return spread_of(values);
+  for (const Transfer& transfer : transfers) values.push_back(transfer.*field);
+  return retort::mean_deviation(values);
 }
 
-std::vector<ContinualLine> continual_lines(const fs::path& folder) {
+std::vector<Line> read_lines(const fs::path& folder) {
   const fs::path path = folder / "records.jsonl";
   try {
     return lines_of(read_records(path), Recipe(folder).tasks());
@@ -216,16 +207,16 @@ std::vector<ContinualLine> continual_lines(const fs::path& folder) {
   }
 }
 
-bool is_continual(const fs::path& folder) {
+bool is_stream_folder(const fs::path& folder) {
   if (!fs::exists(folder / "recipe.toml")) return false;
   const Recipe recipe(folder);
   return recipe.keys.contains("stream") && !recipe.keys.contains("method");
 }
 
-report::Page continual_page(const fs::path& folder) {
+report::Page stream_page(const fs::path& folder) {
   const Recipe recipe(folder);
-  const continual::StreamKind& kind = recipe.kind();
-  const auto lines = continual_lines(folder);
+  const StreamKind& kind = recipe.kind();
+  const auto lines = read_lines(folder);
   report::Page page;
   page.title = "Learning tasks that come one after another";
   page.summary =
@@ -244,4 +235,4 @@ report::Page continual_page(const fs::path& folder) {
   return page;
 }
 
-}  // namespace retort::cli
+}  // namespace retort::continual

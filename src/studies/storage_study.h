@@ -10,7 +10,7 @@
 #include "retort/report/page.h"
 #include "retort/synthetic/parametrisation.h"
 
-namespace retort::cli {
+namespace retort::studies {
 
 class StorageStudy {
  public:
@@ -29,4 +29,4 @@ class StorageStudy {
   std::vector<std::unique_ptr<synthetic::ParametrisationKind>> kinds_;
 };
 
-}  // namespace retort::cli
+}  // namespace retort::studies
