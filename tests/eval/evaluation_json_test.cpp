@@ -1,0 +1,64 @@
+// What records keep of an evaluation, and the judge that a run is given.
+#include <gtest/gtest.h>
+
+#include "retort/core/error.h"
+#include "retort/data/raw.h"
+#include "retort/eval/evaluate.h"
+#include "support/support.h"
+
+namespace retort::eval {
+namespace {
+
+/// The built-in set with a validation part, and the first image of every class as a bundle.
+struct Tiny {
+  data::Dataset data = [] {
+    data::DataOptions options;
+    options.validation_fraction = 0.2;
+    return data::prepare_dataset(data::make_shapes(0.02), options);
+  }();
+  synthetic::Bundle bundle;
+
+  Tiny() {
+    std::vector<int64_t> rows;
+    for (const auto& members : data.train.rows_by_class) rows.push_back(members.front());
+    bundle.images =
+        data.preprocessing.apply(data.train.images.index_select(0, at::tensor(rows)), at::kCPU);
+    bundle.labels = at::arange(data.classes(), at::kLong);
+    bundle.class_names = data.class_names;
+    bundle.preprocessing = data.preprocessing;
+    bundle.method = "random";
+    bundle.data_name = data.name;
+    bundle.protocol = "demo";
+    bundle.network = "convnet-w4-d1";
+  }
+};
+
+TEST(EvaluationJson, HoldsEveryResultWithItsPasses) {
+  const Tiny tiny;
+  EvalOptions options;
+  options.students = 2;
+  options.evaluation_epochs = 2;
+  const Json record = to_json(evaluate(tiny.bundle, tiny.data, options));
+  EXPECT_EQ(record.at("kind"), "evaluation");
+  EXPECT_EQ(record.at("students"), 2);
+  EXPECT_TRUE(record.at("date").get<std::string>().ends_with(" UTC"));
+  ASSERT_EQ(record.at("results").size(), 2U);
+  EXPECT_EQ(record.at("results")[0].at("subject"), "distilled");
+  EXPECT_EQ(record.at("results")[1].at("subject"), "random");
+  EXPECT_EQ(record.at("results")[0].at("accuracies").size(), 2U);
+  EXPECT_GE(record.at("results")[0].at("passes"), 2);
+}
+
+TEST(Validator, JudgesByOneStudentOnTheValidationPart) {
+  Tiny tiny;
+  const auto judge = validator(tiny.data, 3, at::kCPU);
+  const Json answer = judge(tiny.bundle);
+  EXPECT_EQ(answer.at("students"), 1);
+  EXPECT_EQ(answer.at("network"), "convnet-w4-d1");
+  EXPECT_EQ(answer, judge(tiny.bundle));
+  tiny.data.validation = {};
+  EXPECT_THROW(judge(tiny.bundle), ConfigError);
+}
+
+}  // namespace
+}  // namespace retort::eval
