@@ -23,26 +23,6 @@ namespace {
 
 using Networks = std::vector<std::unique_ptr<nets::Network>>;
 
-std::string shape_text(int64_t channels, int64_t height, int64_t width) {
-  return fmt::format("images of {}x{}x{}", channels, height, width);
-}
-
-/// What differs between the bundle and the data, as (bundle's, data's); empty where they fit.
-std::pair<std::string, std::string> misfit(const synthetic::Bundle& bundle,
-                                           const data::Dataset& data) {
-  if (bundle.classes() != data.classes())
-    return {fmt::format("{} classes", bundle.classes()), fmt::format("{} classes", data.classes())};
-  for (size_t c = 0; c < data.class_names.size(); ++c)
-    if (bundle.class_names[c] != data.class_names[c])
-      return {fmt::format("class {} '{}'", c, bundle.class_names[c]),
-              fmt::format("class {} '{}'", c, data.class_names[c])};
-  const std::string ours =
-      shape_text(bundle.images.size(1), bundle.images.size(2), bundle.images.size(3));
-  const std::string theirs = shape_text(data.channels, data.height, data.width);
-  if (ours != theirs) return {ours, theirs};
-  return {};
-}
-
 const data::Split& part_of(const data::Dataset& data, const std::string& part) {
   if (part != "test" && part != "validation")
     throw ConfigError::unknown("choosing what to test on", "part", part, {"test", "validation"});
@@ -253,18 +233,6 @@ double Result::balanced() const {
   for (const double accuracy : class_accuracies)
     if (std::isfinite(accuracy)) there.push_back(accuracy);
   return mean_deviation(there).mean;
-}
-
-void check_fit(const synthetic::Bundle& bundle, const data::Dataset& data) {
-  const auto [ours, theirs] = misfit(bundle, data);
-  if (ours.empty()) return;
-  throw StateError(
-      {"evaluating the bundle",
-       fmt::format("the bundle (method {}, made from '{}') has {}; the data set '{}' has {}",
-                   bundle.method, bundle.data_name, ours, data.name, theirs),
-       "data with the bundle's classes, in its order, and its image shape",
-       "give the data set, --classes and --resolution that the bundle was made with; an imported "
-       "bundle takes its class names on import"});
 }
 
 Evaluation evaluate(const synthetic::Bundle& bundle, const data::Dataset& data,
