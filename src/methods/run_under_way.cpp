@@ -55,26 +55,29 @@ Json opening_record(const Run& run, const synthetic::Bundle& bundle) {
   for (const auto& text : notes_on(run.input)) notes.push_back(text);
   Json storage = Json::object();
   for (const auto& [name, bytes] : bundle.storage()) storage[name] = bytes;
-  return {{"kind", "run"},
-          {"program_version", version()},
-          {"method", bundle.method},
-          {"data", bundle.data_name},
-          {"data_hash", bundle.data_hash},
-          {"split", bundle.split.words()},
-          {"classes", bundle.classes()},
-          {"images_per_class", run.input.options.images_per_class},
-          {"images", run.layout.size()},
-          {uses_network(run.input) ? "network" : "student_network", bundle.network},
-          {"engine", run.input.network.engine_name(nets::Work::kGradient, run.input.device)},
-          {"device", run.input.device.str()},
-          {"threads", run.input.how.threads > 0 ? run.input.how.threads : at::get_num_threads()},
-          {"seed", bundle.seed},
-          {"parametrisation", bundle.parametrisation},
-          {"storage", storage},
-          {"storage_bytes", bundle.storage_bytes},
-          {"images_per_class_equivalents", bundle.images_per_class_equivalents()},
-          {"deviations", deviations},
-          {"notes", notes}};
+  Json record{
+      {"kind", "run"},
+      {"program_version", version()},
+      {"method", bundle.method},
+      {"data", bundle.data_name},
+      {"data_hash", bundle.data_hash},
+      {"split", bundle.split.words()},
+      {"classes", bundle.classes()},
+      {"images_per_class", run.input.options.images_per_class},
+      {"images", run.layout.size()},
+      {uses_network(run.input) ? "network" : "student_network", bundle.network},
+      {"device", run.input.device.str()},
+      {"threads", run.input.how.threads > 0 ? run.input.how.threads : at::get_num_threads()},
+      {"seed", bundle.seed},
+      {"parametrisation", bundle.parametrisation},
+      {"storage", storage},
+      {"storage_bytes", bundle.storage_bytes},
+      {"images_per_class_equivalents", bundle.images_per_class_equivalents()},
+      {"deviations", deviations},
+      {"notes", notes}};
+  if (uses_network(run.input))
+    record["engine"] = run.input.network.engine_name(nets::Work::kGradient, run.input.device);
+  return record;
 }
 
 DistillOutcome finish(const Run& run, Records& records, synthetic::Bundle bundle, int64_t iteration,

@@ -4,6 +4,7 @@
 #include "cli/refusal.h"
 #include "cli/small_data.h"
 #include "retort/core/records.h"
+#include "retort/nets/network.h"
 #include "support/support.h"
 
 namespace retort {
@@ -28,8 +29,16 @@ TEST(Commands, DistilEvaluateReportExportImport) {
                            "distilled.safetensors", "report.html"})
     EXPECT_TRUE(std::filesystem::exists(folder / "run" / name)) << name;
 
-  const Answer again = call(quick(run));
+  EXPECT_EQ(made.err.find("engine"), std::string::npos);
+  const Json opening = read_records(folder / "run" / "records.jsonl").at(0);
+  const auto network = nets::make_network("convnet-w8", {3, 32, 32, 10});
+  EXPECT_EQ(opening.at("engine"), network->engine_name());
+
+  std::vector<std::string> line = quick(run);
+  line.push_back("--debug");
+  const Answer again = call(line);
   EXPECT_EQ(again.code, 0);
+  EXPECT_NE(again.err.find("engine '" + network->engine_name() + "'"), std::string::npos);
   EXPECT_NE(again.out.find("finished before"), std::string::npos);
 
   const Answer judged = call({"eval", run, "--data", "shapes", "--protocol", "demo", "--students",
@@ -75,6 +84,13 @@ TEST(Commands, ListAndDescribeKnowEveryMethod) {
     EXPECT_NE(text.out.find(method.at("summary").get<std::string>()), std::string::npos);
   }
   EXPECT_EQ(list.at("protocols").empty(), false);
+  for (const nets::EngineEntry& engine : nets::engine_table()) {
+    const Json row{{"name", "engine " + engine.name},
+                   {"summary", (engine.present ? "yes: " : "no: ") + engine.summary}};
+    EXPECT_NE(std::find(list.at("parts").begin(), list.at("parts").end(), row),
+              list.at("parts").end())
+        << engine.name;
+  }
 }
 
 TEST(Commands, ExpertsAreTrainedOnceAndShown) {

@@ -73,6 +73,7 @@ TEST(Eval, KeepsNoPathInASetAndNamesNoNetworkThatTheRunDidNotUse) {
   EXPECT_FALSE(has(tests::read_text(one.folder / "run" / "distilled.safetensors"), one.data));
   const Json run = read_records(one.folder / "run" / "records.jsonl").at(0);
   EXPECT_FALSE(run.contains("network")) << "images drawn at random need none";
+  EXPECT_FALSE(run.contains("engine"));
   EXPECT_EQ(run.at("student_network"), "convnet-w4-d2");
 }
 

@@ -69,8 +69,8 @@ struct Vjp {
 struct Observation {
   std::map<std::string, at::Tensor> taps;  ///< by name, without a graph
   at::Tensor state;                        ///< new running state (kUpdating), else the inputs'
-  /// Cotangents by tap name to cotangents of images (and theta); valid once, only where the
-  /// observation was asked for with `pullback`.
+  /// Cotangents by tap name to cotangents of what the observation was asked for with respect to;
+  /// valid once. Empty where it was asked for nothing.
   std::function<Vjp(const std::map<std::string, at::Tensor>&)> pullback;
 };
 
