@@ -99,7 +99,7 @@ double measure(const Layer& layer, Product product, dnnl::algorithm way, int64_t
         } while (passed < 0.02);
         least = std::min(least, passed / count);
       }
-      best[static_cast<size_t>(t)] = 1e6 * least / static_cast<double>(images);
+      best[t] = 1e6 * least / static_cast<double>(images);
     } catch (const dnnl::error&) {  // this algorithm does not know the shape
     }
   };

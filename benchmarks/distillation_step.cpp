@@ -8,7 +8,7 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 
-#include "retort/augment/siamese.h"
+#include "augment/siamese.h"
 #include "retort/core/device.h"
 #include "retort/data/batch_source.h"
 #include "retort/methods/method.h"

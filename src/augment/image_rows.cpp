@@ -7,8 +7,8 @@
 #include <cmath>
 #include <vector>
 
+#include "augment/siamese.h"
 #include "core/parallel_for.h"
-#include "retort/augment/siamese.h"
 
 namespace retort::augment {
 namespace {

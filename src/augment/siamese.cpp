@@ -1,7 +1,7 @@
 // Differentiable siamese augmentation. Deviation: applying all operations uses one fixed order and
 // one interpolation for scale and rotate together; published code, which reaches only the mode that
 // picks one, would take the order of the words and interpolate twice.
-#include "retort/augment/siamese.h"
+#include "augment/siamese.h"
 
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/types.h>
@@ -104,7 +104,7 @@ std::vector<const Operation*> choose(const Strategy& strategy, RandomStream& str
   std::vector<const Operation*> chosen;
   for (const std::string& name : strategy.operations) chosen.push_back(&find_operation(name));
   if (strategy.all || chosen.empty()) return chosen;
-  return {chosen[static_cast<size_t>(stream.uniform_int(static_cast<int64_t>(chosen.size())))]};
+  return {chosen[stream.uniform_int(static_cast<int64_t>(chosen.size()))]};
 }
 
 /// Values of one column as [R, 1, 1, 1], to stand beside images.

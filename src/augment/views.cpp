@@ -1,4 +1,4 @@
-#include "retort/augment/views.h"
+#include "augment/views.h"
 
 #include <vector>
 

@@ -107,7 +107,7 @@ WindowMap::WindowMap(const std::vector<Window>& windows, at::IntArrayRef from, a
   auto row_entries = rows.accessor<double, 3>();
   auto column_entries = columns.accessor<double, 3>();
   for (int64_t i = 0; i < count; ++i) {
-    const Window& window = windows[static_cast<size_t>(i)];
+    const Window& window = windows[i];
     weigh({window.top, window.height, false, window.roll_rows}, smooth, row_entries[i]);
     weigh({window.left, window.width, window.flip, window.roll_columns}, smooth, column_entries[i]);
   }

@@ -6,9 +6,9 @@
 #include <map>
 #include <ostream>
 
+#include "core/limits.h"
 #include "retort/core/device.h"
 #include "retort/core/error.h"
-#include "retort/core/limits.h"
 
 namespace retort::cli {
 namespace {

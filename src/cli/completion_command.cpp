@@ -3,10 +3,10 @@
 #include <ostream>
 
 #include "cli/arguments.h"
-#include "retort/continual/continual.h"
+#include "continual/continual.h"
+#include "core/registry.h"
 #include "retort/core/error.h"
 #include "retort/core/records.h"
-#include "retort/core/registry.h"
 #include "retort/eval/evaluate.h"
 #include "retort/methods/distill.h"
 

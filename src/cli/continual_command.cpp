@@ -4,18 +4,18 @@
 
 #include <ostream>
 
+#include "augment/siamese.h"
 #include "cli/condenser.h"
 #include "cli/run_report.h"
+#include "continual/continual.h"
 #include "continual/ledger.h"
 #include "continual/page.h"
-#include "retort/augment/siamese.h"
-#include "retort/continual/continual.h"
+#include "core/file.h"
+#include "core/leftovers.h"
+#include "core/mean.h"
+#include "core/registry.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
-#include "retort/core/leftovers.h"
-#include "retort/core/mean.h"
 #include "retort/core/recipe_folder.h"
-#include "retort/core/registry.h"
 #include "retort/eval/evaluate.h"
 
 namespace retort::cli {

@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <charconv>
 
-#include "retort/augment/siamese.h"
+#include "augment/siamese.h"
+#include "core/limits.h"
+#include "core/registry.h"
 #include "retort/core/error.h"
-#include "retort/core/limits.h"
-#include "retort/core/registry.h"
 #include "retort/eval/evaluate.h"
 #include "synthetic/memories.h"
 

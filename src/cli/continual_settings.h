@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "cli/arguments.h"
-#include "retort/continual/continual.h"
+#include "continual/continual.h"
 #include "retort/data/dataset.h"
 #include "retort/methods/experiment.h"
 

@@ -3,15 +3,15 @@
 #include <ostream>
 
 #include "cli/arguments.h"
+#include "core/file.h"
+#include "io/archive.h"
+#include "io/npy.h"
+#include "report/picture.h"
 #include "retort/core/device.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
 #include "retort/core/records.h"
 #include "retort/data/dataset.h"
 #include "retort/data/image_file.h"
-#include "retort/io/archive.h"
-#include "retort/io/npy.h"
-#include "retort/report/picture.h"
 
 namespace retort::cli {
 namespace {
@@ -24,9 +24,7 @@ constexpr const char* kExamples =
     "  retort data shapes --export-npz shapes.npz\n";
 
 int64_t count(const data::Split& split, int64_t c) {
-  return split.rows_by_class.empty()
-             ? 0
-             : static_cast<int64_t>(split.rows_by_class[static_cast<size_t>(c)].size());
+  return split.rows_by_class.empty() ? 0 : static_cast<int64_t>(split.rows_by_class[c].size());
 }
 
 /// `each` training images of every class, evenly spread over it.
@@ -34,8 +32,8 @@ std::vector<report::GridRow> some_images(const data::Dataset& data, int64_t each
   std::vector<report::GridRow> rows;
   const int64_t size = data.channels * data.height * data.width;
   for (int64_t c = 0; c < data.classes(); ++c) {
-    report::GridRow row{data.class_names[static_cast<size_t>(c)], {}};
-    const auto& members = data.train.rows_by_class[static_cast<size_t>(c)];
+    report::GridRow row{data.class_names[c], {}};
+    const auto& members = data.train.rows_by_class[c];
     const size_t shown = std::min(members.size(), static_cast<size_t>(each));
     for (size_t i = 0; i < shown; ++i) {
       const int64_t member = members[i * members.size() / shown];
@@ -52,9 +50,7 @@ void print_picture(std::ostream& out, const report::Picture& picture) {
   auto pixel = [&](int64_t x, int64_t y) {
     const int64_t at = (y * picture.width + x) * picture.channels;
     const auto value = [&](int64_t c) {
-      return y < picture.height
-                 ? picture.pixels[static_cast<size_t>(at + (picture.channels == 3 ? c : 0))]
-                 : 0;
+      return y < picture.height ? picture.pixels[at + (picture.channels == 3 ? c : 0)] : 0;
     };
     return fmt::format("{};{};{}", value(0), value(1), value(2));
   };
@@ -74,14 +70,14 @@ void print_strip(const Environment& environment, const data::Dataset& data) {
   strip.width = shown * (data.width + 1);
   strip.pixels.assign(static_cast<size_t>(strip.width * strip.height * 3), 0);
   for (int64_t c = 0; c < shown; ++c) {
-    if (rows[static_cast<size_t>(c)].images.empty()) continue;
-    const auto& image = rows[static_cast<size_t>(c)].images[0];
+    if (rows[c].images.empty()) continue;
+    const auto& image = rows[c].images[0];
     for (int64_t y = 0; y < data.height; ++y)
       for (int64_t x = 0; x < data.width; ++x)
         for (int64_t k = 0; k < 3; ++k) {
           const int64_t plane = data.channels == 3 ? k : 0;
-          strip.pixels[static_cast<size_t>((y * strip.width + c * (data.width + 1) + x) * 3 + k)] =
-              image[static_cast<size_t>((plane * data.height + y) * data.width + x)];
+          strip.pixels[(y * strip.width + c * (data.width + 1) + x) * 3 + k] =
+              image[(plane * data.height + y) * data.width + x];
         }
   }
   print_picture(environment.out, strip);
@@ -111,7 +107,7 @@ void export_npz(const data::Dataset& data, const std::filesystem::path& path) {
 Json to_json(const data::Dataset& data) {
   Json classes = Json::array();
   for (int64_t c = 0; c < data.classes(); ++c)
-    classes.push_back({{"name", data.class_names[static_cast<size_t>(c)]},
+    classes.push_back({{"name", data.class_names[c]},
                        {"train", count(data.train, c)},
                        {"validation", count(data.validation, c)},
                        {"test", count(data.test, c)}});
@@ -143,7 +139,7 @@ void print_found(const Environment& environment, const data::Dataset& data) {
   for (const std::string& note : data.notes) environment.out << "note: " << note << "\n";
   std::vector<std::vector<std::string>> rows{{"class", "train", "validation", "test"}};
   for (int64_t c = 0; c < data.classes(); ++c)
-    rows.push_back({data.class_names[static_cast<size_t>(c)], std::to_string(count(data.train, c)),
+    rows.push_back({data.class_names[c], std::to_string(count(data.train, c)),
                     std::to_string(count(data.validation, c)),
                     std::to_string(count(data.test, c))});
   environment.out << "\n" << aligned(rows);

@@ -4,7 +4,7 @@
 
 #include <iosfwd>
 
-#include "retort/continual/continual.h"
+#include "continual/continual.h"
 #include "retort/core/records.h"
 #include "retort/eval/evaluate.h"
 #include "retort/methods/method.h"

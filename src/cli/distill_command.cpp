@@ -3,11 +3,11 @@
 
 #include <ostream>
 
+#include "augment/siamese.h"
 #include "cli/published_result.h"
 #include "cli/taken_over.h"
-#include "retort/augment/siamese.h"
+#include "core/registry.h"
 #include "retort/core/error.h"
-#include "retort/core/registry.h"
 #include "retort/eval/evaluate.h"
 
 namespace retort::cli {

@@ -3,8 +3,8 @@
 
 #include "cli/distill_command.h"
 #include "cli/run_report.h"
+#include "core/registry.h"
 #include "retort/core/device.h"
-#include "retort/core/registry.h"
 #include "retort/eval/evaluate.h"
 
 namespace retort::cli {

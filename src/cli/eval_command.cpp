@@ -9,8 +9,8 @@
 #include "cli/evaluation.h"
 #include "cli/run_report.h"
 #include "cli/taken_over.h"
+#include "methods/redraw.h"
 #include "retort/core/error.h"
-#include "retort/methods/redraw.h"
 
 namespace retort::cli {
 

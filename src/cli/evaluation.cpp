@@ -1,5 +1,5 @@
 #include "cli/evaluation.h"
-#include "retort/core/mean.h"
+#include "core/mean.h"
 
 #include <fmt/format.h>
 

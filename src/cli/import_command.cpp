@@ -7,7 +7,7 @@
 #include "retort/core/error.h"
 #include "retort/core/records.h"
 #include "retort/synthetic/bundle.h"
-#include "retort/teachers/import_teacher.h"
+#include "teachers/import_teacher.h"
 
 namespace retort::cli {
 

@@ -2,10 +2,10 @@
 #include <ostream>
 
 #include "cli/arguments.h"
+#include "core/registry.h"
+#include "core/version.h"
 #include "retort/core/error.h"
 #include "retort/core/records.h"
-#include "retort/core/registry.h"
-#include "retort/core/version.h"
 #include "retort/data/raw.h"
 #include "retort/eval/evaluate.h"
 #include "retort/methods/method.h"

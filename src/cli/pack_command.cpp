@@ -2,9 +2,9 @@
 #include <ostream>
 
 #include "cli/arguments.h"
+#include "data/pack.h"
 #include "retort/core/error.h"
 #include "retort/core/records.h"
-#include "retort/data/pack.h"
 
 namespace retort::cli {
 

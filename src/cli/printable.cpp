@@ -1,6 +1,6 @@
 #include "cli/printable.h"
 
-#include "retort/core/note.h"
+#include "core/note.h"
 
 namespace retort::cli {
 

@@ -17,15 +17,15 @@
 
 #include "cli/arguments.h"
 #include "cli/command.h"
+#include "core/file.h"
+#include "core/limits.h"
+#include "core/plain_file.h"
+#include "core/registry.h"
+#include "core/safe_point.h"
+#include "core/version.h"
 #include "retort/core/device.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
-#include "retort/core/limits.h"
-#include "retort/core/plain_file.h"
 #include "retort/core/records.h"
-#include "retort/core/registry.h"
-#include "retort/core/safe_point.h"
-#include "retort/core/version.h"
 
 namespace retort::cli {
 namespace {

@@ -12,12 +12,12 @@
 #include "cli/evaluation.h"
 #include "cli/run_report.h"
 #include "cli/taken_over.h"
+#include "core/file.h"
+#include "core/limits.h"
+#include "core/registry.h"
 #include "methods/previews.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
-#include "retort/core/limits.h"
-#include "retort/core/registry.h"
-#include "retort/synthetic/recall.h"
+#include "synthetic/recall.h"
 
 namespace retort::cli {
 namespace {

@@ -2,9 +2,9 @@
 #include <ostream>
 
 #include "cli/arguments.h"
+#include "eval/relabel.h"
 #include "retort/core/error.h"
 #include "retort/core/records.h"
-#include "retort/eval/relabel.h"
 
 namespace retort::cli {
 namespace {

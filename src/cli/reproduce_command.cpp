@@ -10,7 +10,7 @@
 #include "cli/experts_command.h"
 #include "cli/reproduce_job.h"
 #include "cli/run_report.h"
-#include "retort/core/mean.h"
+#include "core/mean.h"
 #include "retort/core/records.h"
 
 namespace retort::cli {

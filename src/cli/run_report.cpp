@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "continual/page.h"
+#include "core/file.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
 #include "retort/core/records.h"
 #include "retort/report/page.h"
 

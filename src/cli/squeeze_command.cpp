@@ -3,12 +3,12 @@
 #include <ostream>
 
 #include "cli/arguments.h"
+#include "core/file.h"
+#include "core/leftovers.h"
 #include "retort/core/device.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
-#include "retort/core/leftovers.h"
 #include "retort/core/records.h"
-#include "retort/teachers/squeeze.h"
+#include "teachers/squeeze.h"
 
 namespace retort::cli {
 namespace {

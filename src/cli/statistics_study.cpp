@@ -6,9 +6,9 @@
 
 #include "cli/arguments.h"
 #include "cli/taken_over.h"
+#include "core/file.h"
+#include "core/limits.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
-#include "retort/core/limits.h"
 #include "retort/report/page.h"
 #include "studies/statistics_page.h"
 

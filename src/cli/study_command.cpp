@@ -8,14 +8,14 @@
 
 #include "cli/arguments.h"
 #include "cli/taken_over.h"
+#include "core/file.h"
+#include "core/version.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
 #include "retort/core/records.h"
-#include "retort/core/version.h"
 #include "retort/eval/evaluate.h"
 #include "retort/report/page.h"
-#include "retort/studies/trajectory_study.h"
 #include "studies/storage_study.h"
+#include "studies/trajectory_study.h"
 
 namespace retort::cli {
 namespace {

@@ -5,10 +5,10 @@
 #include <optional>
 #include <ostream>
 
+#include "core/file.h"
+#include "io/safetensors.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
 #include "retort/eval/evaluate.h"
-#include "retort/io/safetensors.h"
 #include "trajectories/trajectory_file.h"
 
 namespace retort::cli {

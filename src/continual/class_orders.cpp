@@ -2,7 +2,7 @@
 // published ones: permutations of numpy's legacy generator with the seeds 0 to 4.
 #include <array>
 
-#include "retort/continual/continual.h"
+#include "continual/continual.h"
 #include "retort/core/random.h"
 
 namespace retort::continual {
@@ -40,7 +40,7 @@ constexpr std::array<std::array<int, 100>, 5> kOrders{{
 
 std::vector<int64_t> class_order(int64_t classes, int64_t order, uint64_t seed) {
   if (classes == 100 && order < static_cast<int64_t>(kOrders.size())) {
-    const auto& fixed = kOrders.at(static_cast<size_t>(order));
+    const auto& fixed = kOrders.at(order);
     return {fixed.begin(), fixed.end()};
   }
   return RandomStream(seed, "continual.classes", static_cast<uint64_t>(order)).permutation(classes);

@@ -1,5 +1,5 @@
 // Options, measures, and the loop over orders and tasks.
-#include "retort/continual/continual.h"
+#include "continual/continual.h"
 
 #include <fmt/format.h>
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <tuple>
 
-#include "retort/continual/continual.h"
+#include "continual/continual.h"
 #include "retort/core/records.h"
 
 namespace retort::continual {

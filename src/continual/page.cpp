@@ -6,8 +6,8 @@
 #include <cmath>
 #include <map>
 
+#include "core/file.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
 #include "retort/core/progress.h"
 #include "synthetic/class_counts.h"
 
@@ -172,15 +172,14 @@ std::vector<Line> lines_of(const std::vector<Json>& records, int64_t tasks) {
       found.emplace_back();
     }
     const int64_t order = record.at("order"), task = record.at("task");
-    for (const double seen : record.at("seen"))
-      line->seen.at(static_cast<size_t>(task)).push_back(seen);
+    for (const double seen : record.at("seen")) line->seen.at(task).push_back(seen);
     if (task == tasks - 1) {
       line->stored_bytes = record.at("stored_bytes");
       line->steps = record.at("steps");
     }
     line->buffered_samples =
         std::max<int64_t>(line->buffered_samples, record.at("buffered_samples"));
-    found[static_cast<size_t>(line - lines.begin())][order][task] = record;
+    found[line - lines.begin()][order][task] = record;
   }
   for (size_t i = 0; i < lines.size(); ++i)
     for (const auto& [order, by_task] : found[i]) add_transfers(lines[i], by_task, tasks);

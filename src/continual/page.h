@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "retort/continual/continual.h"
-#include "retort/core/mean.h"
+#include "continual/continual.h"
+#include "core/mean.h"
 #include "retort/core/records.h"
 #include "retort/report/page.h"
 

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "retort/continual/continual.h"
+#include "continual/continual.h"
 
 namespace retort::continual {
 

@@ -6,10 +6,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "continual/continual.h"
 #include "continual/stored_sets.h"
-#include "retort/continual/continual.h"
+#include "optim/optimizer.h"
 #include "retort/core/random.h"
-#include "retort/optim/optimizer.h"
 
 namespace retort::continual {
 
@@ -21,9 +21,9 @@ class Reservoir {
   /// Offers the next sample of the stream: bytes [C, H, W].
   void offer(const at::Tensor& image, int64_t label, int64_t task);
   int64_t size() const { return static_cast<int64_t>(images_.size()); }
-  const at::Tensor& image(int64_t i) const { return images_.at(static_cast<size_t>(i)); }
-  int64_t label(int64_t i) const { return labels_.at(static_cast<size_t>(i)); }
-  int64_t task(int64_t i) const { return tasks_.at(static_cast<size_t>(i)); }
+  const at::Tensor& image(int64_t i) const { return images_.at(i); }
+  int64_t label(int64_t i) const { return labels_.at(i); }
+  int64_t task(int64_t i) const { return tasks_.at(i); }
 
  private:
   int64_t capacity_, offered_ = 0;

@@ -6,12 +6,12 @@
 #include <numbers>
 #include <numeric>
 
-#include "retort/augment/siamese.h"
-#include "retort/continual/continual.h"
+#include "augment/siamese.h"
+#include "continual/continual.h"
+#include "core/file.h"
+#include "core/registry.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
 #include "retort/core/random.h"
-#include "retort/core/registry.h"
 #include "retort/data/class_sampler.h"
 
 namespace retort::continual {
@@ -44,8 +44,7 @@ std::vector<int64_t> draw_samples(const data::Split& split, const std::vector<in
   const auto parts = static_cast<int64_t>(classes.size());
   for (int64_t i = 0; i < parts; ++i) {
     const int64_t share = count == 0 ? split.size() : count / parts + (i < count % parts ? 1 : 0);
-    const std::vector<int64_t> drawn =
-        data::draw_rows(split, stream, classes[static_cast<size_t>(i)], share);
+    const std::vector<int64_t> drawn = data::draw_rows(split, stream, classes[i], share);
     rows.insert(rows.end(), drawn.begin(), drawn.end());
   }
   std::sort(rows.begin(), rows.end());
@@ -165,7 +164,7 @@ data::Dataset TaskStream::arrive(int64_t index) const {
   data::Dataset samples;
   for (size_t i = 0; i < task.classes.size(); ++i) {
     local[task.classes[i]] = static_cast<int64_t>(i);
-    samples.class_names.push_back(data_.class_names[static_cast<size_t>(task.classes[i])]);
+    samples.class_names.push_back(data_.class_names[task.classes[i]]);
   }
   samples.name = data_.name;
   samples.reader = data_.reader;
@@ -185,7 +184,7 @@ data::Dataset TaskStream::arrive(int64_t index) const {
 }
 
 const data::Split& TaskStream::test(int64_t index) const {
-  data::Split& test = tests_.at(static_cast<size_t>(index));
+  data::Split& test = tests_.at(index);
   if (test.labels.defined()) return test;
   const Task& task = this->task(index);
   const at::Tensor rows = at::tensor(

@@ -1,5 +1,5 @@
 // Reading and atomic writing on POSIX. No torch here.
-#include "retort/core/file.h"
+#include "core/file.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -14,10 +14,10 @@
 #include <mutex>
 #include <utility>
 
+#include "core/leftovers.h"
+#include "core/memory.h"
+#include "core/plain_file.h"
 #include "retort/core/error.h"
-#include "retort/core/leftovers.h"
-#include "retort/core/memory.h"
-#include "retort/core/plain_file.h"
 
 namespace retort {
 namespace {

@@ -1,5 +1,5 @@
 // No torch here.
-#include "retort/core/mean.h"
+#include "core/mean.h"
 
 #include <fmt/format.h>
 

@@ -1,5 +1,5 @@
 // Free memory of the machine, of control groups and of resource limits. No torch here.
-#include "retort/core/memory.h"
+#include "core/memory.h"
 
 #include <fmt/format.h>
 #include <sys/resource.h>

@@ -1,5 +1,5 @@
 // Notes and printable text. No torch here.
-#include "retort/core/note.h"
+#include "core/note.h"
 
 #include <fmt/format.h>
 

@@ -17,9 +17,9 @@ struct TomlAssertion {};
 #include <cmath>
 #include <sstream>
 
+#include "core/file.h"
+#include "core/limits.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
-#include "retort/core/limits.h"
 
 namespace retort {
 namespace {

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <utility>
 
-#include "retort/core/note.h"
+#include "core/note.h"
 
 namespace retort {
 namespace {

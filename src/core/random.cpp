@@ -6,7 +6,7 @@
 #include <numeric>
 #include <utility>
 
-#include "retort/core/file.h"
+#include "core/file.h"
 
 namespace retort {
 namespace {
@@ -51,7 +51,7 @@ uint32_t RandomStream::next_u32() {
     if (++counter_[0] == 0) ++counter_[1];
     used_ = 0;
   }
-  return block_[static_cast<size_t>(used_++)];
+  return block_[used_++];
 }
 
 uint64_t RandomStream::next_u64() {
@@ -85,8 +85,7 @@ std::vector<int64_t> RandomStream::sample(int64_t n, int64_t count) {
   if (count > n) count = n;
   std::vector<int64_t> order(static_cast<size_t>(n));
   std::iota(order.begin(), order.end(), 0);
-  for (int64_t i = 0; i < count; ++i)
-    std::swap(order[static_cast<size_t>(i)], order[static_cast<size_t>(i + uniform_int(n - i))]);
+  for (int64_t i = 0; i < count; ++i) std::swap(order[i], order[i + uniform_int(n - i)]);
   order.resize(static_cast<size_t>(count));
   return order;
 }

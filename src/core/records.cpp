@@ -6,8 +6,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "core/file.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
 
 namespace retort {
 

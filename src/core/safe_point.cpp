@@ -1,5 +1,5 @@
 // Counts the loops that are on the way to a safe point. No torch here.
-#include "retort/core/safe_point.h"
+#include "core/safe_point.h"
 
 #include <atomic>
 

@@ -1,4 +1,4 @@
-#include "retort/core/version.h"
+#include "core/version.h"
 
 #include <torch/cuda.h>
 #include <torch/version.h>

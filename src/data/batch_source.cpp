@@ -33,7 +33,7 @@ class RowsSource : public BatchSource {
   Batch get(const std::vector<int64_t>& indices) const override {
     std::vector<int64_t> rows;
     rows.reserve(indices.size());
-    for (const int64_t i : indices) rows.push_back(rows_.at(static_cast<size_t>(i)));
+    for (const int64_t i : indices) rows.push_back(rows_.at(i));
     return base_->get(rows);
   }
 

@@ -2,9 +2,9 @@
 // and a fine label byte before the pixels. No torch here.
 #include "data/cifar_binary.h"
 
+#include "core/file.h"
 #include "data/layouts.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
 
 namespace retort::data {
 

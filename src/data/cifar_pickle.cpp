@@ -4,10 +4,10 @@
 // as numpy's _reconstruct and the bytes in its state, and Python 3 writes the same. No torch here.
 #include "data/cifar_pickle.h"
 
+#include "core/file.h"
 #include "data/layouts.h"
+#include "io/pickle.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
-#include "retort/io/pickle.h"
 
 namespace retort::data {
 

@@ -9,6 +9,9 @@
 #include <memory>
 #include <utility>
 
+#include "core/file.h"
+#include "core/limits.h"
+#include "core/memory.h"
 #include "data/duplicates.h"
 #include "data/layouts.h"
 #include "data/measure.h"
@@ -17,9 +20,6 @@
 #include "data/split.h"
 #include "data/zca.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
-#include "retort/core/limits.h"
-#include "retort/core/memory.h"
 
 namespace retort::data {
 namespace {

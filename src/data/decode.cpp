@@ -9,11 +9,11 @@
 #include <atomic>
 #include <utility>
 
+#include "core/file.h"
+#include "core/memory.h"
 #include "data/in_parallel.h"
 #include "data/layouts.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
-#include "retort/core/memory.h"
 
 namespace retort::data {
 
@@ -111,14 +111,13 @@ void ImageFiles::measure(const StopFlag* stop) {
       [&](int64_t i) {
         const DecodedImage header = decode_header(read_file(file(i).path, kFileLimit),
                                                   file(i).path.string(), options_.upright);
-        sizes[static_cast<size_t>(i)] = {static_cast<int32_t>(header.width),
-                                         static_cast<int32_t>(header.height)};
+        sizes[i] = {static_cast<int32_t>(header.width), static_cast<int32_t>(header.height)};
         if (header.channels != 1) grey = false;
       },
       stop);
   int64_t first = -1;
   for (int64_t i = 0; i < size(); ++i) {
-    const auto& found = sizes[static_cast<size_t>(i)];
+    const auto& found = sizes[i];
     if (found[0] == 0) continue;
     if (first < 0) {
       first = i;
@@ -207,7 +206,7 @@ class Slots {
                                 : test_.data() + (i - trained) * image_bytes();
     for (int64_t p = 0; p < pixels_; ++p)
       for (int64_t c = 0; c < files_.channels; ++c)
-        slot[c * pixels_ + p] = plain.pixels[static_cast<size_t>(p * files_.channels + c)];
+        slot[c * pixels_ + p] = plain.pixels[p * files_.channels + c];
   }
 
   /// Drops the slots of damaged files, and two of three planes where all are grey.

@@ -19,8 +19,7 @@ std::string_view image(const ImageRows& rows, int64_t row, int64_t bytes) {
 std::vector<Entry> hashed(const ImageRows& rows, int64_t bytes) {
   std::vector<Entry> entries(static_cast<size_t>(rows.count));
   for (int64_t row = 0; row < rows.count; ++row)
-    entries[static_cast<size_t>(row)] = {std::hash<std::string_view>()(image(rows, row, bytes)),
-                                         row};
+    entries[row] = {std::hash<std::string_view>()(image(rows, row, bytes)), row};
   std::sort(entries.begin(), entries.end());
   return entries;
 }
@@ -43,14 +42,13 @@ std::string quoted(const std::string& name) {
 }
 
 std::string classes(const std::vector<std::string>& names, int64_t first, int64_t second) {
-  const std::string a = quoted(names[static_cast<size_t>(first)]),
-                    b = quoted(names[static_cast<size_t>(second)]);
+  const std::string a = quoted(names[first]), b = quoted(names[second]);
   return first == second ? "of class " + a : "under " + a + " and " + b;
 }
 
 std::vector<int64_t> counts(const ImageRows& rows, size_t classes) {
   std::vector<int64_t> counts(classes);
-  for (int64_t row = 0; row < rows.count; ++row) ++counts[static_cast<size_t>(rows.labels[row])];
+  for (int64_t row = 0; row < rows.count; ++row) ++counts[rows.labels[row]];
   return counts;
 }
 

@@ -4,11 +4,11 @@
 #include <algorithm>
 #include <map>
 
+#include "core/file.h"
 #include "data/idx_sets.h"
 #include "data/layouts.h"
 #include "io/archive_members.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
 
 namespace retort::data {
 

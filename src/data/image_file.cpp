@@ -3,9 +3,9 @@
 
 #include <array>
 
+#include "core/memory.h"
 #include "data/images/formats.h"
 #include "retort/core/error.h"
-#include "retort/core/memory.h"
 
 namespace retort::data {
 namespace {

@@ -6,9 +6,9 @@
 #include <charconv>
 #include <map>
 
+#include "core/file.h"
 #include "data/imagenet_classes.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
 
 namespace retort::data {
 

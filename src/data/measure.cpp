@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "retort/core/file.h"
+#include "core/file.h"
 
 namespace retort::data {
 
@@ -33,8 +33,8 @@ Normalisation measure(const at::Tensor& images) {
       plane_sum += pixel[i];
       plane_squares += int64_t{pixel[i]} * pixel[i];
     }
-    sum[static_cast<size_t>(plane % channels)] += plane_sum;
-    squares[static_cast<size_t>(plane % channels)] += plane_squares;
+    sum[plane % channels] += plane_sum;
+    squares[plane % channels] += plane_squares;
   }
   for (size_t c = 0; c < sum.size(); ++c) {
     const double mean = static_cast<double>(sum[c]) / pixels;

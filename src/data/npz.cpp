@@ -5,13 +5,13 @@
 
 #include <algorithm>
 
+#include "core/file.h"
 #include "data/layouts.h"
 #include "data/npz_images.h"
 #include "data/npz_names.h"
 #include "io/archive_members.h"
 #include "io/npy_size.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
 
 namespace retort::data {
 

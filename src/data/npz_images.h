@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "io/npy.h"
 #include "retort/data/raw.h"
-#include "retort/io/npy.h"
 
 namespace retort::data {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "retort/io/npy.h"
+#include "io/npy.h"
 
 namespace retort::data {
 

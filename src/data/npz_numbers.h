@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-#include "retort/io/npy.h"
+#include "io/npy.h"
 
 namespace retort::data {
 

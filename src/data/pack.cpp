@@ -1,6 +1,6 @@
 // Writing a packed set: a header of a length known beforehand, then images in parallel, block after
 // block, each noted when it is safely on disk.
-#include "retort/data/pack.h"
+#include "data/pack.h"
 
 #include <ATen/Parallel.h>
 #include <fcntl.h>
@@ -15,17 +15,17 @@
 #include <nlohmann/json.hpp>
 #include <tuple>
 
+#include "core/file.h"
+#include "core/note.h"
 #include "data/duplicates.h"
 #include "data/in_parallel.h"
 #include "data/measure.h"
 #include "data/pack_file.h"
 #include "data/pack_source.h"
+#include "io/content_hash.h"
+#include "io/metadata.h"
+#include "io/safetensors.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
-#include "retort/core/note.h"
-#include "retort/io/content_hash.h"
-#include "retort/io/metadata.h"
-#include "retort/io/safetensors.h"
 
 namespace retort::data {
 namespace {

@@ -10,12 +10,12 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "core/file.h"
+#include "core/plain_file.h"
+#include "io/content_hash.h"
+#include "io/metadata.h"
+#include "io/safetensors.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
-#include "retort/core/plain_file.h"
-#include "retort/io/content_hash.h"
-#include "retort/io/metadata.h"
-#include "retort/io/safetensors.h"
 
 namespace retort::data {
 namespace {

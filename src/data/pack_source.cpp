@@ -11,6 +11,7 @@
 #include <mutex>
 #include <tuple>
 
+#include "core/file.h"
 #include "data/decode.h"
 #include "data/image_folder.h"
 #include "data/layouts.h"
@@ -19,7 +20,6 @@
 #include "data/split.h"
 #include "data/tiny_imagenet.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
 #include "retort/data/raw.h"
 
 namespace retort::data {
@@ -106,7 +106,7 @@ class FileSource : public PackSource {
     const int64_t pixels = height * width;
     for (int64_t p = 0; p < pixels; ++p)
       for (int64_t c = 0; c < channels; ++c)
-        planes[c * pixels + p] = plain.pixels[static_cast<size_t>(p * channels + c)];
+        planes[c * pixels + p] = plain.pixels[p * channels + c];
   }
 
   void look_at_all() override {
@@ -174,8 +174,8 @@ class FileSource : public PackSource {
                                            options.split_seed, "data.validation");
       // Rows of members() are places in `train`.
       std::vector<int64_t> rest_rows;
-      for (const int64_t i : rest) rest_rows.push_back(train[static_cast<size_t>(i)]);
-      for (const int64_t i : taken) kept.push_back(train[static_cast<size_t>(i)]);
+      for (const int64_t i : rest) rest_rows.push_back(train[i]);
+      for (const int64_t i : taken) kept.push_back(train[i]);
       train = rest_rows;
     }
     for (auto& [title, rows] : {std::pair{"test", test}, {"train", train}, {"validation", kept}}) {
@@ -194,14 +194,13 @@ class FileSource : public PackSource {
   Members members(const std::vector<int64_t>& rows) const {
     Members by_class(class_names.size());
     for (size_t i = 0; i < rows.size(); ++i)
-      by_class[static_cast<size_t>(files_.train[static_cast<size_t>(rows[i])].label)].push_back(
-          static_cast<int64_t>(i));
+      by_class[files_.train[rows[i]].label].push_back(static_cast<int64_t>(i));
     return by_class;
   }
 
   const LabelledFile& file_of(const PackPart& part, int64_t row) const {
     const bool apart = part.name == "test" && test_is_apart_;
-    return (apart ? files_.test : files_.train)[static_cast<size_t>(row)];
+    return (apart ? files_.test : files_.train)[row];
   }
 
   ReadOptions reading_;

@@ -144,7 +144,7 @@ class Relief {
   }
 
  private:
-  double value(int i, int j) const { return values_[static_cast<size_t>(i * (cells_ + 1) + j)]; }
+  double value(int i, int j) const { return values_[i * (cells_ + 1) + j]; }
   int cells_;
   std::vector<double> values_;
 };
@@ -156,7 +156,7 @@ class Canvas {
     const Relief relief(stream);
     for (int i = 0; i < kArea; ++i) {
       const double shade = texture * relief.at(i / kSide, i % kSide);
-      for (int c = 0; c < kChannels; ++c) pixel(c, i) = colour[static_cast<size_t>(c)] + shade;
+      for (int c = 0; c < kChannels; ++c) pixel(c, i) = colour[c] + shade;
     }
   }
 
@@ -169,8 +169,7 @@ class Canvas {
       const double part = coverage(pose, i / kSide, i % kSide, inside);
       if (part == 0) continue;
       const double shade = texture * relief.at(i / kSide, i % kSide);
-      for (int c = 0; c < kChannels; ++c)
-        pixel(c, i) += part * (colour[static_cast<size_t>(c)] + shade - pixel(c, i));
+      for (int c = 0; c < kChannels; ++c) pixel(c, i) += part * (colour[c] + shade - pixel(c, i));
     }
   }
 
@@ -180,13 +179,13 @@ class Canvas {
       const uint32_t bits = stream.next_u32();
       const int sum =
           static_cast<int>((bits & 255) + (bits >> 8 & 255) + (bits >> 16 & 255) + (bits >> 24));
-      const double value = pixels_[static_cast<size_t>(i)] + noise * (sum - 510) / 147.8;
+      const double value = pixels_[i] + noise * (sum - 510) / 147.8;
       bytes[i] = static_cast<uint8_t>(std::lround(std::clamp(value, 0.0, 1.0) * 255));
     }
   }
 
  private:
-  double& pixel(int c, int i) { return pixels_[static_cast<size_t>(c * kArea + i)]; }
+  double& pixel(int c, int i) { return pixels_[c * kArea + i]; }
 
   template <class Inside>
   static double coverage(const Pose& pose, int row, int column, Inside&& inside) {
@@ -241,7 +240,7 @@ RawImages draw_part(int64_t count, uint64_t part) {
   const auto draw_share = [&](int64_t first, int64_t step) {
     for (int64_t i = first; i < count; i += step) {
       const int shape = static_cast<int>(i % kClasses);
-      images.labels[static_cast<size_t>(i)] = shape;
+      images.labels[i] = shape;
       draw(shape, RandomStream(0, "shapes", part, static_cast<uint64_t>(i)),
            images.pixels.data() + i * kChannels * kArea);
     }

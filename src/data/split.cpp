@@ -28,7 +28,7 @@ Split make_split(at::Tensor images, at::Tensor labels, int64_t classes) {
   const int64_t* label = split.labels.data_ptr<int64_t>();
   for (int64_t row = 0; row < split.size(); ++row) {
     TORCH_CHECK(label[row] >= 0 && label[row] < classes, "label ", label[row], " in row ", row);
-    split.rows_by_class[static_cast<size_t>(label[row])].push_back(row);
+    split.rows_by_class[label[row]].push_back(row);
   }
   return split;
 }
@@ -45,8 +45,7 @@ std::pair<std::vector<int64_t>, std::vector<int64_t>> held_rows(const Members& m
     const int64_t part = std::clamp<int64_t>(wanted, std::min<int64_t>(most, 1), most);
     RandomStream stream(static_cast<uint64_t>(seed), purpose, c);
     const std::vector<int64_t> order = stream.permutation(count);
-    for (int64_t i = 0; i < count; ++i)
-      (i < part ? taken : rest).push_back(rows[static_cast<size_t>(order[static_cast<size_t>(i)])]);
+    for (int64_t i = 0; i < count; ++i) (i < part ? taken : rest).push_back(rows[order[i]]);
   }
   std::sort(rest.begin(), rest.end());
   std::sort(taken.begin(), taken.end());

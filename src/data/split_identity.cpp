@@ -5,8 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "core/file.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
 #include "retort/data/dataset.h"
 
 namespace retort::data {

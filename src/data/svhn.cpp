@@ -2,11 +2,11 @@
 // and y [N, 1] with 10 meaning the digit 0. Read by libmatio, an optional part. No torch here.
 #include "data/svhn.h"
 
+#include "core/file.h"
+#include "core/memory.h"
+#include "core/plain_file.h"
 #include "data/layouts.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
-#include "retort/core/memory.h"
-#include "retort/core/plain_file.h"
 
 #ifdef RETORT_WITH_MATIO
 #include <matio.h>

@@ -11,9 +11,9 @@
 #include <optional>
 #include <utility>
 
+#include "core/file.h"
 #include "data/measure.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
 #include "retort/io/tensor_file.h"
 
 namespace retort::data {

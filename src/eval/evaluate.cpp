@@ -9,14 +9,14 @@
 #include <memory>
 #include <numeric>
 
+#include "augment/siamese.h"
+#include "core/mean.h"
+#include "core/registry.h"
 #include "eval/evaluation_notes.h"
 #include "eval/post_training.h"
 #include "eval/subjects.h"
-#include "retort/augment/siamese.h"
 #include "retort/core/error.h"
-#include "retort/core/mean.h"
-#include "retort/core/registry.h"
-#include "retort/train/sequential_training.h"
+#include "train/sequential_training.h"
 
 namespace retort::eval {
 namespace {

@@ -6,7 +6,7 @@
 #include <array>
 #include <string_view>
 
-#include "retort/synthetic/contrast.h"
+#include "synthetic/contrast.h"
 
 namespace retort::eval {
 namespace {
@@ -37,9 +37,7 @@ std::string balance_note(const Noted& noted) {
   if (members.empty() ||
       static_cast<double>(many->size()) < kUneven * static_cast<double>(few->size()))
     return {};
-  const auto name = [&](auto at) {
-    return noted.data.class_names[static_cast<size_t>(at - members.begin())];
-  };
+  const auto name = [&](auto at) { return noted.data.class_names[at - members.begin()]; };
   return fmt::format(
       "the {} part is unbalanced, {} images of '{}' and {} of '{}': read the balanced accuracy, "
       "the mean over classes, beside the accuracy",

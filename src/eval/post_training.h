@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "retort/eval/evaluate.h"
-#include "retort/teachers/soft_labels.h"
+#include "teachers/soft_labels.h"
 
 namespace retort::eval {
 

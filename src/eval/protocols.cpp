@@ -2,9 +2,9 @@
 #include <array>
 #include <utility>
 
+#include "core/limits.h"
+#include "core/registry.h"
 #include "eval/post_training.h"
-#include "retort/core/limits.h"
-#include "retort/core/registry.h"
 #include "retort/eval/evaluate.h"
 
 namespace retort::eval {

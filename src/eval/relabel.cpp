@@ -1,8 +1,8 @@
-#include "retort/eval/relabel.h"
+#include "eval/relabel.h"
 
+#include "core/limits.h"
+#include "core/registry.h"
 #include "retort/core/error.h"
-#include "retort/core/limits.h"
-#include "retort/core/registry.h"
 
 namespace retort::eval {
 

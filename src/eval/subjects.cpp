@@ -5,7 +5,7 @@
 
 #include "retort/core/random.h"
 #include "retort/data/class_sampler.h"
-#include "retort/train/sequential_training.h"
+#include "train/sequential_training.h"
 
 namespace retort::eval {
 namespace {

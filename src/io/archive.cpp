@@ -1,10 +1,10 @@
 // Reads gzip files, zips and tars through libarchive. No torch here.
-#include "retort/io/archive.h"
+#include "io/archive.h"
 
+#include "core/file.h"
+#include "core/memory.h"
 #include "io/archive_members.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
-#include "retort/core/memory.h"
 
 #ifdef RETORT_WITH_ARCHIVE
 #include <archive.h>

@@ -1,11 +1,11 @@
-#include "retort/io/checkpoint.h"
+#include "io/checkpoint.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
+#include "core/file.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
 
 namespace retort {
 namespace {

@@ -1,5 +1,5 @@
 // Hashes of content. No torch here.
-#include "retort/io/content_hash.h"
+#include "io/content_hash.h"
 
 #include <fmt/format.h>
 

@@ -1,6 +1,6 @@
 // NumPy's .npy: a magic word, a header that is a Python dictionary in text, raw numbers.
 // No torch here.
-#include "retort/io/npy.h"
+#include "io/npy.h"
 
 #include <algorithm>
 #include <cctype>
@@ -300,7 +300,7 @@ std::vector<std::string> parse_npy_strings(std::string_view bytes, const std::st
   for (int64_t i = 0; i < count; ++i) {
     const std::string_view raw =
         header.data.substr(static_cast<size_t>(i * width), static_cast<size_t>(width));
-    std::string& text = out[static_cast<size_t>(i)];
+    std::string& text = out[i];
     if (!unicode) {
       for (const char32_t code : code_points(raw.substr(0, raw.find('\0'))))
         append_utf8(text, code);

@@ -1,6 +1,6 @@
 // The pickle machine of protocols 0 to 5, without execution. Left out: the extension registry and
 // out-of-band buffers, which no file of data uses. No torch here.
-#include "retort/io/pickle.h"
+#include "io/pickle.h"
 
 #include <array>
 #include <bit>

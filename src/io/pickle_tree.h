@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "retort/io/pickle.h"
+#include "io/pickle.h"
 
 namespace retort {
 

@@ -1,5 +1,5 @@
 // Parsing and writing safetensors. No torch here.
-#include "retort/io/safetensors.h"
+#include "io/safetensors.h"
 
 #include <fmt/format.h>
 
@@ -10,8 +10,8 @@
 #include <set>
 #include <utility>
 
+#include "io/content_hash.h"
 #include "retort/core/error.h"
-#include "retort/io/content_hash.h"
 
 namespace retort {
 namespace {

@@ -6,8 +6,8 @@
 #include <array>
 #include <utility>
 
-#include "retort/io/npy.h"
-#include "retort/io/safetensors.h"
+#include "io/npy.h"
+#include "io/safetensors.h"
 
 namespace retort {
 

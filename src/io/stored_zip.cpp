@@ -3,10 +3,10 @@
 #include <array>
 #include <cstdint>
 
+#include "core/file.h"
+#include "io/archive.h"
 #include "io/crc32.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
-#include "retort/io/archive.h"
 
 namespace retort {
 namespace {

@@ -5,9 +5,9 @@
 #include <cstring>
 #include <utility>
 
+#include "io/safetensors.h"
 #include "io/scalar_types.h"
 #include "retort/core/error.h"
-#include "retort/io/safetensors.h"
 
 namespace retort {
 void save_tensors(const std::filesystem::path& path, const TensorMap& tensors,

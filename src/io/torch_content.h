@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "retort/io/pickle.h"
-#include "retort/io/safetensors.h"
+#include "io/pickle.h"
+#include "io/safetensors.h"
 
 namespace retort {
 

@@ -1,8 +1,8 @@
 // Tensors of .pt files that were read.
+#include "core/file.h"
 #include "io/scalar_types.h"
 #include "io/torch_content.h"
-#include "retort/core/file.h"
-#include "retort/io/torch_file.h"
+#include "io/torch_file.h"
 
 namespace retort {
 namespace {

@@ -1,8 +1,8 @@
 // Writing .pt as torch.save does: members archive/data.pkl (protocol 2), archive/byteorder,
 // archive/data/0 ..., archive/version. Only instructions that 1.13's restricted loader knows.
+#include "io/archive.h"
+#include "io/torch_file.h"
 #include "retort/core/error.h"
-#include "retort/io/archive.h"
-#include "retort/io/torch_file.h"
 
 namespace retort {
 namespace {

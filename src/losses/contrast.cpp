@@ -1,4 +1,4 @@
-#include "retort/losses/contrast.h"
+#include "losses/contrast.h"
 
 namespace retort::losses {
 namespace {

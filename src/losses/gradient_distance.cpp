@@ -1,5 +1,5 @@
 // Distances between gradients with their derivatives by hand.
-#include "retort/losses/gradient_distance.h"
+#include "losses/gradient_distance.h"
 
 namespace retort::losses {
 namespace {

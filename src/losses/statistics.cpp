@@ -1,4 +1,4 @@
-#include "retort/losses/statistics.h"
+#include "losses/statistics.h"
 
 #include <cmath>
 

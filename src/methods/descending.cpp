@@ -4,13 +4,13 @@
 
 #include <optional>
 
+#include "core/note.h"
+#include "core/safe_point.h"
 #include "methods/outer_loop.h"
 #include "methods/previews.h"
 #include "methods/runaway.h"
 #include "methods/start.h"
 #include "retort/core/device.h"
-#include "retort/core/note.h"
-#include "retort/core/safe_point.h"
 
 namespace retort::methods {
 namespace {

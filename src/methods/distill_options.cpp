@@ -1,8 +1,8 @@
 // The options that every method shares.
-#include "retort/core/limits.h"
+#include "core/limits.h"
+#include "optim/optimizer.h"
+#include "optim/schedule.h"
 #include "retort/methods/distill.h"
-#include "retort/optim/optimizer.h"
-#include "retort/optim/schedule.h"
 #include "retort/synthetic/parametrisation.h"
 
 namespace retort::methods {

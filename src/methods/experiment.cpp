@@ -2,12 +2,12 @@
 
 #include <fmt/format.h>
 
+#include "core/note.h"
+#include "core/registry.h"
 #include "methods/distillation.h"
 #include "retort/core/device.h"
 #include "retort/core/error.h"
-#include "retort/core/note.h"
 #include "retort/core/recipe_folder.h"
-#include "retort/core/registry.h"
 
 namespace retort::methods {
 namespace {

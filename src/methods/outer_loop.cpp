@@ -5,8 +5,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "io/checkpoint.h"
 #include "retort/core/error.h"
-#include "retort/io/checkpoint.h"
 
 namespace retort::methods {
 

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "optim/optimizer.h"
+#include "optim/schedule.h"
 #include "retort/methods/distill.h"
-#include "retort/optim/optimizer.h"
-#include "retort/optim/schedule.h"
 
 namespace retort::methods {
 

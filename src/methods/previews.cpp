@@ -1,6 +1,6 @@
 #include "methods/previews.h"
 
-#include "retort/core/file.h"
+#include "core/file.h"
 #include "retort/data/image_file.h"
 
 namespace retort::methods {

@@ -2,7 +2,7 @@
 
 #include <filesystem>
 
-#include "retort/report/picture.h"
+#include "report/picture.h"
 #include "retort/synthetic/bundle.h"
 
 namespace retort::methods {

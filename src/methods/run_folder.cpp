@@ -1,6 +1,6 @@
+#include "core/file.h"
+#include "core/leftovers.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
-#include "retort/core/leftovers.h"
 #include "retort/core/records.h"
 #include "retort/io/tensor_file.h"
 #include "retort/methods/distill.h"

@@ -2,12 +2,12 @@
 
 #include <ATen/Parallel.h>
 
+#include "augment/siamese.h"
+#include "core/version.h"
 #include "methods/asked_images.h"
 #include "methods/previews.h"
-#include "retort/augment/siamese.h"
 #include "retort/core/device.h"
-#include "retort/core/version.h"
-#include "retort/synthetic/contrast.h"
+#include "synthetic/contrast.h"
 
 namespace retort::methods {
 namespace {

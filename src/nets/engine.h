@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "nets/layer_builder.h"
 #include "nets/row_lanes.h"
-#include "retort/nets/layer_builder.h"
 #include "retort/nets/network.h"
 
 namespace retort::nets {

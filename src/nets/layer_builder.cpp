@@ -1,5 +1,5 @@
 // The operations of an architecture, declared on blanks and evaluated on batches.
-#include "retort/nets/layer_builder.h"
+#include "nets/layer_builder.h"
 
 #include <fmt/format.h>
 

@@ -7,9 +7,9 @@
 #include <numbers>
 
 #include "nets/engine.h"
+#include "nets/layer_builder.h"
 #include "retort/core/error.h"
 #include "retort/core/progress.h"
-#include "retort/nets/layer_builder.h"
 
 namespace retort::nets {
 namespace {

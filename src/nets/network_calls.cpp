@@ -27,7 +27,7 @@ std::vector<Group> groups_of(const Inputs& inputs) {
   const bool own_state = inputs.state.defined() && inputs.state.dim() == 2;
   std::vector<Group> all;
   for (int64_t g = 0; g < groups; ++g) {
-    const int64_t begin = edges[static_cast<size_t>(g)], end = edges[static_cast<size_t>(g + 1)];
+    const int64_t begin = edges[g], end = edges[g + 1];
     TORCH_CHECK(begin < end, "group ", g, " has no rows");
     all.push_back({inputs.theta.dim() == 2 ? inputs.theta.select(0, g) : inputs.theta,
                    own_state ? inputs.state.select(0, g) : inputs.state,

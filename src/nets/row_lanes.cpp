@@ -64,7 +64,7 @@ LaneSums::LaneSums(const Lanes& lanes, size_t groups, at::Tensor like)
 }
 
 at::Tensor LaneSums::of(int64_t lane) {
-  at::Tensor& sum = sums_[static_cast<size_t>(lane)];
+  at::Tensor& sum = sums_[lane];
   if (!sum.defined()) sum = at::zeros_like(like_);
   return sum;
 }
@@ -77,7 +77,7 @@ void LaneSums::done(size_t batch, int64_t lane) {
   at::Tensor& answer = answers_[group];
   for (int64_t l = 0; l < lanes_.count(); ++l) {
     if (lanes_.group(l) != group) continue;
-    at::Tensor& sum = sums_[static_cast<size_t>(l)];
+    at::Tensor& sum = sums_[l];
     answer = answer.defined() ? answer.add_(sum) : sum;
     sum.reset();
   }

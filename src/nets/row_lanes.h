@@ -49,7 +49,7 @@ struct Lanes {
   std::vector<size_t> edges{0};
   int64_t at_once = 1;
   int64_t count() const { return static_cast<int64_t>(edges.size()) - 1; }
-  size_t group(int64_t lane) const { return batches[edges[static_cast<size_t>(lane)]].group; }
+  size_t group(int64_t lane) const { return batches[edges[lane]].group; }
 };
 
 /// Cuts a group's rows into lanes of about as many rows, and lanes into batches. A group whose rows
@@ -64,9 +64,7 @@ void each_batch(const Lanes& lanes, const Work& work) {
   const auto lane = [&](int64_t l) {
     const SingleThreadScope alone;
     const at::NoGradGuard no_graph;
-    for (size_t i = lanes.edges[static_cast<size_t>(l)];
-         i < lanes.edges[static_cast<size_t>(l) + 1]; ++i)
-      work(i, l);
+    for (size_t i = lanes.edges[l]; i < lanes.edges[static_cast<size_t>(l) + 1]; ++i) work(i, l);
   };
   parallel_for(lanes.count(), lane, (lanes.count() + lanes.at_once - 1) / lanes.at_once);
 }

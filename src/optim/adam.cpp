@@ -1,7 +1,7 @@
 // Adam (Kingma and Ba, ICLR 2015), epsilon 1e-8.
+#include "core/limits.h"
 #include "optim/kinds.h"
 #include "optim/moments.h"
-#include "retort/core/limits.h"
 
 namespace retort::optim {
 namespace {

@@ -1,7 +1,7 @@
 // The optimizers that the table lists.
 #pragma once
 
-#include "retort/optim/optimizer.h"
+#include "optim/optimizer.h"
 
 namespace retort::optim {
 

@@ -1,8 +1,8 @@
 // LAMB (You et al., ICLR 2020) without decay: Adam's step, epsilon 1e-6, scaled to the norm of the
 // tensor.
+#include "core/limits.h"
 #include "optim/kinds.h"
 #include "optim/moments.h"
-#include "retort/core/limits.h"
 
 namespace retort::optim {
 namespace {

@@ -7,7 +7,7 @@
 #include <map>
 #include <string>
 
-#include "retort/optim/optimizer.h"
+#include "optim/optimizer.h"
 
 namespace retort::optim {
 

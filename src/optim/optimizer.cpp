@@ -1,4 +1,4 @@
-#include "retort/optim/optimizer.h"
+#include "optim/optimizer.h"
 
 #include <fmt/format.h>
 

@@ -1,6 +1,6 @@
 // SGD by PyTorch's rule: v <- momentum v + (g + decay x); x <- x - rate v.
+#include "core/limits.h"
 #include "optim/kinds.h"
-#include "retort/core/limits.h"
 
 namespace retort::optim {
 namespace {

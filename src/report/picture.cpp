@@ -1,5 +1,5 @@
 // Grids of images with class names. No torch here.
-#include "retort/report/picture.h"
+#include "report/picture.h"
 
 #include <fmt/format.h>
 
@@ -168,7 +168,7 @@ void draw_row(Canvas& canvas, const GridRow& row, const std::string& label, int6
               label);
   const int64_t count = std::min(per_row, static_cast<int64_t>(row.images.size()));
   for (int64_t i = 0; i < count; ++i)
-    draw_image(canvas, row.images[static_cast<size_t>(i)], colour, layout,
+    draw_image(canvas, row.images[i], colour, layout,
                images_left + i * (layout.cell_width + kGridGap), top);
 }
 

@@ -7,7 +7,7 @@
 
 #include "retort/core/progress.h"
 #include "retort/data/dataset.h"
-#include "retort/studies/statistics_study.h"
+#include "studies/statistics_study.h"
 
 namespace retort::studies {
 

@@ -1,4 +1,4 @@
-#include "retort/studies/statistics_study.h"
+#include "studies/statistics_study.h"
 
 #include <fmt/format.h>
 
@@ -7,9 +7,9 @@
 #include <map>
 #include <numbers>
 
+#include "losses/statistics.h"
 #include "retort/losses/losses.h"
-#include "retort/losses/statistics.h"
-#include "retort/teachers/squeeze.h"
+#include "teachers/squeeze.h"
 
 namespace retort::studies {
 namespace {

@@ -1,6 +1,6 @@
-#include "retort/studies/trajectory_study.h"
+#include "studies/trajectory_study.h"
 
-#include "retort/augment/siamese.h"
+#include "augment/siamese.h"
 
 namespace retort::studies {
 

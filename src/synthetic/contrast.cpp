@@ -1,4 +1,4 @@
-#include "retort/synthetic/contrast.h"
+#include "synthetic/contrast.h"
 
 #include <fmt/format.h>
 

@@ -7,8 +7,8 @@
 #include <optional>
 #include <string_view>
 
+#include "core/file.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
 #include "retort/synthetic/parametrisation.h"
 #include "synthetic/class_counts.h"
 

@@ -8,9 +8,9 @@
 #include <cmath>
 #include <optional>
 
+#include "core/file.h"
+#include "core/version.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
-#include "retort/core/version.h"
 #include "synthetic/check.h"
 
 namespace retort::synthetic {

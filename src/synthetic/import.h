@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "retort/io/torch_file.h"
+#include "io/torch_file.h"
 #include "retort/synthetic/bundle.h"
 
 namespace retort::synthetic {

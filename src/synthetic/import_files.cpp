@@ -7,14 +7,14 @@
 #include <set>
 #include <sstream>
 
+#include "core/file.h"
 #include "data/image_files.h"
 #include "data/image_notes.h"
+#include "io/archive.h"
+#include "io/npy.h"
 #include "io/scalar_types.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
 #include "retort/data/image_file.h"
-#include "retort/io/archive.h"
-#include "retort/io/npy.h"
 #include "synthetic/class_folders.h"
 #include "synthetic/import.h"
 

@@ -136,7 +136,7 @@ ImportedTable experiment(const TorchFile& file, const Pickle& data, int64_t whic
   if (which < 0 || which >= count)
     refuse_import(path,
                   fmt::format("experiment {} is asked, it holds {} (from 0 on)", which, count));
-  return pair_of(file, *data.items[static_cast<size_t>(which)], path);
+  return pair_of(file, *data.items[which], path);
 }
 
 /// The file beside images_best.pt that is called PREFIX_best.pt.

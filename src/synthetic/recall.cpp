@@ -1,4 +1,4 @@
-#include "retort/synthetic/recall.h"
+#include "synthetic/recall.h"
 
 #include "retort/core/error.h"
 #include "synthetic/memories.h"

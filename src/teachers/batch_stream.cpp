@@ -1,5 +1,5 @@
 // Batches of views with their targets: the mixed classes, or the teacher's logits.
-#include "retort/teachers/soft_labels.h"
+#include "teachers/soft_labels.h"
 
 namespace retort::teachers {
 namespace {

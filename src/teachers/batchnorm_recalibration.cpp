@@ -1,8 +1,8 @@
 // BatchNorm recalibration: statistics measured anew on images as they are.
 #include <algorithm>
 
-#include "retort/teachers/squeeze.h"
 #include "retort/teachers/teacher.h"
+#include "teachers/squeeze.h"
 
 namespace retort::teachers {
 

@@ -1,4 +1,4 @@
-#include "retort/teachers/import_teacher.h"
+#include "teachers/import_teacher.h"
 
 #include <fmt/format.h>
 
@@ -11,9 +11,9 @@
 
 #include "data/imagenet_classes.h"
 #include "data/layouts.h"
+#include "io/torch_file.h"
 #include "retort/core/error.h"
 #include "retort/io/tensor_file.h"
-#include "retort/io/torch_file.h"
 #include "retort/train/trainer.h"
 #include "teachers/probe.h"
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "retort/teachers/soft_labels.h"
+#include "teachers/soft_labels.h"
 
 namespace retort::teachers {
 

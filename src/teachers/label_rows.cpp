@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "retort/teachers/soft_labels.h"
+#include "teachers/soft_labels.h"
 
 namespace retort::teachers {
 namespace {

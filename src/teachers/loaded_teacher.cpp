@@ -1,7 +1,7 @@
-#include "retort/teachers/loaded_teacher.h"
+#include "teachers/loaded_teacher.h"
 
+#include "core/file.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
 
 namespace retort::teachers {
 namespace {

@@ -1,8 +1,8 @@
 // A probe is a network of one linear layer, trained by the one loop on features in place of images.
 #include "teachers/probe.h"
 
+#include "nets/layer_builder.h"
 #include "retort/data/batch_source.h"
-#include "retort/nets/layer_builder.h"
 #include "retort/train/trainer.h"
 
 namespace retort::teachers {

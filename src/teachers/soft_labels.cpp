@@ -1,5 +1,5 @@
 // The file of soft labels: plan, header, reading. Rows stand in the order of training.
-#include "retort/teachers/soft_labels.h"
+#include "teachers/soft_labels.h"
 
 #include <fmt/format.h>
 
@@ -7,10 +7,10 @@
 #include <cmath>
 #include <cstring>
 
+#include "io/content_hash.h"
+#include "io/metadata.h"
 #include "retort/core/error.h"
 #include "retort/core/random.h"
-#include "retort/io/content_hash.h"
-#include "retort/io/metadata.h"
 #include "teachers/label_file.h"
 
 namespace retort::teachers {
@@ -80,7 +80,7 @@ std::vector<int64_t> LabelPlan::kept() const {
   const int64_t all = epochs * batches();
   const auto count = std::clamp<int64_t>(std::llround(keep * static_cast<double>(all)), 1, all);
   std::vector<int64_t> places(static_cast<size_t>(all));
-  for (int64_t i = 0; i < all; ++i) places[static_cast<size_t>(i)] = i;
+  for (int64_t i = 0; i < all; ++i) places[i] = i;
   if (count == all) return places;
   places = RandomStream(seed, "labels.kept").sample(all, count);
   std::sort(places.begin(), places.end());

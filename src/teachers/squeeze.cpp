@@ -1,5 +1,5 @@
 // Training a teacher epoch by epoch, its linear probe, and the folder that keeps both.
-#include "retort/teachers/squeeze.h"
+#include "teachers/squeeze.h"
 
 #include <fmt/format.h>
 
@@ -10,11 +10,11 @@
 #include <numeric>
 #include <optional>
 
+#include "core/note.h"
+#include "core/version.h"
 #include "retort/core/device.h"
 #include "retort/core/error.h"
-#include "retort/core/note.h"
 #include "retort/core/records.h"
-#include "retort/core/version.h"
 #include "retort/train/trainer.h"
 #include "teachers/probe.h"
 #include "teachers/squeeze_state.h"
@@ -155,7 +155,7 @@ class Squeeze {
                       std::isfinite(before) ? std::optional(before) : std::nullopt);
       std::vector<int64_t> rows;
       for (int64_t i = b * batch(); i < std::min((b + 1) * batch(), size); ++i)
-        rows.push_back(rows_[static_cast<size_t>(order[static_cast<size_t>(i)])]);
+        rows.push_back(rows_[order[i]]);
       sum.add_(step(rows, index, b).to(at::kDouble), static_cast<double>(rows.size()));
       seen += static_cast<int64_t>(rows.size());
     }
@@ -212,7 +212,7 @@ class Squeeze {
     const auto size = static_cast<int64_t>(rows_.size());
     for (const int64_t i :
          squeeze_stream(options_, "squeeze.statistics").sample(size, options_.statistics_images))
-      rows.push_back(rows_[static_cast<size_t>(i)]);
+      rows.push_back(rows_[i]);
     return recalibrated_batchnorm(
         input_.network, state_.learner().theta,
         input_.data.train.images.index_select(0, at::tensor(rows, at::kLong)),

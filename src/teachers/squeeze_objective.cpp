@@ -1,10 +1,10 @@
 // Cross-entropy, MoCo v2 and SimSiam. The head is a network of its own on features.
 #include "teachers/squeeze_objective.h"
 
+#include "losses/contrast.h"
+#include "nets/layer_builder.h"
 #include "retort/core/error.h"
-#include "retort/losses/contrast.h"
 #include "retort/losses/losses.h"
-#include "retort/nets/layer_builder.h"
 
 namespace retort::teachers {
 namespace {

@@ -10,7 +10,7 @@
 #include "retort/core/random.h"
 #include "retort/io/tensor_file.h"
 #include "retort/nets/network.h"
-#include "retort/teachers/squeeze.h"
+#include "teachers/squeeze.h"
 
 namespace retort::teachers {
 

@@ -3,9 +3,9 @@
 
 #include <algorithm>
 
+#include "core/limits.h"
 #include "retort/core/error.h"
-#include "retort/core/limits.h"
-#include "retort/teachers/squeeze.h"
+#include "teachers/squeeze.h"
 
 namespace retort::teachers {
 

@@ -5,11 +5,11 @@
 #include <string_view>
 #include <utility>
 
+#include "core/note.h"
+#include "io/checkpoint.h"
+#include "io/metadata.h"
+#include "optim/schedule.h"
 #include "retort/core/error.h"
-#include "retort/core/note.h"
-#include "retort/io/checkpoint.h"
-#include "retort/io/metadata.h"
-#include "retort/optim/schedule.h"
 
 namespace retort::teachers {
 namespace {

@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <memory>
 
-#include "retort/optim/optimizer.h"
+#include "optim/optimizer.h"
 #include "teachers/squeeze_objective.h"
 
 namespace retort::teachers {

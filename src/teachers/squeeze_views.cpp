@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "retort/augment/siamese.h"
+#include "augment/siamese.h"
 #include "retort/augment/window.h"
 
 namespace retort::teachers {

@@ -5,9 +5,9 @@
 
 #include <string>
 
-#include "retort/augment/views.h"
+#include "augment/views.h"
 #include "retort/core/random.h"
-#include "retort/teachers/squeeze.h"
+#include "teachers/squeeze.h"
 
 namespace retort::teachers {
 

@@ -5,8 +5,8 @@
 
 #include <cmath>
 
+#include "io/metadata.h"
 #include "retort/core/error.h"
-#include "retort/io/metadata.h"
 #include "retort/io/tensor_file.h"
 #include "synthetic/check.h"
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "retort/optim/schedule.h"
+#include "optim/schedule.h"
 
 namespace retort::train {
 

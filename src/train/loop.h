@@ -8,9 +8,9 @@
 #include <optional>
 #include <vector>
 
-#include "retort/augment/siamese.h"
+#include "augment/siamese.h"
+#include "optim/optimizer.h"
 #include "retort/core/random.h"
-#include "retort/optim/optimizer.h"
 #include "retort/train/trainer.h"
 
 namespace retort::train {

@@ -1,8 +1,8 @@
-#include "retort/train/sequential_training.h"
+#include "train/sequential_training.h"
 
 #include <utility>
 
-#include "retort/optim/optimizer.h"
+#include "optim/optimizer.h"
 #include "train/loop.h"
 
 namespace retort::train {
@@ -13,7 +13,7 @@ std::vector<std::vector<int64_t>> ordered_batches(const std::vector<int64_t>& co
   for (const int64_t count : counts) {
     for (int64_t i = 0; i < count; ++i) {
       if (static_cast<int64_t>(batches.size()) <= i) batches.emplace_back();
-      batches[static_cast<size_t>(i)].push_back(begin + i);
+      batches[i].push_back(begin + i);
     }
     begin += count;
   }
@@ -56,7 +56,7 @@ ModelState train_sequentially(const nets::Network& network, const data::BatchSou
   Trainer(network, model, *optimizer)
       .run(batches,
            {.last = static_cast<int64_t>(rates.size()),
-            .rate = [&](int64_t step, int64_t) { return rates[static_cast<size_t>(step)]; },
+            .rate = [&](int64_t step, int64_t) { return rates[step]; },
             .seed = seed},
            advised);
   return model;

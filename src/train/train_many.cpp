@@ -52,7 +52,7 @@ void in_parallel(int64_t count, int64_t workers, const std::function<void(int64_
       try {
         work(item);
       } catch (...) {
-        errors[static_cast<size_t>(item)] = std::current_exception();
+        errors[item] = std::current_exception();
         failed = true;
       }
     }
@@ -90,8 +90,7 @@ std::vector<ModelState> train_many(const nets::Network& network,
   const auto count = static_cast<int64_t>(students.size());
   std::vector<ModelState> trained(students.size());
   const auto train_one = [&](int64_t i, const Callbacks& its_callbacks) {
-    trained[static_cast<size_t>(i)] =
-        train(network, students[static_cast<size_t>(i)], options, seed, device, its_callbacks);
+    trained[i] = train(network, students[i], options, seed, device, its_callbacks);
   };
   const int64_t workers =
       device.is_cpu()

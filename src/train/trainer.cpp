@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <numeric>
 
-#include "retort/augment/siamese.h"
+#include "augment/siamese.h"
+#include "optim/optimizer.h"
 #include "retort/core/error.h"
 #include "retort/core/random.h"
-#include "retort/optim/optimizer.h"
 #include "train/learning_rate.h"
 #include "train/loop.h"
 

@@ -8,8 +8,8 @@
 #include <cmath>
 #include <utility>
 
-#include "retort/augment/siamese.h"
-#include "retort/core/limits.h"
+#include "augment/siamese.h"
+#include "core/limits.h"
 
 namespace retort::train {
 

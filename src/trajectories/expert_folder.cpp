@@ -1,13 +1,13 @@
 // A folder of experts: recipe.toml, one file an expert, records.jsonl, and a lock for the last.
 #include "trajectories/expert_folder.h"
-#include "retort/core/leftovers.h"
+#include "core/leftovers.h"
 
 #include <cmath>
 #include <limits>
 #include <set>
 
-#include "retort/core/file.h"
-#include "retort/core/limits.h"
+#include "core/file.h"
+#include "core/limits.h"
 #include "retort/core/records.h"
 
 namespace retort::trajectories {

@@ -10,9 +10,9 @@
 #include <algorithm>
 #include <chrono>
 
-#include "retort/augment/siamese.h"
+#include "augment/siamese.h"
+#include "core/note.h"
 #include "retort/core/error.h"
-#include "retort/core/note.h"
 #include "retort/core/share.h"
 #include "trajectories/expert_folder.h"
 

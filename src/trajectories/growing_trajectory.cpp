@@ -10,10 +10,10 @@
 #include <cerrno>
 #include <charconv>
 
+#include "io/checkpoint.h"
+#include "io/content_hash.h"
 #include "io/scalar_types.h"
 #include "retort/core/error.h"
-#include "retort/io/checkpoint.h"
-#include "retort/io/content_hash.h"
 #include "retort/io/tensor_file.h"
 #include "trajectories/trajectory_file.h"
 
@@ -213,7 +213,7 @@ int64_t GrowingTrajectory::first_damaged(int64_t last) const {
     const uint64_t at = small_part(plan_) + static_cast<uint64_t>(epoch) * row.size();
     const ssize_t got = ::pread(file_, row.data(), row.size(), static_cast<off_t>(at));
     if (got != static_cast<ssize_t>(row.size()) ||
-        piece_hash(row.data(), row.size()) != hashes_[static_cast<size_t>(epoch)])
+        piece_hash(row.data(), row.size()) != hashes_[epoch])
       return epoch;
   }
   return last + 1;
@@ -231,8 +231,8 @@ void GrowingTrajectory::write(int64_t epoch, const at::Tensor& theta, double los
                                   {},
                                   half ? "train with --snapshots float32 in another folder"
                                        : "lower --learning-rate and train in another folder"});
-  if (epoch > 0) losses_[static_cast<size_t>(epoch - 1)] = loss;
-  hashes_[static_cast<size_t>(epoch)] = piece_hash(row.data_ptr(), row.nbytes());
+  if (epoch > 0) losses_[epoch - 1] = loss;
+  hashes_[epoch] = piece_hash(row.data_ptr(), row.nbytes());
   put(row.data_ptr(), row.nbytes(),
       small_part(plan_) + static_cast<uint64_t>(epoch) * row_bytes(plan_));
 }

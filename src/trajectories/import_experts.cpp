@@ -4,8 +4,8 @@
 
 #include <limits>
 
+#include "io/torch_file.h"
 #include "retort/core/error.h"
-#include "retort/io/torch_file.h"
 #include "retort/trajectories/experts.h"
 #include "trajectories/expert_folder.h"
 
@@ -118,7 +118,7 @@ ExpertOutcome import_experts(const ExpertInput& input, const std::filesystem::pa
     for (int64_t i = 0; i < count; ++i, ++plan.expert) {
       outcome.stopped = input.stop && input.stop->requested();
       if (outcome.stopped) return outcome;
-      const Pickle& trajectory = *trajectories[static_cast<size_t>(i)];
+      const Pickle& trajectory = *trajectories[i];
       plan.epochs = static_cast<int64_t>(trajectory.items.size()) - 1;
       plan.metadata["origin"] = fmt::format("imported from {}, trajectory {}", name, i);
       const TrajectoryPlan whole = complete(plan);

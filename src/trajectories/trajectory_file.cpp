@@ -1,6 +1,6 @@
 // Reading one expert's file.
 #include "trajectories/trajectory_file.h"
-#include "retort/io/content_hash.h"
+#include "io/content_hash.h"
 
 #include <fmt/format.h>
 
@@ -119,7 +119,7 @@ at::Tensor TrajectoryFile::row(int64_t epoch) const {
   const auto damaged = [&](const char* what) {
     return damaged_content(path.string(), fmt::format("snapshot {} {}", epoch, what));
   };
-  if (piece_hash(stored.data_ptr(), stored.nbytes()) != hashes[static_cast<size_t>(epoch)])
+  if (piece_hash(stored.data_ptr(), stored.nbytes()) != hashes[epoch])
     throw damaged("is not as it was written, its hash is another");
   if (!stored.isfinite().all().item<bool>()) throw damaged("holds a number that is not finite");
   return stored.to(at::kFloat);

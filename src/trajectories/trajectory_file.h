@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
-#include "retort/core/file.h"
+#include "core/file.h"
+#include "io/safetensors.h"
 #include "retort/data/dataset.h"
-#include "retort/io/safetensors.h"
 #include "retort/io/tensor_file.h"
 #include "retort/nets/network.h"
 

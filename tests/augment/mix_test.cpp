@@ -30,7 +30,7 @@ TEST(Mix, AddedImagesAndTargetsKeepTheirShare) {
   const Mix mix = draw_mix(Mix::Kind::kAdd, 0.8, 4, 8, 8, stream);
   const at::Tensor mixed = mix_images(rows(), mix), targets = mix_targets(at::eye(4), mix);
   for (int64_t i = 0; i < 4; ++i) {
-    const auto other = static_cast<double>(mix.partners[static_cast<size_t>(i)]);
+    const auto other = static_cast<double>(mix.partners[i]);
     EXPECT_NEAR(mixed[i][0][0][0].item<double>(),
                 mix.own * static_cast<double>(i) + (1 - mix.own) * other, 1e-6);
     EXPECT_NEAR(targets[i].sum().item<double>(), 1, 1e-6);
@@ -44,7 +44,7 @@ TEST(Mix, ABoxComesFromThePartnerAndTheTargetsSayHowLargeItIs) {
     const at::Tensor images = rows(), mixed = mix_images(images, mix);
     EXPECT_TRUE(images.equal(rows()));  // what was given is not changed
     for (int64_t i = 0; i < 4; ++i) {
-      const int64_t partner = mix.partners[static_cast<size_t>(i)];
+      const int64_t partner = mix.partners[i];
       const double own = mixed[i][0].eq(i).to(at::kDouble).mean().item<double>();
       EXPECT_NEAR(own, partner == i ? 1 : mix.own, 1e-12);
     }

@@ -1,4 +1,4 @@
-#include "retort/augment/siamese.h"
+#include "augment/siamese.h"
 
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>

@@ -1,5 +1,5 @@
 // Views of contrastive learning: colours by hand, ranges, and draws by stream.
-#include "retort/augment/views.h"
+#include "augment/views.h"
 
 #include <gtest/gtest.h>
 

@@ -3,11 +3,11 @@
 
 #include "cli/refusal.h"
 #include "cli/small_data.h"
+#include "io/archive.h"
+#include "io/npy.h"
 #include "retort/core/random.h"
 #include "retort/core/records.h"
 #include "retort/data/image_file.h"
-#include "retort/io/archive.h"
-#include "retort/io/npy.h"
 #include "retort/synthetic/bundle.h"
 #include "support/support.h"
 

@@ -2,8 +2,8 @@
 #include <gtest/gtest.h>
 
 #include "cli/published_result.h"
+#include "core/registry.h"
 #include "retort/core/options.h"
-#include "retort/core/registry.h"
 #include "retort/data/dataset.h"
 #include "retort/methods/distill.h"
 #include "retort/nets/network.h"

@@ -6,7 +6,7 @@
 
 #include "cli/arguments.h"
 #include "cli/invoke.h"
-#include "retort/core/mean.h"
+#include "core/mean.h"
 #include "retort/core/records.h"
 #include "support/support.h"
 

@@ -1,7 +1,6 @@
 // Teachers from the command line: squeeze, pack, study, import, kills and refusals.
 #include <gtest/gtest.h>
 
-
 #include "cli/refusal.h"
 #include "cli/small_data.h"
 #include "retort/core/random.h"

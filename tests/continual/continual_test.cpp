@@ -1,5 +1,5 @@
 // Streams, their measures, and learning on tiny networks.
-#include "retort/continual/continual.h"
+#include "continual/continual.h"
 
 #include <gtest/gtest.h>
 
@@ -141,9 +141,9 @@ TEST(TaskStream, DealsOutEveryClassOnce) {
     for (size_t i = 0; i < 2; ++i) {
       const int64_t c = stream.task(t).classes[i];
       all.insert(c);
-      EXPECT_EQ(samples.class_names[i], cells().class_names[static_cast<size_t>(c)]);
+      EXPECT_EQ(samples.class_names[i], cells().class_names[c]);
       const int64_t row = samples.train.rows_by_class[i].front();
-      const int64_t from = stream.task(t).rows[static_cast<size_t>(row)];
+      const int64_t from = stream.task(t).rows[row];
       EXPECT_EQ(cells().train.labels[from].item<int64_t>(), c);
       EXPECT_TRUE(samples.train.images[row].equal(cells().train.images[from]));
     }
@@ -182,7 +182,7 @@ TEST(TaskStream, PermutesTrainingAndTestPixelsAlike) {
   const Task& task = stream.task(1);
   const data::Dataset samples = stream.arrive(1);
   for (int64_t i = 0; i < 36; ++i) {
-    const int64_t from = task.pixels[static_cast<size_t>(i)];
+    const int64_t from = task.pixels[i];
     EXPECT_TRUE(samples.train.images.flatten(1).select(1, i).equal(
         cells().train.images.flatten(1).select(1, from)));
     EXPECT_TRUE(stream.test(1).images.flatten(1).select(1, i).equal(
@@ -221,7 +221,7 @@ TEST(Reservoir, KeepsAllSamplesWithTheSameProbability) {
     Reservoir reservoir(10, RandomStream(round, "test.reservoir"));
     for (int64_t i = 0; i < 40; ++i) reservoir.offer(at::zeros({1}), i, 0);
     ASSERT_EQ(reservoir.size(), 10);
-    for (int64_t i = 0; i < 10; ++i) ++kept[static_cast<size_t>(reservoir.label(i))];
+    for (int64_t i = 0; i < 10; ++i) ++kept[reservoir.label(i)];
   }
   for (const int count : kept) EXPECT_NEAR(count, 500, 100);  // five deviations
 }
@@ -296,7 +296,7 @@ TEST(Continual, KnownTasksMaskTheOthersLogits) {
   // Of two classes; without the mask an earlier task would be all but lost.
   double mean = 0;
   for (int64_t t = 0; t < 5; ++t) {
-    const double accuracy = found.at("online", 4).accuracies[0][static_cast<size_t>(t)];
+    const double accuracy = found.at("online", 4).accuracies[0][t];
     EXPECT_GE(accuracy, 0.5) << t;
     mean += accuracy / 5;
   }
@@ -328,9 +328,7 @@ TEST(StreamLearner, MovesTheClassesOfAKnownTaskAlone) {
   std::vector<bool> moved = moved_rows("incremental", classes);
   ASSERT_EQ(classes.size(), 2u);
   for (int64_t c = 0; c < 10; ++c)
-    EXPECT_EQ(moved[static_cast<size_t>(c)],
-              std::find(classes.begin(), classes.end(), c) != classes.end())
-        << c;
+    EXPECT_EQ(moved[c], std::find(classes.begin(), classes.end(), c) != classes.end()) << c;
   moved = moved_rows("rotations", classes);
   EXPECT_EQ(std::count(moved.begin(), moved.end(), true), 10);
 }

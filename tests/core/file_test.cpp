@@ -1,19 +1,19 @@
-#include "retort/core/file.h"
-#include "retort/core/leftovers.h"
-#include "retort/core/note.h"
-#include "retort/core/plain_file.h"
-#include "retort/io/checkpoint.h"
-#include "retort/io/content_hash.h"
+#include "core/file.h"
+#include "core/leftovers.h"
+#include "core/note.h"
+#include "core/plain_file.h"
+#include "io/checkpoint.h"
+#include "io/content_hash.h"
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "io/safetensors.h"
 #include "retort/core/error.h"
 #include "retort/core/progress.h"
 #include "retort/core/records.h"
-#include "retort/io/safetensors.h"
 #include "retort/io/tensor_file.h"
 #include "support/support.h"
 

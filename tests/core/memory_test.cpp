@@ -1,4 +1,4 @@
-#include "retort/core/memory.h"
+#include "core/memory.h"
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>

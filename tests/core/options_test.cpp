@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "core/limits.h"
 #include "retort/core/error.h"
-#include "retort/core/limits.h"
 #include "support/support.h"
 
 namespace retort {

@@ -51,7 +51,7 @@ TEST(RandomStream, UniformsAndNormalsHaveTheirMoments) {
 TEST(RandomStream, BelowIsUniform) {
   RandomStream stream(0, "below");
   std::array<int, 6> counts{};
-  for (int i = 0; i < 60000; ++i) ++counts[static_cast<size_t>(stream.uniform_int(6))];
+  for (int i = 0; i < 60000; ++i) ++counts[stream.uniform_int(6)];
   for (const int count : counts) EXPECT_NEAR(count, 10000, 400);
 }
 

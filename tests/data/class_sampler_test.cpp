@@ -63,8 +63,8 @@ TEST(ClassSampler, GivesNormalisedImagesOfTheDrawnRowsWithTheirLabels) {
   const at::Tensor images = real.draw(stream, 0, 2);
   ASSERT_EQ(images.sizes(), at::IntArrayRef({2, 1, 1, 1}));
   for (int64_t i = 0; i < 2; ++i)
-    EXPECT_NEAR(images[i].item<double>(),
-                (static_cast<double>(rows[static_cast<size_t>(i)]) * 10 / 255 - 0.2) / 0.1, 1e-5);
+    EXPECT_NEAR(images[i].item<double>(), (static_cast<double>(rows[i]) * 10 / 255 - 0.2) / 0.1,
+                1e-5);
   EXPECT_TRUE(real.images(rows).equal(images));
   const Batch batch = real.batch(Rows{4, 1, 4});
   EXPECT_TRUE(batch.images.equal(real.images(Rows{4, 1, 4})));

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "io/archive.h"
+#include "io/npy.h"
 #include "retort/data/image_file.h"
-#include "retort/io/archive.h"
-#include "retort/io/npy.h"
 #include "support/support.h"
 
 namespace retort::tests {

@@ -1,5 +1,5 @@
 // Packed sets: the same data as unpacked, resuming, refusals.
-#include "retort/data/pack.h"
+#include "data/pack.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>

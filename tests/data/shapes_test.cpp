@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "retort/core/file.h"
+#include "core/file.h"
 #include "retort/data/raw.h"
 
 namespace retort::data {
@@ -69,8 +69,7 @@ TEST(Shapes, AreToldApartByTheirMeanImages) {
   std::vector<std::vector<double>> means(10, std::vector<double>(kArea));
   for (int64_t n = 0; n < set.train.size(); ++n) {
     const std::vector<double> values = lightness(set.train, n);
-    for (size_t i = 0; i < kArea; ++i)
-      means[static_cast<size_t>(set.train.labels[static_cast<size_t>(n)])][i] += values[i] / 100;
+    for (size_t i = 0; i < kArea; ++i) means[set.train.labels[n]][i] += values[i] / 100;
   }
   int64_t right = 0;
   for (int64_t n = 0; n < set.test.size(); ++n) {
@@ -78,7 +77,7 @@ TEST(Shapes, AreToldApartByTheirMeanImages) {
     const auto nearest = std::min_element(
         means.begin(), means.end(),
         [&](const auto& a, const auto& b) { return distance(values, a) < distance(values, b); });
-    right += nearest - means.begin() == set.test.labels[static_cast<size_t>(n)];
+    right += nearest - means.begin() == set.test.labels[n];
   }
   EXPECT_GT(right, set.test.size() * 3 / 10);  // three times chance
 }

@@ -9,9 +9,9 @@
 #include <map>
 #include <sstream>
 
+#include "core/registry.h"
 #include "retort/core/error.h"
 #include "retort/core/random.h"
-#include "retort/core/registry.h"
 #include "retort/data/raw.h"
 #include "support/support.h"
 

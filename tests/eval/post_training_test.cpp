@@ -3,11 +3,11 @@
 
 #include <sstream>
 
+#include "core/registry.h"
+#include "eval/relabel.h"
 #include "retort/core/error.h"
 #include "retort/core/random.h"
-#include "retort/core/registry.h"
 #include "retort/data/raw.h"
-#include "retort/eval/relabel.h"
 #include "support/golden.h"
 #include "support/support.h"
 

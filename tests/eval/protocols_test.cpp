@@ -4,8 +4,8 @@
 #include <cmath>
 #include <map>
 
-#include "retort/augment/siamese.h"
-#include "retort/core/registry.h"
+#include "augment/siamese.h"
+#include "core/registry.h"
 #include "retort/eval/evaluate.h"
 #include "train/learning_rate.h"
 

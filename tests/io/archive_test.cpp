@@ -1,13 +1,13 @@
 // Archives: what is written comes back, the same bytes every time; damaged ones are refused.
-#include "retort/io/archive.h"
+#include "io/archive.h"
 
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "core/file.h"
 #include "io/archive_members.h"
 #include "io/crc32.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
 #include "support/support.h"
 
 namespace retort {

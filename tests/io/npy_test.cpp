@@ -1,5 +1,5 @@
 // .npy arrays: values by hand, every truncation, and headers that lie.
-#include "retort/io/npy.h"
+#include "io/npy.h"
 
 #include <cstring>
 

@@ -1,7 +1,7 @@
 // The pickle reader on files as Python 2 and 3 write them, on every truncation of them, and on
 // hostile ones. The literals were written by Python 3.11's pickle module, but for the Python 2
 // batch, which follows CIFAR's own instruction by instruction.
-#include "retort/io/pickle.h"
+#include "io/pickle.h"
 
 #include "retort/core/error.h"
 #include "support/support.h"

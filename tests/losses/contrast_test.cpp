@@ -1,5 +1,5 @@
 // Contrastive losses against values by hand and finite differences.
-#include "retort/losses/contrast.h"
+#include "losses/contrast.h"
 
 #include <gtest/gtest.h>
 

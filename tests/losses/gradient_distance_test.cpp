@@ -1,4 +1,4 @@
-#include "retort/losses/gradient_distance.h"
+#include "losses/gradient_distance.h"
 
 #include <gtest/gtest.h>
 

@@ -1,12 +1,12 @@
 // What every registered method must do; a new line in the registry is checked by being there.
 #include <gtest/gtest.h>
 
+#include "core/file.h"
+#include "core/registry.h"
 #include "methods/toy.h"
 #include "methods/toy_experts.h"
 #include "methods/toy_teacher.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
-#include "retort/core/registry.h"
 #include "retort/data/image_file.h"
 #include "retort/methods/experiment.h"
 #include "support/support.h"

@@ -3,9 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include "core/file.h"
 #include "methods/toy.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
 #include "support/support.h"
 
 namespace retort::methods {

@@ -1,9 +1,9 @@
 // What the golden tests of whole steps share: a method on toy data, and its draws as inputs.
 #pragma once
 
+#include "augment/siamese.h"
 #include "methods/hashed_experts.h"
 #include "methods/toy.h"
-#include "retort/augment/siamese.h"
 #include "retort/data/class_sampler.h"
 #include "retort/methods/method.h"
 
@@ -60,7 +60,7 @@ struct GoldenCase {
   void draw_class(size_t c, int64_t count, RandomStream draw, std::vector<int64_t>& rows) const {
     const auto& members = data.train.rows_by_class[c];
     for (const int64_t i : draw.sample(static_cast<int64_t>(members.size()), count))
-      rows.push_back(members[static_cast<size_t>(i)]);
+      rows.push_back(members[i]);
   }
   at::Tensor row_of_class(RandomStream draw) const {
     return augment::draw_shared(augment::parse_strategy(augmentation), 8, 8, draw);

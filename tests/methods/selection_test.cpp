@@ -5,10 +5,10 @@
 
 #include <set>
 
+#include "methods/redraw.h"
 #include "methods/selection/pick.h"
 #include "methods/toy.h"
 #include "retort/data/raw.h"
-#include "retort/methods/redraw.h"
 #include "support/support.h"
 
 namespace retort::methods::selection {

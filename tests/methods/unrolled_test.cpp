@@ -5,8 +5,8 @@
 #include "methods/unrolled/unrolled.h"
 #include "nets/toy.h"
 #include "retort/core/error.h"
-#include "retort/train/sequential_training.h"
 #include "support/support.h"
+#include "train/sequential_training.h"
 
 namespace retort::methods {
 namespace {

@@ -101,8 +101,8 @@ TEST(Gradient, OfGroupsEqualsSeparateCalls) {
     ASSERT_EQ(gs.loss.sizes(), (std::vector<int64_t>{3}));
     ASSERT_EQ(gs.theta.sizes(), (std::vector<int64_t>{3, size}));
     for (int64_t g = 0; g < 3; ++g) {
-      const int64_t begin = own.offsets[static_cast<size_t>(g)];
-      const int64_t rows = own.offsets[static_cast<size_t>(g + 1)] - begin;
+      const int64_t begin = own.offsets[g];
+      const int64_t rows = own.offsets[g + 1] - begin;
       Inputs one = toy.inputs;
       one.norm = NormMode::kUpdating;
       one.images = one.images.narrow(0, begin, rows);

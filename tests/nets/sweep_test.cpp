@@ -57,7 +57,7 @@ TEST(Sweep, AgreesOverRandomNetworksAndShapes) {
   const std::vector<std::string> pools{"avgpool", "maxpool", "nopool"};
   RandomStream draw(7, "test.sweep");
   const auto pick = [&](const std::vector<std::string>& words) {
-    return words[static_cast<size_t>(draw.uniform_int(static_cast<int64_t>(words.size())))];
+    return words[draw.uniform_int(static_cast<int64_t>(words.size()))];
   };
   for (int i = 0; i < 25; ++i) {
     const int64_t depth = 1 + draw.uniform_int(3), width = 4 * (1 + draw.uniform_int(2)),

@@ -1,5 +1,5 @@
 // Optimizers against steps worked by hand, and against their formulas written out.
-#include "retort/optim/optimizer.h"
+#include "optim/optimizer.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // Schedules against values computed by hand.
-#include "retort/optim/schedule.h"
+#include "optim/schedule.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "retort/report/picture.h"
+#include "report/picture.h"
 
 #include <gtest/gtest.h>
 
@@ -86,7 +86,7 @@ std::vector<std::string> drawn_labels(const std::vector<std::string>& labels) {
     const auto top = kGridMargin + static_cast<int64_t>(i) * (28 + kGridGap);
     for (int64_t y = top; y < top + 28; ++y)
       for (int64_t x = kGridMargin; x < picture.width - kGridMargin - 28; ++x)
-        ink += picture.pixels[static_cast<size_t>(y * picture.width + x)] > 100 ? '#' : '.';
+        ink += picture.pixels[y * picture.width + x] > 100 ? '#' : '.';
     seen.push_back(ink);
   }
   return seen;

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "structure/sources.h"
+#include "support/support.h"
 
 namespace retort::tests {
 namespace {
@@ -68,6 +69,18 @@ TEST(Wording, NoFileNamesAPlaceOnOneMachine) {
       for (const std::string& place : places)
         EXPECT_EQ(lines[i].find(place), std::string::npos) << file << ':' << i + 1;
   }
+}
+
+TEST(Figures, NameFilesThatAreThere) {
+  const std::regex path("(src|include|recipes|docs)/[A-Za-z0-9_./]*");
+  int seen = 0;
+  for (const char* figure : {"rooms", "real_image", "synthetic_image", "option"}) {
+    const fs::path file = fs::path("docs/figures") / (std::string(figure) + ".svg");
+    const std::string text = read_text(source_root() / file);
+    for (std::sregex_iterator at(text.begin(), text.end(), path), end; at != end; ++at, ++seen)
+      EXPECT_TRUE(fs::exists(source_root() / at->str())) << file << " names " << at->str();
+  }
+  EXPECT_GT(seen, 40);
 }
 
 TEST(Headers, AreGuardedAndOpenNoNamespace) {

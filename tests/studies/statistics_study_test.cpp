@@ -1,13 +1,13 @@
 // Statistics of teachers: spreads by hand, the gauge, the verdict's rules.
-#include "retort/studies/statistics_study.h"
+#include "studies/statistics_study.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <numbers>
 
+#include "losses/statistics.h"
 #include "methods/toy.h"
-#include "retort/losses/statistics.h"
 
 namespace retort::studies {
 namespace {

@@ -1,4 +1,4 @@
-#include "retort/studies/trajectory_study.h"
+#include "studies/trajectory_study.h"
 
 #include <gtest/gtest.h>
 
@@ -51,7 +51,7 @@ TEST(Follow, MeasuresTheDistanceAsAPartOfTheExpertsWay) {
       theta = theta - 0.01 * network->gradient({theta, {}, bundle.images}, {bundle.labels}).theta;
     const at::Tensor there = experts.snapshot(1, epoch);
     const double wanted = ((theta - there).norm() / (there - start).norm()).item<double>();
-    EXPECT_NEAR(path[static_cast<size_t>(epoch - 1)].distance, wanted, 1e-5);
+    EXPECT_NEAR(path[epoch - 1].distance, wanted, 1e-5);
     EXPECT_GT(std::abs(wanted - 1), 1e-3) << "the steps lead somewhere";
   }
 }

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "retort/io/content_hash.h"
+#include "io/content_hash.h"
 
 namespace retort::tests {
 

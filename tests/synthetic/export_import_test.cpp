@@ -4,9 +4,9 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "io/torch_file.h"
 #include "retort/core/error.h"
 #include "retort/data/image_file.h"
-#include "retort/io/torch_file.h"
 #include "synthetic/support.h"
 
 namespace retort::synthetic {

@@ -4,10 +4,10 @@
 #include <cmath>
 #include <cstring>
 
+#include "io/npy.h"
 #include "retort/core/error.h"
 #include "retort/core/random.h"
 #include "retort/data/image_file.h"
-#include "retort/io/npy.h"
 #include "synthetic/support.h"
 
 namespace retort::synthetic {
@@ -30,7 +30,7 @@ data::Dataset smooth_data() {
       for (uint8_t& block : blocks) block = static_cast<uint8_t>(draw.uniform_int(256));
       for (int k = 0; k < 3; ++k)
         for (int p = 0; p < 256; ++p)
-          part->pixels.push_back(blocks[static_cast<size_t>(16 * k + 4 * (p / 64) + (p % 16) / 4)]);
+          part->pixels.push_back(blocks[16 * k + 4 * (p / 64) + (p % 16) / 4]);
       part->labels.push_back(i % 10);
     }
   data::DataOptions options;
@@ -266,8 +266,7 @@ TEST_F(Kinds, FoldersHoldImagesOfAnyKind) {
   for (size_t i = 0; i < names.size(); ++i) {
     const at::Tensor pixels = (bundle.images[static_cast<int64_t>(i)] * 255).round();
     for (int64_t c = 0; c < 3; ++c)
-      EXPECT_EQ(pixels[c][0][0].item<float>(), wanted[i].pixels[static_cast<size_t>(c)])
-          << names[i];
+      EXPECT_EQ(pixels[c][0][0].item<float>(), wanted[i].pixels[c]) << names[i];
   }
 }
 

@@ -3,7 +3,7 @@
 
 #include <map>
 
-#include "retort/core/registry.h"
+#include "core/registry.h"
 #include "retort/synthetic/parametrisation.h"
 #include "support/support.h"
 

@@ -4,8 +4,8 @@
 #include <limits>
 
 #include "retort/core/error.h"
-#include "retort/synthetic/recall.h"
 #include "synthetic/made.h"
+#include "synthetic/recall.h"
 
 namespace retort::synthetic {
 namespace {

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "retort/io/archive.h"
+#include "io/archive.h"
 #include "retort/synthetic/bundle.h"
 #include "support/support.h"
 

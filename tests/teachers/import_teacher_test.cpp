@@ -1,12 +1,12 @@
 // Published state dictionaries as teachers.
-#include "retort/teachers/import_teacher.h"
+#include "teachers/import_teacher.h"
 
 #include <gtest/gtest.h>
 
+#include "io/torch_file.h"
 #include "methods/toy.h"
 #include "retort/core/error.h"
 #include "retort/io/tensor_file.h"
-#include "retort/io/torch_file.h"
 #include "support/support.h"
 
 namespace retort::teachers {

@@ -1,5 +1,5 @@
 // Labels of views: what is stored is what the teacher says, in as many bytes as were announced.
-#include "retort/teachers/soft_labels.h"
+#include "teachers/soft_labels.h"
 
 #include <gtest/gtest.h>
 

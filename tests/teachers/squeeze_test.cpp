@@ -1,11 +1,11 @@
 // Teachers' training: resuming, the probe, BatchNorm recalibration.
-#include "retort/teachers/squeeze.h"
+#include "teachers/squeeze.h"
 
 #include <gtest/gtest.h>
 
+#include "core/file.h"
 #include "methods/toy.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
 #include "support/golden.h"
 #include "support/support.h"
 #include "teachers/probe.h"

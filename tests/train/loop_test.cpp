@@ -6,8 +6,8 @@
 #include <limits>
 
 #include "retort/core/error.h"
-#include "retort/train/sequential_training.h"
 #include "support/support.h"
+#include "train/sequential_training.h"
 
 namespace retort::train {
 namespace {

@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include "augment/siamese.h"
 #include "nets/toy.h"
-#include "retort/augment/siamese.h"
 
 namespace retort::train {
 namespace {

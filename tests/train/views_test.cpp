@@ -98,7 +98,7 @@ TEST(Views, ShiftBlackPixelsIn) {
             whole.slice(1, place / 5, place / 5 + 4).slice(2, place % 5, place % 5 + 6);
         if (!at::allclose(batch.images[i], wanted, 0, 1e-4)) continue;
         ++matches;
-        ++seen[static_cast<size_t>(place)];
+        ++seen[place];
       }
       EXPECT_EQ(matches, 1);
     }
@@ -119,7 +119,7 @@ TEST(Views, ShuffleThePatchesOfMosaics) {
       for (int64_t way = 0; way < 4; ++way) {
         // Halves change places as wholes: left and right, upper and lower.
         const at::Tensor wanted = before[i].roll({way / 2 * 2, way % 2 * 3}, {1, 2});
-        if (batch.images[i].equal(wanted)) ++seen[static_cast<size_t>(way)];
+        if (batch.images[i].equal(wanted)) ++seen[way];
       }
   }
   int all = 0;

@@ -8,9 +8,9 @@
 #include <sstream>
 #include <thread>
 
+#include "io/checkpoint.h"
 #include "retort/core/error.h"
 #include "retort/core/records.h"
-#include "retort/io/checkpoint.h"
 #include "synthetic/support.h"
 #include "trajectories/small_experts.h"
 #include "trajectories/trajectory_file.h"
@@ -49,7 +49,7 @@ TEST(Experts, KeepWhatPlainTrainingGoesThrough) {
   train::Callbacks callbacks;
   callbacks.epoch = [&](const train::Epoch& epoch) {
     EXPECT_TRUE(at::equal(file.row(epoch.done), epoch.theta));
-    EXPECT_EQ(file.losses[static_cast<size_t>(epoch.done - 1)], epoch.loss);
+    EXPECT_EQ(file.losses[epoch.done - 1], epoch.loss);
   };
   const train::ModelState trained = train::train(*small.network, *source, options, {0, "expert", 1},
                                                  at::Device(at::kCPU), callbacks);

@@ -1,8 +1,8 @@
 // Experts in one call, as a program that embeds the library makes them.
 #include <gtest/gtest.h>
 
+#include "core/file.h"
 #include "retort/core/error.h"
-#include "retort/core/file.h"
 #include "trajectories/small_experts.h"
 
 namespace retort::trajectories {

@@ -3,8 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "io/content_hash.h"
 #include "retort/core/error.h"
-#include "retort/io/content_hash.h"
 #include "retort/io/tensor_file.h"
 #include "support/resealed.h"
 #include "trajectories/small_experts.h"

@@ -61,7 +61,7 @@ at::Tensor gather_shares(const Context& context, const std::vector<std::string>&
       throw refused(run, "its options differ from those of '" + runs.front() + "'", {});
     recipe = part.recipe;
     for (const int64_t pass : part.share.items(static_cast<int64_t>(passes.size()))) {
-      const at::Tensor rows = at::tensor(passes[static_cast<size_t>(pass)], at::kLong);
+      const at::Tensor rows = at::tensor(passes[pass], at::kLong);
       images.index_copy_(0, rows, bundle.images.index_select(0, rows));
     }
   }

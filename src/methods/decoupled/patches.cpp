@@ -73,7 +73,7 @@ at::Tensor choose_patches(const ScoredPatches& scored, int64_t count, const std:
   const int64_t first = choice == "medium" ? spare / 2 : 0;
   std::vector<at::Tensor> patches;
   for (int64_t i = first; i < first + count; ++i) {
-    const int64_t image = order[static_cast<size_t>(i)];
+    const int64_t image = order[i];
     patches.push_back(scored.patches[crop[image].item<int64_t>()][image]);
   }
   return at::stack(patches);

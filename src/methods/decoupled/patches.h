@@ -7,7 +7,7 @@
 #include <string>
 
 #include "retort/methods/method.h"
-#include "retort/teachers/loaded_teacher.h"
+#include "teachers/loaded_teacher.h"
 
 namespace retort::methods {
 

@@ -7,9 +7,9 @@
 
 #include "methods/decoupled/gather.h"
 #include "methods/decoupled/groups.h"
+#include "optim/schedule.h"
 #include "retort/core/error.h"
 #include "retort/core/random.h"
-#include "retort/optim/schedule.h"
 
 namespace retort::methods {
 namespace {
@@ -155,7 +155,7 @@ Cotangents Recovery::evaluate(const SyntheticSet& view, int64_t) {
   if (result.skip) return result;
   int64_t groups = 0;
   for (const int64_t i : share_.items(static_cast<int64_t>(passes_.size()))) {
-    const Pass& pass = passes_[static_cast<size_t>(i)];
+    const Pass& pass = passes_[i];
     descend(view, pass, result);
     groups += static_cast<int64_t>(pass.end - pass.begin);
   }

@@ -7,12 +7,12 @@
 #include <string>
 #include <vector>
 
+#include "losses/statistics.h"
 #include "methods/decoupled/patches.h"
 #include "retort/augment/window.h"
 #include "retort/core/share.h"
-#include "retort/losses/statistics.h"
 #include "retort/methods/method.h"
-#include "retort/teachers/loaded_teacher.h"
+#include "teachers/loaded_teacher.h"
 
 namespace retort::methods {
 

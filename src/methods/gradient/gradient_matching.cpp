@@ -208,8 +208,7 @@ void GradientMatching::calibrate() {
     const at::Tensor all = real_images(c, kCalibrationImages * wanted, "gradient.calibration");
     const int64_t size = all.size(0), each = std::min(kCalibrationImages, size);
     for (int64_t b = 0; b < wanted; ++b)  // a small class gives the same images again
-      parts[static_cast<size_t>(b)].push_back(
-          all.narrow(0, std::min(b * kCalibrationImages, size - each), each));
+      parts[b].push_back(all.narrow(0, std::min(b * kCalibrationImages, size - each), each));
   }
   std::vector<at::Tensor> batches;
   for (const auto& part : parts) batches.push_back(at::cat(part));

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "retort/augment/siamese.h"
+#include "augment/siamese.h"
+#include "losses/gradient_distance.h"
 #include "retort/data/class_sampler.h"
-#include "retort/losses/gradient_distance.h"
 #include "retort/methods/method.h"
 
 namespace retort::methods::gradient {

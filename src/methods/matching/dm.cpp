@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
+#include "augment/siamese.h"
 #include "methods/deviations.h"
-#include "retort/augment/siamese.h"
 #include "retort/data/class_sampler.h"
 
 namespace retort::methods {

@@ -50,7 +50,7 @@ std::vector<int64_t> pick_kcenter(const at::Tensor& features, int64_t count) {
 }
 
 void ForgettingCounter::see(int64_t row, bool right) {
-  Entry& entry = entries_[static_cast<size_t>(row)];
+  Entry& entry = entries_[row];
   if (entry.right && !right) ++entry.events;
   entry.right = right;
   entry.ever_right = entry.ever_right || right;

@@ -21,8 +21,8 @@ class ForgettingCounter {
   explicit ForgettingCounter(int64_t rows) : entries_(static_cast<size_t>(rows)) {}
 
   void see(int64_t row, bool right);
-  int64_t events(int64_t row) const { return entries_[static_cast<size_t>(row)].events; }
-  bool ever_right(int64_t row) const { return entries_[static_cast<size_t>(row)].ever_right; }
+  int64_t events(int64_t row) const { return entries_[row].events; }
+  bool ever_right(int64_t row) const { return entries_[row].ever_right; }
 
  private:
   struct Entry {

@@ -1,9 +1,9 @@
-#include "retort/methods/redraw.h"
+#include "methods/redraw.h"
 
 #include <sstream>
 
+#include "core/registry.h"
 #include "methods/selection/selection.h"
-#include "retort/core/registry.h"
 
 namespace retort::methods {
 namespace {

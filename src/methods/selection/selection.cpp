@@ -28,7 +28,7 @@ Rows class_by_class(const Context& context, Choose&& choose) {
 
 Rows at_positions(const Rows& members, const Rows& positions) {
   Rows rows;
-  for (const int64_t i : positions) rows.push_back(members[static_cast<size_t>(i)]);
+  for (const int64_t i : positions) rows.push_back(members[i]);
   return rows;
 }
 

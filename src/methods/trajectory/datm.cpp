@@ -154,7 +154,7 @@ class DatmMatching : public TrajectoryMatching {
     for (size_t from = 0; from < order.size() && !full(); from += kBatch) {
       std::vector<int64_t> picked;
       for (size_t i = from; i < std::min(order.size(), from + kBatch); ++i)
-        picked.push_back(members[static_cast<size_t>(order[i])]);
+        picked.push_back(members[order[i]]);
       const at::Tensor images = real.images(picked);
       const at::Tensor right = final_logits(e, images).argmax(1).cpu().eq(static_cast<int64_t>(c));
       for (size_t i = 0; i < picked.size() && !full(); ++i) {

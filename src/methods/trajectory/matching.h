@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "retort/augment/siamese.h"
+#include "augment/siamese.h"
 #include "retort/methods/method.h"
 #include "retort/train/unroll.h"
 #include "retort/trajectories/trajectories.h"

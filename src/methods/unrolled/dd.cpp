@@ -7,7 +7,7 @@
 
 #include "methods/unrolled/through_training.h"
 #include "methods/unrolled/unrolled.h"
-#include "retort/train/sequential_training.h"
+#include "train/sequential_training.h"
 
 namespace retort::methods {
 namespace {

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "retort/augment/siamese.h"
+#include "augment/siamese.h"
 #include "retort/data/class_sampler.h"
 #include "retort/methods/method.h"
 #include "retort/train/unroll.h"

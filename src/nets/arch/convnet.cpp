@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include "nets/arch/architectures.h"
+#include "nets/layer_builder.h"
 #include "nets/specification.h"
-#include "retort/nets/layer_builder.h"
 
 namespace retort::nets {
 

@@ -1,7 +1,7 @@
 // LeNet-5 (LeCun et al. 1998) with ReLU and max pooling. The first linear layer is sized from the
 // map that is left: 400 inputs at 28 and 32 pixels.
 #include "nets/arch/architectures.h"
-#include "retort/nets/layer_builder.h"
+#include "nets/layer_builder.h"
 
 namespace retort::nets {
 

@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <charconv>
 
+#include "core/registry.h"
 #include "nets/arch/architectures.h"
 #include "nets/specification.h"
 #include "retort/core/error.h"
-#include "retort/core/registry.h"
 
 namespace retort::nets {
 namespace {

@@ -1,6 +1,6 @@
 // A perceptron with two hidden layers of ReLU.
 #include "nets/arch/architectures.h"
-#include "retort/nets/layer_builder.h"
+#include "nets/layer_builder.h"
 
 namespace retort::nets {
 

@@ -7,7 +7,7 @@
 #include <array>
 
 #include "nets/arch/architectures.h"
-#include "retort/nets/layer_builder.h"
+#include "nets/layer_builder.h"
 
 namespace retort::nets {
 namespace {
@@ -79,7 +79,7 @@ Architecture resnet(Variants& variants, const Shape& shape, std::array<int64_t, 
     x = stem(f, x, first, usual, style);
     int64_t width = first;
     for (int64_t stage = 1; stage <= 4; ++stage, width *= 2)
-      for (int64_t b = 1; b <= blocks[static_cast<size_t>(stage - 1)]; ++b)
+      for (int64_t b = 1; b <= blocks[stage - 1]; ++b)
         x = block(f, fmt::format("stage{}.block{}", stage, b), x, width,
                   stage > 1 && b == 1 ? 2 : 1, style);
     if (!style.average_pooled) x = f.global_average(x);

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "nets/arch/architectures.h"
-#include "retort/nets/layer_builder.h"
+#include "nets/layer_builder.h"
 
 namespace retort::nets {
 

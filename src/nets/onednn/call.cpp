@@ -43,7 +43,7 @@ void CallWeights::pack() {
     for (size_t i = 0; i < one->planned(); ++i) work.emplace_back(one.get(), i);
   parallel_for(static_cast<int64_t>(work.size()), [&](int64_t i) {
     const SingleThreadScope alone;
-    const auto& [weights, index] = work[static_cast<size_t>(i)];
+    const auto& [weights, index] = work[i];
     weights->pack(index, space_.plans.engine());
   });
 }

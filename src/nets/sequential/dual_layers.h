@@ -8,7 +8,7 @@
 #include <memory>
 #include <vector>
 
-#include "retort/nets/layer_builder.h"
+#include "nets/layer_builder.h"
 #include "retort/nets/network.h"
 
 namespace retort::nets {

@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "io/safetensors.h"
 #include "retort/core/error.h"
-#include "retort/io/safetensors.h"
 
 namespace retort {
 

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "retort/io/safetensors.h"
+#include "io/safetensors.h"
 
 namespace retort {
 

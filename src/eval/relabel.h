@@ -6,7 +6,7 @@
 
 #include "retort/core/options.h"
 #include "retort/eval/evaluate.h"
-#include "retort/teachers/soft_labels.h"
+#include "teachers/soft_labels.h"
 
 namespace retort::eval {
 

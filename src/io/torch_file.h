@@ -12,7 +12,7 @@
 #include <variant>
 #include <vector>
 
-#include "retort/io/pickle.h"
+#include "io/pickle.h"
 
 namespace retort {
 

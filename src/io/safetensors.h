@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "retort/core/file.h"
+#include "core/file.h"
 
 namespace retort {
 

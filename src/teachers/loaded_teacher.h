@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "retort/losses/statistics.h"
+#include "losses/statistics.h"
 #include "retort/teachers/teacher.h"
 
 namespace retort::teachers {

@@ -73,7 +73,7 @@ class TaskStream {
   TaskStream(const data::Dataset& data, const ContinualOptions& options, int64_t order);
 
   int64_t size() const { return static_cast<int64_t>(tasks_.size()); }
-  const Task& task(int64_t index) const { return tasks_.at(static_cast<size_t>(index)); }
+  const Task& task(int64_t index) const { return tasks_.at(index); }
   const data::Dataset& data() const { return data_; }
   const StreamKind& kind() const { return kind_; }
   int64_t order() const { return order_; }

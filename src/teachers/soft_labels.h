@@ -10,13 +10,13 @@
 #include <string>
 #include <vector>
 
-#include "retort/core/file.h"
+#include "core/file.h"
+#include "io/safetensors.h"
 #include "retort/core/progress.h"
 #include "retort/core/stop.h"
-#include "retort/io/safetensors.h"
-#include "retort/teachers/loaded_teacher.h"
 #include "retort/train/trainer.h"
 #include "retort/train/views.h"
+#include "teachers/loaded_teacher.h"
 
 namespace retort::teachers {
 
@@ -69,7 +69,7 @@ class StoredLabels {
   int64_t bytes() const { return static_cast<int64_t>(file_.bytes().size()); }
   int64_t blocks() const { return static_cast<int64_t>(kept_.size()); }
   /// epoch * batches + batch of a block.
-  int64_t place(int64_t block) const { return kept_[static_cast<size_t>(block)]; }
+  int64_t place(int64_t block) const { return kept_[block]; }
   /// float32 [N, K], a copy; DataError where it is not as it was written.
   at::Tensor logits(int64_t block) const;
   /// DataError unless all blocks are as they were written.
