@@ -41,7 +41,8 @@ fs::path keep(const Environment& environment, const fs::path& folder, const Json
 /// --network, as the other commands have it, is --networks here.
 Arguments with_networks(Arguments arguments) {
   for (std::string& word : arguments)
-    if (word == "--network" || word.starts_with("--network=")) word.insert(9, "s");
+    if (word == "--network" || word.starts_with("--network="))
+      word = fmt::format("--networks{}", word.substr(9));
   return arguments;
 }
 

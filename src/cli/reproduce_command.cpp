@@ -103,35 +103,36 @@ std::string verdict(const ReproduceJob& job, const Figure& ours) {
   return text;
 }
 
-std::string published(double accuracy, std::optional<double> deviation) {
+std::string published(double accuracy, bool deviation_known = false, double deviation = 0) {
   if (accuracy == 0) return "-";
-  return deviation ? percent(accuracy / 100, *deviation / 100) : fmt::format("{:.1f}", accuracy);
+  return deviation_known ? percent(accuracy / 100, deviation / 100)
+                         : fmt::format("{:.1f}", accuracy);
 }
 
 void print(const Environment& environment, const ReproduceJob& job, const Json& evaluation) {
   const Figure ours = figure_of(evaluation, "distilled"), random = figure_of(evaluation, "random");
   const std::string said = verdict(job, ours);
-  const std::optional<double> deviation =
-      job.claim.deviation_known ? std::optional(job.claim.published_deviation) : std::nullopt;
   if (job.machine.json) {
-    environment.out << json_text(
-                           Json{{"recipe", job.recipe},
-                                {"out", job.out},
-                                {"evaluation", evaluation},
-                                {"changed", job.changes},
-                                {"published_accuracy", job.claim.published_accuracy},
-                                {"published_deviation", deviation ? Json(*deviation) : Json()},
-                                {"verdict", said}},
-                           2)
+    Json published_deviation;  // null where the paper gives none
+    if (job.claim.deviation_known) published_deviation = job.claim.published_deviation;
+    environment.out << json_text(Json{{"recipe", job.recipe},
+                                      {"out", job.out},
+                                      {"evaluation", evaluation},
+                                      {"changed", job.changes},
+                                      {"published_accuracy", job.claim.published_accuracy},
+                                      {"published_deviation", published_deviation},
+                                      {"verdict", said}},
+                                 2)
                     << "\n";
     return;
   }
   std::vector<std::vector<std::string>> rows{{"accuracy %", "ours", "published"}};
   rows.push_back({"distilled", percent(ours.mean, ours.deviation, job.students),
-                  published(job.claim.published_accuracy, deviation)});
+                  published(job.claim.published_accuracy, job.claim.deviation_known,
+                            job.claim.published_deviation)});
   if (random.there)
     rows.push_back({"random real images", percent(random.mean, random.deviation, job.students),
-                    published(job.claim.published_random, {})});
+                    published(job.claim.published_random)});
   environment.out << fmt::format("{}, protocol {}, {} student{}\n\n", job.recipe,
                                  evaluation.value("protocol", ""), job.students,
                                  job.students == 1 ? "" : "s")

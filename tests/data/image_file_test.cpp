@@ -1,6 +1,7 @@
 // Decoding, encoding and resizing of image files. Expected pixels of resizing are Pillow 9.4's.
 #include "retort/data/image_file.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "data/layout_files.h"
@@ -13,7 +14,7 @@ namespace {
 using tests::expect_error;
 
 std::string corpus(const std::string& name) {
-  return tests::read_text(std::string(RETORT_SOURCE_DIR) + "/tests/fuzz/corpus/image/" + name);
+  return tests::read_text(fmt::format("{}/tests/fuzz/corpus/image/{}", RETORT_SOURCE_DIR, name));
 }
 
 // The corpus holds images of 6 x 5 whose samples count up by 7 modulo 251.

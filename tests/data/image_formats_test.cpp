@@ -110,12 +110,16 @@ TEST(ImageFormats, AreTurnedUprightOrLeft) {
 
 TEST(ImageFormats, OtherKindsAreNamed) {
   const std::pair<const char*, std::string> kinds[] = {
-      {"HEIC", std::string("\0\0\0\x18", 4) + "ftypheic"},
-      {"AVIF", std::string("\0\0\0\x18", 4) + "ftypavif"},
+      {"HEIC", std::string("\0\0\0\x18"
+                           "ftypheic",
+                           12)},
+      {"AVIF", std::string("\0\0\0\x18"
+                           "ftypavif",
+                           12)},
       {"JPEG 2000", "\xff\x4f\xff\x51"},
       {"web page", "<!DOCTYPE html><html>404</html>"},
       {"web page", "\n<HTML><body>"},
-      {"DICOM", std::string(128, '\0') + "DICM"},
+      {"DICOM", std::string(128, '\0').append("DICM")},
       {"Git LFS", "version https://git-lfs.github.com/spec/v1"},
       {"empty file", ""},
       {"zero bytes", std::string(64, '\0')},
