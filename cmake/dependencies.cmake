@@ -25,9 +25,14 @@ else()
   find_package(fmt REQUIRED)
   find_path(RETORT_TOML_INCLUDE toml++/toml.h REQUIRED) # header-only, without its shared library
   target_link_libraries(retort_headers INTERFACE nlohmann_json::nlohmann_json)
-  target_link_libraries(retort_private_headers INTERFACE fmt::fmt CLI11::CLI11)
+  # Recent PyTorch brings an fmt among its headers, which come first; it has no library.
+  set(_fmt fmt::fmt)
+  if(EXISTS "${RETORT_TORCH_HEADERS}/fmt/format.h" AND RETORT_TORCH_BUNDLED)
+    set(_fmt fmt::fmt-header-only)
+  endif()
+  target_link_libraries(retort_private_headers INTERFACE ${_fmt} CLI11::CLI11)
   target_include_directories(retort_private_headers SYSTEM INTERFACE ${RETORT_TOML_INCLUDE})
-  list(APPEND RETORT_LIBRARIES fmt::fmt)
+  list(APPEND RETORT_LIBRARIES ${_fmt})
 endif()
 
 find_package(Threads REQUIRED)

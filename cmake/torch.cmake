@@ -30,8 +30,14 @@ endif()
 foreach(_lib torch torch_cpu c10)
   find_library(RETORT_LIB_${_lib} ${_lib} ${_hints} REQUIRED)
 endforeach()
-file(STRINGS "${_include}/torch/csrc/api/include/torch/version.h" _v REGEX "TORCH_VERSION_(MAJOR|MINOR|PATCH) [0-9]+")
+set(_version_header "${_include}/torch/headeronly/version.h") # since 2.10
+if(NOT EXISTS "${_version_header}")
+  set(_version_header "${_include}/torch/csrc/api/include/torch/version.h")
+endif()
+file(STRINGS "${_version_header}" _v REGEX "TORCH_VERSION_(MAJOR|MINOR|PATCH) [0-9]+")
 string(REGEX REPLACE ".*MAJOR ([0-9]+).*MINOR ([0-9]+).*PATCH ([0-9]+).*" "\\1.\\2.\\3" RETORT_TORCH_VERSION "${_v}")
+
+set(RETORT_TORCH_HEADERS "${_include}")
 
 add_library(retort_torch INTERFACE)
 add_library(retort::torch ALIAS retort_torch)

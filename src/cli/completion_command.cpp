@@ -1,4 +1,5 @@
 // retort completion: scripts for shells, from the declarations of the options.
+#include <fmt/ranges.h>
 #include <map>
 #include <ostream>
 

@@ -1,4 +1,5 @@
 // retort data: what a reader found, per class, with pictures.
+#include <fmt/ranges.h>
 #include <cstring>
 #include <ostream>
 

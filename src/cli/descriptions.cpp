@@ -1,6 +1,7 @@
 #include "cli/descriptions.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <ostream>
 

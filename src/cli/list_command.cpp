@@ -1,4 +1,5 @@
 // retort list: the tables of the program.
+#include <fmt/ranges.h>
 #include <ostream>
 
 #include "cli/arguments.h"

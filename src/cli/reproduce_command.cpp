@@ -1,6 +1,7 @@
 // retort reproduce: experts, distillation and evaluation of a recipe in one go, and the result
 // beside the published one. Every part goes on where it was; so does the whole.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <cmath>
 #include <optional>

@@ -1,5 +1,6 @@
 // Drawing streams of tasks, and making their images from those of the data set.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>

@@ -1,5 +1,6 @@
 #include "retort/core/device.h"
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <dlfcn.h>
 #include <fmt/format.h>
@@ -7,7 +8,15 @@
 #include <sched.h>
 #include <sys/resource.h>
 #include <torch/cuda.h>
+#include <torch/version.h>
 #include <unistd.h>
+
+#define RETORT_TORCH_SINCE(major, minor) \
+  (TORCH_VERSION_MAJOR > (major) ||      \
+   (TORCH_VERSION_MAJOR == (major) && TORCH_VERSION_MINOR >= (minor)))
+#if RETORT_TORCH_SINCE(2, 9)
+#include <c10/core/CachingDeviceAllocator.h>
+#endif
 
 #include <algorithm>
 #include <charconv>
@@ -42,6 +51,22 @@ int cgroup_threads() {
   return std::max(1, static_cast<int>(value / period + 0.999));
 }
 
+// Where two ways differ in their last bits from run to run, the one that does not is taken; where
+// there is one alone, libtorch warns. Products and convolutions keep all of float32.
+void ask_for_equal_bytes() {
+  setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8",
+         /*overwrite=*/0);  // else cuBLAS gives no such promise
+  at::Context& context = at::globalContext();
+  context.setBenchmarkCuDNN(false);
+  context.setDeterministicCuDNN(true);
+  context.setDeterministicAlgorithms(true, /*warn_only=*/true);
+#if RETORT_TORCH_SINCE(2, 2)
+  context.setDeterministicFillUninitializedMemory(false);  // nobody reads it
+#endif
+  context.setAllowTF32CuBLAS(false);
+  context.setAllowTF32CuDNN(false);
+}
+
 }  // namespace
 
 at::Device parse_device(const std::string& text) {
@@ -66,7 +91,22 @@ at::Device parse_device(const std::string& text) {
         {},
         count == 0 ? "use --device cpu, or build against a CUDA libtorch on a machine with one"
                    : "choose a lower number"});
+  ask_for_equal_bytes();
   return at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(index));
+}
+
+void synchronize(at::Device device) {
+  if (device.is_cuda()) torch::cuda::synchronize(device.index());
+}
+
+int64_t peak_device_bytes(at::Device device) {
+#if RETORT_TORCH_SINCE(2, 9)
+  if (device.is_cuda()) {
+    const auto stats = c10::getDeviceAllocator(at::kCUDA)->getDeviceStats(device.index());
+    return stats.allocated_bytes[0].peak;  // of all pools together
+  }
+#endif
+  return 0;
 }
 
 int available_threads() {

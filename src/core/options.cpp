@@ -2,6 +2,7 @@
 #include "retort/core/options.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 // toml++ 3.3 asserts what files can break ("[#"), and without asserts takes it for granted.
 struct TomlAssertion {};

@@ -1,6 +1,7 @@
 #include "retort/data/split_identity.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <nlohmann/json.hpp>
 #include <vector>

@@ -5,6 +5,7 @@
 #include "io/torch_content.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstring>

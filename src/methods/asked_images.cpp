@@ -1,6 +1,7 @@
 #include "methods/asked_images.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <functional>

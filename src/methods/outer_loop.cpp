@@ -1,6 +1,7 @@
 #include "methods/outer_loop.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <charconv>
 #include <cmath>

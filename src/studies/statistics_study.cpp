@@ -1,6 +1,7 @@
 #include "studies/statistics_study.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>

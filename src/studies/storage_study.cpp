@@ -1,6 +1,7 @@
 #include "studies/storage_study.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>

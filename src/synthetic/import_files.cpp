@@ -1,5 +1,6 @@
 // Sets as .npz files and as class folders of images.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>

@@ -2,6 +2,7 @@
 // they are compared with the data: mean, deviation, range, and how far neighbouring pixels agree,
 // which whitening takes away.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <cmath>
 

@@ -1,6 +1,7 @@
 #include "teachers/import_teacher.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <functional>

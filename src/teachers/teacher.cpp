@@ -2,6 +2,7 @@
 #include "retort/teachers/teacher.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <cmath>
 

@@ -6,6 +6,7 @@
 #include "retort/trajectories/experts.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <chrono>

@@ -1,6 +1,7 @@
 // MTT's replay_buffer_k.pt: a list of trajectories, each a list of snapshots, each a list of the
 // parameters' tensors in the order of PyTorch's modules, which is that of our slots.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <limits>
 

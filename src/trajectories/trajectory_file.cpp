@@ -3,6 +3,7 @@
 #include "io/content_hash.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>

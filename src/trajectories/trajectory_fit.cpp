@@ -1,5 +1,6 @@
 // What a trajectory was made for, as texts in its file, and whether that is what is wanted.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>

@@ -9,7 +9,15 @@
 namespace retort {
 
 /// "cpu", "cuda" or "cuda:1"; ConfigError on other words, ResourceError where the device is absent.
+/// A CUDA device is set to give the same bytes for the same seed, in full float32 (no TF32).
 at::Device parse_device(const std::string& text);
+
+/// Waits until a device has done what it was given. A CPU always has.
+void synchronize(at::Device device);
+
+/// Most bytes of tensors that a device's memory held at once; 0 for a CPU, and for a CUDA device
+/// before PyTorch 2.9, which does not tell.
+int64_t peak_device_bytes(at::Device device);
 
 /// Processors this process may use (affinity and control group counted).
 int available_threads();
