@@ -113,7 +113,7 @@ double measure(const Layer& layer, Product product, dnnl::algorithm way, int64_t
 struct Step {
   double forward = 0, gradient = 0;
   double features = 0;  ///< forward, and back to the images
-  double along = 0;     ///< a directional sweep with the images' part
+  double jvp = 0;     ///< a gradient_jvp sweep with the images' part
 };
 
 Step step_of(const double (&cost)[3][3]) {
@@ -122,12 +122,12 @@ Step step_of(const double (&cost)[3][3]) {
   for (size_t l = 0; l < 3; ++l) {
     const double f = cost[l][kForward], d = l > 0 ? cost[l][kInput] : 0, w = cost[l][kWeight];
     step.forward += f, back += d, weight += w;
-    // Of a directional sweep: tangents twice, but for the first layer's, whose input has none.
-    step.along += f + (l > 0 ? 2 * f : f) + 3 * d + (l > 0 ? 2 * w : w);
+    // Of a gradient_jvp sweep: tangents twice, but for the first layer's, whose input has none.
+    step.jvp += f + (l > 0 ? 2 * f : f) + 3 * d + (l > 0 ? 2 * w : w);
   }
   step.gradient = step.forward + back + weight;
   step.features = step.forward + back + cost[0][kInput];
-  step.along += 2 * cost[0][kInput];
+  step.jvp += 2 * cost[0][kInput];
   return step;
 }
 
@@ -166,17 +166,17 @@ int main(int argc, char** argv) {
     }
   const Step all = step_of(cost), batch_of_10 = step_of(small);
   const double share = 1e-6 / count;
-  fmt::print("\nof one image: forward {:.0f}, gradient {:.0f}, directional with images {:.0f} us\n",
-             all.forward, all.gradient, all.along);
+  fmt::print("\nof one image: forward {:.0f}, gradient {:.0f}, gradient_jvp with images {:.0f} us\n",
+             all.forward, all.gradient, all.jvp);
   fmt::print("ceilings of 10 classes at 32x32 on {} threads, in seconds:\n", count);
   fmt::print("  dm    10 images per class, 256 real: {:.3f}\n",
              share * (2560 * all.forward + 100 * all.features));
   fmt::print("  dsa   10 images per class, 256 real: {:.3f}\n",
-             share * (2660 * all.gradient + 100 * all.along));
+             share * (2660 * all.gradient + 100 * all.jvp));
   fmt::print("  mtt   10 images per class, batch 100, 10 steps: {:.3f}\n",
-             share * 1000 * (all.gradient + all.along));
+             share * 1000 * (all.gradient + all.jvp));
   fmt::print("  mtt   1 image per class, batch 10, 10 steps: {:.3f}\n",
-             share * 100 * (batch_of_10.gradient + batch_of_10.along));
+             share * 100 * (batch_of_10.gradient + batch_of_10.jvp));
   fmt::print("  train batch 256: {:.3f}\n", share * 256 * all.gradient);
   return 0;
 }
