@@ -113,7 +113,7 @@ double measure(const Layer& layer, Product product, dnnl::algorithm way, int64_t
 struct Step {
   double forward = 0, gradient = 0;
   double features = 0;  ///< forward, and back to the images
-  double jvp = 0;     ///< a gradient_jvp sweep with the images' part
+  double jvp = 0;       ///< a gradient_jvp sweep with the images' part
 };
 
 Step step_of(const double (&cost)[3][3]) {
@@ -166,8 +166,9 @@ int main(int argc, char** argv) {
     }
   const Step all = step_of(cost), batch_of_10 = step_of(small);
   const double share = 1e-6 / count;
-  fmt::print("\nof one image: forward {:.0f}, gradient {:.0f}, gradient_jvp with images {:.0f} us\n",
-             all.forward, all.gradient, all.jvp);
+  fmt::print(
+      "\nof one image: forward {:.0f}, gradient {:.0f}, gradient_jvp with images {:.0f} us\n",
+      all.forward, all.gradient, all.jvp);
   fmt::print("ceilings of 10 classes at 32x32 on {} threads, in seconds:\n", count);
   fmt::print("  dm    10 images per class, 256 real: {:.3f}\n",
              share * (2560 * all.forward + 100 * all.features));
