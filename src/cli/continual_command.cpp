@@ -180,7 +180,7 @@ int run_continual(const Environment& environment, const Arguments& arguments) {
   if (command.experiment) folder_started(folder / command.name, given, kMethodFolder);
 
   const at::Device device = command.machine.apply(environment);
-  const data::Dataset data = data::open_dataset(command.data);
+  const data::Dataset data = data::open_dataset(command.data, {}, environment.progress());
   const continual::TaskStream first(data, command.stream, 0);
   const std::string recipe = given.toml();  // as it was asked for
   command.settle_images_per_class(first, given);

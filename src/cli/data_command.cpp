@@ -171,7 +171,7 @@ int run_data(const Environment& environment, const Arguments& arguments) {
     return 0;
   if (!path.empty()) options.data = path;
   use_threads(useful_threads(environment, threads));
-  const data::Dataset data = data::open_dataset(options);
+  const data::Dataset data = data::open_dataset(options, {}, environment.progress());
   if (!npz.empty()) export_npz(data, npz);
   if (!grid.empty()) {
     const auto picture =

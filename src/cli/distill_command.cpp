@@ -91,8 +91,9 @@ void settle(DistillSettings& settings) {
   check_combination(settings);
 }
 
-data::Dataset open_data(const DistillSettings& settings) {
-  return data::open_dataset(settings.data, std::filesystem::path(settings.out) / "cache");
+data::Dataset open_data(const Environment& environment, const DistillSettings& settings) {
+  return data::open_dataset(settings.data, std::filesystem::path(settings.out) / "cache",
+                            environment.progress());
 }
 
 void say_engine(const Environment& environment, const DistillSettings& settings,
@@ -131,7 +132,7 @@ void check_distil(const Environment& environment, DistillSettings& settings) {
   settle(settings);
   const bool started = methods::RunFolder::started(settings.out, settings.options);
   const at::Device device = settings.machine.apply(environment);
-  const data::Dataset data = open_data(settings);
+  const data::Dataset data = open_data(environment, settings);
   if (!started) settings.experiment.check_set(data, how(environment, settings, data, device));
 }
 
@@ -139,7 +140,7 @@ int distil(const Environment& environment, DistillSettings& settings) {
   settle(settings);
   methods::RunFolder::started(settings.out, settings.options);
   const at::Device device = settings.machine.apply(environment);
-  const data::Dataset data = open_data(settings);
+  const data::Dataset data = open_data(environment, settings);
   if (environment.debug) say_engine(environment, settings, data, device);
   const methods::DistillOutcome outcome =
       settings.experiment.run(data, settings.out, how(environment, settings, data, device));

@@ -81,8 +81,8 @@ int make_experts(const Environment& environment, ExpertsSettings& settings) {
                                    {}});
   trajectories::experts_started(settings.out, settings.options);
   const at::Device device = settings.machine.apply(environment);
-  const data::Dataset data =
-      data::open_dataset(settings.data, std::filesystem::path(settings.out) / "cache");
+  const data::Dataset data = data::open_dataset(
+      settings.data, std::filesystem::path(settings.out) / "cache", environment.progress());
   trajectories::ExpertSettings how{device, environment.progress(), environment.stop};
   how.note = [&](const std::string& note) { environment.err << "note: " << note << "\n"; };
   how.need = [&](const trajectories::DiskNeed& need) {

@@ -198,7 +198,7 @@ int run_recall(const Environment& environment, const Arguments& arguments) {
   // A run's recipe names its data; only where they are given now are students wanted.
   std::optional<data::Dataset> data;
   if (!peek(arguments, "data").empty() || bundle.preprocessing_missing) {
-    data = data::open_dataset(recall.data);
+    data = data::open_dataset(recall.data, {}, environment.progress());
     check_split_of(environment, bundle, "recalling from", recall.target, *data);
     synthetic::fill_preprocessing(bundle, *data);
   }

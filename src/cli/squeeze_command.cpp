@@ -78,7 +78,7 @@ int run_squeeze(const Environment& environment, const Arguments& arguments) {
   const FolderKind kind = teachers::squeeze_folder_kind();
   folder_started(settings.out, settings.options, kind);
   const at::Device device = settings.machine.apply(environment);
-  const data::Dataset data = data::open_dataset(settings.data);
+  const data::Dataset data = data::open_dataset(settings.data, {}, environment.progress());
   const auto network = nets::make_network(settings.squeeze.network,
                                           {data.channels, data.height, data.width, data.classes()});
   const teachers::SqueezeInput input{data,

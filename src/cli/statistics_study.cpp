@@ -75,7 +75,7 @@ int run_statistics_study(const Environment& environment, const Arguments& argume
   keep_unnamed_page(settings.options);
   for (const std::string& path : paths) take_split_of(path, settings.options);
   settings.machine.apply(environment);
-  const data::Dataset data = data::open_dataset(settings.data);
+  const data::Dataset data = data::open_dataset(settings.data, {}, environment.progress());
   const std::vector<studies::Kind> kinds = studies::measure_all(
       studies::read_teachers(paths, data), data, settings.study, environment.progress());
   const studies::Verdict verdict = studies::judge(kinds[1].teachers);

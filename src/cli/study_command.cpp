@@ -281,7 +281,7 @@ int run_study(const Environment& environment, const Arguments& arguments) {
   keep_unnamed_page(set);
   take_over(study, set);
   const at::Device device = study.machine.apply(environment);
-  const data::Dataset data = data::open_dataset(study.data);
+  const data::Dataset data = data::open_dataset(study.data, {}, environment.progress());
   const auto network =
       nets::make_network(study.network, {data.channels, data.height, data.width, data.classes()});
   const Charts charts = draw(study, data, Worker(study, data, *network, device, environment));

@@ -102,8 +102,9 @@ ReadOptions DataOptions::reading() const {
   return reading;
 }
 
-RawDataset read_source(const DataOptions& options) {
-  const ReadOptions reading = options.reading();
+RawDataset read_source(const DataOptions& options, const ProgressStyle& progress) {
+  ReadOptions reading = options.reading();
+  reading.progress = progress;
   if (options.data != "shapes") return read_dataset(options.data, reading);
   RawDataset raw = make_shapes();
   keep_classes(raw, options.classes);
@@ -114,7 +115,8 @@ RawDataset read_source(const DataOptions& options) {
 Preprocessing fit_preprocessing(const DataOptions& options,
                                 const std::optional<Normalisation>& published,
                                 const std::optional<Normalisation>& measured,
-                                const std::filesystem::path& cache, Dataset& set) {
+                                const std::filesystem::path& cache, const ProgressStyle& progress,
+                                Dataset& set) {
   const auto named = named_normalisation(options.normalisation, options.mean_and_deviation,
                                          set.train.images.size(1));
   if (named) return Preprocessing::mean_std(named->mean, named->deviation);
@@ -126,7 +128,8 @@ Preprocessing fit_preprocessing(const DataOptions& options,
         fmt::format("{} {} {} {} {}{}", set.hash, options.zca_epsilon, options.validation_fraction,
                     options.test_fraction, options.split_seed, standardised ? " standardised" : "");
     return cached_zca(set.train.images, options.zca_epsilon, standardised,
-                      hex(hash_bytes(settings.data(), settings.size())), cache, set.notes);
+                      hex(hash_bytes(settings.data(), settings.size())), cache, progress,
+                      set.notes);
   }
   if (options.normalisation == "auto" && !published && are_imagenet(set.class_ids))
     set.notes.push_back(
@@ -175,9 +178,10 @@ void DataOptions::declare(OptionSet& options) {
   options.add("split_seed", split_seed, "seed of these splits", {.min = 0, .max = kLargestSeed});
 }
 
-Dataset open_dataset(const DataOptions& options, const std::filesystem::path& cache) {
-  if (is_pack(options.data)) return open_pack(options, cache);
-  return prepare_dataset(read_source(options), options, cache);
+Dataset open_dataset(const DataOptions& options, const std::filesystem::path& cache,
+                     const ProgressStyle& progress) {
+  if (is_pack(options.data)) return open_pack(options, cache, progress);
+  return prepare_dataset(read_source(options, progress), options, cache, progress);
 }
 
 SplitIdentity identity_of(const Dataset& set, const DataOptions& options, bool test_split) {
@@ -192,7 +196,7 @@ SplitIdentity identity_of(const Dataset& set, const DataOptions& options, bool t
 }
 
 Dataset prepare_dataset(RawDataset raw, const DataOptions& options,
-                        const std::filesystem::path& cache) {
+                        const std::filesystem::path& cache, const ProgressStyle& progress) {
   Dataset set;
   set.name = raw.name;
   set.reader = raw.reader;
@@ -215,7 +219,7 @@ Dataset prepare_dataset(RawDataset raw, const DataOptions& options,
                                           set.channels * set.height * set.width, set.class_names))
     set.notes.push_back(std::move(note));
   set.split = identity_of(set, options, test_split);
-  set.preprocessing = fit_preprocessing(options, raw.published, {}, cache, set);
+  set.preprocessing = fit_preprocessing(options, raw.published, {}, cache, progress, set);
   return set;
 }
 

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
+#include <optional>
 #include <utility>
 
 #include "core/file.h"
@@ -27,6 +29,30 @@ constexpr size_t kFilesShown = 20;
 std::string size_text(int64_t width, int64_t height) {
   return std::to_string(width) + " x " + std::to_string(height);
 }
+
+/// How far a reading by several threads is; shown once it has taken some seconds.
+class ReadingProgress {
+ public:
+  ReadingProgress(const ProgressStyle& style, const char* doing, int64_t total)
+      : style_(style), doing_(doing), total_(total) {}
+
+  void one_more() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    ++done_;
+    constexpr std::chrono::seconds kShort{2};
+    if (!shown_ && std::chrono::steady_clock::now() - begin_ > kShort)
+      shown_.emplace(style_, doing_, total_, done_);
+    if (shown_) shown_->update(done_);
+  }
+
+ private:
+  ProgressStyle style_;
+  const char* doing_;
+  int64_t total_, done_ = 0;
+  std::optional<Progress> shown_;
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+  std::mutex mutex_;
+};
 
 /// What is wrong with the file, out of the error's whole message.
 std::string reason_of(const Error& error, const fs::path& path) {
@@ -82,8 +108,9 @@ const LabelledFile& ImageFiles::file(int64_t i) const {
 
 /// Damage is noted; anything else, such as a lack of memory or of a library, ends the reading.
 template <class Work>
-void ImageFiles::look(const Work& work, const StopFlag* stop) {
+void ImageFiles::look(const char* doing, const Work& work, const StopFlag* stop) {
   std::map<int64_t, std::string> found;
+  ReadingProgress progress(options_.progress, doing, size());
   in_parallel(0, size(), options_.threads, [&](int64_t i) {
     if (damaged_.contains(i) || (stop && stop->requested())) return;
     const auto note = [&](const Error& error) {
@@ -98,6 +125,7 @@ void ImageFiles::look(const Work& work, const StopFlag* stop) {
       if (::access(file(i).path.c_str(), R_OK) == 0) throw;
       note(error);
     }
+    progress.one_more();
   });
   damaged_.merge(found);
 }
@@ -108,6 +136,7 @@ void ImageFiles::measure(const StopFlag* stop) {
   std::vector<std::array<int32_t, 2>> sizes(static_cast<size_t>(size()));
   std::atomic<bool> grey{true};
   look(
+      "reading the headers of images",
       [&](int64_t i) {
         const DecodedImage header = decode_header(read_file(file(i).path, kFileLimit),
                                                   file(i).path.string(), options_.upright);
@@ -153,7 +182,8 @@ DecodedImage ImageFiles::decode(int64_t i) {
 
 void ImageFiles::each(const std::function<void(int64_t, const DecodedImage&)>& take,
                       const StopFlag* stop) {
-  look([&](int64_t i) { take(i, decode(i)); }, stop);
+  look(
+      "reading images", [&](int64_t i) { take(i, decode(i)); }, stop);
 }
 
 void ImageFiles::settle_damaged() {

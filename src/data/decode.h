@@ -65,7 +65,7 @@ class ImageFiles {
 
  private:
   template <class Work>
-  void look(const Work& work, const StopFlag* stop);
+  void look(const char* doing, const Work& work, const StopFlag* stop);
 
   ReadOptions options_;
   std::map<int64_t, std::string> damaged_;  ///< what is wrong, by number

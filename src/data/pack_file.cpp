@@ -157,7 +157,8 @@ bool is_pack(const std::filesystem::path& path) {
          (*metadata)["format"] == kPackFormat;
 }
 
-Dataset open_pack(const DataOptions& options, const std::filesystem::path& cache) {
+Dataset open_pack(const DataOptions& options, const std::filesystem::path& cache,
+                  const ProgressStyle& progress) {
   const Pack pack(options.data);
   const MetadataReader& metadata = pack.metadata();
   Dataset set;
@@ -186,7 +187,7 @@ Dataset open_pack(const DataOptions& options, const std::filesystem::path& cache
   set.split = identity_of(set, {}, /*test_split=*/false);  // its parts are its own
   const auto published = pack.normalisation("published_", set.channels),
              measured = pack.normalisation("", set.channels);
-  set.preprocessing = fit_preprocessing(options, published, measured, cache, set);
+  set.preprocessing = fit_preprocessing(options, published, measured, cache, progress, set);
   return set;
 }
 

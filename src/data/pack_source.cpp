@@ -29,8 +29,8 @@ namespace fs = std::filesystem;
 
 class MemorySource : public PackSource {
  public:
-  explicit MemorySource(const DataOptions& options) {
-    RawDataset raw = read_source(options);
+  MemorySource(const DataOptions& options, const ProgressStyle& style) {
+    RawDataset raw = read_source(options, style);
     published = raw.published;
     DataOptions plain = options;
     plain.normalisation = "none";
@@ -226,7 +226,7 @@ std::unique_ptr<PackSource> open_pack_source(const DataOptions& options, const S
             std::make_unique<FileSource>(list_image_folder(path, reading), options, stop, style);
       break;
     }
-  if (!source) source = std::make_unique<MemorySource>(options);
+  if (!source) source = std::make_unique<MemorySource>(options, style);
   if (stop && stop->requested()) return nullptr;
   return source;
 }

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "core/file.h"
+#include "core/note.h"
 #include "data/measure.h"
 #include "retort/core/error.h"
 #include "retort/io/tensor_file.h"
@@ -121,8 +122,12 @@ Preprocessing fit_standardised_zca(const at::Tensor& images, double share) {
 
 Preprocessing cached_zca(const at::Tensor& images, double epsilon, bool standardised,
                          const std::string& key, const std::filesystem::path& cache,
-                         std::vector<std::string>& notes) {
+                         const ProgressStyle& progress, std::vector<std::string>& notes) {
   const auto fit = [&] {
+    say_note(
+        progress,
+        fmt::format("whitening: fitting {} x {} matrices to {} images; some seconds to minutes",
+                    images[0].numel(), images[0].numel(), images.size(0)));
     return standardised ? fit_standardised_zca(images, epsilon) : fit_zca(images, epsilon);
   };
   if (cache.empty()) return fit();

@@ -4,6 +4,7 @@
 #include <torch/types.h>
 
 #include <filesystem>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -154,13 +155,14 @@ TEST(StandardisedZca, IsChosenByItsName) {
 class ZcaCache : public ::testing::Test {
  protected:
   Preprocessing fetch(const std::string& key = "k") {
-    return cached_zca(images_, 0.1, false, key, folder_.path(), notes_);
+    return cached_zca(images_, 0.1, false, key, folder_.path(), {&said_}, notes_);
   }
   std::filesystem::path file() const { return folder_ / "zca-k.safetensors"; }
 
   tests::TempFolder folder_;
   at::Tensor images_ = correlated();
   std::vector<std::string> notes_;
+  std::ostringstream said_;
   Preprocessing fitted_ = fit_zca(images_, 0.1);
 };
 
@@ -172,6 +174,15 @@ TEST_F(ZcaCache, WritesOnceAndReadsAfterwards) {
   EXPECT_TRUE(same(fetch(), fitted_));
   EXPECT_FALSE(same(fetch("other"), fitted_));
   EXPECT_TRUE(notes_.empty());
+}
+
+TEST_F(ZcaCache, SaysThatItFitsAndNothingWhereItReads) {
+  fetch();
+  EXPECT_NE(said_.str().find("note: whitening: fitting 18 x 18 matrices to"), std::string::npos)
+      << said_.str();
+  said_.str("");
+  fetch();
+  EXPECT_EQ(said_.str(), "");
 }
 
 TEST_F(ZcaCache, MakesADamagedFileAnew) {
@@ -196,7 +207,7 @@ TEST_F(ZcaCache, MakesAFileOfAnotherKeyOrSizeAnew) {
 
 TEST_F(ZcaCache, NotesThatItCannotWrite) {
   tests::write_text(folder_ / "file", "in the way");
-  const Preprocessing got = cached_zca(images_, 0.1, false, "k", folder_ / "file", notes_);
+  const Preprocessing got = cached_zca(images_, 0.1, false, "k", folder_ / "file", {}, notes_);
   EXPECT_TRUE(same(got, fitted_));
   ASSERT_EQ(notes_.size(), 1u);
   EXPECT_NE(notes_[0].find("not cached"), std::string::npos);

@@ -92,15 +92,18 @@ struct Dataset {
 };
 
 /// Reads, splits and fits the preprocessing. ZCA matrices are cached under `cache` by data hash and
-/// settings where `cache` is not empty. Throws DataError, ConfigError.
-Dataset open_dataset(const DataOptions& options, const std::filesystem::path& cache = {});
+/// settings where `cache` is not empty. What takes long says so on `progress`. Throws DataError,
+/// ConfigError.
+Dataset open_dataset(const DataOptions& options, const std::filesystem::path& cache = {},
+                     const ProgressStyle& progress = {});
 
 /// What the parts are; `test_split` where the test part was split off of the training part.
 SplitIdentity identity_of(const Dataset& set, const DataOptions& options, bool test_split);
 
 /// From a read set; what open_dataset does after reading.
 Dataset prepare_dataset(RawDataset raw, const DataOptions& options,
-                        const std::filesystem::path& cache = {});
+                        const std::filesystem::path& cache = {},
+                        const ProgressStyle& progress = {});
 
 /// Fits ZCA to uint8 images [N, C, H, W]: streamed covariance and eigen-decomposition in float64.
 Preprocessing fit_zca(const at::Tensor& images, double epsilon);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "retort/core/progress.h"
 #include "retort/data/image_file.h"
 
 namespace retort::data {
@@ -49,7 +50,8 @@ struct ReadOptions {
   bool greyscale = false;      ///< one channel
   bool coarse_labels = false;  ///< CIFAR-100: 20 superclasses in place of 100
   std::vector<std::string>
-      classes;  ///< subset: names, indices, wnids or one named list; empty: all
+      classes;             ///< subset: names, indices, wnids or one named list; empty: all
+  ProgressStyle progress;  ///< where a reading of more than some seconds shows how far it is
 };
 
 /// A reader of one layout.
