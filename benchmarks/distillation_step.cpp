@@ -3,6 +3,7 @@
 // and augmented in every step. Data are random; only time and memory are of interest.
 //     distillation_step dm --ipc 10 --iters 3
 //     distillation_step mtt --ipc 10 --inner 10 --batch-syn 100
+//     distillation_step dsa --device cuda
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -21,14 +22,17 @@ using namespace retort;
 using Clock = std::chrono::steady_clock;
 
 struct Sizes {
-  std::string work, network = "convnet";
+  std::string work, network = "convnet", device_name = "cpu";
+  at::Device device = at::kCPU;
   int64_t images_per_class = 10, classes = 10, size = 32, real_batch = 256, synthetic_batch = 0,
           inner_steps = 10, iterations = 3, threads = 0;
 };
 
 constexpr const char* kStrategy = "color_crop_cutout_flip_scale_rotate";
 
-double seconds_since(Clock::time_point begin) {
+/// Seconds until everything that was given to the device is done.
+double seconds_since(Clock::time_point begin, at::Device device) {
+  synchronize(device);
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
@@ -68,16 +72,16 @@ std::vector<double> matching(const Sizes& o, const nets::Network& network) {
   Problems problems;
   options.set("real_batch", fmt::format("{}", o.real_batch), "--batch-real", problems);
   problems.raise("reading the options");
-  const auto objective =
-      method->objective({data, network, layout, kStrategy, 0, at::Device(at::kCPU)});
-  const methods::SyntheticSet view{normals({layout.size(), 3, o.size, o.size}, "benchmark.images"),
-                                   layout.labels(), layout.offsets()};
+  const auto objective = method->objective({data, network, layout, kStrategy, 0, o.device});
+  const methods::SyntheticSet view{
+      normals({layout.size(), 3, o.size, o.size}, "benchmark.images").to(o.device), layout.labels(),
+      layout.offsets()};
   std::vector<double> seconds;
   for (int64_t i = 0; i <= o.iterations; ++i) {
     const auto begin = Clock::now();
     objective->begin(i, view);
     objective->evaluate(view, 0);
-    seconds.push_back(seconds_since(begin));
+    seconds.push_back(seconds_since(begin, o.device));
   }
   return seconds;
 }
@@ -86,15 +90,16 @@ std::vector<double> matching(const Sizes& o, const nets::Network& network) {
 std::vector<double> trajectory(const Sizes& o, const nets::Network& network) {
   const int64_t count = o.classes * o.images_per_class;
   const int64_t batch = o.synthetic_batch > 0 ? o.synthetic_batch : count;
-  const train::UnrollSet set{normals({count, 3, o.size, o.size}, "benchmark.images"),
-                             at::arange(o.classes, at::kLong).repeat_interleave(o.images_per_class),
-                             0.01};
+  const at::Tensor labels = at::arange(o.classes, at::kLong).repeat_interleave(o.images_per_class);
+  const train::UnrollSet set{normals({count, 3, o.size, o.size}, "benchmark.images").to(o.device),
+                             labels.to(o.device), 0.01};
   const augment::Strategy strategy = augment::parse_strategy(kStrategy);
   std::vector<double> seconds;
   for (int64_t i = 0; i <= o.iterations; ++i) {
     const auto begin = Clock::now();
     const auto index = static_cast<uint64_t>(i);
-    const at::Tensor start = network.initial(RandomStream(0, "benchmark.theta", index));
+    const at::Tensor start =
+        network.initial(RandomStream(0, "benchmark.theta", index)).to(o.device);
     const at::Tensor target = start * 1.01;
     std::vector<train::UnrollStep> steps;
     std::vector<int64_t> order;
@@ -105,13 +110,13 @@ std::vector<double> trajectory(const Sizes& o, const nets::Network& network) {
       const std::vector<int64_t> rows(order.end() - batch, order.end());
       order.resize(order.size() - static_cast<size_t>(batch));
       RandomStream draw(0, "benchmark.augment", index, step);
-      steps.push_back(
-          {at::tensor(rows, at::kLong), augment::draw_shared(strategy, o.size, o.size, draw)});
+      steps.push_back({at::tensor(rows, at::kLong),
+                       augment::draw_shared(strategy, o.size, o.size, draw).to(o.device)});
     }
     train::Unroll unroll(network, set, std::move(steps));
     const at::Tensor end = unroll.forward(start);
     unroll.backward(2 * (end - target) / (start - target).square().sum());
-    seconds.push_back(seconds_since(begin));
+    seconds.push_back(seconds_since(begin, o.device));
   }
   return seconds;
 }
@@ -121,7 +126,7 @@ std::vector<double> training(const Sizes& o, const nets::Network& network) {
   Sizes one_class = o;
   one_class.real_batch = o.real_batch * (o.iterations + 2) / o.classes + 1;
   const data::Dataset data = random_data(one_class);
-  const auto source = data::real_source(data.train, data.preprocessing, at::Device(at::kCPU));
+  const auto source = data::real_source(data.train, data.preprocessing, o.device);
   train::TrainOptions options;
   options.epochs = 1;
   options.schedule = "constant";
@@ -131,10 +136,10 @@ std::vector<double> training(const Sizes& o, const nets::Network& network) {
   auto begin = Clock::now();
   train::Callbacks callbacks;
   callbacks.batch = [&](const std::vector<int64_t>&, const at::Tensor&) {
-    seconds.push_back(seconds_since(begin));
+    seconds.push_back(seconds_since(begin, o.device));
     begin = Clock::now();
   };
-  train::train(network, *source, options, {}, at::Device(at::kCPU), callbacks);
+  train::train(network, *source, options, {}, o.device, callbacks);
   if (seconds.size() > static_cast<size_t>(o.iterations) + 1)
     seconds.resize(static_cast<size_t>(o.iterations) + 1);
   return seconds;
@@ -161,18 +166,21 @@ int main(int argc, char** argv) {
   app.add_option("--inner", o.inner_steps)->check(CLI::PositiveNumber);
   app.add_option("--iters", o.iterations)->check(CLI::PositiveNumber);
   app.add_option("--threads", o.threads, "0: all");
+  app.add_option("--device", o.device_name, "cpu, cuda or cuda:N");
   CLI11_PARSE(app, argc, argv);
   keep_freed_memory();
   const int threads = use_threads(o.threads);
+  o.device = parse_device(o.device_name);
   const auto network = nets::make_network(o.network, {3, o.size, o.size, o.classes});
   std::vector<double> seconds = o.work == "mtt"     ? trajectory(o, *network)
                                 : o.work == "train" ? training(o, *network)
                                                     : matching(o, *network);
   seconds.erase(seconds.begin());
+  const int64_t peak = o.device.is_cpu() ? peak_memory_bytes() : peak_device_bytes(o.device);
   fmt::print(
-      "{{\"work\": \"{}\", \"ipc\": {}, \"inner\": {}, \"threads\": {}, \"device\": \"cpu\", "
+      "{{\"work\": \"{}\", \"ipc\": {}, \"inner\": {}, \"threads\": {}, \"device\": \"{}\", "
       "\"seconds\": {}, \"peak_mb\": {}}}\n",
-      o.work, o.images_per_class, o.inner_steps, threads, median(seconds),
-      static_cast<double>(peak_memory_bytes()) / (1 << 20));
+      o.work, o.images_per_class, o.inner_steps, threads, o.device_name, median(seconds),
+      static_cast<double>(peak) / (1 << 20));
   return 0;
 }

@@ -2,6 +2,7 @@
 // several times, and prints the ratios of their times and memory with their spread; with --growth,
 // also how a step grows with its sizes. Draws both on one page.
 //     ratios BUILD [--rounds 5] [--python /usr/bin/python3] [--growth] [--page ratios.html]
+//     ratios BUILD --device cuda         both on a GPU; memory is the device's
 #include <fmt/format.h>
 #include <torch/types.h>
 
@@ -9,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -67,15 +69,18 @@ json run(const std::string& command) {
 }
 
 /// 10^9 operations a second of libtorch's matrix product, the best of some.
-double matrix_peak() {
+double matrix_peak(at::Device device) {
   retort::use_threads(0);
-  const at::Tensor a = at::rand({1536, 1536}), b = at::rand({1536, 1536});
+  const int64_t side = device.is_cpu() ? 1536 : 8192;
+  const at::Tensor a = at::rand({side, side}).to(device), b = at::rand({side, side}).to(device);
   double best = 0;
   for (int i = 0; i < 20; ++i) {
+    retort::synchronize(device);
     const auto begin = std::chrono::steady_clock::now();
     at::mm(a, b);
+    retort::synchronize(device);
     const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin;
-    best = std::max(best, 2e-9 * 1536 * 1536 * 1536 / passed.count());
+    best = std::max(best, 2e-9 * std::pow(static_cast<double>(side), 3) / passed.count());
   }
   return best;
 }
@@ -94,7 +99,7 @@ Spread spread(std::vector<double> values) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::string build, python = "/usr/bin/python3", page_path;
+  std::string build, python = "/usr/bin/python3", device = "cpu", page_path;
   int rounds = 5, iterations = 3;
   bool growth = false;
   CLI::App app("Ratios of our steps to plain eager PyTorch's");
@@ -103,6 +108,7 @@ int main(int argc, char** argv) {
       ->check(CLI::NonNegativeNumber);
   app.add_option("--iters", iterations, "steps of a run")->check(CLI::PositiveNumber);
   app.add_option("--python", python, "one that has torch");
+  app.add_option("--device", device, "cpu, cuda or cuda:N");
   app.add_option("--page", page_path, "where to draw");
   app.add_flag("--growth", growth, "also how our step grows with its sizes");
   CLI11_PARSE(app, argc, argv);
@@ -115,7 +121,7 @@ int main(int argc, char** argv) {
                                        "asked for", "ours, MB", "PyTorch, MB", "of the peak, %"},
                               .rows = {}};
   retort::report::Chart ratios{"Times faster than plain PyTorch, by round", "round", "ratio", {}};
-  const double peak = matrix_peak();
+  const double peak = matrix_peak(retort::parse_device(device));
   fmt::print("matrix products: {:.0f} * 10^9 operations a second\n", peak);
   fmt::print("{:<48}{:>9}{:>9}{:>8} (least - most)  MB ours, theirs; of the peak\n", "", "ours s",
              "eager s", "ratio");
@@ -124,7 +130,8 @@ int main(int argc, char** argv) {
     std::vector<double> own, other, ratio, own_mb, other_mb;
     retort::report::Series series{.name = one.name, .points = {}};
     for (int round = 0; round < rounds; ++round) {
-      const std::string arguments = fmt::format("{} --iters {}", one.arguments, iterations);
+      const std::string arguments =
+          fmt::format("{} --iters {} --device {}", one.arguments, iterations, device);
       const json a = run(ours + arguments), b = run(eager + arguments);
       own.push_back(a.at("seconds"));
       other.push_back(b.at("seconds"));

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -24,11 +25,24 @@ struct Answer {
   std::string out, err;
 };
 
+/// A command that computes does so on the device of the tests, where it names none itself.
+inline std::vector<std::string> on_test_device(std::vector<std::string> arguments) {
+  static const char* const kComputing[] = {"distill", "eval",      "experts", "squeeze",
+                                           "relabel", "reproduce", "recall",  "continual"};
+  const char* const device = std::getenv("RETORT_TEST_DEVICE");
+  const auto names_one = [](const std::string& word) { return word.starts_with("--device"); };
+  if (device && !arguments.empty() &&
+      std::count(std::begin(kComputing), std::end(kComputing), arguments[0]) > 0 &&
+      std::none_of(arguments.begin(), arguments.end(), names_one))
+    arguments.insert(arguments.end(), {"--device", device});
+  return arguments;
+}
+
 /// One command line in this process.
 inline Answer call(const std::vector<std::string>& arguments) {
   std::ostringstream out, err;
   Answer answer;
-  answer.code = cli::run(arguments, out, err);
+  answer.code = cli::run(on_test_device(arguments), out, err);
   answer.out = out.str();
   answer.err = err.str();
   return answer;
@@ -38,7 +52,8 @@ inline Answer call(const std::vector<std::string>& arguments) {
 inline pid_t start(const std::vector<std::string>& arguments,
                    const std::string& err = "/dev/null") {
   std::vector<std::string> words{std::string(RETORT_BUILD_DIR) + "/retort"};
-  words.insert(words.end(), arguments.begin(), arguments.end());
+  const std::vector<std::string> whole = on_test_device(arguments);
+  words.insert(words.end(), whole.begin(), whole.end());
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);

@@ -10,6 +10,7 @@
 #include "continual/stream_learner.h"
 #include "retort/core/error.h"
 #include "retort/data/raw.h"
+#include "support/device.h"
 #include "support/support.h"
 
 namespace retort::continual {
@@ -84,7 +85,8 @@ Found learn(const ContinualOptions& options, const std::vector<std::string>& use
   training.epochs = 20;
   training.learning_rate = 0.05;
   training.batch_size = 10;
-  ContinualInput input{cells(), *network, options, training, uses, keep_all, kCpu, "all"};
+  ContinualInput input{cells(), *network, options,         training,
+                       uses,    keep_all, tests::device(), "all"};
   Found found;
   input.record = [&](const Learned& learned) { found.all.push_back(learned); };
   input.known = [&](const std::string& use, int64_t order, int64_t task) {
@@ -307,7 +309,8 @@ TEST(Continual, KnownTasksMaskTheOthersLogits) {
 std::vector<bool> moved_rows(const std::string& stream_name, std::vector<int64_t>& classes) {
   const ContinualOptions options = options_of(stream_name, 5);
   const auto network = nets::make_network("mlp-w16", {1, 6, 6, 10});
-  const ContinualInput input{cells(), *network, options, {}, {"online"}, {}, kCpu, "all"};
+  const ContinualInput input{cells(),    *network, options,         {},
+                             {"online"}, {},       tests::device(), "all"};
   const TaskStream stream(cells(), options, 0);
   StreamLearner learner(input, stream, "online", nullptr, 0);
   const nets::Slot& slot = network->parameters().find("classifier.weight");

@@ -13,6 +13,7 @@
 #include "retort/core/error.h"
 #include "retort/core/random.h"
 #include "retort/data/raw.h"
+#include "support/device.h"
 #include "support/support.h"
 
 namespace retort::eval {
@@ -68,12 +69,12 @@ TEST(Evaluate, FrepoRegressesOnCentredLabelsWithoutBatchnorm) {
   synthetic::Bundle bundle = first_images();
   bundle.protocol = "frepo";
   bundle.network = "wideconv-w4-d2-bn";
-  const Evaluation hard = evaluate(bundle, shapes(), quick(), kCpu, {});
+  const Evaluation hard = evaluate(bundle, shapes(), quick(), tests::device(), {});
   EXPECT_EQ(hard.results.at(0).network, "wideconv-w4-d2-nonorm");
   ASSERT_EQ(hard.results.size(), 2u);
   EXPECT_EQ(hard.results[1].subject, "random");
   bundle.soft_labels = losses::centred_one_hot(bundle.labels, shapes().classes());
-  const Evaluation soft = evaluate(bundle, shapes(), quick(), kCpu, {});
+  const Evaluation soft = evaluate(bundle, shapes(), quick(), tests::device(), {});
   EXPECT_EQ(soft.results[0].accuracies, hard.results[0].accuracies);
 }
 
@@ -93,7 +94,7 @@ TEST(Evaluate, TrainsEverySubjectWithEveryNetwork) {
   options.whole_set_epochs = 1;
   std::ostringstream out;
   const Evaluation evaluation =
-      evaluate(first_images(), shapes(), options, kCpu, {&out, false, 80});
+      evaluate(first_images(), shapes(), options, tests::device(), {&out, false, 80});
   EXPECT_EQ(evaluation.protocol, "demo with 3 epochs");
   EXPECT_EQ(evaluation.part, "test");
   EXPECT_EQ(evaluation.students, 2);
@@ -123,8 +124,8 @@ TEST(Evaluate, TrainsEverySubjectWithEveryNetwork) {
 }
 
 TEST(Evaluate, GivesTheSameFiguresForTheSameSeed) {
-  const Evaluation first = evaluate(first_images(), shapes(), quick(), kCpu, {});
-  const Evaluation again = evaluate(first_images(), shapes(), quick(), kCpu, {});
+  const Evaluation first = evaluate(first_images(), shapes(), quick(), tests::device(), {});
+  const Evaluation again = evaluate(first_images(), shapes(), quick(), tests::device(), {});
   ASSERT_EQ(first.results.size(), 2u);
   for (size_t i = 0; i < 2; ++i)
     EXPECT_EQ(first.results[i].accuracies, again.results[i].accuracies);
@@ -147,9 +148,9 @@ std::vector<double> trained_by_hand(const synthetic::Bundle& bundle,
 
 TEST(Evaluate, UsesTheLearnedStudentRateForTheSetAlone) {
   synthetic::Bundle bundle = first_images();
-  const Evaluation usual = evaluate(bundle, shapes(), quick(), kCpu, {});
+  const Evaluation usual = evaluate(bundle, shapes(), quick(), tests::device(), {});
   bundle.student_learning_rate = 0;  // students stay as they start, whatever they see
-  const Evaluation learned = evaluate(bundle, shapes(), quick(), kCpu, {});
+  const Evaluation learned = evaluate(bundle, shapes(), quick(), tests::device(), {});
   const auto network = nets::make_network(bundle.network, {3, 32, 32, 10});
   for (uint64_t i = 0; i < 2; ++i) {
     train::ModelState start;
@@ -166,13 +167,13 @@ TEST(Evaluate, TrainsOnSoftLabelsWhereThereAreSome) {
   bundle.soft_labels = at::one_hot(bundle.labels.add(1).remainder(10), 10).to(at::kFloat);
   EvalOptions options = quick();
   options.random_baseline = false;
-  const Evaluation soft = evaluate(bundle, shapes(), options, kCpu, {});
+  const Evaluation soft = evaluate(bundle, shapes(), options, tests::device(), {});
   ASSERT_EQ(soft.results.size(), 1u);
   EXPECT_TRUE(soft.soft_labels);
   EXPECT_EQ(soft.results[0].accuracies,
             trained_by_hand(bundle, *data::tensor_source(bundle.images, bundle.soft_labels)));
   bundle.soft_labels = at::Tensor();
-  const Evaluation hard = evaluate(bundle, shapes(), options, kCpu, {});
+  const Evaluation hard = evaluate(bundle, shapes(), options, tests::device(), {});
   EXPECT_FALSE(hard.soft_labels);
   EXPECT_EQ(hard.results[0].accuracies,
             trained_by_hand(bundle, *data::tensor_source(bundle.images, bundle.labels)));
@@ -220,7 +221,7 @@ EvalOptions many() {
 
 TEST(Evaluate, DrawsRandomImagesAnewForEveryStudent) {
   const data::Dataset data = two_faced();
-  const Evaluation found = evaluate(right_draw(data), data, many(), kCpu, {});
+  const Evaluation found = evaluate(right_draw(data), data, many(), tests::device(), {});
   const Result& set = found.results.at(0);
   EXPECT_EQ(set.draws, 1);
   for (const double accuracy : set.accuracies) EXPECT_EQ(accuracy, 1);
@@ -241,12 +242,12 @@ TEST(Evaluate, ChoosesASetOfChanceAnewForEveryStudent) {
   const auto swapped = [&](int64_t student) {
     return student % 2 == 0 ? bundle.images : bundle.images.flip(0);
   };
-  const Evaluation anew = evaluate(bundle, data, options, kCpu, {}, nullptr, swapped);
+  const Evaluation anew = evaluate(bundle, data, options, tests::device(), {}, nullptr, swapped);
   EXPECT_EQ(anew.results[0].accuracies, (std::vector<double>{1, 0, 1, 0}));
   EXPECT_EQ(anew.results[0].draws, 4);
   EXPECT_EQ(anew.results[0].deviation(), 0.5);
   options.redraw = false;
-  const Evaluation stored = evaluate(bundle, data, options, kCpu, {}, nullptr, swapped);
+  const Evaluation stored = evaluate(bundle, data, options, tests::device(), {}, nullptr, swapped);
   EXPECT_EQ(stored.results[0].accuracies, (std::vector<double>{1, 1, 1, 1}));
   EXPECT_EQ(stored.results[0].draws, 1);
   EXPECT_TRUE(has(notes_of(stored), "one choice of images by 'random'"));
@@ -258,7 +259,7 @@ TEST(Evaluate, CountsClassesByThemselvesAndWarnsOfUnequalOnes) {
   bundle.images = bundle.images.slice(0, 0, 1).repeat({2, 1, 1, 1});  // dark twice
   EvalOptions options = many();
   options.random_baseline = false;
-  const Evaluation found = evaluate(bundle, data, options, kCpu, {});
+  const Evaluation found = evaluate(bundle, data, options, tests::device(), {});
   const Result& result = found.results.at(0);
   ASSERT_EQ(result.class_accuracies.size(), 2u);
   // 4 of dark and 2 of light.
@@ -283,7 +284,7 @@ TEST(Evaluate, TakesInstanceNormForBatchNormWhereThePublishedFiguresDo) {
                                           {"mtt", "convnet-w4-d2-in"},
                                           {"dm", "convnet-w4-d2-bn"}}) {
     bundle.method = method;
-    const Evaluation found = evaluate(bundle, shapes(), options, kCpu, {});
+    const Evaluation found = evaluate(bundle, shapes(), options, tests::device(), {});
     EXPECT_EQ(found.results.at(0).network, nets::make_network(network, {3, 32, 32, 10})->name());
     EXPECT_EQ(has(notes_of(found), "without its BatchNorm"), method != "dm");
   }
@@ -293,12 +294,12 @@ TEST(Evaluate, NotesHardLabelsAndFlatImages) {
   synthetic::Bundle bundle = first_images();
   EvalOptions options = quick();
   options.random_baseline = false;
-  EXPECT_FALSE(has(notes_of(evaluate(bundle, shapes(), options, kCpu, {})), "flat"));
+  EXPECT_FALSE(has(notes_of(evaluate(bundle, shapes(), options, tests::device(), {})), "flat"));
   bundle.protocol = "rded";
   bundle.method = "rded";
   bundle.images = bundle.images * 0.01;
   options.protocol = "demo";
-  const std::string notes = notes_of(evaluate(bundle, shapes(), options, kCpu, {}));
+  const std::string notes = notes_of(evaluate(bundle, shapes(), options, tests::device(), {}));
   EXPECT_TRUE(has(notes, "hard labels: sets of rded")) << notes;
   EXPECT_TRUE(has(notes, "--teacher")) << notes;
   EXPECT_TRUE(has(notes, "nearly flat")) << notes;
@@ -309,49 +310,53 @@ TEST(Evaluate, GivesAdviceThatFitsAStudentThatRunsAway) {
   options.random_baseline = false;
   synthetic::Bundle bundle = first_images();
   bundle.student_learning_rate = 1e30;
-  tests::expect_error<StateError>([&] { evaluate(bundle, shapes(), options, kCpu, {}); },
+  tests::expect_error<StateError>([&] { evaluate(bundle, shapes(), options, tests::device(), {}); },
                                   {"the mean loss is", "own learned rate, 1e+30", "convnet-w8"});
   bundle.images = bundle.images * 1e20;
-  tests::expect_error<StateError>([&] { evaluate(bundle, shapes(), options, kCpu, {}); },
+  tests::expect_error<StateError>([&] { evaluate(bundle, shapes(), options, tests::device(), {}); },
                                   {"values of the set's images reach"});
 }
 
 TEST(Evaluate, RefusesABundleOfOtherClasses) {
   synthetic::Bundle bundle = first_images();
   bundle.class_names[3] = "zebra";
-  tests::expect_error<StateError>([&] { evaluate(bundle, shapes(), quick(), kCpu, {}); },
+  tests::expect_error<StateError>([&] { evaluate(bundle, shapes(), quick(), tests::device(), {}); },
                                   {"class 3 'zebra'", shapes().class_names[3], "shapes"});
   bundle.class_names.pop_back();
-  tests::expect_error<StateError>([&] { evaluate(bundle, shapes(), quick(), kCpu, {}); },
+  tests::expect_error<StateError>([&] { evaluate(bundle, shapes(), quick(), tests::device(), {}); },
                                   {"9 classes", "10 classes"});
 }
 
 TEST(Evaluate, RefusesABundleOfAnotherShape) {
   synthetic::Bundle bundle = first_images();
   bundle.images = bundle.images.narrow(3, 0, 16);
-  tests::expect_error<StateError>([&] { evaluate(bundle, shapes(), quick(), kCpu, {}); },
+  tests::expect_error<StateError>([&] { evaluate(bundle, shapes(), quick(), tests::device(), {}); },
                                   {"3x32x16", "3x32x32"});
 }
 
 TEST(Evaluate, RefusesAnEmptyPartAndUnknownNamesBeforeTraining) {
   EvalOptions options = quick();
   options.part = "validation";
-  tests::expect_error<ConfigError>([&] { evaluate(first_images(), shapes(), options, kCpu, {}); },
-                                   {"validation", "--validation-fraction"});
+  tests::expect_error<ConfigError>(
+      [&] { evaluate(first_images(), shapes(), options, tests::device(), {}); },
+      {"validation", "--validation-fraction"});
   options = quick();
   options.protocol = "shrot";
-  tests::expect_error<ConfigError>([&] { evaluate(first_images(), shapes(), options, kCpu, {}); },
-                                   {"shrot", "short"});
+  tests::expect_error<ConfigError>(
+      [&] { evaluate(first_images(), shapes(), options, tests::device(), {}); },
+      {"shrot", "short"});
   options = quick();
   options.networks = {"convnet-w8", "convnat"};
-  tests::expect_error<ConfigError>([&] { evaluate(first_images(), shapes(), options, kCpu, {}); },
-                                   {"convnat", "convnet"});
+  tests::expect_error<ConfigError>(
+      [&] { evaluate(first_images(), shapes(), options, tests::device(), {}); },
+      {"convnat", "convnet"});
 }
 
 TEST(Evaluate, ReturnsFinishedResultsAfterAStop) {
   StopFlag stop;
   stop.request();
-  const Evaluation evaluation = evaluate(first_images(), shapes(), quick(), kCpu, {}, &stop);
+  const Evaluation evaluation =
+      evaluate(first_images(), shapes(), quick(), tests::device(), {}, &stop);
   EXPECT_TRUE(evaluation.results.empty());
 }
 

@@ -8,6 +8,7 @@
 #include "retort/core/error.h"
 #include "retort/core/random.h"
 #include "retort/data/raw.h"
+#include "support/device.h"
 #include "support/golden.h"
 #include "support/support.h"
 
@@ -58,13 +59,13 @@ struct Setting {
     teachers::write_teacher(teacher, made);
   }
   void relabel() const {
-    const auto ready = teachers::open_teacher(teacher, "test", data, kCpu);
+    const auto ready = teachers::open_teacher(teacher, "test", data, tests::device());
     const teachers::LabelPlan plan = plan_labels(bundle, relabelling, ready);
     const auto source = data::tensor_source(bundle.images, bundle.labels);
     const train::Views views(*source, plan.views, plan.seed, bundle.preprocessing);
     ASSERT_TRUE(teachers::write_labels(labels, plan, views, ready, {}, nullptr));
   }
-  Evaluation evaluate() const { return eval::evaluate(bundle, data, options, kCpu, {}); }
+  Evaluation evaluate() const { return eval::evaluate(bundle, data, options, tests::device(), {}); }
 };
 
 TEST(PostTraining, StoredLabelsGiveWhatLiveOnesGive) {

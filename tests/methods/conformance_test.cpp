@@ -3,65 +3,19 @@
 
 #include "core/file.h"
 #include "core/registry.h"
-#include "methods/toy.h"
-#include "methods/toy_experts.h"
+#include "methods/toy_run.h"
 #include "methods/toy_teacher.h"
 #include "retort/core/error.h"
 #include "retort/data/image_file.h"
 #include "retort/methods/experiment.h"
+#include "support/device.h"
 #include "support/support.h"
 
 namespace retort::methods {
 namespace {
 
 using tests::TempFolder;
-
-/// One run of a method on toy data.
-struct ToyRun {
-  data::Dataset data = tests::toy_dataset();
-  Experiment experiment;
-  DistillOptions& options = experiment.settings();
-  OptionSet& set = experiment.options();
-  StopFlag stop;
-
-  explicit ToyRun(const MethodEntry& entry, int64_t iterations = 4,
-                  const std::string& parametrisation = "pixels")
-      : experiment(entry.name, parametrisation) {
-    options.network = "convnet-w4-d2";
-    options.images_per_class = "2";
-    options.iterations = iterations;
-    options.image_learning_rate = std::min(options.image_learning_rate, 10.0);
-    options.record_every = 1;
-    options.checkpoint_every = 1;
-    Problems problems;
-    for (const auto& [name, text] : std::map<std::string, std::string>{
-             {"real_batch", "5"},
-             {"selection_epochs", "2"},
-             {"inner_loop", "2"},
-             {"pool_size", "2"},
-             {"pool_steps", "1"},
-             {"experts", set.find("experts") ? tests::toy_experts() : ""},
-             {"teacher", set.find("teacher") ? tests::toy_teacher_file() : ""},
-             {"group_size", "2"},
-             {"roll", "2"},
-             {"inner_steps", "3"},
-             {"expert_epochs", "1"},
-             {"max_start_epoch", "2"},
-             {"first_max_start_epoch", "1"},
-             {"synthetic_batch", "4"},
-             {"skip_above", "100"},
-             {"bases", "5"},
-             {"addressers", "3"},
-             {"frequencies", "40"}})
-      if (set.find(name)) set.set(name, text, "toy", problems);
-    problems.raise("toy");
-  }
-  DistillOutcome run(const std::filesystem::path& path) {
-    RunSettings how;
-    how.stop = &stop;
-    return experiment.run(data, path, how);
-  }
-};
+using tests::ToyRun;
 
 class EveryMethod : public testing::TestWithParam<std::string> {
  protected:
@@ -163,7 +117,8 @@ TEST_P(EveryPair, TakesStepsThatMoveEveryGroupOrSaysWhyNot) {
   ToyRun three = toy(3), none = toy(0);
   const synthetic::SetLayout layout{{2, 2, 2}, 3, 8, 8};
   const auto network = nets::make_network(three.options.network, {3, 8, 8, 3});
-  if (three.experiment.method().selector({three.data, *network, layout, "none", 0, at::kCPU})) {
+  if (three.experiment.method().selector(
+          {three.data, *network, layout, "none", 0, tests::device()})) {
     tests::expect_error<ConfigError>([&] { three.run(folder / "run"); },
                                      {"chooses real images", "--parametrisation pixels"});
     return;

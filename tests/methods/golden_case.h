@@ -6,6 +6,7 @@
 #include "methods/toy.h"
 #include "retort/data/class_sampler.h"
 #include "retort/methods/method.h"
+#include "support/device.h"
 
 namespace retort::tests {
 
@@ -45,11 +46,11 @@ struct GoldenCase {
     for (const auto& [key, text] : given) set.set(key, text, "test", problems);
     problems.raise("test");
     objective = method->objective(context());
-    view = {hashed({layout.size(), 3, 8, 8}, 7).mul(2).to(at::kFloat), layout.labels(),
+    view = {hashed({layout.size(), 3, 8, 8}, 7).mul(2).to(device(), at::kFloat), layout.labels(),
             layout.offsets()};
   }
   methods::Context context() const {
-    return {data, *network, layout, augmentation, kGoldenSeed, at::Device(at::kCPU)};
+    return {data, *network, layout, augmentation, kGoldenSeed, device()};
   }
   data::ClassSampler real() const { return {data.train, data.preprocessing, at::Device(at::kCPU)}; }
   at::Tensor input_of(const std::vector<int64_t>& rows) const {

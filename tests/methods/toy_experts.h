@@ -3,6 +3,7 @@
 
 #include "methods/toy.h"
 #include "retort/trajectories/experts.h"
+#include "support/device.h"
 #include "support/support.h"
 
 namespace retort::tests {
@@ -23,7 +24,7 @@ inline std::string toy_experts(const std::string& name = "convnet-w4-d2") {
   OptionSet set;
   options.declare(set);
   trajectories::open_experts(path, set);
-  trajectories::train_experts({data, *network, options, at::Device(at::kCPU), {}}, path);
+  trajectories::train_experts({data, *network, options, device(), {}}, path);
   return path.string();
 }
 

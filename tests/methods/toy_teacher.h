@@ -7,6 +7,7 @@
 #include "retort/data/batch_source.h"
 #include "retort/teachers/teacher.h"
 #include "retort/train/trainer.h"
+#include "support/device.h"
 #include "support/support.h"
 
 namespace retort::tests {
@@ -19,14 +20,14 @@ inline teachers::Teacher toy_teacher(const std::string& name = "convnet-w4-d2-bn
   teacher.network = name;
   teacher.shape = {data.channels, data.height, data.width, data.classes()};
   const auto network = teacher.build();
-  const auto source = data::real_source(data.train, data.preprocessing, at::kCPU);
+  const auto source = data::real_source(data.train, data.preprocessing, device());
   train::TrainOptions options;
   options.epochs = 10;
   options.batch_size = 12;
   options.learning_rate = 0.05;
   options.schedule = "cosine";
   const train::ModelState trained =
-      train::train(*network, *source, options, {0, "toy.teacher", 0}, at::kCPU);
+      train::train(*network, *source, options, {0, "toy.teacher", 0}, device());
   teacher.theta = trained.theta;
   teacher.state = trained.state;
   teacher.preprocessing = data.preprocessing;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "retort/nets/network.h"
+#include "support/device.h"
 #include "support/golden_tensors.h"
 
 namespace retort::nets {
@@ -28,14 +29,14 @@ at::Tensor products(const Network& network, const at::Tensor& vector) {
   const at::Tensor by = hashed({network.parameters().size}, 3);
   std::vector<at::Tensor> sums;
   for (const Slot& slot : network.parameters().slots)
-    sums.push_back((vector.to(at::kDouble).narrow(0, slot.offset, slot.count) *
+    sums.push_back((vector.to(at::kCPU, at::kDouble).narrow(0, slot.offset, slot.count) *
                     by.narrow(0, slot.offset, slot.count))
                        .sum());
   return at::stack(sums);
 }
 
 at::Tensor products_of_images(const at::Tensor& images) {
-  return (images.to(at::kDouble) * hashed(images.sizes().vec(), 4)).sum({1, 2, 3});
+  return (images.to(at::kCPU, at::kDouble) * hashed(images.sizes().vec(), 4)).sum({1, 2, 3});
 }
 
 struct Case {
@@ -53,19 +54,22 @@ class NetworkGolden : public testing::TestWithParam<Case> {
     Golden golden(std::string("network_") + c.name + (c.channels == 1 ? "_grey" : ""));
     const at::Tensor labels = at::tensor({3, 7}, at::kLong);
     golden.input("labels", labels);
-    Inputs inputs{hashed_theta(*network).to(type), network->initial_state().to(type),
-                  hashed({2, c.channels, c.side, c.side}, 2).mul(2).to(type)};
-    const Gradient found = network->gradient(inputs, {labels}, {.images = true});
+    const at::Device device = tests::device();
+    Inputs inputs{hashed_theta(*network).to(device, type),
+                  network->initial_state().to(device, type),
+                  hashed({2, c.channels, c.side, c.side}, 2).mul(2).to(device, type)};
+    const losses::Targets targets{labels.to(device)};
+    const Gradient found = network->gradient(inputs, targets, {.images = true});
     golden.answer("logits", found.logits, tolerance);
     golden.answer("loss", found.loss, tolerance);
     golden.answer("d_theta", products(*network, found.theta), tolerance);
     golden.answer("d_images", products_of_images(found.images), tolerance);
-    const at::Tensor features = network->observe(inputs, {"features"}).taps.at("features");
-    golden.answer("features", (features.to(at::kDouble) * hashed(features.sizes().vec(), 6)).sum(1),
-                  tolerance);
+    const at::Tensor features =
+        network->observe(inputs, {"features"}).taps.at("features").to(at::kCPU, at::kDouble);
+    golden.answer("features", (features * hashed(features.sizes().vec(), 6)).sum(1), tolerance);
     if (!c.curvature) return;
-    const at::Tensor v = hashed({network->parameters().size}, 5).to(type);
-    const GradientJvp along = network->gradient_jvp(inputs, {labels}, v, {.images = true});
+    const at::Tensor v = hashed({network->parameters().size}, 5).to(device, type);
+    const GradientJvp along = network->gradient_jvp(inputs, targets, v, {.images = true});
     golden.answer("loss_along", along.loss, tolerance);
     golden.answer("theta_along", products(*network, along.theta), tolerance);
     golden.answer("images_along", products_of_images(along.images), tolerance);

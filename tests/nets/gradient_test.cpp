@@ -24,7 +24,7 @@ TEST_P(SmoothGradient, AgreesWithFiniteDifferences) {
   const Toy toy(GetParam(), 3);
   losses::Targets kl{normals({3, 4}, 12), losses::Kind::kKl, 2.0};
   losses::Targets squared{normals({3, 4}, 13), losses::Kind::kSquared};
-  squared.weights = at::tensor({0.5, 2.0, 1.0}, at::kDouble);
+  squared.weights = at::tensor({0.5, 2.0, 1.0}, at::kDouble).to(tests::device());
   for (const losses::Targets& targets : {toy.soft, kl, squared}) {
     const Gradient g = toy.net->gradient(toy.inputs, targets, {.images = true, .targets = true});
     const auto loss_of = [&](const at::Tensor& theta, const at::Tensor& images,
@@ -57,9 +57,9 @@ TEST(Gradient, OfOneParameterAtATimeAgreesWithFiniteDifferences) {
   const Toy toy("convnet-w3-d1-tanh", 2, 4);
   const at::Tensor g = toy.net->gradient(toy.inputs, toy.hard).theta;
   const int64_t size = g.numel();
-  at::Tensor found = at::zeros({size}, at::kDouble);
+  at::Tensor found = at::zeros_like(g);
   for (int64_t i = 0; i < size; ++i) {
-    at::Tensor e = at::zeros({size}, at::kDouble);
+    at::Tensor e = at::zeros_like(g);
     e[i] = 1;
     found[i] = slope(
         [&](const at::Tensor& theta) {

@@ -1,4 +1,4 @@
-// Small batches for the tests of networks, drawn from named streams.
+// Small batches for the tests of networks, drawn from named streams, on the device of the tests.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -8,6 +8,7 @@
 
 #include "retort/core/random.h"
 #include "retort/nets/network.h"
+#include "support/device.h"
 
 namespace retort::tests {
 
@@ -15,20 +16,20 @@ inline at::Tensor normals(std::vector<int64_t> shape, uint64_t seed,
                           at::ScalarType type = at::kDouble) {
   at::Tensor values = at::empty(shape);
   RandomStream(seed, "test.normals").fill_normal(values.data_ptr<float>(), values.numel());
-  return values.to(type);
+  return values.to(device(), type);
 }
 
 inline at::Tensor classes(int64_t count, int64_t of, uint64_t seed) {
   at::Tensor values = at::empty({count}, at::kLong);
   RandomStream stream(seed, "test.classes");
   for (int64_t i = 0; i < count; ++i) values.data_ptr<int64_t>()[i] = stream.uniform_int(of);
-  return values;
+  return values.to(device());
 }
 
 /// The largest difference relative to the largest value of `wanted`.
 inline double difference(const at::Tensor& found, const at::Tensor& wanted) {
   const double scale = wanted.abs().max().item<double>();
-  return (found - wanted).abs().max().item<double>() / (scale > 0 ? scale : 1);
+  return (found.to(wanted.device()) - wanted).abs().max().item<double>() / (scale > 0 ? scale : 1);
 }
 
 /// A network as `network`, with that engine alone.
@@ -45,9 +46,9 @@ struct Toy {
       at::ScalarType type = at::kDouble)
       : net(nets::make_network(specification, {channels, side, side, 4})) {
     const int64_t size = net->parameters().size;
-    inputs.theta =
-        net->initial(RandomStream(1, "test.theta")).to(type) + 0.1 * normals({size}, 2, type);
-    inputs.state = net->initial_state().to(type);
+    inputs.theta = net->initial(RandomStream(1, "test.theta")).to(device(), type) +
+                   0.1 * normals({size}, 2, type);
+    inputs.state = net->initial_state().to(device(), type);
     inputs.images = normals({rows, channels, side, side}, 3, type);
     hard = {classes(rows, 4, 4)};
     soft = {at::softmax(normals({rows, 4}, 5, type), 1)};
