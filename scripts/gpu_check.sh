@@ -68,6 +68,7 @@ step() {
   [[ -e $out/$name.rows ]] && cat "$out/$name.rows"
   if ((code)); then
     failed+=("$name")
+    [[ $name == build && -s $out/build.errors ]] && cat "$out/build.errors"
     tail -n 25 "$out/$name.log"
     row "$name" "**failed** (exit $code)" "$((SECONDS - begin)) s"
   else
@@ -103,15 +104,16 @@ step_build() {
     local code=$? errors
     errors=$(grep -c '^FAILED:' "$out/build.log")
     row build "$errors files do not build" ""
+    grep -E -A 2 'error:|undefined reference' "$out/build.log" | head -n 60 >"$out/build.errors"
     ((code == 0)) || return $code
   fi
   run "$retort" --version
 }
 
-# A test program by itself; a program that does not end is killed.
+# A test program by itself, without the real data: a part of a set is not what its tests expect.
 one_test() {
   local suite=$1 seconds=$2 filter=-*Slow.* code=0
-  (cd "$out" && OMP_NUM_THREADS=4 timeout -k 5 "$seconds" "$build/tests/$suite" --gtest_brief=1 \
+  (cd "$out" && OMP_NUM_THREADS=4 env -u RETORT_DATA timeout -k 5 "$seconds" "$build/tests/$suite" --gtest_brief=1 \
     --gtest_filter="$filter" --gtest_output="xml:$out/tests/$suite.xml") \
     >"$out/tests/$suite.log" 2>&1 || code=$?
   echo "$code" >"$out/tests/$suite.code"
