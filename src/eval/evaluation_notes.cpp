@@ -51,8 +51,7 @@ std::string draw_note(const Noted& noted) {
                : fmt::format(
                      "images chosen by '{}' anew for every student: the deviation holds the choice",
                      noted.bundle.method);
-  constexpr std::array<std::string_view, 4> kChosen{"random", "herding", "kcenter", "forgetting"};
-  if (std::count(kChosen.begin(), kChosen.end(), noted.bundle.method) == 0) return {};
+  if (!noted.bundle.chosen) return {};
   return fmt::format(
       "one choice of images by '{}' for all students: the deviation does not hold that another "
       "choice gives another accuracy",

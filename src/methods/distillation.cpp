@@ -60,8 +60,10 @@ DistillOutcome select(const Run& run, Selector& selector) {
   run.folder.update_recipe();
   Records records(run, 0);
   at::Tensor images = selector.compose();
-  if (!images.defined()) images = rows_as_input(run.input, selector.select());
+  const bool composed = images.defined();
+  if (!composed) images = rows_as_input(run.input, selector.select());
   synthetic::Bundle bundle = make_bundle(run, images);
+  bundle.chosen = !composed;
   if (read_records(run.folder.records()).empty()) records.write(opening_record(run, bundle));
   return finish(run, records, std::move(bundle), run.input.options.iterations, 0);
 }

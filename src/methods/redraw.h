@@ -11,7 +11,7 @@ namespace retort::methods {
 bool can_choose_again(const synthetic::Bundle& bundle, const data::Dataset& data);
 
 /// The images [M, C, H, W], in the order of the set's labels, that its method chooses by another
-/// seed, in network-input space. Herding, k-center and forgetting train their network for it.
+/// seed, in network-input space. A method that trains a network to choose trains it for this.
 at::Tensor choose_again(const synthetic::Bundle& bundle, const data::Dataset& data, uint64_t seed,
                         at::Device device, const ProgressStyle& progress = {});
 

@@ -55,6 +55,7 @@ Metadata metadata_of(const Bundle& bundle) {
       {"soft_label_kind", bundle.soft_labels.defined() ? bundle.soft_label_kind : ""},
   };
   for (const auto& [name, text] : text_fields(bundle)) metadata[name] = *text;
+  if (bundle.chosen) metadata["chosen"] = "yes";
   return metadata;
 }
 
@@ -71,6 +72,14 @@ std::string soft_label_kind_of(const Bundle& bundle, const MetadataReader& metad
   if (!kind.empty()) return kind;
   if (bundle.method == "frepo" || bundle.method == "kip") return "targets";
   return bundle.method == "bptt" ? "weights" : "probabilities";
+}
+
+/// Older files do not say it: four methods chose.
+bool is_chosen(const Bundle& bundle, const MetadataReader& metadata) {
+  const std::string said = metadata.text_or("chosen", "");
+  if (!said.empty()) return said == "yes";
+  constexpr std::string_view kChose[] = {"random", "herding", "kcenter", "forgetting"};
+  return std::find(std::begin(kChose), std::end(kChose), bundle.method) != std::end(kChose);
 }
 
 void read_preprocessing(Bundle& bundle, const TensorFile& file, const MetadataReader& metadata) {
@@ -165,6 +174,7 @@ Bundle load_bundle(const std::filesystem::path& path) {
   bundle.seed = metadata.number("seed");
   bundle.split = split_of(metadata);
   read_tensors(bundle, file, metadata, path.string());
+  bundle.chosen = is_chosen(bundle, metadata);
   bundle.soft_label_kind = soft_label_kind_of(bundle, metadata);
   read_preprocessing(bundle, file, metadata);
   const std::string problem = bundle_problem(bundle);

@@ -236,6 +236,7 @@ TEST(Evaluate, ChoosesASetOfChanceAnewForEveryStudent) {
   const data::Dataset data = two_faced();
   synthetic::Bundle bundle = right_draw(data);
   bundle.method = "random";
+  bundle.chosen = true;
   EvalOptions options = many();
   options.students = 4;
   options.random_baseline = false;

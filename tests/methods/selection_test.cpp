@@ -118,6 +118,7 @@ TEST(ChooseAgain, GivesTheRowsOfARunOfThatSeed) {
   const synthetic::SetLayout layout{{2, 2, 2}, 3, 8, 8};
   synthetic::Bundle bundle;
   bundle.method = "herding";
+  bundle.chosen = true;
   bundle.network = "convnet-w4-d2";
   bundle.labels = at::tensor({0, 0, 1, 1, 2, 2}, at::kLong);
   bundle.class_names = data.class_names;
@@ -140,8 +141,11 @@ TEST(ChooseAgain, GivesTheRowsOfARunOfThatSeed) {
   bundle.method = "random";
   EXPECT_FALSE(
       choose_again(bundle, data, 1, at::kCPU).equal(choose_again(bundle, data, 2, at::kCPU)));
-  bundle.method = "dm";
+  bundle.chosen = false;
   EXPECT_FALSE(can_choose_again(bundle, data)) << "nothing of it is chosen";
+  bundle.chosen = true;
+  bundle.method = "of another program";
+  EXPECT_FALSE(can_choose_again(bundle, data));
   bundle.method = "random";
   bundle.data_hash = "of other data";
   EXPECT_FALSE(can_choose_again(bundle, data));

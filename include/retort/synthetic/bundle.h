@@ -35,6 +35,7 @@ struct Bundle {
   /// ZCA matrices from 64 pixels on are not in the file: `preprocessing` is to be filled from the
   /// data set (fill_preprocessing) before anything but the images and labels is used.
   bool preprocessing_missing = false;
+  bool chosen = false;  ///< real images that a method chose: another seed gives another choice
   std::string method, parametrisation = "pixels";
   std::string data_name, data_hash;
   data::SplitIdentity split;  ///< of the data that it was made from; not known of imported sets

@@ -1,25 +1,17 @@
 #include "methods/redraw.h"
 
+#include <algorithm>
 #include <sstream>
 
 #include "core/registry.h"
-#include "methods/selection/selection.h"
+#include "retort/methods/method.h"
 
 namespace retort::methods {
 namespace {
 
-/// The selection of that name, or null.
-std::unique_ptr<Method> make_selection(const std::string& name) {
-  if (name == "random") return make_random();
-  if (name == "herding") return make_herding();
-  if (name == "kcenter") return make_kcenter();
-  if (name == "forgetting") return make_forgetting();
-  return nullptr;
-}
-
 /// The method as the set's recipe sets it. Other lines of the recipe are nothing to it.
 std::unique_ptr<Method> method_of(const synthetic::Bundle& bundle) {
-  auto method = make_selection(bundle.method);
+  auto method = find_entry(std::span(method_table()), "method", bundle.method).make();
   OptionSet options;
   method->declare(options);
   std::istringstream recipe(bundle.recipe);
@@ -36,7 +28,8 @@ std::unique_ptr<Method> method_of(const synthetic::Bundle& bundle) {
 }  // namespace
 
 bool can_choose_again(const synthetic::Bundle& bundle, const data::Dataset& data) {
-  return make_selection(bundle.method) && bundle.parametrisation == "pixels" &&
+  const auto named = [&](const MethodEntry& entry) { return entry.name == bundle.method; };
+  return bundle.chosen && std::ranges::any_of(method_table(), named) &&
          bundle.data_hash == data.hash && !bundle.soft_labels.defined();
 }
 
