@@ -5,6 +5,8 @@
 #include "cli/arguments.h"
 #include "core/registry.h"
 #include "core/version.h"
+#include "optim/optimizer.h"
+#include "optim/schedule.h"
 #include "retort/core/error.h"
 #include "retort/core/records.h"
 #include "retort/data/raw.h"
@@ -54,6 +56,8 @@ const std::vector<Section>& sections() {
       {"networks", [] { return rows_of(nets::network_table()); }},
       {"parametrisations", [] { return rows_of(synthetic::parametrisation_table()); }},
       {"protocols", [] { return rows_of(eval::protocols()); }},
+      {"optimizers", [] { return rows_of(optim::optimizer_table()); }},
+      {"schedules", [] { return rows_of(optim::schedule_table()); }},
       {"readers", [] { return rows_of(data::readers()); }},
       {"classes", classes},
       {"parts", parts},
@@ -68,9 +72,10 @@ int run_list(const Environment& environment, const Arguments& arguments) {
   bool json = false;
   OptionSet set;
   set.add("json", json, "print one JSON document on standard output");
-  const Usage usage{"list", "Lists what this program knows.",
-                    "Example:\n  retort list networks\n\nSections: methods, networks, "
-                    "parametrisations, protocols, readers, classes, parts\n"};
+  const Usage usage{
+      "list", "Lists what this program knows.",
+      "Example:\n  retort list networks\n\nSections: methods, networks, "
+      "parametrisations, protocols, optimizers, schedules, readers, classes, parts\n"};
   if (!parse(environment, usage, arguments, set,
              {{"section", "one section; all where absent", &which, false,
                names_of(std::span<const Section>(sections()))}}))

@@ -13,10 +13,10 @@ void Optimizer::reset() {
 
 const std::vector<OptimizerEntry>& optimizer_table() {
   static const std::vector<OptimizerEntry> table = {
-      {"sgd", "a velocity of the gradients", make_sgd},
+      {"sgd", "a velocity of the gradients", make_sgd, /*decays=*/true},
       {"adam", "Kingma and Ba, 2015", make_adam},
       {"adamw", "the same with a decay apart from the gradient (Loshchilov and Hutter, 2019)",
-       make_adamw},
+       make_adamw, /*decays=*/true},
       {"lamb", "adam's step scaled to the norm of the tensor (You et al., 2020)", make_lamb},
   };
   return table;
@@ -32,7 +32,7 @@ std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options, const
   constexpr const char* kDoing = "choosing an optimizer";
   for (const OptimizerEntry& entry : optimizer_table()) {
     if (entry.name != options.name) continue;
-    if (options.weight_decay != 0 && (options.name == "adam" || options.name == "lamb"))
+    if (options.weight_decay != 0 && !entry.decays)
       throw ConfigError(ErrorMessage{
           kDoing, fmt::format("{} with a weight decay of {}", options.name, options.weight_decay),
           "a decay of 0", "adamw and sgd have one"});

@@ -30,7 +30,7 @@ struct OptimizerOptions {
   std::string name = "sgd";  ///< of optimizer_table()
   double momentum = 0.9;     ///< of sgd; beta1 of the others
   double beta2 = 0.999;      ///< of all but sgd
-  double weight_decay = 0;   ///< of sgd, where it is added to the gradient, and of adamw
+  double weight_decay = 0;   ///< of those that have one; sgd adds it to the gradient
   at::Tensor decaying = {};  ///< 1 where a number decays and 0 elsewhere; undefined: all decay
   /// Sgd adds the decay to the velocity after the gradient. The same rule, rounded in another
   /// order: teachers are trained so.
@@ -41,6 +41,7 @@ struct OptimizerOptions {
 struct OptimizerEntry {
   std::string_view name, summary;
   std::unique_ptr<Optimizer> (*make)(const OptimizerOptions&, const at::Tensor& like);
+  bool decays = false;  ///< it has a weight decay
 };
 const std::vector<OptimizerEntry>& optimizer_table();
 std::vector<std::string> optimizer_names();

@@ -49,8 +49,8 @@ const std::vector<Room>& rooms() {
         "trajectories"}},
       {6,
        "cli",
-       {"core", "io", "data", "augment", "report", "nets", "synthetic", "train", "teachers",
-        "trajectories", "methods", "eval", "continual", "studies"}},
+       {"core", "io", "data", "augment", "optim", "report", "nets", "synthetic", "train",
+        "teachers", "trajectories", "methods", "eval", "continual", "studies"}},
   };
   return table;
 }
