@@ -85,12 +85,9 @@ struct Operation {
   const char* name;
   void (*draw)(Draft& draft, RandomStream& stream);
 };
-constexpr std::array<Operation, 6> kOperations = {{{"color", draw_color},
-                                                   {"crop", draw_crop},
-                                                   {"cutout", draw_cutout},
-                                                   {"flip", draw_flip},
-                                                   {"scale", draw_scale},
-                                                   {"rotate", draw_rotate}}};
+constexpr Operation kOperations[] = {{"color", draw_color},   {"crop", draw_crop},
+                                     {"cutout", draw_cutout}, {"flip", draw_flip},
+                                     {"scale", draw_scale},   {"rotate", draw_rotate}};
 
 const Operation& find_operation(const std::string& name) {
   for (const Operation& operation : kOperations)
@@ -195,12 +192,8 @@ Strategy parse_strategy(const std::string& text) {
   return strategy;
 }
 
-std::string default_strategy(const std::string& dataset_name) {
-  static constexpr const char* kCharacters[] = {"mnist",  "emnist", "kmnist",
-                                                "qmnist", "usps",   "svhn"};
-  const bool characters = std::find(std::begin(kCharacters), std::end(kCharacters), dataset_name) !=
-                          std::end(kCharacters);
-  return characters ? "color_crop_cutout_scale_rotate" : "color_crop_cutout_flip_scale_rotate";
+std::string default_strategy(bool mirrorable) {
+  return mirrorable ? "color_crop_cutout_flip_scale_rotate" : "color_crop_cutout_scale_rotate";
 }
 
 at::Tensor draw_each(const Strategy& strategy, int64_t count, int64_t height, int64_t width,

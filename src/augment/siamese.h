@@ -40,8 +40,8 @@ struct Strategy {
 /// them. ConfigError with the accepted words.
 Strategy parse_strategy(const std::string& text);
 
-/// The published default for a data set: digits are not flipped.
-std::string default_strategy(const std::string& dataset_name);
+/// The published default: digits, which are not `mirrorable`, are not flipped.
+std::string default_strategy(bool mirrorable);
 
 /// One row [1, 16]: one draw for a whole batch (siamese). Images are height x width.
 at::Tensor draw_shared(const Strategy& strategy, int64_t height, int64_t width,

@@ -57,7 +57,8 @@ void require_whole_sets(const fs::path& folder) {
 train::TrainOptions training_of(const Continual& command, const data::Dataset& data) {
   train::TrainOptions training =
       find_entry(std::span(eval::protocols()), "protocol", command.loop().protocol).training;
-  if (training.augmentation == "auto") training.augmentation = augment::default_strategy(data.name);
+  if (training.augmentation == "auto")
+    training.augmentation = augment::default_strategy(data.mirrorable);
   if (command.stream.evaluation_epochs > 0) training.epochs = command.stream.evaluation_epochs;
   return training;
 }

@@ -42,6 +42,7 @@ RawDataset empty_cifar(CifarLabels labels, const std::string& reader,
   raw.reader = reader;
   raw.channels = 3;
   raw.height = raw.width = 32;
+  raw.has_coarse_labels = !ten;
   raw.class_names = std::move(class_names);
   raw.published = ten ? cifar10_normalisation()
                       : Normalisation{{0.5071, 0.4866, 0.4409}, {0.2673, 0.2564, 0.2762}};

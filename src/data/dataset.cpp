@@ -206,6 +206,7 @@ Dataset prepare_dataset(RawDataset raw, const DataOptions& options,
   set.class_names = raw.class_names;
   set.class_ids = raw.class_ids;
   set.notes = raw.notes;
+  set.mirrorable = raw.mirrorable && !are_characters(raw.name);
   set.hash = hash_dataset(raw);
   set.train = adopt_split(std::move(raw.train), raw);
   set.test = adopt_split(std::move(raw.test), raw);

@@ -117,7 +117,7 @@ Reader image_folder_reader() {
   return {"image-folder",
           "image folder: one folder of image files for each class, directly or under train/ and "
           "test/ (or val/)",
-          recognises, read_folder};
+          recognises, read_folder, list_image_folder};
 }
 
 }  // namespace retort::data

@@ -92,6 +92,11 @@ void make_unique(std::vector<std::string>& names, const std::vector<std::string>
     if (times[names[i]] > 1) names[i] += " (" + ids[i] + ")";
 }
 
+bool are_characters(std::string_view name) {
+  constexpr std::string_view kKnown[] = {"mnist", "emnist", "kmnist", "qmnist", "usps", "svhn"};
+  return std::find(std::begin(kKnown), std::end(kKnown), name) != std::end(kKnown);
+}
+
 std::vector<std::string> digits() {
   return {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
 }

@@ -43,6 +43,9 @@ std::string folder_name(const std::filesystem::path& path);
 /// Appends its id to every name that comes more than once: "crane (n02012849)".
 void make_unique(std::vector<std::string>& names, const std::vector<std::string>& ids);
 
+/// Whether a set of that name shows digits or letters, whatever its layout.
+bool are_characters(std::string_view name);
+
 std::vector<std::string> digits();  ///< "0" to "9"
 Normalisation cifar10_normalisation();
 Normalisation imagenet_normalisation();

@@ -186,22 +186,24 @@ class Packer {
   std::string header(const std::string& hash, const Normalisation& measured,
                      const std::vector<std::string>& notes) const {
     const Normalisation published = source_->published.value_or(Normalisation{});
-    return safetensors_header(shapes_, {{"format", kPackFormat},
-                                        {"format_version", std::to_string(kPackVersion)},
-                                        {"data_name", source_->name},
-                                        {"reader", source_->reader},
-                                        {"class_names", metadata_text(source_->class_names)},
-                                        {"class_ids", metadata_text(source_->class_ids)},
-                                        {"notes", metadata_text(notes)},
-                                        {"published_mean", metadata_text(published.mean)},
-                                        {"published_std", metadata_text(published.deviation)},
-                                        {"mean", numbers(measured.mean)},
-                                        {"std", numbers(measured.deviation)},
-                                        {"hash", hash},
-                                        {"resize", input_.data.resize},
-                                        {"exif", input_.data.exif},
-                                        {"source", source_->key},
-                                        {"source_state", source_->state}});
+    Metadata metadata{{"format", kPackFormat},
+                      {"format_version", std::to_string(kPackVersion)},
+                      {"data_name", source_->name},
+                      {"reader", source_->reader},
+                      {"class_names", metadata_text(source_->class_names)},
+                      {"class_ids", metadata_text(source_->class_ids)},
+                      {"notes", metadata_text(notes)},
+                      {"published_mean", metadata_text(published.mean)},
+                      {"published_std", metadata_text(published.deviation)},
+                      {"mean", numbers(measured.mean)},
+                      {"std", numbers(measured.deviation)},
+                      {"hash", hash},
+                      {"resize", input_.data.resize},
+                      {"exif", input_.data.exif},
+                      {"source", source_->key},
+                      {"source_state", source_->state}};
+    if (!source_->mirrorable) metadata["mirrorable"] = "no";
+    return safetensors_header(shapes_, metadata);
   }
 
   std::vector<std::string> all_notes() const {

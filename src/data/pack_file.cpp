@@ -12,6 +12,7 @@
 
 #include "core/file.h"
 #include "core/plain_file.h"
+#include "data/layouts.h"
 #include "io/content_hash.h"
 #include "io/metadata.h"
 #include "io/safetensors.h"
@@ -170,6 +171,7 @@ Dataset open_pack(const DataOptions& options, const std::filesystem::path& cache
   if (!set.class_ids.empty() && set.class_ids.size() != set.class_names.size())
     metadata.refuse("it has another number of class ids than of classes");
   set.notes = metadata.list<std::string>("notes");
+  set.mirrorable = metadata.text_or("mirrorable", "yes") == "yes" && !are_characters(set.name);
   set.hash = metadata.text("hash");
   if (set.class_names.size() < 2) metadata.refuse("it has fewer than two classes");
   set.train = pack.part("train", set.classes());

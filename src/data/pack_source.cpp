@@ -13,12 +13,10 @@
 
 #include "core/file.h"
 #include "data/decode.h"
-#include "data/image_folder.h"
 #include "data/layouts.h"
 #include "data/measure.h"
 #include "data/pack_file.h"
 #include "data/split.h"
-#include "data/tiny_imagenet.h"
 #include "retort/core/error.h"
 #include "retort/data/raw.h"
 
@@ -32,6 +30,7 @@ class MemorySource : public PackSource {
   MemorySource(const DataOptions& options, const ProgressStyle& style) {
     RawDataset raw = read_source(options, style);
     published = raw.published;
+    mirrorable = raw.mirrorable;
     DataOptions plain = options;
     plain.normalisation = "none";
     plain.mean_and_deviation.clear();
@@ -82,6 +81,7 @@ class FileSource : public PackSource {
     class_names = raw.class_names;
     class_ids = raw.class_ids;
     notes = raw.notes;
+    mirrorable = raw.mirrorable;
     files_.measure(stop);
     key = key_of(options);
     state = state_now();
@@ -217,13 +217,9 @@ std::unique_ptr<PackSource> open_pack_source(const DataOptions& options, const S
   if (options.data != "shapes" && options.label_set == "fine" && fs::is_directory(path))
     for (const Reader& one : readers()) {
       if (!one.recognises(path)) continue;
-      const ReadOptions reading = options.reading();
-      if (one.name == "tiny-imagenet")
+      if (one.list)
         source =
-            std::make_unique<FileSource>(list_tiny_imagenet(path, reading), options, stop, style);
-      if (one.name == "image-folder")
-        source =
-            std::make_unique<FileSource>(list_image_folder(path, reading), options, stop, style);
+            std::make_unique<FileSource>(one.list(path, options.reading()), options, stop, style);
       break;
     }
   if (!source) source = std::make_unique<MemorySource>(options, style);

@@ -37,6 +37,7 @@ class PackSource {
   std::string name, reader;
   std::vector<std::string> class_names, class_ids, notes;
   std::optional<Normalisation> published;
+  bool mirrorable = true;
   int64_t channels = 0, height = 0, width = 0;
   std::vector<PackPart> parts;  ///< test, train, validation: in the file's order
   std::string key;              ///< of which images there are and how they are read

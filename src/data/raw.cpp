@@ -61,6 +61,11 @@ std::string contents(const fs::path& path) {
   return text;
 }
 
+/// The last one takes folders of images, which other layouts have too.
+bool takes_any(const Reader& reader) {
+  return &reader == &readers().back();
+}
+
 std::vector<const Reader*> recognising(const fs::path& path) {
   std::vector<const Reader*> found;
   for (const Reader& reader : readers())
@@ -81,7 +86,7 @@ std::string sets_nearby(const fs::path& path) {
   int found = 0;
   for (const fs::path& place : places)
     if (const auto readers_of_it = recognising(place);
-        !readers_of_it.empty() && readers_of_it[0]->name != "image-folder" && found++ < kNamesShown)
+        !readers_of_it.empty() && !takes_any(*readers_of_it[0]) && found++ < kNamesShown)
       text += (found > 1 ? " or '" : "did you mean '") + place.string() + "' (" +
               readers_of_it[0]->name + ")";
   return text.empty() ? text : text + "?";
@@ -107,15 +112,13 @@ std::string sets_nearby(const fs::path& path) {
   throw DataError::missing(path.string(), known_layouts());
 }
 
-// The image folders' reader recognises the folders of other layouts too.
 void note_other_sets(const fs::path& path, const std::vector<const Reader*>& found,
                      RawDataset& raw) {
   for (size_t i = 1; i < found.size(); ++i)
-    if (found[i]->name != "image-folder")
+    if (!takes_any(*found[i]))
       raw.notes.push_back("read as " + raw.reader + "; the folder also looks like " +
                           found[i]->summary);
-  if (found.size() < 2 || found.back()->name != "image-folder" || found[0]->name == "tiny-imagenet")
-    return;
+  if (found.size() < 2 || !takes_any(*found.back()) || found[0]->list) return;
   std::string names;
   for (const std::string& name : folders_in(path))
     if (holds_images(path / name)) names += (names.empty() ? "'" : ", '") + name + "'";
@@ -197,7 +200,7 @@ void check(const RawDataset& raw, const std::string& path) {
 }  // namespace
 
 void finish_reading(RawDataset& raw, const ReadOptions& options, const std::string& origin) {
-  if (options.coarse_labels && raw.name != "cifar100")
+  if (options.coarse_labels && !raw.has_coarse_labels)
     throw ConfigError({"reading '" + origin + "' with coarse labels",
                        raw.reader + " has one set of labels", "coarse labels for CIFAR-100",
                        "leave --label-set out"});

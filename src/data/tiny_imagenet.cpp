@@ -153,7 +153,8 @@ Reader tiny_imagenet_reader() {
   return {"tiny-imagenet",
           "Tiny-ImageNet: wnids.txt, words.txt, train/WNID/images, and val/images with "
           "val/val_annotations.txt or val/WNID",
-          [](const fs::path& folder) { return find_tiny(folder).has_value(); }, read_tiny};
+          [](const fs::path& folder) { return find_tiny(folder).has_value(); }, read_tiny,
+          list_tiny_imagenet};
 }
 
 }  // namespace retort::data

@@ -59,8 +59,8 @@ train::TrainOptions training_of(const Protocol& protocol, const synthetic::Bundl
                                 const data::Dataset& data, const EvalOptions& options) {
   train::TrainOptions training = protocol.training;
   if (training.augmentation == "auto")
-    training.augmentation =
-        bundle.augmentation.empty() ? augment::default_strategy(data.name) : bundle.augmentation;
+    training.augmentation = bundle.augmentation.empty() ? augment::default_strategy(data.mirrorable)
+                                                        : bundle.augmentation;
   augment::parse_strategy(training.augmentation);  // refuses a damaged bundle before any work
   if (protocol.steps) {
     const int64_t images = bundle.images.size(0);

@@ -23,7 +23,7 @@ bool uses_network(const DistillInput& input) {
 
 std::string augmentation_of(const DistillInput& input) {
   const std::string& asked = input.options.augmentation;
-  return asked == "auto" ? augment::default_strategy(input.data.name) : asked;
+  return asked == "auto" ? augment::default_strategy(input.data.mirrorable) : asked;
 }
 
 synthetic::Bundle make_bundle(const Run& run, at::Tensor images) {

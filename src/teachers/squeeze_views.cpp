@@ -9,7 +9,7 @@ namespace retort::teachers {
 namespace {
 
 bool flips(const data::Dataset& data) {
-  return augment::default_strategy(data.name).find("flip") != std::string::npos;
+  return data.mirrorable;
 }
 
 }  // namespace

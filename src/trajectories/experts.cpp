@@ -30,7 +30,7 @@ train::TrainOptions training_of(const ExpertInput& input) {
   training.epochs = options.epochs;
   training.batch_size = options.batch_size;
   training.augmentation = options.augmentation == "auto"
-                              ? augment::default_strategy(input.data.name)
+                              ? augment::default_strategy(input.data.mirrorable)
                               : options.augmentation;
   training.flat = options.flat;
   return training;

@@ -70,10 +70,8 @@ TEST(SiameseStrategy, RefusesUnknownAndRepeatedWords) {
 }
 
 TEST(SiameseStrategy, DoesNotFlipDigits) {
-  EXPECT_EQ(default_strategy("cifar10"), kAll);
-  EXPECT_EQ(default_strategy("fashion_mnist"), kAll);
-  EXPECT_EQ(default_strategy("mnist"), "color_crop_cutout_scale_rotate");
-  EXPECT_EQ(default_strategy("svhn"), "color_crop_cutout_scale_rotate");
+  EXPECT_EQ(default_strategy(/*mirrorable=*/true), kAll);
+  EXPECT_EQ(default_strategy(/*mirrorable=*/false), "color_crop_cutout_scale_rotate");
 }
 
 // The authors' functions with the draws that these rows stand for: tests/golden/README.md.

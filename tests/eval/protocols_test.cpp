@@ -79,7 +79,7 @@ TEST(Protocols, DropTheRateWhereThePublishedScriptsDo) {
 
 // The strategy of main_DM.py and MTT's distill.py, and utils.py's ParamDiffAug.
 TEST(Protocols, AugmentAsThePublishedScripts) {
-  EXPECT_EQ(augment::default_strategy("cifar10"), "color_crop_cutout_flip_scale_rotate");
+  EXPECT_EQ(augment::default_strategy(/*mirrorable=*/true), "color_crop_cutout_flip_scale_rotate");
 }
 
 // FRePo's script/eval.py: step_per_prototpyes.

@@ -88,6 +88,7 @@ struct Dataset {
   std::string hash;                    ///< of all pixels, labels and class names, 16 hex digits
   SplitIdentity split;                 ///< how the rows were dealt out to the parts
   std::vector<std::string> notes;
+  bool mirrorable = true;  ///< a mirrored image keeps its class; not of characters
   int64_t classes() const { return static_cast<int64_t>(class_names.size()); }
 };
 

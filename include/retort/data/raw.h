@@ -36,6 +36,8 @@ struct RawDataset {
   RawImages test;  ///< empty where the source has none: split off later, seeded
   std::optional<Normalisation> published;  ///< of the named sets
   bool fitted = false;                     ///< the images were brought to the asked size already
+  bool mirrorable = true;                  ///< a mirrored image keeps its class; not of characters
+  bool has_coarse_labels = false;          ///< those are its labels where they were asked for
   std::vector<std::string> notes;          ///< what a user should know ("test part split off: ...")
 };
 
@@ -54,15 +56,21 @@ struct ReadOptions {
   ProgressStyle progress;  ///< where a reading of more than some seconds shows how far it is
 };
 
+struct Listing;  // data/decode.h of the sources: image files with their classes, not decoded yet
+
 /// A reader of one layout.
 struct Reader {
   std::string name;     ///< "cifar10-binary"
   std::string summary;  ///< one line for people: what files it looks for
   bool (*recognises)(const std::filesystem::path& folder);
   RawDataset (*read)(const std::filesystem::path& folder, const ReadOptions& options);
+  /// Of a layout of image files: which they are, so that a set larger than the memory can be
+  /// packed. Null for others.
+  Listing (*list)(const std::filesystem::path& folder, const ReadOptions& options) = nullptr;
 };
 
-/// All readers in the order in which they are asked.
+/// All readers in the order in which they are asked. The last one recognises the folders of others
+/// too.
 const std::vector<Reader>& readers();
 
 /// Reads the data set at `path` (a folder, or one .npz file) with the first reader that recognises
