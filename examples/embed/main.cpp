@@ -1,17 +1,21 @@
-// A program that embeds retort: distils the built-in set to two images of each class, trains fresh
-// students on them and on as many real images, and keeps everything in a folder.
-//     embed FOLDER
+// A program that embeds retort: distils a data set to two images of each class, judges them by
+// fresh students beside as many real images, and saves them. FOLDER keeps the run with the set
+// itself, distilled.safetensors; DATA is a folder such as CIFAR-10's, else a part of the built-in
+// set.
+//     embed [FOLDER [DATA]]
 #include <exception>
 #include <filesystem>
 #include <iostream>
+#include <string>
 
 #include "retort/retort.h"
 
 namespace {
 
-void run(const std::filesystem::path& folder) {
-  retort::use_threads(0);
-  const auto data = retort::data::prepare_dataset(retort::data::make_shapes(0.1), {});
+void run(const std::filesystem::path& folder, const std::string& path) {
+  retort::use_threads(0);  // all there are
+  const auto data = path.empty() ? retort::data::prepare_dataset(retort::data::make_shapes(0.1), {})
+                                 : retort::data::open_dataset({.data = path});
   retort::methods::Experiment experiment("dm");
   experiment.set({{"network", "convnet-w16"},
                   {"images_per_class", "2"},
@@ -30,7 +34,7 @@ void run(const std::filesystem::path& folder) {
 
 int main(int argc, char** argv) {
   try {
-    run(argc > 1 ? argv[1] : "embed-run");
+    run(argc > 1 ? argv[1] : "embed-run", argc > 2 ? argv[2] : "");
   } catch (const std::exception& error) {  // retort::Error says what to do, in words
     std::cerr << error.what() << '\n';
     return 1;
