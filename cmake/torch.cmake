@@ -44,6 +44,11 @@ add_library(retort::torch ALIAS retort_torch)
 set_target_properties(retort_torch PROPERTIES EXPORT_NAME torch)
 target_include_directories(retort_torch SYSTEM INTERFACE "${_include}" "${_include}/torch/csrc/api/include")
 target_compile_definitions(retort_torch INTERFACE _GLIBCXX_USE_CXX11_ABI=1)
+if(RETORT_TORCH_BUNDLED)
+  # Such a PyTorch exports parts of a libstdc++ of its own, some of them hollow (a call of
+  # std::filesystem::remove_all ends at address 0): the compiler's has to be found first.
+  target_link_libraries(retort_torch INTERFACE "-Wl,--no-as-needed" -lstdc++)
+endif()
 set(RETORT_TORCH_CUDA OFF)
 if(EXISTS "${_include}/c10/cuda/impl/cuda_cmake_macros.h")
   find_library(RETORT_LIB_torch_cuda torch_cuda ${_hints})

@@ -14,7 +14,7 @@ TEST(TopEigenvalue, IsThatOfTheWholeHessian) {
   const tests::Toy toy("convnet-w2-d1-tanh", 6, 4, 1);
   const int64_t size = toy.net->parameters().size;
   at::Tensor hessian = at::empty({size, size}, at::kDouble);
-  const at::Tensor units = at::eye(size, at::kDouble);
+  const at::Tensor units = at::eye(size, at::kDouble).to(toy.inputs.theta.device());
   for (int64_t i = 0; i < size; ++i)
     hessian[i].copy_(toy.net->gradient_jvp(toy.inputs, toy.hard, units[i]).theta);
   const at::Tensor all = at::linalg_eigvalsh(hessian, "L");
