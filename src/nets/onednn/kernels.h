@@ -13,10 +13,21 @@ struct BlockMap {
   int64_t height, width, block;
 };
 
+/// A map and its tangent, to which `second` is added where it is not null.
+struct BlockDual {
+  float *value, *tangent;
+  const float* second = nullptr;
+  BlockDual at(int64_t c) const { return {value + c, tangent + c, second ? second + c : second}; }
+};
+
 /// Per channel of a block: the affine parameters and their part of the direction.
 struct BlockAffine {
   const float *gain, *shift;
   const float *gain_tangent = nullptr, *shift_tangent = nullptr;
+  BlockAffine at(int64_t c) const {
+    if (!gain_tangent) return {gain + c, shift + c};
+    return {gain + c, shift + c, gain_tangent + c, shift_tangent + c};
+  }
 };
 
 /// Per channel of a block: what the way back needs. `mean_tangent` and `covariance` (the mean of n
@@ -24,33 +35,35 @@ struct BlockAffine {
 struct BlockMoments {
   float *mean, *rstd;
   float *mean_tangent = nullptr, *covariance = nullptr;
+  BlockMoments at(int64_t c) const {
+    if (!mean_tangent) return {mean + c, rstd + c};
+    return {mean + c, rstd + c, mean_tangent + c, covariance + c};
+  }
+};
+
+/// Per channel of a block: what cotangents of the affine parameters are added to.
+struct BlockAffineSums {
+  float *gain, *shift;
+  BlockAffineSums at(int64_t c) const { return {gain + c, shift + c}; }
 };
 
 /// z [H, W, block] to out [H/2, W/2, block]; leaves mean and rstd.
 void block_forward(const BlockMap& map, const float* z, const BlockAffine& affine, float* out,
                    const BlockMoments& moments);
 
-/// dout [H/2, W/2, block] to dz, written over z; adds to dgain and dshift.
+/// dout [H/2, W/2, block] to dz, written over z; adds to `into`.
 void block_backward(const BlockMap& map, float* z, const float* dout, const BlockAffine& affine,
-                    const BlockMoments& moments, float* dgain, float* dshift);
+                    const BlockMoments& moments, const BlockAffineSums& into);
 
-/// A tangent that is the sum of two maps; `second` may be null.
-struct BlockTangent {
-  float* first;
-  const float* second = nullptr;
-};
-
-/// z and its tangent to the outputs and their tangents. The tangent's sum is left in its first map.
-void block_forward_tangent(const BlockMap& map, const float* z, BlockTangent tangent,
-                           const BlockAffine& affine, float* out, float* out_tangent,
-                           const BlockMoments& moments);
+/// z and its tangent to the output and its tangent. The whole tangent of z is left in z.tangent.
+void block_forward_tangent(const BlockMap& map, const BlockDual& z, const BlockAffine& affine,
+                           const BlockDual& out, const BlockMoments& moments);
 
 /// Cotangents back: dz is written over the tangent of z, its derivative over z, so that a batch of
-/// [x, tangents of x] meets [derivatives of dz, dz] in one correlation. Adds the derivatives of
-/// dgain and dshift along the direction.
-void block_backward_tangent(const BlockMap& map, float* z, float* z_tangent, const float* dout,
-                            const float* dout_tangent, const float* dout_tangent2,
+/// [x, tangents of x] meets [derivatives of dz, dz] in one correlation. Adds the derivatives of the
+/// parameters' cotangents to `into`.
+void block_backward_tangent(const BlockMap& map, const BlockDual& z, const BlockDual& dout,
                             const BlockAffine& affine, const BlockMoments& moments,
-                            float* dgain_tangent, float* dshift_tangent);
+                            const BlockAffineSums& into);
 
 }  // namespace retort::nets

@@ -1,7 +1,6 @@
 #include "nets/onednn/pass.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "nets/onednn/layout.h"
 
@@ -73,7 +72,7 @@ void BlockedPass::backward_layer(size_t layer, const float* input, const float* 
   const Maps& maps = maps_[layer];
   const float* theta = weights_.theta();
   float* unwanted = into.theta ? nullptr : tools_.arena.take(2 * l.out);
-  if (unwanted) std::memset(unwanted, 0, static_cast<size_t>(2 * l.out) * sizeof(float));
+  if (unwanted) std::fill_n(unwanted, 2 * l.out, 0.0f);
   float* dgain = into.theta ? into.theta + l.gain : unwanted;
   float* dshift = into.theta ? into.theta + l.shift : unwanted + l.out;
   const int64_t chunk = layer == 0 ? chunk_of(l, rows_) : rows_;
@@ -81,7 +80,7 @@ void BlockedPass::backward_layer(size_t layer, const float* input, const float* 
   float* parts = nullptr;
   if (layer == 0 && into.images) {
     parts = tools_.arena.take(chunk * col2im_columns(l, 1).out * l.map_height * l.map_width);
-    std::memset(into.images, 0, static_cast<size_t>(rows_ * l.input_size()) * sizeof(float));
+    std::fill_n(into.images, rows_ * l.input_size(), 0.0f);
   }
   for (int64_t begin = 0; begin < rows_; begin += chunk) {
     const int64_t count = std::min(chunk, rows_ - begin);
@@ -90,7 +89,7 @@ void BlockedPass::backward_layer(size_t layer, const float* input, const float* 
           const int64_t norm = row * l.out + channel;
           block_backward(map_of(l), maps.map + at, doutput + from,
                          {theta + l.gain + channel, theta + l.shift + channel},
-                         {maps.mean + norm, maps.rstd + norm}, dgain + channel, dshift + channel);
+                         {maps.mean + norm, maps.rstd + norm}, {dgain + channel, dshift + channel});
         });
     const float* dmap = maps.map + begin * l.map_size();
     if (into.theta) weight.add(count, input + begin * l.input_size(), dmap);

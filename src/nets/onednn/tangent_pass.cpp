@@ -1,7 +1,6 @@
 #include "nets/onednn/tangent_pass.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "nets/onednn/layout.h"
 
@@ -34,12 +33,10 @@ BlockMoments TangentPass::moments(const Maps& maps, const BlockedLayer& layer, i
 
 void TangentPass::forward_tails(const BlockedLayer& layer, const Maps& maps, int64_t begin,
                                 int64_t end) {
-  float* map_tangent = maps.map + rows_ * layer.map_size();
-  float* output_tangent = maps.output + rows_ * layer.output_size();
+  const BlockDual map{maps.map, maps.map + rows_ * layer.map_size(), maps.second};
+  const BlockDual output{maps.output, maps.output + rows_ * layer.output_size()};
   each_block(layer, begin, end, [&](int64_t row, int64_t channel, int64_t at, int64_t to) {
-    block_forward_tangent(map_of(layer), maps.map + at,
-                          {map_tangent + at, maps.second ? maps.second + at : nullptr},
-                          affine(layer, channel), maps.output + to, output_tangent + to,
+    block_forward_tangent(map_of(layer), map.at(at), affine(layer, channel), output.at(to),
                           moments(maps, layer, row, channel));
   });
 }
@@ -73,31 +70,29 @@ const float* TangentPass::forward(const float* images) {
   return features;
 }
 
-void TangentPass::backward_tails(const BlockedLayer& layer, const Maps& maps, const float* doutput,
-                                 const float* second, int64_t begin, int64_t end, float* dtheta) {
-  // doutput is [derivatives, cotangents], or the other way round at the head: see backward().
-  const float* dvalue = doutput + rows_ * layer.output_size();
-  float* map_tangent = maps.map + rows_ * layer.map_size();
+void TangentPass::backward_tails(const BlockedLayer& layer, const Maps& maps,
+                                 const BlockDual& doutput, int64_t begin, int64_t end,
+                                 float* dtheta) {
+  const BlockDual map{maps.map, maps.map + rows_ * layer.map_size()};
   each_block(layer, begin, end, [&](int64_t row, int64_t channel, int64_t at, int64_t from) {
-    block_backward_tangent(map_of(layer), maps.map + at, map_tangent + at, dvalue + from,
-                           doutput + from, second ? second + from : nullptr, affine(layer, channel),
-                           moments(maps, layer, row, channel), dtheta + layer.gain + channel,
-                           dtheta + layer.shift + channel);
+    block_backward_tangent(map_of(layer), map.at(at), doutput.at(from), affine(layer, channel),
+                           moments(maps, layer, row, channel),
+                           {dtheta + layer.gain + channel, dtheta + layer.shift + channel});
   });
 }
 
 void TangentPass::backward(const float* dfeatures, const PassCotangents& into) {
   const auto& layers = tools_.network.layers;
   const int64_t positions = head_positions(layers.back()), features = tools_.network.features;
-  float* doutput = tools_.arena.take(2 * rows_ * features);
+  float* first = tools_.arena.take(2 * rows_ * features);
+  BlockDual doutput{first + rows_ * features, first};
   // From here on the derivatives stand first: they meet the values in the weight's correlation.
-  to_blocked(dfeatures + rows_ * features, rows_, layers.back().out, positions, doutput);
-  to_blocked(dfeatures, rows_, layers.back().out, positions, doutput + rows_ * features);
-  const float* second = nullptr;
+  to_blocked(dfeatures + rows_ * features, rows_, layers.back().out, positions, doutput.tangent);
+  to_blocked(dfeatures, rows_, layers.back().out, positions, doutput.value);
   for (size_t i = layers.size(); i-- > 1;) {
     const BlockedLayer& l = layers[i];
     Maps& maps = maps_[i];
-    backward_tails(l, maps, doutput, second, 0, rows_, into.theta);
+    backward_tails(l, maps, doutput, 0, rows_, into.theta);
     float* input = maps_[i - 1].output;
     WeightGradAccumulator weight(tools_, l, into.theta);
     weight.add(2 * rows_, input, maps.map);
@@ -107,14 +102,12 @@ void TangentPass::backward(const float* dfeatures, const PassCotangents& into) {
     float* part = tools_.arena.take(rows_ * l.input_size());
     convolve(tools_, shape_of(l, Product::kInput, rows_), part, tangent_, i,
              maps.map + rows_ * l.map_size());
-    doutput = input;
-    second = part;
+    doutput = {input + rows_ * l.input_size(), input, part};
   }
-  first_layer_back(doutput, second, into);
+  first_layer_back(doutput, into);
 }
 
-void TangentPass::first_layer_back(const float* doutput, const float* second,
-                                   const PassCotangents& into) {
+void TangentPass::first_layer_back(const BlockDual& doutput, const PassCotangents& into) {
   const BlockedLayer& l = tools_.network.layers[0];
   const Maps& maps = maps_[0];
   const int64_t chunk = chunk_of(l, rows_);
@@ -122,11 +115,11 @@ void TangentPass::first_layer_back(const float* doutput, const float* second,
   float* parts = nullptr;
   if (into.images) {
     parts = tools_.arena.take(chunk * col2im_columns(l, 1).out * l.map_height * l.map_width);
-    std::memset(into.images, 0, static_cast<size_t>(rows_ * l.input_size()) * sizeof(float));
+    std::fill_n(into.images, rows_ * l.input_size(), 0.0f);
   }
   for (int64_t begin = 0; begin < rows_; begin += chunk) {
     const int64_t count = std::min(chunk, rows_ - begin);
-    backward_tails(l, maps, doutput, second, begin, begin + count, into.theta);
+    backward_tails(l, maps, doutput, begin, begin + count, into.theta);
     const float* derivative = maps.map + begin * l.map_size();
     const float* value = derivative + rows_ * l.map_size();
     weight.add(count, images_ + begin * l.input_size(), derivative);

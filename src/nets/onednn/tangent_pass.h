@@ -24,9 +24,9 @@ class TangentPass {
   BlockMoments moments(const Maps& maps, const BlockedLayer& layer, int64_t row,
                        int64_t channel) const;
   void forward_tails(const BlockedLayer& layer, const Maps& maps, int64_t begin, int64_t end);
-  void backward_tails(const BlockedLayer& layer, const Maps& maps, const float* doutput,
-                      const float* second, int64_t begin, int64_t end, float* dtheta);
-  void first_layer_back(const float* doutput, const float* second, const PassCotangents& into);
+  void backward_tails(const BlockedLayer& layer, const Maps& maps, const BlockDual& doutput,
+                      int64_t begin, int64_t end, float* dtheta);
+  void first_layer_back(const BlockDual& doutput, const PassCotangents& into);
   const PassTools tools_;
   const PackedWeights &weights_, &tangent_;
   const int64_t rows_;
