@@ -36,7 +36,7 @@ class Sweep {
   std::vector<GradientJvp> run() {
     LaneSums sums(lanes_, groups_.size(), answers_.front().theta);
     std::vector<at::Tensor> losses(lanes_.batches.size());
-    const auto work = [&](size_t i, int64_t lane) {
+    const auto work = [&](size_t i, size_t lane) {
       const at::Tensor theta = at::zeros_like(answers_.front().theta);
       losses[i] = one(lanes_.batches[i], theta);
       sums.of(lane).add_(theta);
