@@ -43,8 +43,8 @@ class FusedBlock : public torch::autograd::Function<FusedBlock> {
     float *out_data = out.data_ptr<float>(), *mean_data = mean.data_ptr<float>(),
           *rstd_data = rstd.data_ptr<float>();
     parallel_for(images, [&](int64_t i) {
-      fused_forward(shape, z_data + i * in_size, gain_data, shift_data, out_data + i * out_size,
-                    mean_data + i * channels, rstd_data + i * channels);
+      fused_forward(shape, z_data + i * in_size, {gain_data, shift_data}, out_data + i * out_size,
+                    {mean_data + i * channels, rstd_data + i * channels});
     });
     context->save_for_backward({z, gain, shift, mean, rstd});
     context->saved_data["relu"] = relu;
@@ -65,14 +65,15 @@ class FusedBlock : public torch::autograd::Function<FusedBlock> {
     at::Tensor dgain = at::empty({images, channels}, z.options());
     at::Tensor dshift = at::empty({images, channels}, z.options());
     const float *z_data = z.data_ptr<float>(), *dout_data = dout.data_ptr<float>(),
-                *gain_data = gain.data_ptr<float>(), *shift_data = shift.data_ptr<float>(),
-                *mean_data = saved[3].data_ptr<float>(), *rstd_data = saved[4].data_ptr<float>();
+                *gain_data = gain.data_ptr<float>(), *shift_data = shift.data_ptr<float>();
+    float *mean_data = saved[3].data_ptr<float>(), *rstd_data = saved[4].data_ptr<float>();
     float *dz_data = dz.data_ptr<float>(), *dgain_data = dgain.data_ptr<float>(),
           *dshift_data = dshift.data_ptr<float>();
     parallel_for(images, [&](int64_t i) {
-      fused_backward(shape, z_data + i * in_size, dout_data + i * out_size, gain_data, shift_data,
-                     mean_data + i * channels, rstd_data + i * channels, dz_data + i * in_size,
-                     dgain_data + i * channels, dshift_data + i * channels);
+      fused_backward(
+          shape, z_data + i * in_size, dout_data + i * out_size, {gain_data, shift_data},
+          {mean_data + i * channels, rstd_data + i * channels},
+          {dz_data + i * in_size, dgain_data + i * channels, dshift_data + i * channels});
     });
     return {dz, sum_rows(dgain), sum_rows(dshift), at::Tensor(), at::Tensor()};
   }

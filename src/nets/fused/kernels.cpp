@@ -6,6 +6,8 @@
 #include <cmath>
 #include <vector>
 
+#include "core/sizes.h"
+
 // One version for every instruction set, chosen when the program is loaded. The sanitizers would
 // instrument the choice itself, which runs before they are ready.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
@@ -14,7 +16,8 @@
 #else
 #define RETORT_CLONES
 #endif
-#define RETORT_INLINE inline __attribute__((always_inline))
+#define RETORT_INLINE_CALL __attribute__((always_inline))
+#define RETORT_INLINE inline RETORT_INLINE_CALL
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("O3")  // -O2 leaves loops of unknown length unvectorised
 #define RETORT_INDEPENDENT _Pragma("GCC ivdep")
@@ -26,73 +29,90 @@ namespace retort::nets {
 namespace {
 
 constexpr double kEpsilon = 1e-5;
+template <bool kPool>
+constexpr int64_t kSide = kPool ? 2 : 1;  // of the window whose positions share one output
 
-// The positions that share one output: four of a 2x2 window, or one.
-struct Cells {
-  int64_t rows, columns;
-  int64_t across, down;  // floats from one position of a cell to its neighbours
-};
-
-RETORT_INLINE Cells cells_of(const FusedShape& s, bool pool) {
-  if (!pool) return {s.height, s.width, 0, 0};
-  return {s.height / 2, s.width / 2, s.channels, s.width * s.channels};
+/// Calls visit(place, place of the output) for the cells of a row: 2x2 windows, or positions.
+template <bool kPool, class Visit>
+RETORT_INLINE void each_cell(const FusedShape& s, int64_t row, const Visit& visit) {
+  const int64_t columns = s.width / kSide<kPool>, step = kSide<kPool> * s.channels;
+  int64_t place = row * step * s.width, out = row * columns * s.channels;
+  for (int64_t column = 0; column < columns; ++column, place += step, out += s.channels)
+    visit(place, out);
 }
 
-RETORT_INLINE int64_t cell_start(const FusedShape& s, bool pool, int64_t row, int64_t column) {
-  return pool ? (2 * row * s.width + 2 * column) * s.channels
-              : (row * s.width + column) * s.channels;
+/// The values of a cell, channel by channel; all four are the first where nothing is pooled.
+template <class Float>
+struct Corners {
+  Float* __restrict first, * __restrict right, * __restrict below, * __restrict across;
+};
+
+template <bool kPool, class Float>
+RETORT_INLINE Corners<Float> corners(int64_t across, int64_t down, Float* z) {
+  if (!kPool) return {z, z, z, z};
+  return {z, z + across, z + down, z + down + across};
 }
 
 RETORT_INLINE void add_and_clear(int64_t channels, float* __restrict row,
                                  double* __restrict total) {
   RETORT_INDEPENDENT
   for (int64_t c = 0; c < channels; ++c) {
-    total[c] += static_cast<double>(row[c]);
+    total[c] += row[c];
     row[c] = 0;
+  }
+}
+
+/// Two sums per channel: of a row of cells in float, and of all rows in double.
+struct Sums {
+  float *row, *row_second;
+  double *all, *all_second;
+  RETORT_INLINE void end_row(int64_t channels) const {
+    add_and_clear(channels, row, all);
+    add_and_clear(channels, row_second, all_second);
+  }
+};
+
+/// Sums of values and of their squares; values are taken less `first`.
+RETORT_INLINE void add_row(int64_t width, int64_t channels, const float* __restrict z,
+                           const float* __restrict first, const Sums& sums) {
+  float* __restrict sum = sums.row, * __restrict square = sums.row_second;
+  int64_t column = 0;
+  for (; column + 4 <= width; column += 4) {
+    const float* __restrict z0 = z + column * channels, * __restrict z1 = z0 + channels;
+    const float* __restrict z2 = z1 + channels, * __restrict z3 = z2 + channels;
+    RETORT_INDEPENDENT
+    for (int64_t c = 0; c < channels; ++c) {
+      const float a = z0[c] - first[c], b = z1[c] - first[c];
+      const float d = z2[c] - first[c], e = z3[c] - first[c];
+      sum[c] += (a + b) + (d + e);
+      square[c] += (a * a + b * b) + (d * d + e * e);
+    }
+  }
+  for (; column < width; ++column) {
+    const float* __restrict z0 = z + column * channels;
+    RETORT_INDEPENDENT
+    for (int64_t c = 0; c < channels; ++c) {
+      const float a = z0[c] - first[c];
+      sum[c] += a;
+      square[c] += a * a;
+    }
   }
 }
 
 // Mean and inverse deviation of every channel. Values are taken less the first one, so that a mean
 // far from zero does not swallow the variance.
-RETORT_CLONES void moments(const FusedShape& s, const float* __restrict z, float* __restrict first,
-                           float* __restrict sum, float* __restrict square,
-                           double* __restrict total_sum, double* __restrict total_square,
-                           float* __restrict mean, float* __restrict rstd) {
-  const int64_t channels = s.channels, width = s.width;
-  for (int64_t c = 0; c < channels; ++c) first[c] = z[c];
+RETORT_CLONES void measure(const FusedShape& s, const float* __restrict z, const Sums& sums,
+                           const FusedMoments& moments) {
   for (int64_t row = 0; row < s.height; ++row) {
-    int64_t column = 0;
-    for (; column + 4 <= width; column += 4) {
-      const float* __restrict z0 = z + (row * width + column) * channels;
-      const float* __restrict z1 = z0 + channels;
-      const float* __restrict z2 = z1 + channels;
-      const float* __restrict z3 = z2 + channels;
-      RETORT_INDEPENDENT
-      for (int64_t c = 0; c < channels; ++c) {
-        const float a = z0[c] - first[c], b = z1[c] - first[c];
-        const float d = z2[c] - first[c], e = z3[c] - first[c];
-        sum[c] += (a + b) + (d + e);
-        square[c] += (a * a + b * b) + (d * d + e * e);
-      }
-    }
-    for (; column < width; ++column) {
-      const float* __restrict z0 = z + (row * width + column) * channels;
-      RETORT_INDEPENDENT
-      for (int64_t c = 0; c < channels; ++c) {
-        const float a = z0[c] - first[c];
-        sum[c] += a;
-        square[c] += a * a;
-      }
-    }
-    add_and_clear(channels, sum, total_sum);
-    add_and_clear(channels, square, total_square);
+    add_row(s.width, s.channels, z + row * s.width * s.channels, z, sums);
+    sums.end_row(s.channels);
   }
-  const double count = static_cast<double>(s.height * width);
-  for (int64_t c = 0; c < channels; ++c) {
-    const double m = total_sum[c] / count;
-    const double variance = total_square[c] / count - m * m;
-    mean[c] = static_cast<float>(static_cast<double>(first[c]) + m);
-    rstd[c] = static_cast<float>(1 / std::sqrt((variance > 0 ? variance : 0) + kEpsilon));
+  const double count = s.height * s.width;
+  for (int64_t c = 0; c < s.channels; ++c) {
+    const double m = sums.all[c] / count;
+    const double variance = sums.all_second[c] / count - m * m;
+    moments.mean[c] = static_cast<float>(z[c] + m);
+    moments.rstd[c] = static_cast<float>(1 / std::sqrt((variance > 0 ? variance : 0) + kEpsilon));
   }
 }
 
@@ -103,64 +123,51 @@ struct Folded {
 };
 
 template <bool kRelu, bool kPool>
-RETORT_INLINE void normalise(const FusedShape& s, const float* __restrict z, Folded folded,
-                             float* __restrict out) {
-  const float* __restrict scale = folded.scale;
-  const float* __restrict mean = folded.mean;
+RETORT_INLINE void normalise(const FusedShape& s, const float* z, const Folded& folded,
+                             float* out) {
+  const float* __restrict scale = folded.scale, * __restrict mean = folded.mean;
   const float* __restrict shift = folded.shift;
-  const Cells cells = cells_of(s, kPool);
-  for (int64_t row = 0; row < cells.rows; ++row) {
-    for (int64_t column = 0; column < cells.columns; ++column) {
-      const float* __restrict z0 = z + cell_start(s, kPool, row, column);
-      const float* __restrict z1 = z0 + cells.across;
-      const float* __restrict z2 = z0 + cells.down;
-      const float* __restrict z3 = z2 + cells.across;
+  const int64_t channels = s.channels, down = s.width * channels;
+  for (int64_t row = 0; row < s.height / kSide<kPool>; ++row)
+    each_cell<kPool>(s, row, [&](int64_t place, int64_t to) RETORT_INLINE_CALL {
+      const Corners<const float> at = corners<kPool>(channels, down, z + place);
+      float* __restrict target = out + to;
       RETORT_INDEPENDENT
-      for (int64_t c = 0; c < s.channels; ++c) {
+      for (int64_t c = 0; c < channels; ++c) {
         const float a = scale[c], m = mean[c], b = shift[c];
-        float y0 = a * (z0[c] - m) + b;
+        float y0 = a * (at.first[c] - m) + b;
         if (kRelu) y0 = y0 < 0 ? 0 : y0;
         if (kPool) {
-          float y1 = a * (z1[c] - m) + b, y2 = a * (z2[c] - m) + b, y3 = a * (z3[c] - m) + b;
+          float y1 = a * (at.right[c] - m) + b, y2 = a * (at.below[c] - m) + b;
+          float y3 = a * (at.across[c] - m) + b;
           if (kRelu) y1 = y1 < 0 ? 0 : y1, y2 = y2 < 0 ? 0 : y2, y3 = y3 < 0 ? 0 : y3;
           y0 = 0.25f * ((y0 + y1) + (y2 + y3));
         }
-        out[c] = y0;
+        target[c] = y0;
       }
-      out += s.channels;
-    }
-  }
+    });
 }
 
-// Per channel, the sums over positions of dy and of dy (z - mean); dy is dl/dy.
-struct Sums {
-  float *row, *row_product;  // of one row of cells
-  double *all, *all_product;
-};
-
+/// Per channel, the sums over positions of dy and of dy (z - mean); dy is dl/dy.
 template <bool kRelu, bool kPool>
-RETORT_INLINE void cotangent_sums(const FusedShape& s, const float* __restrict z,
-                                  const float* __restrict dout, Folded folded, Sums sums) {
-  const float* __restrict scale = folded.scale;
-  const float* __restrict mean = folded.mean;
+RETORT_INLINE void cotangent_sums(const FusedShape& s, const float* z, const float* dout,
+                                  const Folded& folded, const Sums& sums) {
+  const float* __restrict scale = folded.scale, * __restrict mean = folded.mean;
   const float* __restrict shift = folded.shift;
-  float* __restrict sum = sums.row;
-  float* __restrict product = sums.row_product;
-  const Cells cells = cells_of(s, kPool);
-  for (int64_t row = 0; row < cells.rows; ++row) {
-    for (int64_t column = 0; column < cells.columns; ++column) {
-      const float* __restrict z0 = z + cell_start(s, kPool, row, column);
-      const float* __restrict z1 = z0 + cells.across;
-      const float* __restrict z2 = z0 + cells.down;
-      const float* __restrict z3 = z2 + cells.across;
+  float* __restrict sum = sums.row, * __restrict product = sums.row_second;
+  const int64_t channels = s.channels, down = s.width * channels;
+  for (int64_t row = 0; row < s.height / kSide<kPool>; ++row) {
+    each_cell<kPool>(s, row, [&](int64_t place, int64_t from) RETORT_INLINE_CALL {
+      const Corners<const float> at = corners<kPool>(channels, down, z + place);
+      const float* __restrict source = dout + from;
       RETORT_INDEPENDENT
-      for (int64_t c = 0; c < s.channels; ++c) {
+      for (int64_t c = 0; c < channels; ++c) {
         const float a = scale[c], m = mean[c], b = shift[c];
-        const float dy = kPool ? 0.25f * dout[c] : dout[c];
-        const float x0 = z0[c] - m;
+        const float dy = kPool ? 0.25f * source[c] : source[c];
+        const float x0 = at.first[c] - m;
         const float d0 = !kRelu || a * x0 + b > 0 ? dy : 0;
         if (kPool) {
-          const float x1 = z1[c] - m, x2 = z2[c] - m, x3 = z3[c] - m;
+          const float x1 = at.right[c] - m, x2 = at.below[c] - m, x3 = at.across[c] - m;
           const float d1 = !kRelu || a * x1 + b > 0 ? dy : 0;
           const float d2 = !kRelu || a * x2 + b > 0 ? dy : 0;
           const float d3 = !kRelu || a * x3 + b > 0 ? dy : 0;
@@ -171,47 +178,43 @@ RETORT_INLINE void cotangent_sums(const FusedShape& s, const float* __restrict z
           product[c] += d0 * x0;
         }
       }
-      dout += s.channels;
-    }
-    add_and_clear(s.channels, sum, sums.all);
-    add_and_clear(s.channels, product, sums.all_product);
+    });
+    sums.end_row(s.channels);
   }
 }
 
-// dz = scale dy - slope (z - mean) - level.
+/// Per channel: dz = scale dy - slope (z - mean) - level.
+struct WayBack {
+  const float *slope, *level;
+};
+
 template <bool kRelu, bool kPool>
-RETORT_INLINE void pull_back(const FusedShape& s, const float* __restrict z,
-                             const float* __restrict dout, Folded folded,
-                             const float* __restrict slope, const float* __restrict level,
-                             float* __restrict dz) {
-  const float* __restrict scale = folded.scale;
-  const float* __restrict mean = folded.mean;
-  const float* __restrict shift = folded.shift;
-  const Cells cells = cells_of(s, kPool);
-  for (int64_t row = 0; row < cells.rows; ++row) {
-    for (int64_t column = 0; column < cells.columns; ++column) {
-      const int64_t start = cell_start(s, kPool, row, column);
-      const float* __restrict z0 = z + start, * __restrict z1 = z0 + cells.across;
-      const float* __restrict z2 = z0 + cells.down, * __restrict z3 = z2 + cells.across;
-      float* __restrict o0 = dz + start, * __restrict o1 = o0 + cells.across;
-      float* __restrict o2 = o0 + cells.down, * __restrict o3 = o2 + cells.across;
+RETORT_INLINE void pull_back(const FusedShape& s, const float* z, const float* dout,
+                             const Folded& folded, const WayBack& back, float* dz) {
+  const float* __restrict scale = folded.scale, * __restrict mean = folded.mean;
+  const float* __restrict shift = folded.shift, * __restrict slope = back.slope;
+  const float* __restrict level = back.level;
+  const int64_t channels = s.channels, down = s.width * channels;
+  for (int64_t row = 0; row < s.height / kSide<kPool>; ++row)
+    each_cell<kPool>(s, row, [&](int64_t place, int64_t from) RETORT_INLINE_CALL {
+      const Corners<const float> at = corners<kPool>(channels, down, z + place);
+      const Corners<float> to = corners<kPool>(channels, down, dz + place);
+      const float* __restrict source = dout + from;
       RETORT_INDEPENDENT
-      for (int64_t c = 0; c < s.channels; ++c) {
+      for (int64_t c = 0; c < channels; ++c) {
         const float a = scale[c], m = mean[c], b = shift[c], k = slope[c], l = level[c];
-        const float dy = a * (kPool ? 0.25f * dout[c] : dout[c]);
-        const float x0 = z0[c] - m;
+        const float dy = a * (kPool ? 0.25f * source[c] : source[c]);
+        const float x0 = at.first[c] - m;
         const float y0 = (!kRelu || a * x0 + b > 0 ? dy : 0) - k * x0 - l;
         if (kPool) {
-          const float x1 = z1[c] - m, x2 = z2[c] - m, x3 = z3[c] - m;
-          o1[c] = (!kRelu || a * x1 + b > 0 ? dy : 0) - k * x1 - l;
-          o2[c] = (!kRelu || a * x2 + b > 0 ? dy : 0) - k * x2 - l;
-          o3[c] = (!kRelu || a * x3 + b > 0 ? dy : 0) - k * x3 - l;
+          const float x1 = at.right[c] - m, x2 = at.below[c] - m, x3 = at.across[c] - m;
+          to.right[c] = (!kRelu || a * x1 + b > 0 ? dy : 0) - k * x1 - l;
+          to.below[c] = (!kRelu || a * x2 + b > 0 ? dy : 0) - k * x2 - l;
+          to.across[c] = (!kRelu || a * x3 + b > 0 ? dy : 0) - k * x3 - l;
         }
-        o0[c] = y0;
+        to.first[c] = y0;
       }
-      dout += s.channels;
-    }
-  }
+    });
 }
 
 struct Sweeps {
@@ -221,19 +224,18 @@ struct Sweeps {
 };
 
 // Functions with clones cannot be templates: each case is spelled out.
-#define RETORT_CASE(tag, relu, pool)                                                         \
-  RETORT_CLONES void normalise_##tag(const FusedShape& s, const float* z, Folded folded,     \
-                                     float* out) {                                           \
-    normalise<relu, pool>(s, z, folded, out);                                                \
-  }                                                                                          \
-  RETORT_CLONES void sums_##tag(const FusedShape& s, const float* z, const float* dout,      \
-                                Folded folded, Sums sums) {                                  \
-    cotangent_sums<relu, pool>(s, z, dout, folded, sums);                                    \
-  }                                                                                          \
-  RETORT_CLONES void pull_back_##tag(const FusedShape& s, const float* z, const float* dout, \
-                                     Folded folded, const float* slope, const float* level,  \
-                                     float* dz) {                                            \
-    pull_back<relu, pool>(s, z, dout, folded, slope, level, dz);                             \
+#define RETORT_CASE(tag, relu, pool)                                                            \
+  RETORT_CLONES void normalise_##tag(const FusedShape& s, const float* z, const Folded& folded, \
+                                     float* out) {                                              \
+    normalise<relu, pool>(s, z, folded, out);                                                   \
+  }                                                                                             \
+  RETORT_CLONES void sums_##tag(const FusedShape& s, const float* z, const float* dout,         \
+                                const Folded& folded, const Sums& sums) {                       \
+    cotangent_sums<relu, pool>(s, z, dout, folded, sums);                                       \
+  }                                                                                             \
+  RETORT_CLONES void pull_back_##tag(const FusedShape& s, const float* z, const float* dout,    \
+                                     const Folded& folded, const WayBack& back, float* dz) {    \
+    pull_back<relu, pool>(s, z, dout, folded, back, dz);                                        \
   }
 RETORT_CASE(relu_pool, true, true)
 RETORT_CASE(relu, true, false)
@@ -248,42 +250,50 @@ Sweeps sweeps_of(const FusedShape& s) {
   return {normalise_plain, sums_plain, pull_back_plain};
 }
 
+/// Zeros for a sweep, one row a name.
+class Scratch {
+ public:
+  Scratch(int64_t channels)
+      : channels_(channels), floats_(to_size(5 * channels)), doubles_(to_size(2 * channels)) {}
+  float* row(int64_t i) { return floats_.data() + i * channels_; }
+  Sums sums() { return {row(3), row(4), doubles_.data(), doubles_.data() + channels_}; }
+
+ private:
+  const int64_t channels_;
+  std::vector<float> floats_;
+  std::vector<double> doubles_;
+};
+
 }  // namespace
 
-void fused_forward(const FusedShape& shape, const float* z, const float* gain, const float* shift,
-                   float* out, float* mean, float* rstd) {
-  const int64_t channels = shape.channels;
-  std::vector<float> floats(static_cast<size_t>(4 * channels));
-  std::vector<double> doubles(static_cast<size_t>(2 * channels));
-  float *first = floats.data(), *sum = first + channels, *square = sum + channels;
-  float* scale = square + channels;
-  moments(shape, z, first, sum, square, doubles.data(), doubles.data() + channels, mean, rstd);
-  for (int64_t c = 0; c < channels; ++c) scale[c] = gain[c] * rstd[c];
-  sweeps_of(shape).normalise(shape, z, {scale, mean, shift}, out);
+void fused_forward(const FusedShape& shape, const float* z, const FusedAffine& affine, float* out,
+                   const FusedMoments& moments) {
+  Scratch scratch(shape.channels);
+  measure(shape, z, scratch.sums(), moments);
+  float* scale = scratch.row(0);
+  for (int64_t c = 0; c < shape.channels; ++c) scale[c] = affine.gain[c] * moments.rstd[c];
+  sweeps_of(shape).normalise(shape, z, {scale, moments.mean, affine.shift}, out);
 }
 
-void fused_backward(const FusedShape& shape, const float* z, const float* dout, const float* gain,
-                    const float* shift, const float* mean, const float* rstd, float* dz,
-                    float* dgain, float* dshift) {
-  const int64_t channels = shape.channels;
-  std::vector<float> floats(static_cast<size_t>(5 * channels));
-  std::vector<double> doubles(static_cast<size_t>(2 * channels));
-  float *scale = floats.data(), *slope = scale + channels, *level = slope + channels;
-  float *row = level + channels, *row_product = row + channels;
-  double *all = doubles.data(), *all_product = all + channels;
-  for (int64_t c = 0; c < channels; ++c) scale[c] = gain[c] * rstd[c];
-  const Folded folded{scale, mean, shift};
+void fused_backward(const FusedShape& shape, const float* z, const float* dout,
+                    const FusedAffine& affine, const FusedMoments& moments,
+                    const FusedCotangents& into) {
+  Scratch scratch(shape.channels);
+  float *scale = scratch.row(0), *slope = scratch.row(1), *level = scratch.row(2);
+  for (int64_t c = 0; c < shape.channels; ++c) scale[c] = affine.gain[c] * moments.rstd[c];
+  const Folded folded{scale, moments.mean, affine.shift};
   const Sweeps sweeps = sweeps_of(shape);
-  sweeps.sums(shape, z, dout, folded, {row, row_product, all, all_product});
-  const double count = static_cast<double>(shape.height * shape.width);
-  for (int64_t c = 0; c < channels; ++c) {
-    const double r = static_cast<double>(rstd[c]), a = static_cast<double>(scale[c]);
-    dgain[c] = static_cast<float>(r * all_product[c]);
-    dshift[c] = static_cast<float>(all[c]);
-    slope[c] = static_cast<float>(a * r * r * all_product[c] / count);
-    level[c] = static_cast<float>(a * all[c] / count);
+  const Sums sums = scratch.sums();
+  sweeps.sums(shape, z, dout, folded, sums);
+  const double count = shape.height * shape.width;
+  for (int64_t c = 0; c < shape.channels; ++c) {
+    const double r = moments.rstd[c], a = scale[c], sum = sums.all[c], product = sums.all_second[c];
+    into.gain[c] = static_cast<float>(r * product);
+    into.shift[c] = static_cast<float>(sum);
+    slope[c] = static_cast<float>(a * r * r * product / count);
+    level[c] = static_cast<float>(a * sum / count);
   }
-  sweeps.pull_back(shape, z, dout, folded, slope, level, dz);
+  sweeps.pull_back(shape, z, dout, folded, {slope, level}, into.z);
 }
 
 }  // namespace retort::nets

@@ -12,13 +12,28 @@ struct FusedShape {
   bool relu, pool;
 };
 
-/// z [H, W, C] to out [H', W', C]; leaves mean [C] and inverse deviation rstd [C] for going back.
-void fused_forward(const FusedShape& shape, const float* z, const float* gain, const float* shift,
-                   float* out, float* mean, float* rstd);
+/// Per channel: the affine parameters.
+struct FusedAffine {
+  const float *gain, *shift;
+};
 
-/// dout [H', W', C] to dz [H, W, C] and this image's share of dgain [C] and dshift [C].
-void fused_backward(const FusedShape& shape, const float* z, const float* dout, const float* gain,
-                    const float* shift, const float* mean, const float* rstd, float* dz,
-                    float* dgain, float* dshift);
+/// Per channel: mean and inverse deviation, for going back.
+struct FusedMoments {
+  float *mean, *rstd;
+};
+
+/// Where cotangents go: dz [H, W, C], and this image's share of those of the parameters.
+struct FusedCotangents {
+  float *z, *gain, *shift;
+};
+
+/// z [H, W, C] to out [H', W', C]; leaves the moments.
+void fused_forward(const FusedShape& shape, const float* z, const FusedAffine& affine, float* out,
+                   const FusedMoments& moments);
+
+/// dout [H', W', C] to the cotangents of z and of the parameters.
+void fused_backward(const FusedShape& shape, const float* z, const float* dout,
+                    const FusedAffine& affine, const FusedMoments& moments,
+                    const FusedCotangents& into);
 
 }  // namespace retort::nets
