@@ -9,30 +9,30 @@
 namespace retort::nets {
 namespace {
 
-struct Row {
+struct EngineRow {
   EngineEntry (*about)();
   /// Null where the network is not for the engine, or the engine is not present.
   std::shared_ptr<const Engine> (*make)(const std::shared_ptr<const Definition>& definition);
 };
 
 constexpr std::array kRows{
-    Row{about_onednn, make_onednn},
-    Row{about_sequential, make_sequential},
-    Row{about_autograd, make_autograd},
+    EngineRow{about_onednn, make_onednn},
+    EngineRow{about_sequential, make_sequential},
+    EngineRow{about_autograd, make_autograd},
 };
 
 }  // namespace
 
 std::vector<EngineEntry> engine_table() {
   std::vector<EngineEntry> table;
-  for (const Row& row : kRows) table.push_back(row.about());
+  for (const EngineRow& row : kRows) table.push_back(row.about());
   return table;
 }
 
 std::vector<std::shared_ptr<const Engine>> make_engines(
     const std::shared_ptr<const Definition>& definition) {
   std::vector<std::shared_ptr<const Engine>> engines;
-  for (const Row& row : kRows)
+  for (const EngineRow& row : kRows)
     if (auto engine = row.make(definition)) engines.push_back(std::move(engine));
   return engines;
 }

@@ -2,6 +2,7 @@
 // them all, and their answers are gathered.
 #include <algorithm>
 
+#include "core/sizes.h"
 #include "nets/engine.h"
 
 namespace retort::nets {
@@ -19,7 +20,7 @@ std::vector<int64_t> edges_of(const Inputs& inputs) {
 
 std::vector<Group> groups_of(const Inputs& inputs) {
   const std::vector<int64_t> edges = edges_of(inputs);
-  const int64_t groups = static_cast<int64_t>(edges.size()) - 1;
+  const int64_t groups = std::ssize(edges) - 1;
   TORCH_CHECK(edges.front() == 0 && edges.back() == inputs.images.size(0),
               "offsets run from 0 to the number of images");
   TORCH_CHECK(inputs.theta.dim() == 1 || inputs.theta.size(0) == groups,
@@ -27,7 +28,7 @@ std::vector<Group> groups_of(const Inputs& inputs) {
   const bool own_state = inputs.state.defined() && inputs.state.dim() == 2;
   std::vector<Group> all;
   for (int64_t g = 0; g < groups; ++g) {
-    const int64_t begin = edges[g], end = edges[g + 1];
+    const int64_t begin = edges[to_size(g)], end = edges[to_size(g + 1)];
     TORCH_CHECK(begin < end, "group ", g, " has no rows");
     all.push_back({inputs.theta.dim() == 2 ? inputs.theta.select(0, g) : inputs.theta,
                    own_state ? inputs.state.select(0, g) : inputs.state,
@@ -162,11 +163,10 @@ GradientJvp Network::gradient_jvp(const Inputs& inputs, const losses::Targets& t
   asked.loss = targets.kind;
   asked.wrt = wrt;
   std::vector<Group> groups = groups_of(inputs, targets, wrt);
-  TORCH_CHECK(
-      v.dim() == 1 ? inputs.theta.dim() == 1 : v.size(0) == static_cast<int64_t>(groups.size()),
-      "v is [P] as theta, or [G, P]");
-  for (size_t g = 0; g < groups.size(); ++g)
-    groups[g].direction = v.dim() == 2 ? v.select(0, static_cast<int64_t>(g)) : v;
+  TORCH_CHECK(v.dim() == 1 ? inputs.theta.dim() == 1 : v.size(0) == std::ssize(groups),
+              "v is [P] as theta, or [G, P]");
+  for (int64_t g = 0; g < std::ssize(groups); ++g)
+    groups[to_size(g)].direction = v.dim() == 2 ? v.select(0, g) : v;
   const std::vector<GradientJvp> answers = engine_for(asked).gradient_jvp(groups, asked);
   if (!grouped(inputs)) return answers.front();
   return {gather(answers, &GradientJvp::loss, true), gather(answers, &GradientJvp::theta, true),

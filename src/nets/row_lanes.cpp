@@ -55,27 +55,23 @@ Lanes cut_rows(const std::vector<int64_t>& sizes, const RowLimits& limits,
 }
 
 LaneSums::LaneSums(const Lanes& lanes, size_t groups, at::Tensor like)
-    : lanes_(lanes),
-      like_(std::move(like)),
-      sums_(static_cast<size_t>(lanes.count())),
-      left_(groups),
-      answers_(groups) {
-  for (int64_t lane = 0; lane < lanes.count(); ++lane) ++left_[lanes.group(lane)];
+    : lanes_(lanes), like_(std::move(like)), sums_(lanes.count()), left_(groups), answers_(groups) {
+  for (size_t lane = 0; lane < lanes.count(); ++lane) ++left_[lanes.group(lane)];
 }
 
-at::Tensor LaneSums::of(int64_t lane) {
+at::Tensor LaneSums::of(size_t lane) {
   at::Tensor& sum = sums_[lane];
   if (!sum.defined()) sum = at::zeros_like(like_);
   return sum;
 }
 
-void LaneSums::done(size_t batch, int64_t lane) {
-  if (batch + 1 < lanes_.edges[static_cast<size_t>(lane) + 1]) return;
+void LaneSums::done(size_t batch, size_t lane) {
+  if (batch + 1 < lanes_.edges[lane + 1]) return;
   const size_t group = lanes_.group(lane);
   const std::lock_guard<std::mutex> guard(mutex_);
   if (--left_[group] > 0) return;
   at::Tensor& answer = answers_[group];
-  for (int64_t l = 0; l < lanes_.count(); ++l) {
+  for (size_t l = 0; l < lanes_.count(); ++l) {
     if (lanes_.group(l) != group) continue;
     at::Tensor& sum = sums_[l];
     answer = answer.defined() ? answer.add_(sum) : sum;

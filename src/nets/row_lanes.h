@@ -7,11 +7,13 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <mutex>
 #include <vector>
 
 #include "core/parallel_for.h"
+#include "core/sizes.h"
 #include "retort/core/device.h"
 
 namespace retort::nets {
@@ -48,8 +50,8 @@ struct Lanes {
   std::vector<MicroBatch> batches;
   std::vector<size_t> edges{0};
   int64_t at_once = 1;
-  int64_t count() const { return static_cast<int64_t>(edges.size()) - 1; }
-  size_t group(int64_t lane) const { return batches[edges[lane]].group; }
+  size_t count() const { return edges.size() - 1; }
+  size_t group(size_t lane) const { return batches[edges[lane]].group; }
 };
 
 /// Cuts a group's rows into lanes of about as many rows, and lanes into batches. A group whose rows
@@ -61,12 +63,14 @@ Lanes cut_rows(const std::vector<int64_t>& sizes, const RowLimits& limits,
 /// single batch has all threads.
 template <class Work>
 void each_batch(const Lanes& lanes, const Work& work) {
-  const auto lane = [&](int64_t l) {
+  const auto lane = [&](int64_t number) {
     const SingleThreadScope alone;
     const at::NoGradGuard no_graph;
-    for (size_t i = lanes.edges[l]; i < lanes.edges[static_cast<size_t>(l) + 1]; ++i) work(i, l);
+    const size_t l = to_size(number);
+    for (size_t i = lanes.edges[l]; i < lanes.edges[l + 1]; ++i) work(i, l);
   };
-  parallel_for(lanes.count(), lane, (lanes.count() + lanes.at_once - 1) / lanes.at_once);
+  const int64_t count = std::ssize(lanes.edges) - 1;
+  parallel_for(count, lane, (count + lanes.at_once - 1) / lanes.at_once);
 }
 
 /// Sums [P] of groups. Each lane adds into a vector of its own; when a group's last lane is done
@@ -75,9 +79,9 @@ class LaneSums {
  public:
   LaneSums(const Lanes& lanes, size_t groups, at::Tensor like);
   /// The vector of a lane, zeros at its first call.
-  at::Tensor of(int64_t lane);
+  at::Tensor of(size_t lane);
   /// To be called after every batch, with the number of the batch.
-  void done(size_t batch, int64_t lane);
+  void done(size_t batch, size_t lane);
   /// The sum of every group. Called once.
   std::vector<at::Tensor> take() { return std::move(answers_); }
 

@@ -78,7 +78,7 @@ Architecture resnet(Variants& variants, const Shape& shape, std::array<int64_t, 
   return [shape, style, blocks, usual, first](LayerBuilder& f, at::Tensor x) {
     x = stem(f, x, first, usual, style);
     int64_t width = first;
-    for (int64_t stage = 1; stage <= 4; ++stage, width *= 2)
+    for (size_t stage = 1; stage <= blocks.size(); ++stage, width *= 2)
       for (int64_t b = 1; b <= blocks[stage - 1]; ++b)
         x = block(f, fmt::format("stage{}.block{}", stage, b), x, width,
                   stage > 1 && b == 1 ? 2 : 1, style);

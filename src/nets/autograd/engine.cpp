@@ -32,7 +32,7 @@ std::vector<at::Tensor> inputs_of(const Pass& pass, const losses::Targets& targe
 }
 
 std::vector<at::Tensor> first(const std::vector<at::Tensor>& all, size_t count) {
-  return {all.begin(), all.begin() + static_cast<std::ptrdiff_t>(count)};
+  return at::ArrayRef(all).slice(0, count).vec();
 }
 
 /// Fills an answer from derivatives in the order theta's slots, images, targets: the last two where

@@ -7,11 +7,14 @@
 #include <cstdlib>
 #include <new>
 
+#include "core/sizes.h"
+
 namespace retort::nets {
 namespace {
 
 constexpr int64_t kAlignment = 64;  // bytes: a cache line and the widest vector
 constexpr int64_t kHugePage = 2 << 20;
+constexpr int64_t kFloat = sizeof(float);
 
 }  // namespace
 
@@ -20,10 +23,10 @@ void Arena::Free::operator()(float* memory) const {
 }
 
 Arena::Memory Arena::allocate(int64_t count) {
-  const int64_t bytes = std::max(count * static_cast<int64_t>(sizeof(float)), kAlignment);
+  const int64_t bytes = std::max(count * kFloat, kAlignment);
   const int64_t step = bytes >= kHugePage ? kHugePage : kAlignment;
-  const auto size = static_cast<size_t>((bytes + step - 1) / step * step);
-  void* memory = std::aligned_alloc(static_cast<size_t>(step), size);
+  const size_t size = to_size((bytes + step - 1) / step * step);
+  void* memory = std::aligned_alloc(to_size(step), size);
   if (!memory) throw std::bad_alloc();
 #ifdef MADV_HUGEPAGE
   if (step == kHugePage) madvise(memory, size, MADV_HUGEPAGE);  // Winograd strides over megabytes
@@ -32,7 +35,7 @@ Arena::Memory Arena::allocate(int64_t count) {
 }
 
 float* Arena::take(int64_t count) {
-  constexpr int64_t kStep = kAlignment / static_cast<int64_t>(sizeof(float));
+  constexpr int64_t kStep = kAlignment / kFloat;
   count = (count + kStep - 1) / kStep * kStep;
   total_ += count;
   if (blocks_.empty() || used_ + count > capacity_) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/sizes.h"
+
 namespace retort::nets {
 namespace {
 
@@ -26,14 +28,14 @@ float* HeldGroup::place(const at::Tensor& all, const MicroBatch& batch) const {
   return all.defined() ? all.data_ptr<float>() + offset(batch) : nullptr;
 }
 
-const PackedWeights& CallWeights::of(const at::Tensor& theta, const PassNeeds& needs) {
+const PackedWeights& CallWeights::of(const at::Tensor& theta, const PassPlan& pass) {
   const SingleThreadScope alone;
   const float* data = floats(theta);
   auto known = std::find_if(packed_.begin(), packed_.end(),
                             [&](const auto& one) { return one->theta() == data; });
   if (known == packed_.end())
     known = packed_.insert(known, std::make_unique<PackedWeights>(space_.network, data));
-  prepare({space_.network, space_.plans, *lease_}, needs, **known);
+  prepare({space_.network, space_.plans, *lease_}, pass, **known);
   return **known;
 }
 
@@ -41,9 +43,9 @@ void CallWeights::pack() {
   std::vector<std::pair<const PackedWeights*, size_t>> work;
   for (const auto& one : packed_)
     for (size_t i = 0; i < one->planned(); ++i) work.emplace_back(one.get(), i);
-  parallel_for(static_cast<int64_t>(work.size()), [&](int64_t i) {
+  parallel_for(std::ssize(work), [&](int64_t i) {
     const SingleThreadScope alone;
-    const auto& [weights, index] = work[i];
+    const auto& [weights, index] = work[to_size(i)];
     weights->pack(index, space_.plans.engine());
   });
 }
@@ -56,9 +58,9 @@ CallFrame::CallFrame(Workspace& space, const std::vector<Group>& all, const Quer
       losses(lanes.batches.size()) {
   const bool tangent = query.work == Work::kGradientJvp;
   for (const MicroBatch& batch : lanes.batches) {
-    const PassNeeds needs{batch.rows(), true, query.wrt.images, tangent};
-    packed.push_back(&weights.of(groups[batch.group].theta, needs));
-    if (tangent) packed_tangent.push_back(&weights.of(groups[batch.group].direction, needs));
+    const PassPlan pass{batch.rows(), {.theta = true, .images = query.wrt.images}, tangent};
+    packed.push_back(&weights.of(groups[batch.group].theta, pass));
+    if (tangent) packed_tangent.push_back(&weights.of(groups[batch.group].direction, pass));
   }
   weights.pack();
 }

@@ -41,8 +41,8 @@ struct HeldGroup {
 class CallWeights {
  public:
   explicit CallWeights(Workspace& space) : space_(space), lease_(space.arenas.lease()) {}
-  /// The packed weights of `theta`, with what `needs` asks for.
-  const PackedWeights& of(const at::Tensor& theta, const PassNeeds& needs);
+  /// The packed weights of `theta`, with what `pass` needs.
+  const PackedWeights& of(const at::Tensor& theta, const PassPlan& pass);
   /// Packs all of them, on all threads: before the first micro batch.
   void pack();
 

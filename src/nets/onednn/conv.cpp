@@ -17,17 +17,16 @@ constexpr auto kFloat = memory::data_type::f32;
 /// AVX-512, by product (5 images of side 8 have 20). Measured at 32 to 256 channels, sides 8 to 32.
 constexpr std::array<int64_t, 3> kWinogradCells{20, 20, 8};
 
-bool has_avx512() {
-  return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) &
-          static_cast<unsigned>(dnnl::cpu_isa::avx512_core)) ==
-         static_cast<unsigned>(dnnl::cpu_isa::avx512_core);
+bool has(dnnl::cpu_isa set) {
+  const auto bits = static_cast<unsigned>(set);
+  return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & bits) == bits;
 }
 
 memory::format_tag blocked_tag() {
   return channel_block() == 16 ? memory::format_tag::nChw16c : memory::format_tag::nChw8c;
 }
 
-memory::desc map_of(int64_t images, int64_t channels, int64_t height, int64_t width) {
+memory::desc layout_of(int64_t images, int64_t channels, int64_t height, int64_t width) {
   const bool plain = channels <= 4;
   return {
       {images, channels, height, width}, kFloat, plain ? memory::format_tag::nchw : blocked_tag()};
@@ -36,11 +35,9 @@ memory::desc map_of(int64_t images, int64_t channels, int64_t height, int64_t wi
 }  // namespace
 
 int64_t channel_block() {
-  static const int64_t block = [] {
-    const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
-    const auto avx2 = static_cast<unsigned>(dnnl::cpu_isa::avx2);
-    return has_avx512() ? 16 : (isa & avx2) == avx2 ? 8 : 0;
-  }();
+  static const int64_t block = has(dnnl::cpu_isa::avx512_core) ? 16
+                               : has(dnnl::cpu_isa::avx2)      ? 8
+                                                               : 0;
   return block;
 }
 
@@ -60,8 +57,8 @@ const ConvPlan& ConvPlans::get(const ConvShape& shape) {
 ConvPlan ConvPlans::make(const ConvShape& s) const {
   const int64_t height = s.height + 2 * s.padding - s.kernel + 1;
   const int64_t width = s.width + 2 * s.padding - s.kernel + 1;
-  const memory::desc input = map_of(s.images, s.in, s.height, s.width);
-  const memory::desc output = map_of(s.images, s.out, height, width);
+  const memory::desc input = layout_of(s.images, s.in, s.height, s.width);
+  const memory::desc output = layout_of(s.images, s.out, height, width);
   const memory::desc weight({s.out, s.in, s.kernel, s.kernel}, kFloat, memory::format_tag::any);
   const auto algorithm =
       by_winograd(s) ? dnnl::algorithm::convolution_winograd : dnnl::algorithm::convolution_direct;

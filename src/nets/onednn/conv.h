@@ -1,5 +1,5 @@
-// Convolutions of oneDNN on its blocked layout, each made once for its shape. Inputs them from
-// inside an SingleThreadScope: a convolution made on one thread is run by one.
+// Convolutions of oneDNN on its blocked layout, each made once for its shape. Make and run them
+// inside a SingleThreadScope: a convolution made on one thread is run by one.
 #pragma once
 
 #include <dnnl.hpp>

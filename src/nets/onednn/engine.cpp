@@ -1,6 +1,8 @@
 // The calls of the engine: a micro batch goes forward, meets the loss, and goes back on one thread.
 #include <fmt/format.h>
 
+#include <type_traits>
+
 #include "nets/onednn/factory.h"
 #include "nets/onednn/fit.h"
 #include "nets/onednn/head.h"
@@ -13,6 +15,22 @@ namespace retort::nets {
 namespace {
 
 constexpr const char* kName = "onednn";
+
+/// A micro batch of a call, where it works, and the sum [P] that it adds to.
+struct BatchCall {
+  const CallFrame& frame;
+  size_t index;
+  const Group& group;
+  Arena& arena;
+  float* dtheta;
+  const MicroBatch& batch() const { return frame.lanes.batches[index]; }
+  const HeldGroup& held() const { return frame.groups[batch().group]; }
+  int64_t rows() const { return batch().rows(); }
+  /// Writes the batch's rows of an answer, where they are wanted.
+  void put(const at::Tensor& all, const at::Tensor& rows_of_all) const {
+    if (all.defined()) all.narrow(0, batch().begin, rows()).copy_(rows_of_all);
+  }
+};
 
 class OnednnEngine : public Engine {
  public:
@@ -30,10 +48,11 @@ class OnednnEngine : public Engine {
                                         const Query& query) const override;
 
  private:
-  void gradient_of(size_t batch, int64_t lane, CallFrame& frame, const Group& group,
-                   const Gradient& answer) const;
-  void jvp_of(size_t batch, int64_t lane, CallFrame& frame, const Group& group,
-              const GradientJvp& answer) const;
+  template <class Answer, class LossOf>
+  std::vector<Answer> gather(const std::vector<Group>& groups, const Query& query,
+                             const LossOf& loss_of) const;
+  at::Tensor gradient_of(const BatchCall& call, const Gradient& answer) const;
+  at::Tensor jvp_of(const BatchCall& call, const GradientJvp& answer) const;
 
   const std::shared_ptr<Workspace> space_;
 };
@@ -51,91 +70,82 @@ bool OnednnEngine::accepts(const Query& query) const {
   return false;
 }
 
-/// Answers with room for cotangents of images and targets.
-template <class Answer>
-std::vector<Answer> empty_answers(const CallFrame& frame, const std::vector<Group>& groups,
-                                  WithRespectTo wrt) {
+/// Calls loss_of() for every micro batch, which fills its rows of the answer.
+template <class Answer, class LossOf>
+std::vector<Answer> OnednnEngine::gather(const std::vector<Group>& groups, const Query& query,
+                                         const LossOf& loss_of) const {
+  CallFrame frame(*space_, groups, query);
   std::vector<Answer> answers(groups.size());
   for (size_t g = 0; g < groups.size(); ++g) {
-    if (wrt.images) answers[g].images = at::empty_like(frame.groups[g].images);
-    if (wrt.targets) answers[g].targets = at::empty_like(groups[g].targets.values);
+    if (query.wrt.images) answers[g].images = at::empty_like(frame.groups[g].images);
+    if (query.wrt.targets) answers[g].targets = at::empty_like(groups[g].targets.values);
+    if constexpr (std::is_same_v<Answer, Gradient>) {
+      answers[g].logits = at::empty({groups[g].rows(), space_->network.classes});
+      answers[g].state = groups[g].state;
+    }
   }
+  each_batch(frame.lanes, [&](size_t i, size_t lane) {
+    const size_t g = frame.lanes.batches[i].group;
+    const ArenaPool::Lease arena = space_->arenas.lease();
+    float* dtheta = frame.sums.of(lane).template data_ptr<float>();
+    frame.losses[i] = loss_of(BatchCall{frame, i, groups[g], *arena, dtheta}, answers[g]);
+    frame.sums.done(i, lane);
+  });
+  frame.finish(answers);
   return answers;
 }
 
 std::vector<Gradient> OnednnEngine::gradient(const std::vector<Group>& groups,
                                              const Query& query) const {
-  CallFrame frame(*space_, groups, query);
-  auto answers = empty_answers<Gradient>(frame, groups, query.wrt);
-  for (size_t g = 0; g < groups.size(); ++g) {
-    answers[g].logits = at::empty({groups[g].rows(), space_->network.classes});
-    answers[g].state = groups[g].state;
-  }
-  each_batch(frame.lanes, [&](size_t i, int64_t lane) {
-    const size_t g = frame.lanes.batches[i].group;
-    gradient_of(i, lane, frame, groups[g], answers[g]);
+  return gather<Gradient>(groups, query, [&](const BatchCall& call, const Gradient& answer) {
+    return gradient_of(call, answer);
   });
-  frame.finish(answers);
-  return answers;
 }
 
-void OnednnEngine::gradient_of(size_t i, int64_t lane, CallFrame& frame, const Group& group,
-                               const Gradient& answer) const {
+at::Tensor OnednnEngine::gradient_of(const BatchCall& call, const Gradient& answer) const {
   const BlockedNetwork& network = space_->network;
-  const MicroBatch& batch = frame.lanes.batches[i];
-  const HeldGroup& own = frame.groups[batch.group];
+  const HeldGroup& own = call.held();
   const float* theta = floats(own.theta);
-  const int64_t count = batch.rows();
-  float* dtheta = frame.sums.of(lane).data_ptr<float>();
-  const ArenaPool::Lease arena = space_->arenas.lease();
-  BlockedPass pass({network, space_->plans, *arena}, *frame.packed[i], count, true);
-  const float* features = pass.forward(own.image(batch));
-  const at::Tensor logits = head(network, theta, features, count);
-  const HeadLoss loss = head_loss(logits, rows_of(group.targets, batch.begin, count),
-                                  static_cast<double>(count) / static_cast<double>(own.rows()),
-                                  answer.targets.defined());
-  float* dfeatures = (*arena).take(count * network.features);
-  head_back(network, theta, floats(loss.logits), features, count, dtheta, dfeatures);
-  pass.backward(dfeatures, {dtheta, own.place(answer.images, batch)});
-  answer.logits.narrow(0, batch.begin, count).copy_(logits);
-  if (answer.targets.defined()) answer.targets.narrow(0, batch.begin, count).copy_(loss.targets);
-  frame.losses[i] = loss.loss;
-  frame.sums.done(i, lane);
+  const int64_t rows = call.rows();
+  BlockedPass pass({network, space_->plans, call.arena}, *call.frame.packed[call.index], rows,
+                   /*keep=*/true);
+  const float* features = pass.forward(own.image(call.batch()));
+  const at::Tensor logits = head(network, theta, features, rows);
+  const HeadLoss loss = head_loss(logits, rows_of(call.group.targets, call.batch().begin, rows),
+                                  static_cast<double>(rows) / static_cast<double>(own.rows()),
+                                  {.targets = answer.targets.defined()});
+  float* dfeatures = call.arena.take(rows * network.features);
+  head_back(network, theta, floats(loss.logits), features, rows, call.dtheta, dfeatures);
+  pass.backward(dfeatures, {call.dtheta, own.place(answer.images, call.batch())});
+  call.put(answer.logits, logits);
+  call.put(answer.targets, loss.targets);
+  return loss.loss;
 }
 
 std::vector<GradientJvp> OnednnEngine::gradient_jvp(const std::vector<Group>& groups,
                                                     const Query& query) const {
-  CallFrame frame(*space_, groups, query);
-  auto answers = empty_answers<GradientJvp>(frame, groups, query.wrt);
-  each_batch(frame.lanes, [&](size_t i, int64_t lane) {
-    const size_t g = frame.lanes.batches[i].group;
-    jvp_of(i, lane, frame, groups[g], answers[g]);
+  return gather<GradientJvp>(groups, query, [&](const BatchCall& call, const GradientJvp& answer) {
+    return jvp_of(call, answer);
   });
-  frame.finish(answers);
-  return answers;
 }
 
-void OnednnEngine::jvp_of(size_t i, int64_t lane, CallFrame& frame, const Group& group,
-                          const GradientJvp& answer) const {
+at::Tensor OnednnEngine::jvp_of(const BatchCall& call, const GradientJvp& answer) const {
   const BlockedNetwork& network = space_->network;
-  const MicroBatch& batch = frame.lanes.batches[i];
-  const HeldGroup& own = frame.groups[batch.group];
+  const HeldGroup& own = call.held();
   const float *theta = floats(own.theta), *tangent = floats(own.direction);
-  const int64_t count = batch.rows();
-  float* dtheta = frame.sums.of(lane).data_ptr<float>();
-  const ArenaPool::Lease arena = space_->arenas.lease();
-  TangentPass pass({network, space_->plans, *arena}, *frame.packed[i], *frame.packed_tangent[i],
-                   count);
-  const float* features = pass.forward(own.image(batch));
-  DualHead found(head_tangent(network, theta, tangent, features, count),
-                 rows_of(group.targets, batch.begin, count), 1.0 / static_cast<double>(own.rows()));
+  const int64_t rows = call.rows();
+  TangentPass pass({network, space_->plans, call.arena}, *call.frame.packed[call.index],
+                   *call.frame.packed_tangent[call.index], rows);
+  const float* features = pass.forward(own.image(call.batch()));
+  DualHead found(head_tangent(network, theta, tangent, features, rows),
+                 rows_of(call.group.targets, call.batch().begin, rows),
+                 1.0 / static_cast<double>(own.rows()));
   found.logits = {found.logits.value.contiguous(), found.logits.tangent.contiguous()};
-  float* dfeatures = (*arena).take(2 * count * network.features);
-  head_back_tangent(network, theta, tangent, found.logits, features, dtheta, dfeatures);
-  pass.backward(dfeatures, {dtheta, own.place(answer.images, batch)});
-  if (answer.targets.defined()) answer.targets.narrow(0, batch.begin, count).copy_(found.targets);
-  frame.losses[i] = found.loss;
-  frame.sums.done(i, lane);
+  float* dfeatures = call.arena.take(2 * rows * network.features);
+  head_back_tangent(network, theta, tangent, found.logits, features, call.dtheta, dfeatures);
+  pass.backward(dfeatures, {call.dtheta, own.place(answer.images, call.batch())});
+  call.put(answer.targets, found.targets);
+  return found.loss;
 }
 
 }  // namespace

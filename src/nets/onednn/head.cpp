@@ -8,17 +8,29 @@
 namespace retort::nets {
 namespace {
 
-/// Row-major c [m, n] = a b + beta c, transposed as asked; on one thread inside an
-/// SingleThreadScope.
-void multiply(char transpose_a, char transpose_b, int64_t m, int64_t n, int64_t k, const float* a,
-              const float* b, float beta, float* c) {
-  const int64_t lda = transpose_a == 'N' ? k : m, ldb = transpose_b == 'N' ? n : k;
-  dnnl_sgemm(transpose_a, transpose_b, m, n, k, 1.0f, a, lda, b, ldb, beta, c, n);
+/// A row-major matrix in memory, which counts as its transpose where `transposed`.
+struct Matrix {
+  const float* data;
+  int64_t rows, columns;
+  bool transposed = false;
+};
+
+/// Row-major c = a b + beta c; on one thread inside a SingleThreadScope.
+void multiply(const Matrix& a, const Matrix& b, float beta, float* c) {
+  const int64_t m = a.transposed ? a.columns : a.rows, k = a.transposed ? a.rows : a.columns;
+  const int64_t n = b.transposed ? b.rows : b.columns;
+  dnnl_sgemm(a.transposed ? 'T' : 'N', b.transposed ? 'T' : 'N', m, n, k, 1.0f, a.data, a.columns,
+             b.data, b.columns, beta, c, n);
+}
+
+/// The head's weight [K, F] of a vector of parameters.
+Matrix weight_of(const BlockedNetwork& network, const float* theta, bool transposed = false) {
+  return {theta + network.head_weight, network.classes, network.features, transposed};
 }
 
 void add_product(const BlockedNetwork& network, const float* dlogits, const float* features,
                  int64_t rows, float* dtheta) {
-  multiply('T', 'N', network.classes, network.features, rows, dlogits, features, 1,
+  multiply({dlogits, rows, network.classes, true}, {features, rows, network.features}, 1,
            dtheta + network.head_weight);
 }
 
@@ -51,16 +63,15 @@ at::Tensor head(const BlockedNetwork& network, const float* theta, const float* 
   float* out = logits.data_ptr<float>();
   for (int64_t n = 0; n < rows; ++n)
     std::copy_n(theta + network.head_bias, network.classes, out + n * network.classes);
-  multiply('N', 'T', rows, network.classes, network.features, features, theta + network.head_weight,
-           1, out);
+  multiply({features, rows, network.features}, weight_of(network, theta, true), 1, out);
   return logits;
 }
 
 Dual head_tangent(const BlockedNetwork& network, const float* theta, const float* tangent,
                   const float* features, int64_t rows) {
   Dual logits{head(network, theta, features, rows), head(network, tangent, features, rows)};
-  multiply('N', 'T', rows, network.classes, network.features, features + rows * network.features,
-           theta + network.head_weight, 1, logits.tangent.data_ptr<float>());
+  multiply({features + rows * network.features, rows, network.features},
+           weight_of(network, theta, true), 1, logits.tangent.data_ptr<float>());
   return logits;
 }
 
@@ -70,8 +81,7 @@ void head_back(const BlockedNetwork& network, const float* theta, const float* d
     add_product(network, dlogits, features, rows, dtheta);
     add_bias(network, dlogits, rows, dtheta);
   }
-  multiply('N', 'N', rows, network.features, network.classes, dlogits, theta + network.head_weight,
-           add ? 1 : 0, dfeatures);
+  multiply({dlogits, rows, network.classes}, weight_of(network, theta), add ? 1 : 0, dfeatures);
 }
 
 void head_back_tangent(const BlockedNetwork& network, const float* theta, const float* tangent,
@@ -83,24 +93,24 @@ void head_back_tangent(const BlockedNetwork& network, const float* theta, const 
   // dW. = do.^T f + do^T f.;  df. = do. W + do W.
   add_product(network, value, features + size, rows, dtheta);
   head_back(network, theta, derivative, features, rows, dtheta, dfeatures + size);
-  multiply('N', 'N', rows, network.features, network.classes, value, theta + network.head_weight, 0,
-           dfeatures);
-  multiply('N', 'N', rows, network.features, network.classes, value, tangent + network.head_weight,
-           1, dfeatures + size);
+  const Matrix dvalue{value, rows, network.classes};
+  multiply(dvalue, weight_of(network, theta), 0, dfeatures);
+  multiply(dvalue, weight_of(network, tangent), 1, dfeatures + size);
 }
 
-HeadLoss head_loss(const at::Tensor& logits, losses::Targets targets, double share, bool wanted) {
+HeadLoss head_loss(const at::Tensor& logits, losses::Targets targets, double share,
+                   WithRespectTo wrt) {
   if (targets.kind == losses::Kind::kCrossEntropy && !targets.values.is_floating_point())
     return class_loss(logits, targets, share);
   const at::AutoGradMode recording(true);
   const at::Tensor leaf = logits.detach().set_requires_grad(true);
   targets.values = targets.values.detach();
-  if (wanted) targets.values.set_requires_grad(true);
+  if (wrt.targets) targets.values.set_requires_grad(true);
   const at::Tensor loss = losses::mean_loss(leaf, targets) * share;
   std::vector<at::Tensor> inputs{leaf};
-  if (wanted) inputs.push_back(targets.values);
+  if (wrt.targets) inputs.push_back(targets.values);
   const auto found = torch::autograd::grad({loss}, inputs);
-  return {loss.detach(), found[0].contiguous(), wanted ? found[1] : at::Tensor()};
+  return {loss.detach(), found[0].contiguous(), wrt.targets ? found[1] : at::Tensor()};
 }
 
 }  // namespace retort::nets

@@ -32,6 +32,7 @@ void head_back_tangent(const BlockedNetwork& network, const float* theta, const 
 struct HeadLoss {
   at::Tensor loss, logits, targets;
 };
-HeadLoss head_loss(const at::Tensor& logits, losses::Targets targets, double share, bool wanted);
+HeadLoss head_loss(const at::Tensor& logits, losses::Targets targets, double share,
+                   WithRespectTo wrt);
 
 }  // namespace retort::nets

@@ -23,7 +23,7 @@ class Seen {
         passes_(lanes_.batches.size()),
         features_(at::empty({group.rows(), space_->network.features})) {
     for (const MicroBatch& batch : lanes_.batches)
-      packed_.push_back(&weights_.of(own_.theta, {batch.rows(), goes_back(), wrt_.images, false}));
+      packed_.push_back(&weights_.of(own_.theta, {batch.rows(), wrt_, false}));
     weights_.pack();
   }
 
@@ -50,7 +50,7 @@ class Seen {
 };
 
 void Seen::forward(const at::Tensor& logits) {
-  each_batch(lanes_, [&](size_t i, int64_t) { forward(i, logits); });
+  each_batch(lanes_, [&](size_t i, size_t) { forward(i, logits); });
 }
 
 void Seen::forward(size_t i, const at::Tensor& logits) {
@@ -97,7 +97,7 @@ Vjp Seen::pull(const std::map<std::string, at::Tensor>& cotangents) {
   Vjp pulled;
   if (wrt_.images) pulled.images = at::empty_like(own_.images);
   LaneSums sums(lanes_, 1, at::empty({wrt_.theta ? network.parameters : 0}));
-  each_batch(lanes_, [&](size_t i, int64_t lane) {
+  each_batch(lanes_, [&](size_t i, size_t lane) {
     float* dtheta = wrt_.theta ? sums.of(lane).data_ptr<float>() : nullptr;
     backward(i, dlogits, dfeatures, dtheta, pulled.images);
     if (wrt_.theta) sums.done(i, lane);

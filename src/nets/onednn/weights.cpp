@@ -1,9 +1,9 @@
 #include "nets/onednn/weights.h"
 
 #include <algorithm>
-#include <cstring>
 #include <stdexcept>
 
+#include "core/sizes.h"
 #include "nets/onednn/primitive.h"
 
 namespace retort::nets {
@@ -13,7 +13,7 @@ constexpr int64_t kCachedFloats =
     128 * 1024;  // of the first, largest map: its tail follows at once
 
 int64_t floats_of(const dnnl::memory::desc& layout) {
-  return static_cast<int64_t>((layout.get_size() + sizeof(float) - 1) / sizeof(float));
+  return to_int64((layout.get_size() + sizeof(float) - 1) / sizeof(float));
 }
 
 }  // namespace
@@ -78,7 +78,7 @@ void PackedWeights::pack(size_t index, const dnnl::engine& engine) const {
   const float* plain = theta_ + l.weight;
   if (packed.turned) {  // col2im_columns(): [taps, out], zeros below
     const int64_t taps = l.in * l.kernel * l.kernel;
-    std::memset(packed.turned, 0, static_cast<size_t>(dims[0] * l.out) * sizeof(float));
+    std::fill_n(packed.turned, dims[0] * l.out, 0.0f);
     for (int64_t o = 0; o < l.out; ++o)
       for (int64_t t = 0; t < taps; ++t) packed.turned[t * l.out + o] = plain[o * taps + t];
     plain = packed.turned;
@@ -92,22 +92,22 @@ const float* PackedWeights::get(size_t layer, const ConvPlan& plan) const {
   throw std::logic_error("a weight was not packed");
 }
 
-void prepare(const PassTools& tools, const PassNeeds& needs, PackedWeights& weights) {
+void prepare(const PassTools& tools, const PassPlan& pass, PackedWeights& weights) {
   const auto& layers = tools.network.layers;
   const auto pack = [&](size_t layer, const ConvShape& shape) {
     weights.prepare(layer, tools.plans.get(shape), tools.arena);
   };
-  const int64_t chunk = chunk_of(layers[0], needs.rows), rest = needs.rows % chunk;
+  const int64_t chunk = chunk_of(layers[0], pass.rows), rest = pass.rows % chunk;
   for (const int64_t rows : {chunk, rest}) {
     if (rows == 0) continue;
     pack(0, shape_of(layers[0], Product::kForward, rows));
-    if (needs.images) pack(0, col2im_columns(layers[0], rows));
+    if (pass.wrt.images) pack(0, col2im_columns(layers[0], rows));
   }
   for (size_t i = 1; i < layers.size(); ++i)
-    for (const int64_t rows : {needs.rows, 2 * needs.rows}) {
-      if (rows != needs.rows && !needs.tangent) continue;
+    for (const int64_t rows : {pass.rows, 2 * pass.rows}) {
+      if (rows != pass.rows && !pass.tangent) continue;
       pack(i, shape_of(layers[i], Product::kForward, rows));
-      if (needs.back) pack(i, shape_of(layers[i], Product::kInput, rows));
+      if (pass.wrt.any()) pack(i, shape_of(layers[i], Product::kInput, rows));
     }
 }
 

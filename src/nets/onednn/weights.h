@@ -6,6 +6,7 @@
 
 #include "nets/onednn/arena.h"
 #include "nets/onednn/conv.h"
+#include "retort/nets/network.h"
 
 namespace retort::nets {
 
@@ -75,12 +76,14 @@ ConvShape col2im_columns(const BlockedLayer& layer, int64_t images);
 void convolve(const PassTools& tools, const ConvShape& shape, const float* input,
               const PackedWeights& weights, size_t layer, const float* output);
 
-/// Prepares what a pass of `rows` rows needs: going back to the images too where `images`.
-struct PassNeeds {
+/// What a pass will do.
+struct PassPlan {
   int64_t rows;
-  bool back, images, tangent;
+  WithRespectTo wrt;  ///< what it goes back to
+  bool tangent;       ///< values and tangents, rather than values alone
 };
-void prepare(const PassTools& tools, const PassNeeds& needs, PackedWeights& weights);
+/// Prepares the weights that a pass needs.
+void prepare(const PassTools& tools, const PassPlan& pass, PackedWeights& weights);
 
 /// The weight's cotangent over the chunks of a batch, added to `theta` [P] at the end.
 class WeightGradAccumulator {
