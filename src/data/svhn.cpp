@@ -101,6 +101,7 @@ RawDataset read_svhn(const fs::path& path, const ReadOptions& options) {
   raw.channels = 3;
   raw.height = raw.width = 32;
   raw.class_names = digits();
+  raw.mirrorable = false;
   raw.published = Normalisation{{0.4377, 0.4438, 0.4728}, {0.1980, 0.2010, 0.1970}};
   read_part(folder / "train_32x32.mat", raw.train);
   read_part(folder / "test_32x32.mat", raw.test);

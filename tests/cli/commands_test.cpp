@@ -83,7 +83,9 @@ TEST(Commands, ListAndDescribeKnowEveryMethod) {
     EXPECT_EQ(text.code, 0);
     EXPECT_NE(text.out.find(method.at("summary").get<std::string>()), std::string::npos);
   }
-  EXPECT_EQ(list.at("protocols").empty(), false);
+  for (const char* section : {"networks", "parametrisations", "protocols", "optimizers",
+                              "schedules", "readers", "classes"})
+    EXPECT_FALSE(list.at(section).empty()) << section;
   for (const nets::EngineEntry& engine : nets::engine_table()) {
     const Json row{{"name", "engine " + engine.name},
                    {"summary", (engine.present ? "yes: " : "no: ") + engine.summary}};

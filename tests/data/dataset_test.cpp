@@ -144,6 +144,21 @@ TEST(PrepareDataset, NamesImagenetsValuesForItsClasses) {
   EXPECT_TRUE(prepare_dataset(raw, {}).notes.empty());
 }
 
+TEST(PrepareDataset, MirrorsNoCharacters) {
+  RawDataset raw = make_raw();
+  for (const char* name : {"cifar10", "fashion-mnist", "shapes"}) {
+    raw.name = name;
+    EXPECT_TRUE(prepare_dataset(raw, {}).mirrorable) << name;
+  }
+  raw.mirrorable = false;
+  EXPECT_FALSE(prepare_dataset(raw, {}).mirrorable) << "its reader says so";
+  raw.mirrorable = true;
+  for (const char* name : {"mnist", "emnist", "kmnist", "qmnist", "usps", "svhn"}) {
+    raw.name = name;
+    EXPECT_FALSE(prepare_dataset(raw, {}).mirrorable) << name;
+  }
+}
+
 TEST(PrepareDataset, NamesClassesWithoutATestImage) {
   RawDataset raw = make_raw(10, false);
   raw.class_names.push_back("rare");

@@ -8,6 +8,7 @@
 
 #include "data/imagenet_classes.h"
 #include "data/layout_files.h"
+#include "data/pack.h"
 #include "retort/core/error.h"
 #include "retort/data/raw.h"
 #include "support/support.h"
@@ -329,6 +330,14 @@ TEST(SvhnReader, ReadsMatlabFiles) {
   // Column-major [row, column, channel, image]: row 2, column 5, channel 1 of image 1.
   EXPECT_EQ(raw.train.pixels[3072 + 1024 + 2 * 32 + 5], (2 + 32 * 5 + 1024 + 3072) * 7 % 251);
   EXPECT_DOUBLE_EQ(raw.published->mean[2], 0.4728);
+  EXPECT_FALSE(raw.mirrorable);
+  PackInput input;
+  input.data.data = folder.path().string();
+  input.out = folder / "set.pack";
+  pack(input);
+  EXPECT_NE(read_text(input.out).find(R"("mirrorable":"no")"), std::string::npos);
+  input.data.data = input.out.string();
+  EXPECT_FALSE(open_dataset(input.data).mirrorable);
 }
 
 TEST(SvhnReader, RefusesDamagedFiles) {

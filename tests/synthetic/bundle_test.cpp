@@ -39,6 +39,20 @@ TEST(Bundle, ComesBackAsItWas) {
   EXPECT_EQ(read.counts(), (std::vector<int64_t>{2, 1, 2}));
 }
 
+TEST(Bundle, SaysWhetherItsImagesWereChosen) {
+  const TempFolder folder;
+  const auto read_as = [&](const char* method, bool chosen) {
+    Bundle bundle = small_bundle();
+    bundle.method = method;
+    bundle.chosen = chosen;
+    save_bundle(folder / "a.safetensors", bundle);
+    return load_bundle(folder / "a.safetensors").chosen;
+  };
+  EXPECT_TRUE(read_as("a selection of tomorrow", true));
+  EXPECT_FALSE(read_as("dm", false));
+  EXPECT_TRUE(read_as("herding", false)) << "as a file that does not say it yet";
+}
+
 TEST(Bundle, SameBundleGivesSameBytes) {
   const TempFolder folder;
   save_bundle(folder / "a.safetensors", small_bundle());
