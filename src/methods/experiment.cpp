@@ -69,20 +69,23 @@ DistillOutcome finished_before(const RunFolder& folder, int64_t iterations) {
 }  // namespace
 
 Experiment::Experiment(const std::string& method, const std::string& parametrisation)
-    : method_name_(method),
+    : Experiment(find_entry(std::span(method_table()), "method", method), parametrisation) {}
+
+Experiment::Experiment(MethodEntry method, const std::string& parametrisation)
+    : entry_(std::move(method)),
       parametrisation_name_(parametrisation),
       parametrisation_(find_entry(std::span(synthetic::parametrisation_table()), "parametrisation",
                                   parametrisation)
                            .make()) {
-  method_ = find_entry(std::span(method_table()), "method", method).make();
-  settings_.method = method;
+  method_ = entry_.make();
+  settings_.method = entry_.name;
   settings_.parametrisation = parametrisation;
   settings_.take(method_->defaults());
   declare(own_);
 }
 
 Experiment::Experiment(const Experiment& other)
-    : Experiment(other.method_name_, other.parametrisation_name_) {
+    : Experiment(other.entry_, other.parametrisation_name_) {
   Problems none;
   for (const Option& option : other.own_.all()) own_.set(option.name, option.text(), "", none);
   none.raise("copying the options");
@@ -93,7 +96,7 @@ Experiment::~Experiment() = default;
 void Experiment::set(const std::vector<std::pair<std::string, std::string>>& values) {
   Problems problems;
   for (const auto& [name, text] : values) own_.set(name, text, name, problems);
-  for (const auto& [given, ours] : {std::pair(settings_.method, method_name_),
+  for (const auto& [given, ours] : {std::pair(settings_.method, entry_.name),
                                     std::pair(settings_.parametrisation, parametrisation_name_)})
     if (given != ours)
       problems.add("the experiment is of '" + ours + "': make another one for '" + given + "'");
@@ -102,7 +105,7 @@ void Experiment::set(const std::vector<std::pair<std::string, std::string>>& val
 
 void Experiment::declare(OptionSet& options) {
   settings_.declare(options);
-  options.group("Method " + method_name_);
+  options.group("Method " + entry_.name);
   method_->declare(options);
   options.group("Parametrisation " + parametrisation_name_);
   parametrisation_->declare(options);

@@ -61,6 +61,8 @@ class Experiment {
  public:
   /// With the method's own defaults. ConfigError, with the nearest spelling, on an unknown name.
   explicit Experiment(const std::string& method, const std::string& parametrisation = "pixels");
+  /// Of a method that need not be in the table: one of the program's own.
+  explicit Experiment(MethodEntry method, const std::string& parametrisation = "pixels");
   /// Another experiment with equal options, to be changed and run by itself.
   Experiment(const Experiment& other);
   Experiment& operator=(const Experiment&) = delete;
@@ -94,7 +96,8 @@ class Experiment {
                      const RunSettings& how = {}) const;
 
  private:
-  const std::string method_name_, parametrisation_name_;
+  const MethodEntry entry_;
+  const std::string parametrisation_name_;
   DistillOptions settings_;
   std::unique_ptr<Method> method_;
   std::unique_ptr<synthetic::ParametrisationKind> parametrisation_;
