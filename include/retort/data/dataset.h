@@ -23,11 +23,11 @@ struct DataOptions {
   std::string exif = "apply";   ///< apply | ignore
   bool skip_damaged = false;
   bool greyscale = false;
-  std::vector<std::string> classes;
+  std::vector<std::string> classes = {};
   std::string label_set = "fine";      ///< fine | coarse
   std::string normalisation = "auto";  ///< auto (published, else computed) | computed | none | zca
                                        ///< | cifar10 | imagenet | given
-  std::vector<std::string> mean_and_deviation;  ///< of `given`: C numbers, then C
+  std::vector<std::string> mean_and_deviation = {};  ///< of `given`: C numbers, then C
   double zca_epsilon = 0.1;
   double validation_fraction = 0.0;  ///< of the training part, per class, split off by seed
   double test_fraction = 0.2;        ///< where the source has no test part

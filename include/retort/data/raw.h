@@ -51,9 +51,9 @@ struct ReadOptions {
   int threads = 0;             ///< that decode image files; 0: all
   bool greyscale = false;      ///< one channel
   bool coarse_labels = false;  ///< CIFAR-100: 20 superclasses in place of 100
-  std::vector<std::string>
-      classes;             ///< subset: names, indices, wnids or one named list; empty: all
-  ProgressStyle progress;  ///< where a reading of more than some seconds shows how far it is
+  /// A subset: names, indices, wnids or one named list; empty: all.
+  std::vector<std::string> classes = {};
+  ProgressStyle progress = {};  ///< where a reading of more than some seconds shows how far it is
 };
 
 struct Listing;  // data/decode.h of the sources: image files with their classes, not decoded yet
