@@ -82,7 +82,7 @@ int64_t address_space_left() {
   rlimit limit{};
   if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return kUnlimited;
   const auto pages = number_behind("/proc/self/statm", "");
-  const int64_t used = pages.value_or(0) * static_cast<int64_t>(sysconf(_SC_PAGESIZE));
+  const int64_t used = pages.value_or(0) * sysconf(_SC_PAGESIZE);
   return std::max<int64_t>(static_cast<int64_t>(limit.rlim_cur) - used, 0);
 }
 
@@ -99,8 +99,7 @@ void require_memory(const std::string& doing, int64_t bytes, const std::string& 
   if (bytes <= free) return;
   throw ResourceError(ErrorMessage{
       doing,
-      fmt::format("it takes {} of memory, {} are free", format_bytes(static_cast<double>(bytes)),
-                  format_bytes(static_cast<double>(free))),
+      fmt::format("it takes {} of memory, {} are free", format_bytes(bytes), format_bytes(free)),
       {},
       advice});
 }

@@ -80,7 +80,7 @@ struct Assign {
   }
   bool operator()(int64_t* field) const {
     int64_t value = 0;
-    if (!parse_number(text, value) || !within(static_cast<double>(value), limits)) return false;
+    if (!parse_number(text, value) || !within(value, limits)) return false;
     return *field = value, true;
   }
   bool operator()(double* field) const {

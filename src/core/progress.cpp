@@ -50,13 +50,12 @@ void Progress::update(int64_t done, std::optional<double> loss) {
 
 void Progress::draw(std::chrono::steady_clock::time_point now) {
   const double seconds = std::chrono::duration<double>(now - begin_).count();
-  const double rate = seconds > 0 ? static_cast<double>(done_ - start_) / seconds : 0;
+  const double rate = seconds > 0 ? (done_ - start_) / seconds : 0;
   std::string tail = fmt::format("{}/{}", done_, total_);
   if (rate > 0)
     tail += rate >= 1 ? fmt::format("  {:.1f}/s", rate)
                       : fmt::format("  {} each", format_duration(1 / rate));
-  if (rate > 0 && done_ < total_)
-    tail += "  " + left_text(static_cast<double>(total_ - done_) / rate) + " left";
+  if (rate > 0 && done_ < total_) tail += "  " + left_text((total_ - done_) / rate) + " left";
   if (done_ >= total_) tail += "  in " + format_duration(seconds);
   if (loss_) tail += fmt::format("  loss {:.4g}", *loss_);
   shown_ = done_;
@@ -64,13 +63,12 @@ void Progress::draw(std::chrono::steady_clock::time_point now) {
     *style_.out << label_ << "  " << tail << "\n" << std::flush;
     return;
   }
-  const int room = style_.width - static_cast<int>(label_.size() + tail.size()) - 6;
+  const int64_t room = style_.width - std::ssize(label_) - std::ssize(tail) - 6;
   std::string bar;
   if (room >= 8 && total_ > 0) {
-    const int width = std::min(room, 40);
-    const auto full = static_cast<int>(
-        std::lround(static_cast<double>(done_) / static_cast<double>(total_) * width));
-    for (int i = 0; i < width; ++i) bar += i < full ? "━" : "·";
+    const int64_t width = std::min<int64_t>(room, 40);
+    const int64_t full = std::llround(static_cast<double>(done_) / total_ * width);
+    for (int64_t i = 0; i < width; ++i) bar += i < full ? "━" : "·";
     bar += "  ";
   }
   *style_.out << "\r\033[K" << label_ << "  " << bar << tail << std::flush;

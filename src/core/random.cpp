@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/file.h"
+#include "core/sizes.h"
 
 namespace retort {
 namespace {
@@ -51,7 +52,7 @@ uint32_t RandomStream::next_u32() {
     if (++counter_[0] == 0) ++counter_[1];
     used_ = 0;
   }
-  return block_[used_++];
+  return block_[to_size(used_++)];
 }
 
 uint64_t RandomStream::next_u64() {
@@ -69,11 +70,11 @@ double RandomStream::normal() {
 }
 
 int64_t RandomStream::uniform_int(int64_t n) {
-  const uint64_t range = static_cast<uint64_t>(n);
+  const uint64_t range = to_size(n);
   const uint64_t limit = UINT64_MAX - UINT64_MAX % range;
   uint64_t draw = next_u64();
   while (draw >= limit) draw = next_u64();
-  return static_cast<int64_t>(draw % range);
+  return to_int64(draw % range);
 }
 
 std::vector<int64_t> RandomStream::permutation(int64_t n) {
@@ -83,10 +84,11 @@ std::vector<int64_t> RandomStream::permutation(int64_t n) {
 // The first `count` places of a Fisher-Yates shuffle.
 std::vector<int64_t> RandomStream::sample(int64_t n, int64_t count) {
   if (count > n) count = n;
-  std::vector<int64_t> order(static_cast<size_t>(n));
+  std::vector<int64_t> order(to_size(n));
   std::iota(order.begin(), order.end(), 0);
-  for (int64_t i = 0; i < count; ++i) std::swap(order[i], order[i + uniform_int(n - i)]);
-  order.resize(static_cast<size_t>(count));
+  int64_t* at = order.data();
+  for (int64_t i = 0; i < count; ++i) std::swap(at[i], at[i + uniform_int(n - i)]);
+  order.resize(to_size(count));
   return order;
 }
 

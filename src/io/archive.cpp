@@ -15,6 +15,7 @@
 #include <cstring>
 #include <memory>
 
+#include "core/sizes.h"
 #include "io/crc32.h"
 
 namespace retort {
@@ -61,7 +62,7 @@ std::string read_member(struct archive* reader, const std::string& path, const s
                         const std::function<uint64_t(std::string_view)>& size_of) {
   constexpr uint64_t kMuch = uint64_t{64} << 20;
   if (limit > kMuch)
-    require_memory("reading '" + path + "'", static_cast<int64_t>(limit),
+    require_memory("reading '" + path + "'", to_int64(limit),
                    where + "it unpacks to that: use a machine with more memory, or a smaller file");
   std::string bytes;
   bytes.reserve(std::min(limit, packed * kMostPacked));
@@ -70,10 +71,10 @@ std::string read_member(struct archive* reader, const std::string& path, const s
     const la_ssize_t got = archive_read_data(reader, buffer.data(), buffer.size());
     if (got < 0) throw refused(path, reader, where);
     if (got == 0) return bytes;
-    if (static_cast<uint64_t>(got) > limit - bytes.size())
+    if (to_size(got) > limit - bytes.size())
       throw DataError::damaged(path, where + "it unpacks to more than expected",
                                "at most " + std::to_string(limit) + " bytes");
-    const std::string_view piece(buffer.data(), static_cast<size_t>(got));
+    const std::string_view piece(buffer.data(), to_size(got));
     const uint64_t wanted = bytes.empty() && size_of ? size_of(piece) : 0;
     if (wanted != 0 && wanted != limit)
       throw DataError::damaged(path, where + "it unpacks to " + std::to_string(limit) +
@@ -168,7 +169,7 @@ void read_members(std::span<const std::byte> bytes, const std::string& path, uin
     const int64_t declared = archive_entry_size_is_set(entry) ? archive_entry_size(entry) : 0;
     if (declared < 0 || !archive_entry_size_is_set(entry))
       throw DataError::damaged(path, where + "its size is not declared");
-    const auto size = static_cast<uint64_t>(declared);
+    const uint64_t size = to_size(declared);
     if (want && !want(member, size)) continue;
     if (size > left)
       throw DataError::damaged(path, where + "it unpacks to more than expected",

@@ -10,6 +10,7 @@
 #include <set>
 #include <utility>
 
+#include "core/sizes.h"
 #include "io/content_hash.h"
 #include "retort/core/error.h"
 
@@ -60,7 +61,7 @@ RawTensor parse_entry(const std::string& name, const nlohmann::json& entry,
     if (length > (uint64_t{1} << 48) || (length > 0 && count > (uint64_t{1} << 60) / length))
       throw damaged("its shape is too large");
     count *= length;
-    tensor.shape.push_back(static_cast<int64_t>(length));
+    tensor.shape.push_back(to_int64(length));
   }
   const auto& offsets = entry["data_offsets"];
   if (!offsets[0].is_number_unsigned() || !offsets[1].is_number_unsigned())
@@ -113,7 +114,7 @@ void require_whole(const SafetensorsView& view, std::span<const std::byte> data,
   std::vector<std::pair<size_t, const std::string*>> begins;
   for (const auto& [name, tensor] : view.tensors)
     if (!tensor.bytes.empty())
-      begins.emplace_back(static_cast<size_t>(tensor.bytes.data() - data.data()), &name);
+      begins.emplace_back(to_size(tensor.bytes.data() - data.data()), &name);
   std::sort(begins.begin(), begins.end());
   size_t reached = 0;
   for (const auto& [begin, name] : begins) {
@@ -137,8 +138,7 @@ void require_whole(const SafetensorsView& view, std::span<const std::byte> data,
 
 SafetensorsView parse_safetensors(std::span<const std::byte> bytes, const std::string& path) {
   if (bytes.size() < 8)
-    throw DataError::wrong_size(path, static_cast<long long>(bytes.size()), 8,
-                                "the header's length");
+    throw DataError::wrong_size(path, std::ssize(bytes), 8, "the header's length");
   uint64_t length = 0;
   std::memcpy(&length, bytes.data(), 8);
   if (length > kMaxHeader || length > bytes.size() - 8)
@@ -165,6 +165,12 @@ SafetensorsView parse_safetensors(std::span<const std::byte> bytes, const std::s
   return view;
 }
 
+uint64_t bytes_by_shape(const RawTensor& tensor) {
+  uint64_t size = dtype_size(tensor.dtype);
+  for (const int64_t side : tensor.shape) size *= to_size(side);
+  return size;
+}
+
 std::string safetensors_header(const std::map<std::string, RawTensor>& tensors,
                                const std::map<std::string, std::string>& metadata) {
   nlohmann::json header = nlohmann::json::object();
@@ -172,8 +178,7 @@ std::string safetensors_header(const std::map<std::string, RawTensor>& tensors,
   header["__metadata__"][std::string(kContentHash)] = std::string(16, '0');
   uint64_t at = 0;
   for (const auto& [name, tensor] : tensors) {
-    uint64_t size = dtype_size(tensor.dtype);
-    for (const int64_t side : tensor.shape) size *= static_cast<uint64_t>(side);
+    const uint64_t size = bytes_by_shape(tensor);
     header[name] = {{"dtype", dtype_name(tensor.dtype)},
                     {"shape", tensor.shape},
                     {"data_offsets", {at, at + size}}};

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <span>
 
+#include "core/sizes.h"
 #include "io/archive_members.h"
 #include "retort/core/error.h"
 
@@ -118,7 +119,7 @@ void read_zip(std::string_view text, TorchContent& content) {
   content.root = read_pickle(pickle, content.path);
   std::map<std::string, uint64_t> sizes;
   find_storages(*content.root, [&](const std::string& key, size_t width, int64_t count) {
-    const auto elements = static_cast<uint64_t>(std::max<int64_t>(count, 0));
+    const auto elements = to_size(std::max<int64_t>(count, 0));
     if (elements > kMostBytes / width)
       refuse(content.path, "the storage '" + key + "' is too large");
     sizes[key] = elements * width;
@@ -180,8 +181,8 @@ const std::string& storage_of(const TorchContent& content, const Pickle& value, 
   type = row->type;
   const auto found = content.storages.find(id[2]->text);
   if (found == content.storages.end()) refuse(path, "the storage '" + id[2]->text + "' is missing");
-  const auto width = static_cast<int64_t>(dtype_size(type));
-  const auto size = static_cast<int64_t>(found->second.size());
+  const int64_t width = to_int64(dtype_size(type));
+  const auto size = std::ssize(found->second);
   if (!id[4]->is(Kind::kInt) || size % width != 0 || id[4]->integer != size / width)
     refuse(path,
            fmt::format("the storage '{}' holds {} bytes where {} elements of {} bytes are declared",
@@ -218,7 +219,7 @@ StoredTensor stored_tensor(const TorchContent& content, const Pickle& value) {
   StoredTensor tensor;
   const std::string& bytes = storage_of(content, *arguments[0], tensor.type);
   const size_t width = dtype_size(tensor.type);
-  const auto available = static_cast<int64_t>(bytes.size() / width);
+  const int64_t available = to_int64(bytes.size() / width);
   bool sizes_good = false, strides_good = false;
   tensor.sizes = integers(*arguments[2], sizes_good);
   tensor.strides = integers(*arguments[3], strides_good);
@@ -233,7 +234,7 @@ StoredTensor stored_tensor(const TorchContent& content, const Pickle& value) {
   if (tensor.count > std::max(available, kMostRepeated))
     refuse(path, fmt::format("a tensor of shape [{}] repeats its {} elements too often",
                              fmt::join(tensor.sizes, ", "), available));
-  tensor.data = bytes.data() + static_cast<size_t>(offset) * width;
+  tensor.data = bytes.data() + to_size(offset) * width;
   return tensor;
 }
 

@@ -20,8 +20,9 @@ std::string text(const std::string& value) {
 }
 
 std::string integer(int64_t value) {
-  if (value >= 0 && value < int64_t{1} << 31) return "J" + little_endian(value, 4);
-  return "\x8a\x08" + little_endian(static_cast<uint64_t>(value), 8);
+  const auto bits = static_cast<uint64_t>(value);
+  return bits < uint64_t{1} << 31 ? "J" + little_endian(bits, 4)
+                                  : "\x8a\x08" + little_endian(bits, 8);
 }
 
 std::string tuple(at::IntArrayRef values) {
