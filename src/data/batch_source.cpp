@@ -29,11 +29,11 @@ class RowsSource : public BatchSource {
     for (const int64_t row : rows_)
       TORCH_CHECK(row >= 0 && row < base_->size(), "row ", row, " of ", base_->size());
   }
-  int64_t size() const override { return static_cast<int64_t>(rows_.size()); }
+  int64_t size() const override { return std::ssize(rows_); }
   Batch get(const std::vector<int64_t>& indices) const override {
     std::vector<int64_t> rows;
     rows.reserve(indices.size());
-    for (const int64_t i : indices) rows.push_back(rows_.at(i));
+    for (const int64_t i : indices) rows.push_back(rows_.at(to_size(i)));
     return base_->get(rows);
   }
 

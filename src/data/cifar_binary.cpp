@@ -3,6 +3,7 @@
 #include "data/cifar_binary.h"
 
 #include "core/file.h"
+#include "core/sizes.h"
 #include "data/layouts.h"
 #include "retort/core/error.h"
 
@@ -16,15 +17,14 @@ void parse_cifar_binary(std::string_view bytes, const std::string& path, CifarLa
   const size_t record_bytes = head + kCifarImageBytes;
   const size_t records = bytes.size() / record_bytes;
   if (records == 0 || bytes.size() % record_bytes != 0)
-    throw DataError::wrong_size(path, static_cast<long long>(bytes.size()),
-                                static_cast<long long>((records + 1) * record_bytes),
+    throw DataError::wrong_size(path, std::ssize(bytes), to_int64((records + 1) * record_bytes),
                                 "records of " + std::to_string(record_bytes) + " bytes; record " +
                                     std::to_string(records) + " is not whole");
   const int64_t last = labels == CifarLabels::kTen ? 9 : labels == CifarLabels::kFine ? 99 : 19;
   for (size_t i = 0; i < records; ++i) {
     const auto* record = reinterpret_cast<const uint8_t*>(bytes.data()) + i * record_bytes;
     const int64_t label = record[labels == CifarLabels::kFine ? 1 : 0];
-    check_label(label, 0, last, path, static_cast<int64_t>(i));
+    check_label(label, 0, last, path, to_int64(i));
     out.labels.push_back(label);
     out.pixels.insert(out.pixels.end(), record + head, record + record_bytes);
   }

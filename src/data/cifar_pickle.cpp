@@ -5,6 +5,7 @@
 #include "data/cifar_pickle.h"
 
 #include "core/file.h"
+#include "core/sizes.h"
 #include "data/layouts.h"
 #include "io/pickle.h"
 #include "retort/core/error.h"
@@ -47,9 +48,8 @@ const std::string& image_rows(const Pickle& array, int64_t records, const std::s
   if (state->items[3]->integer != 0)
     throw DataError::damaged(path, "'data' is in Fortran order", "C order");
   const std::string& bytes = state->items[4]->text;
-  if (static_cast<int64_t>(bytes.size()) != records * kCifarImageBytes)
-    throw DataError::wrong_size(path, static_cast<long long>(bytes.size()),
-                                records * kCifarImageBytes,
+  if (std::ssize(bytes) != records * kCifarImageBytes)
+    throw DataError::wrong_size(path, std::ssize(bytes), records * kCifarImageBytes,
                                 "pixels of " + std::to_string(records) + " labelled images");
   return bytes;
 }
@@ -130,12 +130,12 @@ void parse_cifar_pickle(std::string_view bytes, const std::string& path, CifarLa
   const int64_t last = labels == CifarLabels::kTen ? 9 : labels == CifarLabels::kFine ? 99 : 19;
   const Pickle& list = entry(*batch, key, Kind::kList, "list of labels", path);
   const Pickle& data = entry(*batch, "data", Kind::kCall, "array of pixels", path);
-  const std::string& rows = image_rows(data, static_cast<int64_t>(list.items.size()), path);
+  const std::string& rows = image_rows(data, std::ssize(list.items), path);
   for (size_t i = 0; i < list.items.size(); ++i) {
     if (!list.items[i]->is(Kind::kInt))
       throw DataError::damaged(path,
                                "the label of record " + std::to_string(i) + " is not an integer");
-    check_label(list.items[i]->integer, 0, last, path, static_cast<int64_t>(i));
+    check_label(list.items[i]->integer, 0, last, path, to_int64(i));
     out.labels.push_back(list.items[i]->integer);
   }
   out.pixels.insert(out.pixels.end(), rows.begin(), rows.end());

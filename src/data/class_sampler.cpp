@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "core/sizes.h"
+
 namespace retort::data {
 namespace {
 
@@ -11,9 +13,9 @@ constexpr int64_t kResidentBytes = int64_t{2} << 30;
 }  // namespace
 
 std::vector<int64_t> draw_rows(const Split& split, RandomStream& stream, int64_t c, int64_t count) {
-  const std::vector<int64_t>& members = split.rows_by_class.at(c);
-  std::vector<int64_t> rows = stream.sample(static_cast<int64_t>(members.size()), count);
-  for (int64_t& row : rows) row = members[row];
+  const std::vector<int64_t>& members = split.rows_by_class.at(to_size(c));
+  std::vector<int64_t> rows = stream.sample(std::ssize(members), count);
+  for (int64_t& row : rows) row = members[to_size(row)];
   return rows;
 }
 

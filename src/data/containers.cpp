@@ -7,6 +7,7 @@
 #include <map>
 #include <string_view>
 
+#include "core/sizes.h"
 #include "data/layouts.h"
 
 namespace retort::data {
@@ -115,7 +116,7 @@ std::optional<Container> of_file(const fs::path& path) {
   std::string head(512, '\0');
   std::ifstream file(path, std::ios::binary);
   file.read(head.data(), static_cast<std::streamsize>(head.size()));
-  head.resize(static_cast<size_t>(file.gcount()));
+  head.resize(to_size(file.gcount()));
   const std::string ending = lower(path.extension().string());
   const auto ends = [&](const Kind& kind) {
     return std::find(kind.endings.begin(), kind.endings.end(), ending) != kind.endings.end();

@@ -12,6 +12,7 @@
 #include "core/file.h"
 #include "core/limits.h"
 #include "core/memory.h"
+#include "core/sizes.h"
 #include "data/duplicates.h"
 #include "data/layouts.h"
 #include "data/measure.h"
@@ -43,7 +44,7 @@ at::Tensor adopt(std::vector<Value>&& values, at::IntArrayRef sizes, at::ScalarT
 }
 
 Split adopt_split(RawImages&& part, const RawDataset& raw) {
-  const int64_t count = part.size(), classes = static_cast<int64_t>(raw.class_names.size());
+  const int64_t count = part.size(), classes = std::ssize(raw.class_names);
   if (count == 0)
     return make_split(at::empty({0, raw.channels, raw.height, raw.width}, at::kByte),
                       at::empty({0}, at::kLong), classes);
@@ -54,8 +55,7 @@ Split adopt_split(RawImages&& part, const RawDataset& raw) {
 
 /// Splitting copies every image.
 void require_room(const Dataset& set, const DataOptions& options) {
-  require_memory("splitting '" + options.data + "'",
-                 static_cast<int64_t>(set.train.images.nbytes()),
+  require_memory("splitting '" + options.data + "'", to_int64(set.train.images.nbytes()),
                  "write it into one mapped file with 'retort pack' and give that as --data, or "
                  "lower --resolution, or keep fewer --classes");
 }
@@ -72,9 +72,7 @@ void split_test(Dataset& set, const DataOptions& options) {
     throw DataError(ErrorMessage{"splitting '" + options.data + "'",
                                  "it has no test part and one image a class",
                                  "two images of a class", "add images, or a test folder"});
-  set.notes.push_back(fmt::format(
-      "no test part in the source: {:g} % of every class split off as test (split_seed {})",
-      100 * options.test_fraction, options.split_seed));
+  set.notes.push_back(test_split_note(options.test_fraction, options.split_seed));
 }
 
 ImageRows rows_of(const Split& part) {

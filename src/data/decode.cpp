@@ -13,6 +13,7 @@
 
 #include "core/file.h"
 #include "core/memory.h"
+#include "core/sizes.h"
 #include "data/in_parallel.h"
 #include "data/layouts.h"
 #include "retort/core/error.h"
@@ -82,7 +83,7 @@ std::vector<LabelledFile> without(const std::vector<LabelledFile>& files, int64_
                                   const std::map<int64_t, std::string>& damaged) {
   std::vector<LabelledFile> kept;
   for (size_t i = 0; i < files.size(); ++i)
-    if (!damaged.contains(first + static_cast<int64_t>(i))) kept.push_back(files[i]);
+    if (!damaged.contains(first + to_int64(i))) kept.push_back(files[i]);
   return kept;
 }
 
@@ -102,7 +103,7 @@ ImageFiles::ImageFiles(std::vector<LabelledFile> train_files, std::vector<Labell
 }
 
 const LabelledFile& ImageFiles::file(int64_t i) const {
-  const auto at = static_cast<size_t>(i);
+  const auto at = to_size(i);
   return at < train.size() ? train[at] : test[at - train.size()];
 }
 
@@ -133,20 +134,21 @@ void ImageFiles::look(const char* doing, const Work& work, const StopFlag* stop)
 void ImageFiles::measure(const StopFlag* stop) {
   width = height = options_.resolution;
   if (options_.resolution > 0) return;
-  std::vector<std::array<int32_t, 2>> sizes(static_cast<size_t>(size()));
+  std::vector<std::array<int32_t, 2>> sizes(to_size(size()));
   std::atomic<bool> grey{true};
   look(
       "reading the headers of images",
       [&](int64_t i) {
         const DecodedImage header = decode_header(read_file(file(i).path, kFileLimit),
                                                   file(i).path.string(), options_.upright);
-        sizes[i] = {static_cast<int32_t>(header.width), static_cast<int32_t>(header.height)};
+        sizes[to_size(i)] = {static_cast<int32_t>(header.width),
+                             static_cast<int32_t>(header.height)};
         if (header.channels != 1) grey = false;
       },
       stop);
   int64_t first = -1;
   for (int64_t i = 0; i < size(); ++i) {
-    const auto& found = sizes[i];
+    const auto& found = sizes[to_size(i)];
     if (found[0] == 0) continue;
     if (first < 0) {
       first = i;
@@ -167,7 +169,7 @@ DecodedImage ImageFiles::decode(int64_t i) {
   const LabelledFile& one = file(i);
   DecodedImage image =
       decode_image(read_file(one.path, kFileLimit), one.path.string(), options_.upright);
-  const bool is_test = i >= static_cast<int64_t>(train.size());
+  const bool is_test = i >= std::ssize(train);
   if (options_.resolution > 0)
     image = to_square(image, options_.resolution, fit_of(options_, is_test, !test.empty()));
   if (image.width != width || image.height != height)
@@ -200,7 +202,7 @@ void ImageFiles::settle_damaged() {
   notes.push_back(std::move(note));
   const bool had_test = !test.empty();
   auto kept = without(train, 0, damaged_);
-  test = without(test, static_cast<int64_t>(train.size()), damaged_);
+  test = without(test, std::ssize(train), damaged_);
   train = std::move(kept);
   damaged_.clear();
   if (had_test && test.empty())
@@ -225,24 +227,22 @@ class Slots {
     if (files.test.empty())
       require_memory(doing + " and splitting a test part off, which copies them", 2 * bytes,
                      advice);
-    train_.resize(files.train.size() * static_cast<size_t>(image_bytes()));
-    test_.resize(files.test.size() * static_cast<size_t>(image_bytes()));
+    train_.resize(files.train.size() * to_size(image_bytes()));
+    test_.resize(files.test.size() * to_size(image_bytes()));
   }
 
   void put(int64_t i, const DecodedImage& image) {
     const DecodedImage plain = to_channels(image, files_.channels);
-    const auto trained = static_cast<int64_t>(files_.train.size());
+    const auto trained = std::ssize(files_.train);
     uint8_t* slot = i < trained ? train_.data() + i * image_bytes()
                                 : test_.data() + (i - trained) * image_bytes();
-    for (int64_t p = 0; p < pixels_; ++p)
-      for (int64_t c = 0; c < files_.channels; ++c)
-        slot[c * pixels_ + p] = plain.pixels[p * files_.channels + c];
+    to_planes(plain.pixels.data(), pixels_, files_.channels, slot);
   }
 
   /// Drops the slots of damaged files, and two of three planes where all are grey.
   void close_gaps() {
     const int64_t kept = files_.all_grey ? pixels_ : image_bytes();
-    const auto trained = static_cast<int64_t>(files_.train.size());
+    const auto trained = std::ssize(files_.train);
     close_gaps(train_, 0, trained, kept);
     close_gaps(test_, trained, files_.size(), kept);
   }

@@ -36,7 +36,7 @@ class ImageFiles {
   ImageFiles(std::vector<LabelledFile> train, std::vector<LabelledFile> test,
              const ReadOptions& options);
 
-  int64_t size() const { return static_cast<int64_t>(train.size() + test.size()); }
+  int64_t size() const { return std::ssize(train) + std::ssize(test); }
   const LabelledFile& file(int64_t i) const;
 
   /// Finds out the size of the images: the asked resolution, or the one that all headers agree on.

@@ -1,5 +1,6 @@
 // Images that occur more than once. No torch here.
 #include "data/duplicates.h"
+#include "core/sizes.h"
 
 #include <algorithm>
 #include <cstring>
@@ -13,13 +14,14 @@ namespace {
 using Entry = std::pair<size_t, int64_t>;  // an image's hash and its row
 
 std::string_view image(const ImageRows& rows, int64_t row, int64_t bytes) {
-  return {reinterpret_cast<const char*>(rows.pixels) + row * bytes, static_cast<size_t>(bytes)};
+  return {reinterpret_cast<const char*>(rows.pixels) + row * bytes, to_size(bytes)};
 }
 
 std::vector<Entry> hashed(const ImageRows& rows, int64_t bytes) {
-  std::vector<Entry> entries(static_cast<size_t>(rows.count));
+  std::vector<Entry> entries;
+  entries.reserve(to_size(rows.count));
   for (int64_t row = 0; row < rows.count; ++row)
-    entries[row] = {std::hash<std::string_view>()(image(rows, row, bytes)), row};
+    entries.emplace_back(std::hash<std::string_view>()(image(rows, row, bytes)), row);
   std::sort(entries.begin(), entries.end());
   return entries;
 }
@@ -42,13 +44,13 @@ std::string quoted(const std::string& name) {
 }
 
 std::string classes(const std::vector<std::string>& names, int64_t first, int64_t second) {
-  const std::string a = quoted(names[first]), b = quoted(names[second]);
+  const std::string a = quoted(names[to_size(first)]), b = quoted(names[to_size(second)]);
   return first == second ? "of class " + a : "under " + a + " and " + b;
 }
 
 std::vector<int64_t> counts(const ImageRows& rows, size_t classes) {
   std::vector<int64_t> counts(classes);
-  for (int64_t row = 0; row < rows.count; ++row) ++counts[rows.labels[row]];
+  for (int64_t row = 0; row < rows.count; ++row) ++counts[to_size(rows.labels[row])];
   return counts;
 }
 

@@ -19,30 +19,30 @@ namespace fs = std::filesystem;
 
 namespace {
 
-enum class Part { kTrain, kTest, kValidation };
+enum class PartKind { kTrain, kTest, kValidation };
 
 /// A folder whose name says which part it is; `rest` are the other words ("seg" of seg_train).
-struct Named {
-  Part part;
+struct NamedFolder {
+  PartKind part;
   std::string rest, name;
   fs::path path;  ///< below it, where one folder holds all the others
   std::vector<std::string> classes;
 };
 
-std::optional<Part> part_of(const std::string& word) {
-  static const std::map<std::string, Part> words = {{"train", Part::kTrain},
-                                                    {"training", Part::kTrain},
-                                                    {"trainset", Part::kTrain},
-                                                    {"test", Part::kTest},
-                                                    {"testing", Part::kTest},
-                                                    {"testset", Part::kTest},
-                                                    {"eval", Part::kTest},
-                                                    {"evaluation", Part::kTest},
-                                                    {"val", Part::kValidation},
-                                                    {"valid", Part::kValidation},
-                                                    {"validation", Part::kValidation},
-                                                    {"valset", Part::kValidation},
-                                                    {"dev", Part::kValidation}};
+std::optional<PartKind> part_of(const std::string& word) {
+  static const std::map<std::string, PartKind> words = {{"train", PartKind::kTrain},
+                                                        {"training", PartKind::kTrain},
+                                                        {"trainset", PartKind::kTrain},
+                                                        {"test", PartKind::kTest},
+                                                        {"testing", PartKind::kTest},
+                                                        {"testset", PartKind::kTest},
+                                                        {"eval", PartKind::kTest},
+                                                        {"evaluation", PartKind::kTest},
+                                                        {"val", PartKind::kValidation},
+                                                        {"valid", PartKind::kValidation},
+                                                        {"validation", PartKind::kValidation},
+                                                        {"valset", PartKind::kValidation},
+                                                        {"dev", PartKind::kValidation}};
   const auto at = words.find(word);
   return at == words.end() ? std::nullopt : std::optional(at->second);
 }
@@ -83,8 +83,8 @@ std::vector<std::string> words_of(const std::string& name) {
 }
 
 /// One word must name the part; "train_test_images" is neither.
-std::optional<Named> named(const fs::path& root, const std::string& name) {
-  std::optional<Part> part;
+std::optional<NamedFolder> named(const fs::path& root, const std::string& name) {
+  std::optional<PartKind> part;
   std::string rest;
   for (const std::string& word : words_of(name)) {
     const auto found = part_of(word.substr(0, word.find_last_not_of("0123456789") + 1));
@@ -96,7 +96,7 @@ std::optional<Named> named(const fs::path& root, const std::string& name) {
   }
   if (!part) return std::nullopt;
   const fs::path path = innermost(root / name);
-  return Named{*part, rest, name, path, class_folders(path)};
+  return NamedFolder{*part, rest, name, path, class_folders(path)};
 }
 
 std::string listed(const std::vector<std::string>& names) {
@@ -115,15 +115,15 @@ size_t count_images(const fs::path& folder) {
 }
 
 /// The training part: with class folders, and with no word beside "train" where there is a choice.
-const Named* choose_train(const fs::path& root, const std::vector<Named>& all) {
-  std::vector<const Named*> found;
-  for (const Named& one : all)
-    if (one.part == Part::kTrain && !one.classes.empty()) found.push_back(&one);
+const NamedFolder* choose_train(const fs::path& root, const std::vector<NamedFolder>& all) {
+  std::vector<const NamedFolder*> found;
+  for (const NamedFolder& one : all)
+    if (one.part == PartKind::kTrain && !one.classes.empty()) found.push_back(&one);
   std::vector<std::string> names;
-  for (const Named* one : found) {
-    if (one->rest.empty() && std::count_if(found.begin(), found.end(), [](const Named* other) {
-                               return other->rest.empty();
-                             }) == 1)
+  for (const NamedFolder* one : found) {
+    if (one->rest.empty() &&
+        std::count_if(found.begin(), found.end(),
+                      [](const NamedFolder* other) { return other->rest.empty(); }) == 1)
       return one;
     names.push_back(one->name);
   }
@@ -136,7 +136,7 @@ const Named* choose_train(const fs::path& root, const std::vector<Named>& all) {
 }
 
 /// Of a part that is not the training part: whether its folders are classes of the training part.
-bool usable(const Named& part, const Named& train) {
+bool usable(const NamedFolder& part, const NamedFolder& train) {
   const std::set<std::string> trained(train.classes.begin(), train.classes.end());
   const bool any = std::any_of(part.classes.begin(), part.classes.end(),
                                [&](const std::string& name) { return trained.count(name) > 0; });
@@ -149,7 +149,7 @@ bool usable(const Named& part, const Named& train) {
   return any;
 }
 
-void note_flat(const Named& part, const std::string& taken, std::vector<std::string>& notes) {
+void note_flat(const NamedFolder& part, const std::string& taken, std::vector<std::string>& notes) {
   if (const size_t count = count_images(part.path); count > 0)
     notes.push_back(part.name + "/ holds " + images_text(count) +
                     " outside class folders: not used" +
@@ -157,12 +157,12 @@ void note_flat(const Named& part, const std::string& taken, std::vector<std::str
 }
 
 /// Test parts come before validation parts, and those named as the training part is come first.
-void find_test(const Named& train, std::vector<Named> others, FolderParts& parts) {
-  std::stable_sort(others.begin(), others.end(), [&](const Named& a, const Named& b) {
+void find_test(const NamedFolder& train, std::vector<NamedFolder> others, FolderParts& parts) {
+  std::stable_sort(others.begin(), others.end(), [&](const NamedFolder& a, const NamedFolder& b) {
     return std::tuple(a.part, a.rest != train.rest) < std::tuple(b.part, b.rest != train.rest);
   });
-  const auto last = std::stable_partition(others.begin(), others.end(),
-                                          [&](const Named& one) { return usable(one, train); });
+  const auto last = std::stable_partition(
+      others.begin(), others.end(), [&](const NamedFolder& one) { return usable(one, train); });
   const std::string taken = last == others.begin() ? "" : others.front().name;
   if (!taken.empty()) {
     parts.test = others.front().path;
@@ -178,14 +178,14 @@ void find_test(const Named& train, std::vector<Named> others, FolderParts& parts
 }
 
 /// Two parts without class folders are no two classes, unless other words stand beside them.
-void refuse_flat_parts(const fs::path& root, const std::vector<Named>& parts) {
-  std::map<std::string, std::vector<const Named*>> flat;  // by the other words
-  for (const Named& one : parts)
+void refuse_flat_parts(const fs::path& root, const std::vector<NamedFolder>& parts) {
+  std::map<std::string, std::vector<const NamedFolder*>> flat;  // by the other words
+  for (const NamedFolder& one : parts)
     if (one.classes.empty() && images_lie_in(one.path)) flat[one.rest].push_back(&one);
   for (const auto& [rest, same] : flat) {
-    std::set<Part> kinds;
+    std::set<PartKind> kinds;
     std::vector<std::string> names;
-    for (const Named* one : same) {
+    for (const NamedFolder* one : same) {
       kinds.insert(one->part);
       names.push_back(one->name);
     }
@@ -203,7 +203,7 @@ void refuse_flat_parts(const fs::path& root, const std::vector<Named>& parts) {
 }  // namespace
 
 FolderParts find_parts(const fs::path& root) {
-  std::vector<Named> parts, tests;
+  std::vector<NamedFolder> parts, tests;
   std::vector<std::string> unused;
   for (const std::string& name : folders_in(root)) {
     if (auto one = named(root, name))
@@ -211,13 +211,13 @@ FolderParts find_parts(const fs::path& root) {
     else
       unused.push_back(name);
   }
-  const Named* train = choose_train(root, parts);
+  const NamedFolder* train = choose_train(root, parts);
   if (!train) {
     refuse_flat_parts(root, parts);
     return {root, {}, {}};
   }
-  for (const Named& one : parts) {
-    if (one.part != Part::kTrain)
+  for (const NamedFolder& one : parts) {
+    if (one.part != PartKind::kTrain)
       tests.push_back(one);
     else if (&one != train)
       unused.push_back(one.name);

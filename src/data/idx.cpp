@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <map>
 
+#include "core/bytes.h"
 #include "core/file.h"
+#include "core/sizes.h"
 #include "data/idx_sets.h"
 #include "data/layouts.h"
 #include "io/archive_members.h"
@@ -22,8 +24,7 @@ IdxArray parse(std::string_view bytes, const std::string& path, size_t dimension
   const auto* head = reinterpret_cast<const uint8_t*>(bytes.data());
   const size_t head_bytes = 4 + 4 * dimensions;
   if (bytes.size() < head_bytes)
-    throw DataError::wrong_size(path, static_cast<long long>(bytes.size()),
-                                static_cast<long long>(head_bytes), "the header");
+    throw DataError::wrong_size(path, std::ssize(bytes), to_int64(head_bytes), "the header");
   if (head[0] != 0 || head[1] != 0 || head[2] != type || head[3] != dimensions)
     throw DataError::damaged(path, "the first four bytes are not those of an idx file",
                              std::string(type == 8 ? "unsigned bytes" : "integers") + " in " +
@@ -31,17 +32,14 @@ IdxArray parse(std::string_view bytes, const std::string& path, size_t dimension
   IdxArray array;
   int64_t total = width;
   for (size_t d = 0; d < dimensions; ++d) {
-    const uint8_t* size = head + 4 + 4 * d;
-    array.shape.push_back(int64_t{size[0]} << 24 | int64_t{size[1]} << 16 | int64_t{size[2]} << 8 |
-                          size[3]);
+    array.shape.push_back(to_int64(big_endian(bytes.substr(4 + 4 * d, 4))));
     if (array.shape.back() < 1 || __builtin_mul_overflow(total, array.shape.back(), &total))
       throw DataError::damaged(path, "size " + std::to_string(array.shape.back()) +
                                          " in dimension " + std::to_string(d));
   }
   array.data = bytes.substr(head_bytes);
-  if (static_cast<int64_t>(array.data.size()) != total)
-    throw DataError::wrong_size(path, static_cast<long long>(array.data.size()), total,
-                                "values after the header");
+  if (std::ssize(array.data) != total)
+    throw DataError::wrong_size(path, std::ssize(array.data), total, "values after the header");
   return array;
 }
 
@@ -59,10 +57,9 @@ std::vector<int64_t> parse_idx_labels(std::string_view bytes, const std::string&
     return labels;
   }
   const IdxArray table = parse(bytes, path, 2, 12, 4);
-  const auto* numbers = reinterpret_cast<const uint8_t*>(table.data.data());
-  for (int64_t i = 0; i < table.shape[0]; ++i, numbers += 4 * table.shape[1])
-    labels.push_back(static_cast<int32_t>(uint32_t{numbers[0]} << 24 | uint32_t{numbers[1]} << 16 |
-                                          uint32_t{numbers[2]} << 8 | numbers[3]));
+  const size_t row = 4 * to_size(table.shape[1]);
+  for (size_t at = 0; at < table.data.size(); at += row)
+    labels.push_back(static_cast<int32_t>(big_endian(table.data.substr(at, 4))));
   return labels;
 }
 
@@ -134,15 +131,13 @@ uint64_t size_by_header(std::string_view start, const std::string& path) {
   const auto* head = reinterpret_cast<const uint8_t*>(start.data());
   constexpr size_t kLeast = 8;  // one dimension
   if (start.size() < kLeast)
-    throw DataError::wrong_size(path, static_cast<long long>(start.size()), kLeast, "the header");
+    throw DataError::wrong_size(path, std::ssize(start), kLeast, "the header");
   const size_t header = 4 + 4 * size_t{head[3]};
   if (start.size() < header || head[0] != 0 || head[1] != 0)
     throw DataError::damaged(path, "the first four bytes are not those of an idx file");
   uint64_t total = head[2] < 10 ? 1 : head[2] < 12 ? 2 : head[2] < 14 ? 4 : 8;  // of a number
   for (size_t at = 4; at < header; at += 4) {
-    const uint64_t side = uint64_t{head[at]} << 24 | uint64_t{head[at + 1]} << 16 |
-                          uint64_t{head[at + 2]} << 8 | head[at + 3];
-    if (__builtin_mul_overflow(total, side, &total))
+    if (__builtin_mul_overflow(total, big_endian(start.substr(at, 4)), &total))
       throw DataError::damaged(path, "its header has sizes that overflow");
   }
   return header + total;

@@ -110,7 +110,7 @@ void check_size(const EncodedImage& file, int64_t width, int64_t height, int64_t
     throw DataError::damaged(file.path, "an image of " + size + " pixels",
                              "sides of 1 to " + std::to_string(kMaxSide) + " and at most " +
                                  std::to_string(kMaxPixels) + " pixels");
-  if (least_bytes > static_cast<int64_t>(file.bytes.size()))
+  if (least_bytes > std::ssize(file.bytes))
     throw DataError::damaged(file.path, "only " + std::to_string(file.bytes.size()) +
                                             " bytes for " + size + " pixels: the file is cut off");
   constexpr int64_t kWorthAsking = int64_t{64} << 20;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/sizes.h"
 #include "data/folder_parts.h"
 #include "data/image_files.h"
 #include "data/imagenet_classes.h"
@@ -24,8 +25,9 @@ bool recognises(const fs::path& root) {
 std::vector<LabelledFile> files_of(const fs::path& root, const std::vector<std::string>& folders,
                                    const ClassChoice& choice, bool all_needed, PassedOver& passed) {
   std::vector<LabelledFile> files;
-  for (size_t label = 0; label < choice.kept.size(); ++label) {
-    const fs::path folder = root / folders[choice.kept[label]];
+  const std::vector<std::string> kept = chosen(folders, choice);
+  for (size_t label = 0; label < kept.size(); ++label) {
+    const fs::path folder = root / kept[label];
     std::error_code ignored;
     if (!all_needed && !fs::is_directory(folder, ignored)) continue;
     PassedOver here;
@@ -39,7 +41,7 @@ std::vector<LabelledFile> files_of(const fs::path& root, const std::vector<std::
                        kinds.empty() ? "fill the folder or remove it"
                                      : "convert the files to PNG or JPEG, or remove the folder"});
     passed.add(here);
-    for (const fs::path& image : images) files.push_back({image, static_cast<int64_t>(label)});
+    for (const fs::path& image : images) files.push_back({image, to_int64(label)});
   }
   return files;
 }
@@ -100,10 +102,8 @@ Listing list_image_folder(const fs::path& root, const ReadOptions& options) {
   });
   const ClassChoice choice =
       choose_classes(names, wnids ? folders : std::vector<std::string>(), options.classes);
-  for (const int64_t old : choice.kept) {
-    raw.class_names.push_back(names[old]);
-    if (wnids) raw.class_ids.push_back(folders[old]);
-  }
+  raw.class_names = chosen(names, choice);
+  if (wnids) raw.class_ids = chosen(folders, choice);
   if (!parts.test.empty()) {
     check_test_folders(parts.test, folders);
     listing.test = files_of(parts.test, folders, choice, false, passed);

@@ -4,8 +4,9 @@
 #include "data/imagenet_classes.h"
 
 #include <algorithm>
-#include <map>
+#include <utility>
 
+#include "core/sizes.h"
 #include "retort/data/raw.h"
 
 namespace retort::data {
@@ -123,68 +124,65 @@ std::vector<std::string> development_kit_wnids() {
 }
 
 // Names of the classes of the lists below; the others go by their wnids.
-const std::map<int64_t, std::string>& names() {
-  static const std::map<int64_t, std::string> table = {
-      {0, "tench"},
-      {9, "ostrich"},
-      {11, "goldfinch"},
-      {22, "bald eagle"},
-      {72, "black and gold garden spider"},
-      {84, "peacock"},
-      {88, "macaw"},
-      {89, "sulphur-crested cockatoo"},
-      {96, "toucan"},
-      {100, "black swan"},
-      {130, "flamingo"},
-      {144, "pelican"},
-      {145, "king penguin"},
-      {155, "Shih-Tzu"},
-      {159, "Rhodesian ridgeback"},
-      {162, "beagle"},
-      {167, "English foxhound"},
-      {182, "Border terrier"},
-      {193, "Australian terrier"},
-      {207, "golden retriever"},
-      {217, "English springer"},
-      {229, "Old English sheepdog"},
-      {258, "Samoyed"},
-      {273, "dingo"},
-      {281, "tabby"},
-      {282, "tiger cat"},
-      {283, "Persian cat"},
-      {284, "Siamese cat"},
-      {285, "Egyptian cat"},
-      {287, "lynx"},
-      {289, "snow leopard"},
-      {290, "jaguar"},
-      {291, "lion"},
-      {292, "tiger"},
-      {309, "bee"},
-      {482, "cassette player"},
-      {491, "chain saw"},
-      {497, "church"},
-      {566, "French horn"},
-      {569, "garbage truck"},
-      {571, "gas pump"},
-      {574, "golf ball"},
-      {599, "honeycomb"},
-      {701, "parachute"},
-      {779, "school bus"},
-      {943, "cucumber"},
-      {945, "bell pepper"},
-      {948, "Granny Smith"},
-      {949, "strawberry"},
-      {950, "orange"},
-      {951, "lemon"},
-      {952, "fig"},
-      {953, "pineapple"},
-      {954, "banana"},
-      {957, "pomegranate"},
-      {986, "yellow lady's slipper"},
-      {987, "corn"},
-  };
-  return table;
-}
+constexpr std::pair<int64_t, const char*> kNames[] = {
+    {0, "tench"},
+    {9, "ostrich"},
+    {11, "goldfinch"},
+    {22, "bald eagle"},
+    {72, "black and gold garden spider"},
+    {84, "peacock"},
+    {88, "macaw"},
+    {89, "sulphur-crested cockatoo"},
+    {96, "toucan"},
+    {100, "black swan"},
+    {130, "flamingo"},
+    {144, "pelican"},
+    {145, "king penguin"},
+    {155, "Shih-Tzu"},
+    {159, "Rhodesian ridgeback"},
+    {162, "beagle"},
+    {167, "English foxhound"},
+    {182, "Border terrier"},
+    {193, "Australian terrier"},
+    {207, "golden retriever"},
+    {217, "English springer"},
+    {229, "Old English sheepdog"},
+    {258, "Samoyed"},
+    {273, "dingo"},
+    {281, "tabby"},
+    {282, "tiger cat"},
+    {283, "Persian cat"},
+    {284, "Siamese cat"},
+    {285, "Egyptian cat"},
+    {287, "lynx"},
+    {289, "snow leopard"},
+    {290, "jaguar"},
+    {291, "lion"},
+    {292, "tiger"},
+    {309, "bee"},
+    {482, "cassette player"},
+    {491, "chain saw"},
+    {497, "church"},
+    {566, "French horn"},
+    {569, "garbage truck"},
+    {571, "gas pump"},
+    {574, "golf ball"},
+    {599, "honeycomb"},
+    {701, "parachute"},
+    {779, "school bus"},
+    {943, "cucumber"},
+    {945, "bell pepper"},
+    {948, "Granny Smith"},
+    {949, "strawberry"},
+    {950, "orange"},
+    {951, "lemon"},
+    {952, "fig"},
+    {953, "pineapple"},
+    {954, "banana"},
+    {957, "pomegranate"},
+    {986, "yellow lady's slipper"},
+    {987, "corn"},
+};
 
 }  // namespace
 
@@ -217,8 +215,9 @@ std::optional<int64_t> imagenet_index(std::string_view wnid) {
 }
 
 std::string imagenet_name(int64_t index) {
-  const auto at = names().find(index);
-  return at == names().end() ? imagenet_wnids().at(index) : at->second;
+  for (const auto& [of, name] : kNames)
+    if (of == index) return name;
+  return imagenet_wnids().at(to_size(index));
 }
 
 std::vector<int64_t> imagenet_indices_of_development_kit() {

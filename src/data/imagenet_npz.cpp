@@ -3,6 +3,7 @@
 // numbering of ImageNet's development kit. Classes come out in the usual order. No torch here.
 #include <cmath>
 
+#include "core/sizes.h"
 #include "data/imagenet_classes.h"
 #include "data/layouts.h"
 #include "data/npz.h"
@@ -40,22 +41,21 @@ void read_part(const fs::path& file, const Relabelling& new_label, RawDataset& r
   const NpyArray data = parse_npy(members.at("data"), path + ":data");
   const NpyArray label_array = parse_npy(members.at("labels"), path + ":labels");
   const std::vector<int64_t> labels = integers_of(label_array, "labels", path);
-  if (data.dtype != DType::kU8 || data.shape.size() != 2 ||
-      data.shape[0] != static_cast<int64_t>(labels.size()))
+  if (data.dtype != DType::kU8 || data.shape.size() != 2 || data.shape[0] != std::ssize(labels))
     throw DataError::damaged(path, "'data' does not fit 'labels'",
                              "uint8 [N, 3 * side * side] and labels [N]");
   const int64_t bytes = data.shape[1];
-  const auto side = static_cast<int64_t>(std::lround(std::sqrt(static_cast<double>(bytes) / 3)));
+  const int64_t side = std::lround(std::sqrt(bytes / 3.0));
   if (raw.height == 0) raw.height = raw.width = side;
   if (side < 1 || side * side * 3 != bytes || side != raw.height)
     throw DataError::damaged(path, "rows of " + std::to_string(bytes) + " bytes",
                              "rows of three square planes, the same in all batches");
-  for (size_t i = 0; i < labels.size(); ++i) {
-    check_label(labels[i], 1, 1000, path, static_cast<int64_t>(i));
-    const int64_t label = new_label[labels[i] - 1];
+  auto row = data.data.begin();
+  for (size_t i = 0; i < labels.size(); ++i, row += bytes) {
+    check_label(labels[i], 1, 1000, path, to_int64(i));
+    const int64_t label = new_label[to_size(labels[i] - 1)];
     if (label < 0) continue;
     out.labels.push_back(label);
-    const auto row = data.data.begin() + static_cast<int64_t>(i) * bytes;
     out.pixels.insert(out.pixels.end(), row, row + bytes);
   }
 }
@@ -70,13 +70,11 @@ RawDataset read_imagenet(const fs::path& path, const ReadOptions& options) {
   std::vector<std::string> names;
   for (int64_t i = 0; i < 1000; ++i) names.push_back(imagenet_name(i));
   const ClassChoice choice = choose_classes(names, imagenet_wnids(), options.classes);
-  for (const int64_t index : choice.kept) {
-    raw.class_names.push_back(names[index]);
-    raw.class_ids.push_back(imagenet_wnids()[index]);
-  }
+  raw.class_names = chosen(names, choice);
+  raw.class_ids = chosen(imagenet_wnids(), choice);
   Relabelling new_label;
   for (const int64_t index : imagenet_indices_of_development_kit())
-    new_label.push_back(choice.new_label[index]);
+    new_label.push_back(choice.new_label[to_size(index)]);
   for (int i = 1; i <= kBatches; ++i) read_part(folder / batch_name(i), new_label, raw, raw.train);
   read_part(folder / "val_data.npz", new_label, raw, raw.test);
   return raw;

@@ -28,8 +28,8 @@ void in_parallel(int64_t begin, int64_t end, int threads,
       }
     }
   };
-  int64_t count = threads > 0 ? threads : std::max(1u, std::thread::hardware_concurrency());
-  count = std::min(count, end - begin);
+  const int64_t wanted = threads > 0 ? int64_t{threads} : std::thread::hardware_concurrency();
+  const int64_t count = std::min(std::max<int64_t>(wanted, 1), end - begin);
   std::vector<std::thread> workers;
   for (int64_t i = 0; i < count; ++i) workers.emplace_back(take);
   for (std::thread& worker : workers) worker.join();

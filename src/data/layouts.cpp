@@ -7,6 +7,7 @@
 #include <map>
 
 #include "core/file.h"
+#include "core/sizes.h"
 #include "data/imagenet_classes.h"
 #include "retort/core/error.h"
 
@@ -57,13 +58,16 @@ std::vector<std::string> names_of(const fs::path& path, size_t count) {
   return names;
 }
 
+void to_planes(const uint8_t* interleaved, int64_t pixels, int64_t channels, uint8_t* planes) {
+  for (int64_t c = 0; c < channels; ++c)
+    for (int64_t i = 0; i < pixels; ++i) planes[c * pixels + i] = interleaved[i * channels + c];
+}
+
 void append_planes(std::vector<uint8_t>& out, const uint8_t* interleaved, int64_t pixels,
                    int64_t channels) {
   const size_t start = out.size();
-  out.resize(start + pixels * channels);
-  for (int64_t c = 0; c < channels; ++c)
-    for (int64_t i = 0; i < pixels; ++i)
-      out[start + c * pixels + i] = interleaved[i * channels + c];
+  out.resize(start + to_size(pixels * channels));
+  to_planes(interleaved, pixels, channels, out.data() + start);
 }
 
 void check_label(int64_t label, int64_t first, int64_t last, const std::string& path,
@@ -122,7 +126,7 @@ const ClassList* named_list(const std::string& name) {
 std::vector<int64_t> positions(const std::vector<std::string>& names, const std::string& name) {
   std::vector<int64_t> found;
   for (size_t i = 0; i < names.size(); ++i)
-    if (names[i] == name) found.push_back(static_cast<int64_t>(i));
+    if (names[i] == name) found.push_back(to_int64(i));
   return found;
 }
 
@@ -139,8 +143,7 @@ int64_t resolve(const std::string& wanted, const std::vector<std::string>& names
   int64_t index = -1;
   const char* end = wanted.data() + wanted.size();
   if (const auto [stop, error] = std::from_chars(wanted.data(), end, index);
-      error == std::errc() && stop == end && index >= 0 &&
-      index < static_cast<int64_t>(names.size()))
+      error == std::errc() && stop == end && index >= 0 && index < std::ssize(names))
     return index;
   std::vector<std::string> candidates = names;
   for (const ClassList& list : class_lists()) candidates.push_back(list.name);
@@ -151,7 +154,7 @@ std::vector<int64_t> resolve_list(const ClassList& list, const std::vector<std::
                                   const std::vector<std::string>& ids) {
   std::vector<int64_t> kept;
   for (const int64_t index : list.imagenet_indices) {
-    const std::string& wnid = imagenet_wnids()[index];
+    const std::string& wnid = imagenet_wnids()[to_size(index)];
     auto found = positions(ids, wnid);
     if (found.empty()) found = positions(names, wnid);
     if (found.empty())
@@ -169,11 +172,11 @@ std::vector<int64_t> resolve_list(const ClassList& list, const std::vector<std::
 void relabel(RawImages& part, const ClassChoice& choice, size_t image_bytes) {
   size_t kept = 0;
   for (size_t i = 0; i < part.labels.size(); ++i) {
-    const int64_t label = choice.new_label[part.labels[i]];
+    const int64_t label = choice.new_label[to_size(part.labels[i])];
     if (label < 0) continue;
     if (kept != i)
-      std::copy_n(part.pixels.begin() + i * image_bytes, image_bytes,
-                  part.pixels.begin() + kept * image_bytes);
+      std::copy_n(part.pixels.data() + i * image_bytes, image_bytes,
+                  part.pixels.data() + kept * image_bytes);
     part.labels[kept++] = label;
   }
   part.labels.resize(kept);
@@ -192,32 +195,33 @@ ClassChoice choose_classes(const std::vector<std::string>& names,
   if (list) choice.kept = resolve_list(*list, names, ids);
   for (size_t i = 0; !list && i < wanted.size(); ++i)
     choice.kept.push_back(resolve(wanted[i], names, ids));
-  for (size_t i = 0; wanted.empty() && i < names.size(); ++i)
-    choice.kept.push_back(static_cast<int64_t>(i));
+  for (size_t i = 0; wanted.empty() && i < names.size(); ++i) choice.kept.push_back(to_int64(i));
   choice.new_label.assign(names.size(), -1);
   for (size_t i = 0; i < choice.kept.size(); ++i) {
-    int64_t& label = choice.new_label[choice.kept[i]];
+    const size_t old = to_size(choice.kept[i]);
+    int64_t& label = choice.new_label[old];
     if (label >= 0)
-      throw ConfigError({kChoosing, "class '" + names[choice.kept[i]] + "' is asked for twice",
+      throw ConfigError({kChoosing, "class '" + names[old] + "' is asked for twice",
                          "each class once", "leave it out of --classes once"});
-    label = static_cast<int64_t>(i);
+    label = to_int64(i);
   }
   return choice;
+}
+
+std::vector<std::string> chosen(const std::vector<std::string>& texts, const ClassChoice& choice) {
+  std::vector<std::string> kept;
+  for (const int64_t old : choice.kept) kept.push_back(texts[to_size(old)]);
+  return kept;
 }
 
 void keep_classes(RawDataset& raw, const std::vector<std::string>& wanted) {
   if (wanted.empty()) return;
   const ClassChoice choice = choose_classes(raw.class_names, raw.class_ids, wanted);
-  const size_t image_bytes = static_cast<size_t>(raw.channels * raw.height * raw.width);
+  const size_t image_bytes = to_size(raw.channels * raw.height * raw.width);
   relabel(raw.train, choice, image_bytes);
   relabel(raw.test, choice, image_bytes);
-  std::vector<std::string> names, ids;
-  for (const int64_t old : choice.kept) {
-    names.push_back(raw.class_names[old]);
-    if (!raw.class_ids.empty()) ids.push_back(raw.class_ids[old]);
-  }
-  raw.class_names = std::move(names);
-  raw.class_ids = std::move(ids);
+  raw.class_names = chosen(raw.class_names, choice);
+  if (!raw.class_ids.empty()) raw.class_ids = chosen(raw.class_ids, choice);
 }
 
 }  // namespace retort::data

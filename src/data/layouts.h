@@ -27,6 +27,9 @@ std::vector<std::string> lines_of(const std::filesystem::path& path);
 /// Class names, one a line, exactly `count`.
 std::vector<std::string> names_of(const std::filesystem::path& path, size_t count);
 
+/// Writes one [H, W, C] image as [C, H, W].
+void to_planes(const uint8_t* interleaved, int64_t pixels, int64_t channels, uint8_t* planes);
+
 /// Appends one [H, W, C] image as [C, H, W].
 void append_planes(std::vector<uint8_t>& out, const uint8_t* interleaved, int64_t pixels,
                    int64_t channels);
@@ -60,6 +63,9 @@ struct ClassChoice {
 ClassChoice choose_classes(const std::vector<std::string>& names,
                            const std::vector<std::string>& ids,
                            const std::vector<std::string>& wanted);
+
+/// The texts of the classes that are kept, in their new order.
+std::vector<std::string> chosen(const std::vector<std::string>& texts, const ClassChoice& choice);
 
 /// Chooses among `raw`'s names and ids, and relabels or drops the images that it already holds.
 void keep_classes(RawDataset& raw, const std::vector<std::string>& wanted);

@@ -31,9 +31,9 @@ Normalisation given(const std::vector<std::string>& numbers, int64_t channels) {
       refuse("'" + text + "' of mean_and_deviation is no number of at most 1e6", channels);
     values.push_back(value);
   }
-  if (static_cast<int64_t>(values.size()) != 2 * channels)
+  if (std::ssize(values) != 2 * channels)
     refuse("mean_and_deviation has " + std::to_string(values.size()) + " numbers", channels);
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(channels);
+  const auto middle = values.begin() + channels;
   if (std::any_of(middle, values.end(), [](double value) { return value <= 0; }))
     refuse("a deviation of mean_and_deviation is not above 0", channels);
   return {{values.begin(), middle}, {middle, values.end()}};

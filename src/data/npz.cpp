@@ -140,7 +140,7 @@ RawDataset read_arrays(const Arrays& members, const Roles& roles, const std::str
     LabelArray labels = read_labels(label_bytes, path, names.labels, raw.class_names);
     const auto& shape = images.back().first.array.shape;
     const int64_t count = shape.empty() ? 0 : shape[0];
-    if (static_cast<int64_t>(labels.values.size()) != count)
+    if (std::ssize(labels.values) != count)
       throw DataError({"reading '" + path + "'",
                        "'" + names.labels + "' holds " + std::to_string(labels.values.size()) +
                            " labels for " + std::to_string(count) + " images in '" + names.images +

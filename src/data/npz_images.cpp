@@ -8,6 +8,7 @@
 #include <limits>
 #include <utility>
 
+#include "core/sizes.h"
 #include "data/layouts.h"
 #include "data/npz_numbers.h"
 #include "retort/core/error.h"
@@ -18,10 +19,10 @@ namespace {
 constexpr const char* kShapes =
     "images as uint8 [N, H, W], [N, H, W, C] or [N, C, H, W] with 1 or 3 channels";
 
-struct Shape {
+struct ImageShape {
   int64_t channels, height, width;
   bool channels_last;
-  bool same_image(const Shape& other) const {
+  bool same_image(const ImageShape& other) const {
     return channels == other.channels && height == other.height && width == other.width;
   }
 };
@@ -65,7 +66,7 @@ std::string reshape(int64_t numbers) {
   refuse(images, "", "save the images in such a shape");
 }
 
-Shape shape_of(const ImageArray& images) {
+ImageShape shape_of(const ImageArray& images) {
   const auto& s = images.array.shape;
   const bool sizes_fit = std::all_of(s.begin(), s.end(), [](int64_t d) { return d >= 1; });
   if (sizes_fit && s.size() == 3) return {1, s[1], s[2], true};
@@ -74,7 +75,7 @@ Shape shape_of(const ImageArray& images) {
   refuse_shape(images);
 }
 
-struct Range {
+struct ValueRange {
   double low = std::numeric_limits<double>::infinity();
   double high = -std::numeric_limits<double>::infinity();
   bool whole = true, finite = true;
@@ -90,13 +91,14 @@ struct Range {
   }
   std::string text() const {
     std::string out(64, '\0');
-    out.resize(static_cast<size_t>(std::snprintf(out.data(), out.size(), "%g to %g", low, high)));
+    out.resize(to_size(std::snprintf(out.data(), out.size(), "%g to %g", low, high)));
     return out;
   }
 };
 
 /// What a number is multiplied by to be a byte.
-double scale_of(const ImageArray& images, const Range& range, std::vector<std::string>& notes) {
+double scale_of(const ImageArray& images, const ValueRange& range,
+                std::vector<std::string>& notes) {
   constexpr double kRounding = 1e-5;
   const DType type = images.array.dtype;
   if (type == DType::kU8) return 1;
@@ -124,7 +126,7 @@ double scale_of(const ImageArray& images, const Range& range, std::vector<std::s
          "they look normalised: undo that, (x * std + mean), and save them as uint8 from 0 to 255");
 }
 
-std::vector<uint8_t> planes(const NpyArray& array, const Shape& shape, double scale) {
+std::vector<uint8_t> planes(const NpyArray& array, const ImageShape& shape, double scale) {
   const size_t count = count_of(array);
   std::vector<uint8_t> converted;
   const auto* bytes = reinterpret_cast<const uint8_t*>(array.data.data());
@@ -157,8 +159,8 @@ std::string array_text(const std::string& name, const NpyArray& array) {
 
 void read_images(const std::vector<std::pair<ImageArray, RawImages*>>& arrays, RawDataset& raw) {
   const ImageArray& first = arrays.front().first;
-  const Shape shape = shape_of(first);
-  Range range;
+  const ImageShape shape = shape_of(first);
+  ValueRange range;
   for (const auto& [images, part] : arrays) {
     if (!shape_of(images).same_image(shape))
       refuse(images, "images of another shape than " + array_text("the training part", first.array),

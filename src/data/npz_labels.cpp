@@ -6,6 +6,7 @@
 #include <cstring>
 #include <set>
 
+#include "core/sizes.h"
 #include "data/npz_images.h"
 #include "data/npz_numbers.h"
 #include "retort/core/error.h"
@@ -33,8 +34,8 @@ constexpr const char* kAccepted =
 /// The class of a row that holds a single 1 among zeros.
 std::vector<int64_t> one_hot(const NpyArray& array, const std::string& name,
                              const std::string& path) {
-  const auto rows = static_cast<size_t>(array.shape[0]);
-  const auto classes = static_cast<size_t>(array.shape[1]);
+  const auto rows = to_size(array.shape[0]);
+  const auto classes = to_size(array.shape[1]);
   std::vector<int64_t> values;
   for (size_t n = 0; n < rows; ++n) {
     int64_t found = -1;
@@ -43,7 +44,7 @@ std::vector<int64_t> one_hot(const NpyArray& array, const std::string& name,
       const double value = number_at(array, n * classes + k);
       if (value == 1) {
         ++ones;
-        found = static_cast<int64_t>(k);
+        found = to_int64(k);
       } else if (value != 0) {
         refuse(path,
                array_text(name, array) + ", and row " + std::to_string(n) + " is not one-hot (" +

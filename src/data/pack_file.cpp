@@ -12,6 +12,7 @@
 
 #include "core/file.h"
 #include "core/plain_file.h"
+#include "core/sizes.h"
 #include "data/layouts.h"
 #include "io/content_hash.h"
 #include "io/metadata.h"
@@ -43,7 +44,7 @@ class Pack {
     const Normalisation found{metadata_.list<double>(prefix + "mean"),
                               metadata_.list<double>(prefix + "std")};
     if (found.mean.empty()) return {};
-    const bool good = static_cast<int64_t>(found.mean.size()) == channels &&
+    const bool good = std::ssize(found.mean) == channels &&
                       found.deviation.size() == found.mean.size() &&
                       std::all_of(found.deviation.begin(), found.deviation.end(),
                                   [](double value) { return value > 0; });
@@ -89,23 +90,22 @@ class Pack {
     const int64_t count = images.shape[0];
     if (hashed.dtype != DType::kI64 || hashed.shape != std::vector<int64_t>{count})
       metadata_.refuse("it has not one hash for each image of '" + name + "'");
-    const size_t size = count == 0 ? 0 : images.bytes.size() / static_cast<size_t>(count);
-    const auto start = static_cast<uint64_t>(images.bytes.data() - file_->bytes().data());
+    const size_t size = count == 0 ? 0 : images.bytes.size() / to_size(count);
+    const auto start = to_size(images.bytes.data() - file_->bytes().data());
     const PlainFile file(path_);
     std::atomic<int64_t> damaged{count};
-    at::parallel_for(0, count, 1 + (1 << 22) / static_cast<int64_t>(size + 1),
-                     [&](int64_t begin, int64_t end) {
-                       std::vector<char> planes(size);
-                       for (int64_t i = begin; i < end && i < damaged; ++i) {
-                         file.read(planes.data(), size, start + static_cast<uint64_t>(i) * size);
-                         int64_t hash = 0;
-                         std::memcpy(&hash, hashed.bytes.data() + i * int64_t{8}, sizeof hash);
-                         if (piece_hash(planes.data(), size) == hash) continue;
-                         int64_t first = damaged;
-                         while (i < first && !damaged.compare_exchange_weak(first, i)) {
-                         }
-                       }
-                     });
+    at::parallel_for(0, count, 1 + (1 << 22) / to_int64(size + 1), [&](int64_t begin, int64_t end) {
+      std::vector<char> planes(size);
+      for (int64_t i = begin; i < end && i < damaged; ++i) {
+        file.read(planes.data(), size, start + to_size(i) * size);
+        int64_t hash = 0;
+        std::memcpy(&hash, hashed.bytes.data() + i * int64_t{8}, sizeof hash);
+        if (piece_hash(planes.data(), size) == hash) continue;
+        int64_t first = damaged;
+        while (i < first && !damaged.compare_exchange_weak(first, i)) {
+        }
+      }
+    });
     if (damaged < count)
       throw damaged_content(path_.string(),
                             fmt::format("image {} of '{}' is not as it was written, its hash is "

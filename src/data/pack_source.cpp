@@ -9,9 +9,11 @@
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <numeric>
 #include <tuple>
 
 #include "core/file.h"
+#include "core/sizes.h"
 #include "data/decode.h"
 #include "data/layouts.h"
 #include "data/measure.h"
@@ -58,7 +60,7 @@ class MemorySource : public PackSource {
     for (const auto& [title, split] : splits())
       if (title == part.name)
         std::memcpy(planes, split->images.data_ptr<uint8_t>() + row * image_bytes(),
-                    static_cast<size_t>(image_bytes()));
+                    to_size(image_bytes()));
   }
 
  private:
@@ -94,19 +96,15 @@ class FileSource : public PackSource {
     height = files_.height;
     width = files_.width;
     channels = reading_.greyscale ? 1 : 3;
-    if (raw.published && static_cast<int64_t>(raw.published->mean.size()) == channels)
-      published = raw.published;
+    if (raw.published && std::ssize(raw.published->mean) == channels) published = raw.published;
     deal(options);
   }
 
   void image(const PackPart& part, int64_t row, uint8_t* planes) override {
     const bool apart = part.name == "test" && test_is_apart_;
-    const DecodedImage plain = to_channels(
-        files_.decode(apart ? row + static_cast<int64_t>(files_.train.size()) : row), channels);
-    const int64_t pixels = height * width;
-    for (int64_t p = 0; p < pixels; ++p)
-      for (int64_t c = 0; c < channels; ++c)
-        planes[c * pixels + p] = plain.pixels[p * channels + c];
+    const DecodedImage plain =
+        to_channels(files_.decode(apart ? row + std::ssize(files_.train) : row), channels);
+    to_planes(plain.pixels.data(), height * width, channels, planes);
   }
 
   void look_at_all() override {
@@ -163,9 +161,7 @@ class FileSource : public PackSource {
     test_is_apart_ = !files_.test.empty();
     std::vector<int64_t> train = all_rows(files_.train), test = all_rows(files_.test), kept;
     if (!test_is_apart_) {
-      notes.push_back(fmt::format(
-          "no test part in the source: {:g} % of every class split off as test (split_seed {})",
-          100 * options.test_fraction, options.split_seed));
+      notes.push_back(test_split_note(options.test_fraction, options.split_seed));
       std::tie(train, test) =
           held_rows(members(train), options.test_fraction, options.split_seed, "data.test");
     }
@@ -174,8 +170,8 @@ class FileSource : public PackSource {
                                            options.split_seed, "data.validation");
       // Rows of members() are places in `train`.
       std::vector<int64_t> rest_rows;
-      for (const int64_t i : rest) rest_rows.push_back(train[i]);
-      for (const int64_t i : taken) kept.push_back(train[i]);
+      for (const int64_t i : rest) rest_rows.push_back(train[to_size(i)]);
+      for (const int64_t i : taken) kept.push_back(train[to_size(i)]);
       train = rest_rows;
     }
     for (auto& [title, rows] : {std::pair{"test", test}, {"train", train}, {"validation", kept}}) {
@@ -187,20 +183,20 @@ class FileSource : public PackSource {
 
   static std::vector<int64_t> all_rows(const std::vector<LabelledFile>& files) {
     std::vector<int64_t> rows(files.size());
-    for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<int64_t>(i);
+    std::iota(rows.begin(), rows.end(), 0);
     return rows;
   }
 
   Members members(const std::vector<int64_t>& rows) const {
     Members by_class(class_names.size());
     for (size_t i = 0; i < rows.size(); ++i)
-      by_class[files_.train[rows[i]].label].push_back(static_cast<int64_t>(i));
+      by_class[to_size(files_.train[to_size(rows[i])].label)].push_back(to_int64(i));
     return by_class;
   }
 
   const LabelledFile& file_of(const PackPart& part, int64_t row) const {
     const bool apart = part.name == "test" && test_is_apart_;
-    return (apart ? files_.test : files_.train)[row];
+    return (apart ? files_.test : files_.train)[to_size(row)];
   }
 
   ReadOptions reading_;

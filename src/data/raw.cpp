@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/sizes.h"
 #include "data/cifar_binary.h"
 #include "data/cifar_pickle.h"
 #include "data/containers.h"
@@ -131,14 +132,14 @@ void convert(RawImages& part, const RawDataset& raw, int64_t side, int64_t chann
   const int64_t pixels = raw.height * raw.width;
   const int64_t new_pixels = side > 0 ? side * side : pixels;
   std::vector<uint8_t> converted;
-  converted.reserve(part.size() * new_pixels * channels);
+  converted.reserve(to_size(part.size() * new_pixels * channels));
   DecodedImage image{raw.width, raw.height, raw.channels, {}};
-  image.pixels.resize(pixels * raw.channels);
+  image.pixels.resize(to_size(pixels * raw.channels));
   for (int64_t n = 0; n < part.size(); ++n) {
     const uint8_t* planes = part.pixels.data() + n * pixels * raw.channels;
-    for (int64_t c = 0; c < raw.channels; ++c)
-      for (int64_t i = 0; i < pixels; ++i)
-        image.pixels[i * raw.channels + c] = planes[c * pixels + i];
+    uint8_t* pixel = image.pixels.data();
+    for (int64_t i = 0; i < pixels; ++i)
+      for (int64_t c = 0; c < raw.channels; ++c) *pixel++ = planes[c * pixels + i];
     const DecodedImage changed =
         to_channels(side > 0 ? to_square(image, side, fit) : image, channels);
     append_planes(converted, changed.pixels.data(), new_pixels, channels);
@@ -163,8 +164,7 @@ void conform(RawDataset& raw, const ReadOptions& options) {
 
 // A set that turns out grey, or is made so, has no use for the values of three colours.
 void drop_unfit_published(RawDataset& raw) {
-  if (raw.published && static_cast<int64_t>(raw.published->mean.size()) != raw.channels)
-    raw.published.reset();
+  if (raw.published && std::ssize(raw.published->mean) != raw.channels) raw.published.reset();
 }
 
 // Values of 0 to 16, or 12 bits in the high bytes of 16, look black and train badly.
@@ -187,7 +187,7 @@ void check(const RawDataset& raw, const std::string& path) {
                          (raw.class_names.size() == 1 ? "" : "es"),
                      "at least two classes", "add a class, or keep more of them with --classes"});
   std::vector<int64_t> counts(raw.class_names.size());
-  for (const int64_t label : raw.train.labels) ++counts.at(label);
+  for (const int64_t label : raw.train.labels) ++counts.at(to_size(label));
   for (size_t c = 0; c < counts.size(); ++c)
     if (counts[c] == 0)
       throw DataError(

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/sizes.h"
 #include "retort/core/random.h"
 #include "retort/data/raw.h"
 
@@ -34,29 +35,29 @@ struct Variety {
 };
 constexpr Variety kVariety{};
 
-struct Point {
+struct Corner {
   double x, y;
 };
 
-constexpr std::array<Point, 3> kTriangle{{{0, -0.95}, {0.9, 0.7}, {-0.9, 0.7}}};
-constexpr std::array<Point, 10> kStar{{{0, -1},
-                                       {0.235, -0.324},
-                                       {0.951, -0.309},
-                                       {0.380, 0.124},
-                                       {0.588, 0.809},
-                                       {0, 0.4},
-                                       {-0.588, 0.809},
-                                       {-0.380, 0.124},
-                                       {-0.951, -0.309},
-                                       {-0.235, -0.324}}};
-constexpr std::array<Point, 7> kArrow{
+constexpr std::array<Corner, 3> kTriangle{{{0, -0.95}, {0.9, 0.7}, {-0.9, 0.7}}};
+constexpr std::array<Corner, 10> kStar{{{0, -1},
+                                        {0.235, -0.324},
+                                        {0.951, -0.309},
+                                        {0.380, 0.124},
+                                        {0.588, 0.809},
+                                        {0, 0.4},
+                                        {-0.588, 0.809},
+                                        {-0.380, 0.124},
+                                        {-0.951, -0.309},
+                                        {-0.235, -0.324}}};
+constexpr std::array<Corner, 7> kArrow{
     {{0.95, 0}, {0.15, -0.8}, {0.15, -0.3}, {-0.9, -0.3}, {-0.9, 0.3}, {0.15, 0.3}, {0.15, 0.8}}};
 
 /// Even-odd rule.
-bool within(std::span<const Point> polygon, double x, double y) {
+bool within(std::span<const Corner> polygon, double x, double y) {
   bool inside = false;
   for (size_t i = 0, j = polygon.size() - 1; i < polygon.size(); j = i++) {
-    const Point a = polygon[i], b = polygon[j];
+    const Corner a = polygon[i], b = polygon[j];
     if ((a.y > y) != (b.y > y) && x < (b.x - a.x) * (y - a.y) / (b.y - a.y) + a.x) inside = !inside;
   }
   return inside;
@@ -132,7 +133,7 @@ Colour make_colour(double lightness, double tint, RandomStream& stream) {
 class Relief {
  public:
   explicit Relief(RandomStream& stream) : cells_(3 + static_cast<int>(stream.uniform_int(6))) {
-    values_.resize(static_cast<size_t>((cells_ + 1) * (cells_ + 1)));
+    values_.resize(to_size((cells_ + 1) * (cells_ + 1)));
     for (double& value : values_) value = stream.uniform(-1, 1);
   }
   double at(int row, int column) const {
@@ -144,19 +145,19 @@ class Relief {
   }
 
  private:
-  double value(int i, int j) const { return values_[i * (cells_ + 1) + j]; }
+  double value(int i, int j) const { return values_.data()[i * (cells_ + 1) + j]; }
   int cells_;
   std::vector<double> values_;
 };
 
 /// One image in linear colours [C, H, W].
-class Canvas {
+class Drawing {
  public:
   void fill(const Colour& colour, double texture, RandomStream& stream) {
     const Relief relief(stream);
     for (int i = 0; i < kArea; ++i) {
       const double shade = texture * relief.at(i / kSide, i % kSide);
-      for (int c = 0; c < kChannels; ++c) pixel(c, i) = colour[c] + shade;
+      for (int c = 0; c < kChannels; ++c) pixel(c, i) = colour.data()[c] + shade;
     }
   }
 
@@ -169,7 +170,8 @@ class Canvas {
       const double part = coverage(pose, i / kSide, i % kSide, inside);
       if (part == 0) continue;
       const double shade = texture * relief.at(i / kSide, i % kSide);
-      for (int c = 0; c < kChannels; ++c) pixel(c, i) += part * (colour[c] + shade - pixel(c, i));
+      for (int c = 0; c < kChannels; ++c)
+        pixel(c, i) += part * (colour.data()[c] + shade - pixel(c, i));
     }
   }
 
@@ -177,15 +179,14 @@ class Canvas {
   void develop(double noise, RandomStream& stream, uint8_t* bytes) const {
     for (int i = 0; i < kChannels * kArea; ++i) {
       const uint32_t bits = stream.next_u32();
-      const int sum =
-          static_cast<int>((bits & 255) + (bits >> 8 & 255) + (bits >> 16 & 255) + (bits >> 24));
-      const double value = pixels_[i] + noise * (sum - 510) / 147.8;
+      const double sum = (bits & 255) + (bits >> 8 & 255) + (bits >> 16 & 255) + (bits >> 24);
+      const double value = pixels_.data()[i] + noise * (sum - 510) / 147.8;
       bytes[i] = static_cast<uint8_t>(std::lround(std::clamp(value, 0.0, 1.0) * 255));
     }
   }
 
  private:
-  double& pixel(int c, int i) { return pixels_[c * kArea + i]; }
+  double& pixel(int c, int i) { return pixels_.data()[c * kArea + i]; }
 
   template <class Inside>
   static double coverage(const Pose& pose, int row, int column, Inside&& inside) {
@@ -208,7 +209,7 @@ class Canvas {
 
 void draw(int shape, RandomStream stream, uint8_t* bytes) {
   const Variety& v = kVariety;
-  Canvas canvas;
+  Drawing canvas;
   const double ground = stream.uniform(0.25, 0.45);
   canvas.fill(make_colour(ground, v.tint, stream), v.texture, stream);
   for (int64_t n = stream.uniform_int(v.distractors + 1); n > 0; --n) {
@@ -235,13 +236,13 @@ void draw(int shape, RandomStream stream, uint8_t* bytes) {
 /// `count` images, the classes in turn; `part` keeps training and test streams apart.
 RawImages draw_part(int64_t count, uint64_t part) {
   RawImages images;
-  images.pixels.resize(static_cast<size_t>(count * kChannels * kArea));
-  images.labels.resize(static_cast<size_t>(count));
+  images.pixels.resize(to_size(count * kChannels * kArea));
+  images.labels.resize(to_size(count));
   const auto draw_share = [&](int64_t first, int64_t step) {
     for (int64_t i = first; i < count; i += step) {
       const int shape = static_cast<int>(i % kClasses);
-      images.labels[i] = shape;
-      draw(shape, RandomStream(0, "shapes", part, static_cast<uint64_t>(i)),
+      images.labels.data()[i] = shape;
+      draw(shape, RandomStream(0, "shapes", part, to_size(i)),
            images.pixels.data() + i * kChannels * kArea);
     }
   };

@@ -18,6 +18,9 @@ std::pair<std::vector<int64_t>, std::vector<int64_t>> held_rows(const Members& m
                                                                 double fraction, int64_t seed,
                                                                 std::string_view purpose);
 
+/// That a test part of `fraction` was split off, for the set's notes.
+std::string test_split_note(double fraction, int64_t seed);
+
 /// Splits `fraction` of every class off (rounded; at least one row stays and, of two or more, at
 /// least one goes), chosen by the stream (seed, purpose, class). Returns (rest, taken), rows
 /// ascending.

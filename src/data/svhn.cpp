@@ -5,6 +5,7 @@
 #include "core/file.h"
 #include "core/memory.h"
 #include "core/plain_file.h"
+#include "core/sizes.h"
 #include "data/layouts.h"
 #include "retort/core/error.h"
 
@@ -43,7 +44,7 @@ Variable variable(mat_t* file, const char* name, int rank, const std::string& pa
 }
 
 std::vector<int64_t> integers(const matvar_t& y, const std::string& path) {
-  const size_t count = y.nbytes / std::max<size_t>(1, static_cast<size_t>(y.data_size));
+  const size_t count = y.nbytes / std::max<size_t>(1, to_size(y.data_size));
   std::vector<int64_t> values(count);
   for (size_t i = 0; i < count; ++i) {
     if (y.class_type == MAT_C_UINT8) {
@@ -78,7 +79,7 @@ void read_part(const fs::path& file_path, RawImages& out) {
   const auto* pixels = static_cast<const uint8_t*>(x->data);
   out.pixels.resize(x->nbytes);
   for (size_t n = 0; n < labels.size(); ++n) {
-    check_label(labels[n], 1, 10, path, static_cast<int64_t>(n));
+    check_label(labels[n], 1, 10, path, to_int64(n));
     out.labels.push_back(labels[n] % 10);
     for (size_t c = 0; c < 3; ++c)  // column-major planes: transpose each
       for (size_t row = 0; row < 32; ++row)

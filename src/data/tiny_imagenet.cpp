@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <map>
 
+#include "core/sizes.h"
 #include "data/decode.h"
 #include "data/image_files.h"
 #include "data/layouts.h"
@@ -49,14 +50,14 @@ std::vector<fs::path> class_images(const fs::path& folder) {
 std::vector<LabelledFile> sorted_files(const fs::path& part, const std::vector<std::string>& ids,
                                        const ClassChoice& choice) {
   std::vector<LabelledFile> files;
-  for (size_t label = 0; label < choice.kept.size(); ++label) {
-    const fs::path folder = part / ids[choice.kept[label]];
+  const std::vector<std::string> kept = chosen(ids, choice);
+  for (size_t label = 0; label < kept.size(); ++label) {
+    const fs::path folder = part / kept[label];
     if (!fs::is_directory(folder))
       throw DataError({"reading '" + part.string() + "' as Tiny-ImageNet",
                        "the folder '" + folder.string() + "' is missing",
                        "a folder for each class of wnids.txt", "unpack the whole set there"});
-    for (const fs::path& file : class_images(folder))
-      files.push_back({file, static_cast<int64_t>(label)});
+    for (const fs::path& file : class_images(folder)) files.push_back({file, to_int64(label)});
   }
   return files;
 }
@@ -85,7 +86,7 @@ std::vector<LabelledFile> annotated_files(const fs::path& folder,
                                "line " + std::to_string(line_number) + " names the file '" + file +
                                    "', which is not in val/images",
                                "a file name, a tab and a wnid");
-    const int64_t kept = choice.new_label[label->second];
+    const int64_t kept = choice.new_label[to_size(label->second)];
     if (kept >= 0) files.push_back({folder / "val" / "images" / file, kept});
   }
   return files;
@@ -131,7 +132,7 @@ Listing list_tiny_imagenet(const fs::path& path, const ReadOptions& options) {
   std::map<std::string, int64_t> labels;
   std::vector<std::string> all_names;
   for (const std::string& wnid : wnids) {
-    labels[wnid] = static_cast<int64_t>(labels.size());
+    labels[wnid] = std::ssize(labels);
     const auto name = names.find(wnid);
     all_names.push_back(name == names.end() ? wnid : name->second);
   }
@@ -140,10 +141,8 @@ Listing list_tiny_imagenet(const fs::path& path, const ReadOptions& options) {
                              "one wnid a line");
   make_unique(all_names, wnids);
   const ClassChoice choice = choose_classes(all_names, wnids, options.classes);
-  for (const int64_t old : choice.kept) {
-    raw.class_names.push_back(all_names[old]);
-    raw.class_ids.push_back(wnids[old]);
-  }
+  raw.class_names = chosen(all_names, choice);
+  raw.class_ids = chosen(wnids, choice);
   listing.train = sorted_files(folder / "train", wnids, choice);
   listing.test = val_files(folder, labels, wnids, choice);
   return listing;

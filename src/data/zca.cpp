@@ -32,16 +32,16 @@ void stream_rows(const at::Tensor& images, Use&& use) {
 }
 
 /// Means [D] of pixels in [0, 1], and sums of products [D, D] of what differs from them; float64.
-struct Moments {
+struct PixelMoments {
   at::Tensor mean, squares;
 };
 
-Moments moments(const at::Tensor& images) {
+PixelMoments moments(const at::Tensor& images) {
   const int64_t count = images.size(0), pixels = images.numel() / std::max<int64_t>(count, 1);
   if (count < 2)
     throw DataError(ErrorMessage{"fitting ZCA", fmt::format("{} training images", count),
                                  "at least 2", "use another normalisation"});
-  Moments found{at::zeros({pixels}, at::kDouble), at::zeros({pixels, pixels}, at::kDouble)};
+  PixelMoments found{at::zeros({pixels}, at::kDouble), at::zeros({pixels, pixels}, at::kDouble)};
   stream_rows(images, [&](const at::Tensor& rows) { found.mean += rows.sum(0); });
   found.mean /= static_cast<double>(count);
   stream_rows(images, [&](at::Tensor rows) {
@@ -89,7 +89,7 @@ std::optional<Preprocessing> load_zca(const std::filesystem::path& path, const s
 }  // namespace
 
 Preprocessing fit_zca(const at::Tensor& images, double epsilon) {
-  const Moments of = moments(images);
+  const PixelMoments of = moments(images);
   const Spectrum whole = spectrum_of(of.squares / static_cast<double>(images.size(0) - 1));
   // Rounding leaves tiny negative eigenvalues where the images span fewer dimensions.
   const at::Tensor lifted = whole.values.clamp_min(0).add(epsilon);
@@ -99,7 +99,7 @@ Preprocessing fit_zca(const at::Tensor& images, double epsilon) {
 
 // FRePo's `normalize_zca`: ((x - m) / s - mean) W is (x - pixel means) diag(1 / s) W.
 Preprocessing fit_standardised_zca(const at::Tensor& images, double share) {
-  const Moments of = moments(images);
+  const PixelMoments of = moments(images);
   const int64_t count = images.size(0), pixels = of.mean.size(0);
   const std::vector<double> channels = measure(images).deviation;
   const at::Tensor deviation =

@@ -4,6 +4,8 @@
 #include <bit>
 #include <cstdlib>
 
+#include "core/bytes.h"
+#include "core/sizes.h"
 #include "data/images/formats.h"
 #include "retort/core/error.h"
 
@@ -15,17 +17,14 @@ class Bytes {
  public:
   explicit Bytes(std::string_view bytes) : bytes_(bytes) {}
   uint32_t number(size_t at, size_t size) const {
-    uint32_t value = 0;
-    for (size_t i = 0; i < size && at + i < bytes_.size(); ++i)
-      value |= uint32_t{static_cast<uint8_t>(bytes_[at + i])} << 8 * i;
-    return value;
+    return static_cast<uint32_t>(little_endian(bytes_.substr(std::min(at, bytes_.size()), size)));
   }
 
  private:
   std::string_view bytes_;
 };
 
-struct Header {
+struct BmpHeader {
   size_t pixels_at = 0, palette_at = 0;
   int64_t width = 0, height = 0;
   bool from_top = false;
@@ -37,10 +36,10 @@ struct Header {
 
 constexpr uint32_t kNone = 0, kBitFields = 3, kAlphaBitFields = 6;
 
-Header read_header(std::string_view file) {
+BmpHeader read_header(std::string_view file) {
   const Bytes bytes(file);
   constexpr size_t kFileHeader = 14, kOldHeader = 12, kInfoHeader = 40;
-  Header header;
+  BmpHeader header;
   header.pixels_at = bytes.number(10, 4);
   const size_t size = bytes.number(kFileHeader, 4);
   if (size == kOldHeader) {
@@ -78,7 +77,7 @@ uint8_t masked(uint32_t pixel, uint32_t mask) {
   return static_cast<uint8_t>((value * 255 + most / 2) / most);
 }
 
-void refuse_others(const EncodedImage& file, const Header& header) {
+void refuse_others(const EncodedImage& file, const BmpHeader& header) {
   const bool known_bits = header.bits == 1 || header.bits == 4 || header.bits == 8 ||
                           header.bits == 16 || header.bits == 24 || header.bits == 32;
   const bool plain = header.compression == kNone || header.compression == kBitFields ||
@@ -94,21 +93,21 @@ void refuse_others(const EncodedImage& file, const Header& header) {
 }  // namespace
 
 DecodedImage decode_bmp(const EncodedImage& file) {
-  const Header header = read_header(file.bytes);
+  const BmpHeader header = read_header(file.bytes);
   refuse_others(file, header);
   if (header.width < 1 || header.height < 1) check_size(file, header.width, header.height, 0, 0);
   check_size(file, header.width, header.height,
-             static_cast<int64_t>(header.pixels_at) + header.row_bytes() * header.height,
+             to_int64(header.pixels_at) + header.row_bytes() * header.height,
              header.width * header.height * 3);
   DecodedImage image{header.width, header.height, 3, {}};
   if (file.header_only) return image;
   const Bytes bytes(file.bytes);
-  image.pixels.reserve(static_cast<size_t>(image.width * image.height * 3));
+  image.pixels.reserve(to_size(image.width * image.height * 3));
   for (int64_t y = 0; y < image.height; ++y) {
     const int64_t stored = header.from_top ? y : image.height - 1 - y;
-    const size_t row = header.pixels_at + static_cast<size_t>(stored * header.row_bytes());
+    const size_t row = header.pixels_at + to_size(stored * header.row_bytes());
     for (int64_t x = 0; x < image.width; ++x) {
-      const size_t first_bit = static_cast<size_t>(x) * header.bits;
+      const size_t first_bit = to_size(x) * header.bits;
       uint32_t pixel = bytes.number(row + first_bit / 8, (header.bits + 7) / 8);
       if (header.bits < 8)
         pixel = pixel >> (8 - header.bits - first_bit % 8) & ((1u << header.bits) - 1);

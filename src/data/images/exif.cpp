@@ -1,6 +1,7 @@
 // EXIF's orientation: found in the first directory of a TIFF structure, and undone. No torch here.
 #include <cstdint>
 
+#include "core/bytes.h"
 #include "data/images/formats.h"
 
 namespace retort::data {
@@ -15,12 +16,10 @@ class TiffBytes {
   bool valid() const {
     return (big_ || bytes_.starts_with("II")) && number(2, 2) == 42 && bytes_.size() >= 8;
   }
-  uint32_t number(size_t at, int size) const {
-    if (at > bytes_.size() || bytes_.size() - at < static_cast<size_t>(size)) return 0;
-    uint32_t value = 0;
-    for (int i = 0; i < size; ++i)
-      value = value << 8 | static_cast<uint8_t>(bytes_[at + (big_ ? i : size - 1 - i)]);
-    return value;
+  uint64_t number(size_t at, size_t size) const {
+    if (at > bytes_.size() || bytes_.size() - at < size) return 0;
+    const std::string_view raw = bytes_.substr(at, size);
+    return big_ ? big_endian(raw) : little_endian(raw);
   }
 
  private:
@@ -34,11 +33,11 @@ int exif_orientation(std::string_view exif) {
   const TiffBytes tiff(exif);
   if (!tiff.valid()) return 1;
   const size_t directory = tiff.number(4, 4);
-  const uint32_t entries = tiff.number(directory, 2);
-  for (uint32_t i = 0; i < entries; ++i) {
-    const size_t entry = directory + 2 + 12 * size_t{i};
+  const size_t entries = tiff.number(directory, 2);
+  for (size_t i = 0; i < entries; ++i) {
+    const size_t entry = directory + 2 + 12 * i;
     if (tiff.number(entry, 2) != kOrientationTag) continue;
-    const uint32_t value = tiff.number(entry + 8, 2);
+    const uint64_t value = tiff.number(entry + 8, 2);
     return value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
   }
   return 1;

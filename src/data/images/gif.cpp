@@ -3,6 +3,7 @@
 #include <cstring>
 #include <memory>
 
+#include "core/sizes.h"
 #include "data/images/formats.h"
 #include "retort/core/error.h"
 
@@ -21,7 +22,7 @@ struct GifSource {
 
 int gif_take(GifFileType* gif, GifByteType* out, int count) {
   auto* source = static_cast<GifSource*>(gif->UserData);
-  const size_t taken = std::min(source->rest.size(), static_cast<size_t>(count));
+  const size_t taken = std::min(source->rest.size(), to_size(count));
   std::memcpy(out, source->rest.data(), taken);
   source->rest.remove_prefix(taken);
   return static_cast<int>(taken);
@@ -72,7 +73,7 @@ void draw(GifFileType* gif, const EncodedImage& file, DecodedImage& image) {
   const GifImageDesc frame = gif->Image;
   const ColorMapObject* colours = frame.ColorMap ? frame.ColorMap : gif->SColorMap;
   if (!colours) throw DataError::damaged(file.path, "a GIF without a palette");
-  std::vector<GifPixelType> row(static_cast<size_t>(frame.Width));
+  std::vector<GifPixelType> row(to_size(frame.Width));
   for (const int y : row_order(frame)) {
     if (DGifGetLine(gif, row.data(), frame.Width) != GIF_OK) throw damaged(file, gif->Error);
     uint8_t* out = image.pixels.data() + ((frame.Top + y) * image.width + frame.Left) * 3;
@@ -123,7 +124,7 @@ DecodedImage decode_gif(const EncodedImage& file) {
     throw DataError::damaged(file.path, "a GIF whose frame lies outside of its screen");
   check_size(file, frame.Width, frame.Height, int64_t{frame.Width} * frame.Height / kLongestString,
              0);
-  image.pixels.resize(static_cast<size_t>(image.width * image.height * 3));
+  image.pixels.resize(to_size(image.width * image.height * 3));
   draw(gif.get(), file, image);
   image.facts.more_frames = has_more(gif.get());
   return image;

@@ -1,6 +1,8 @@
 // JPEG by libjpeg-turbo's TurboJPEG, an optional part. No torch here.
 #include <memory>
 
+#include "core/bytes.h"
+#include "core/sizes.h"
 #include "data/images/formats.h"
 #include "retort/core/error.h"
 
@@ -36,7 +38,7 @@ Segments segments_of(std::string_view bytes) {
       continue;
     }
     if (marker == kScan) break;
-    const size_t length = size_t{byte_at(bytes, at + 2)} << 8 | byte_at(bytes, at + 3);
+    const size_t length = big_endian(bytes.substr(at + 2, 2));
     if (length < 2) break;
     const std::string_view content = bytes.substr(at + 4, length - 2);
     if (marker == kApp1 && content.starts_with(kExif))
@@ -64,7 +66,7 @@ std::vector<uint8_t> rgb_of(const std::vector<uint8_t>& inks, bool adobe) {
 
 void decompress(tjhandle handle, const EncodedImage& file, DecodedImage& image, int samples) {
   const int format = samples == 1 ? TJPF_GRAY : samples == 3 ? TJPF_RGB : TJPF_CMYK;
-  image.pixels.resize(static_cast<size_t>(image.width * image.height * samples));
+  image.pixels.resize(to_size(image.width * image.height * samples));
   const int status =
       tjDecompress2(handle, reinterpret_cast<const uint8_t*>(file.bytes.data()), file.bytes.size(),
                     image.pixels.data(), static_cast<int>(image.width), 0,

@@ -3,6 +3,8 @@
 #include <csetjmp>
 #include <cstring>
 
+#include "core/bytes.h"
+#include "core/sizes.h"
 #include "data/images/formats.h"
 #include "retort/core/error.h"
 
@@ -73,8 +75,7 @@ bool png_pixels(png_structp png, uint8_t** rows) {
 void read_chunks(std::string_view bytes, ImageFacts& facts) {
   constexpr size_t kSignature = 8, kAround = 12;  // length, name and checksum of a chunk
   for (size_t at = kSignature; at + kAround <= bytes.size();) {
-    size_t length = 0;
-    for (size_t i = 0; i < 4; ++i) length = length << 8 | static_cast<uint8_t>(bytes[at + i]);
+    const size_t length = big_endian(bytes.substr(at, 4));
     const std::string_view name = bytes.substr(at + 4, 4);
     if (name == "eXIf") facts.orientation = exif_orientation(bytes.substr(at + 8, length));
     if (name == "acTL") facts.more_frames = true;
@@ -118,20 +119,20 @@ DecodedImage decode_png(const EncodedImage& file) {
                      0,
                      {}};
   const bool deep = png_get_bit_depth(state.png, state.info) == 16;
-  const auto packed_row = static_cast<int64_t>(png_get_rowbytes(state.png, state.info));
+  const int64_t packed_row = to_int64(png_get_rowbytes(state.png, state.info));
   constexpr int64_t kDeflateBest = 1032;
   check_size(file, image.width, image.height, packed_row * image.height / kDeflateBest,
              image.width * image.height * (deep ? 6 : 3));
   if (!png_plan(state.png, state.info)) throw damaged("header");
   image.channels = png_get_channels(state.png, state.info);
   read_chunks(file.bytes, image.facts);
-  const auto row_bytes = static_cast<size_t>(image.width * image.channels * (deep ? 2 : 1));
+  const auto row_bytes = to_size(image.width * image.channels * (deep ? 2 : 1));
   if (png_get_rowbytes(state.png, state.info) != row_bytes ||
       (image.channels != 1 && image.channels != 3))
     throw DataError::damaged(file.path, "a PNG of " + std::to_string(image.channels) + " channels");
   if (file.header_only) return image;
-  image.pixels.resize(row_bytes * static_cast<size_t>(image.height));
-  std::vector<uint8_t*> rows(static_cast<size_t>(image.height));
+  image.pixels.resize(row_bytes * to_size(image.height));
+  std::vector<uint8_t*> rows(to_size(image.height));
   for (size_t y = 0; y < rows.size(); ++y) rows[y] = image.pixels.data() + y * row_bytes;
   if (!png_pixels(state.png, rows.data())) throw damaged("data");
   if (deep) image.facts.largest = keep_high_bytes(image.pixels);

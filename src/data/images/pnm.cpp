@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "core/sizes.h"
 #include "data/images/formats.h"
 #include "retort/core/error.h"
 
@@ -66,11 +67,10 @@ void read_text(Words& words, const Kind& kind, int64_t most, DecodedImage& image
 }
 
 void read_bytes(const uint8_t* data, const Kind& kind, int64_t most, DecodedImage& image) {
-  const size_t row = static_cast<size_t>(image.width + 7) / 8;
+  const size_t width = to_size(image.width), row = (width + 7) / 8;
   for (size_t i = 0; i < image.pixels.size(); ++i) {
     if (kind.bitmap) {
-      const size_t x = i % static_cast<size_t>(image.width),
-                   y = i / static_cast<size_t>(image.width);
+      const size_t x = i % width, y = i / width;
       image.pixels[i] = data[y * row + x / 8] >> (7 - x % 8) & 1 ? 0 : 255;
       continue;
     }
@@ -92,13 +92,13 @@ DecodedImage decode_pnm(const EncodedImage& file) {
   check_size(file, image.width, image.height, 0, 0);
   if (most < 1) throw DataError::damaged(file.path, "a PPM whose largest value is 0");
   const int64_t samples = image.width * image.height * image.channels;
-  const auto header = static_cast<int64_t>(words.position()) + 1;  // one white space behind it
+  const auto header = to_int64(words.position()) + 1;  // one white space behind it
   const int64_t data_bytes = kind.bitmap ? (image.width + 7) / 8 * image.height
                              : kind.text ? samples
                                          : samples * (most > 255 ? 2 : 1);
   check_size(file, image.width, image.height, kind.text ? samples : header + data_bytes, samples);
   if (file.header_only) return image;
-  image.pixels.resize(static_cast<size_t>(samples));
+  image.pixels.resize(to_size(samples));
   if (kind.text)
     read_text(words, kind, most, image);
   else

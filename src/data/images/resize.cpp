@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/sizes.h"
 #include "data/images/formats.h"
 
 namespace retort::data {
@@ -15,25 +16,25 @@ struct Taps {
 constexpr int kPrecision = 22;
 
 /// The samples that are wanted of a side that is resampled to `full` of them.
-struct Window {
+struct Crop {
   int64_t full, first, count;
 };
 
 /// The middle of `full`; half-way offsets go to the even pixel, as Python rounds.
-Window centre_of(int64_t full, int64_t count) {
-  return {full, std::llrint(std::nearbyint(static_cast<double>(full - count) / 2)), count};
+Crop centre_of(int64_t full, int64_t count) {
+  return {full, std::llrint(std::nearbyint((full - count) / 2.0)), count};
 }
 
 Taps triangle_tap(int64_t in, double scale, int64_t i) {
   const double support = std::max(scale, 1.0);
-  const double centre = (static_cast<double>(i) + 0.5) * scale;
+  const double centre = (i + 0.5) * scale;
   Taps tap;
-  tap.first = std::max<int64_t>(0, static_cast<int64_t>(std::floor(centre - support + 0.5)));
-  const auto last = std::min<int64_t>(in, static_cast<int64_t>(std::floor(centre + support + 0.5)));
+  tap.first = std::max<int64_t>(0, std::llround(std::floor(centre - support + 0.5)));
+  const int64_t last = std::min<int64_t>(in, std::llround(std::floor(centre + support + 0.5)));
   std::vector<double> weights;
   double sum = 0;
   for (int64_t x = tap.first; x < last; ++x) {
-    const double distance = std::abs((static_cast<double>(x) - centre + 0.5) / support);
+    const double distance = std::abs((x - centre + 0.5) / support);
     weights.push_back(std::max(0.0, 1.0 - distance));
     sum += weights.back();
   }
@@ -42,7 +43,7 @@ Taps triangle_tap(int64_t in, double scale, int64_t i) {
   return tap;
 }
 
-std::vector<Taps> triangle_taps(int64_t in, const Window& out) {
+std::vector<Taps> triangle_taps(int64_t in, const Crop& out) {
   std::vector<Taps> taps;
   for (int64_t i = out.first; i < out.first + out.count; ++i)
     taps.push_back(
@@ -55,8 +56,8 @@ std::vector<Taps> triangle_taps(int64_t in, const Window& out) {
 /// Resamples the middle dimension of [outer, in, inner] samples.
 std::vector<uint8_t> resample(const uint8_t* pixels, int64_t outer, int64_t in, int64_t inner,
                               const std::vector<Taps>& taps) {
-  std::vector<uint8_t> result(static_cast<size_t>(outer * inner) * taps.size());
-  std::vector<int32_t> sums(static_cast<size_t>(inner));
+  std::vector<uint8_t> result(to_size(outer * inner) * taps.size());
+  std::vector<int32_t> sums(to_size(inner));
   uint8_t* target = result.data();
   for (int64_t o = 0; o < outer; ++o)
     for (const Taps& tap : taps) {
@@ -81,15 +82,14 @@ int64_t shorter_side(int64_t side, Fit fit) {
 DecodedImage to_square(const DecodedImage& image, int64_t side, Fit fit) {
   const int64_t shorter = std::min(image.width, image.height), wanted = shorter_side(side, fit);
   const bool squash = fit == Fit::kSquash;
-  const auto columns =
-      triangle_taps(image.width, squash ? Window{side, 0, side}
-                                        : centre_of(wanted * image.width / shorter, side));
+  const auto columns = triangle_taps(
+      image.width, squash ? Crop{side, 0, side} : centre_of(wanted * image.width / shorter, side));
   auto rows =
-      triangle_taps(image.height, squash ? Window{side, 0, side}
+      triangle_taps(image.height, squash ? Crop{side, 0, side}
                                          : centre_of(wanted * image.height / shorter, side));
   // Only the rows that the crop needs are resampled.
   const int64_t top = rows.front().first;
-  const int64_t bottom = rows.back().first + static_cast<int64_t>(rows.back().weights.size());
+  const int64_t bottom = rows.back().first + std::ssize(rows.back().weights);
   for (Taps& tap : rows) tap.first -= top;
   const std::vector<uint8_t> narrow =
       resample(image.pixels.data() + top * image.width * image.channels, bottom - top, image.width,
@@ -102,7 +102,7 @@ DecodedImage to_channels(const DecodedImage& image, int64_t channels) {
   if (image.channels == channels) return image;
   DecodedImage result{image.width, image.height, channels, {}, image.facts};
   const int64_t count = image.width * image.height;
-  result.pixels.resize(count * channels);
+  result.pixels.resize(to_size(count * channels));
   const uint8_t* in = image.pixels.data();
   uint8_t* out = result.pixels.data();
   for (int64_t i = 0; i < count; ++i) {

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <memory>
 
+#include "core/sizes.h"
 #include "data/images/formats.h"
 #include "retort/core/error.h"
 
@@ -31,7 +32,7 @@ TiffSource* source_of(thandle_t handle) {
 tmsize_t tiff_take(thandle_t handle, void* out, tmsize_t count) {
   TiffSource* source = source_of(handle);
   const size_t start = std::min(source->position, source->bytes.size());
-  const size_t taken = std::min(source->bytes.size() - start, static_cast<size_t>(count));
+  const size_t taken = std::min(source->bytes.size() - start, to_size(count));
   std::memcpy(out, source->bytes.data() + start, taken);
   source->position = start + taken;
   return static_cast<tmsize_t>(taken);
@@ -84,13 +85,13 @@ Tiff open_tiff(TiffSource& source, std::string& message, int64_t most) {
 }
 
 /// What a page says of its samples.
-struct Page {
+struct TiffPage {
   uint32_t width = 0, height = 0;
   uint16_t bits = 1, samples = 1, kind = 0, form = SAMPLEFORMAT_UINT, planes = PLANARCONFIG_CONTIG;
   uint16_t orientation = 1;
   bool tiled = false;
 
-  explicit Page(TIFF* tiff) : tiled(TIFFIsTiled(tiff) != 0) {
+  explicit TiffPage(TIFF* tiff) : tiled(TIFFIsTiled(tiff) != 0) {
     TIFFGetField(tiff, TIFFTAG_IMAGEWIDTH, &width);
     TIFFGetField(tiff, TIFFTAG_IMAGELENGTH, &height);
     TIFFGetField(tiff, TIFFTAG_PHOTOMETRIC, &kind);
@@ -108,7 +109,7 @@ struct Page {
   }
 };
 
-bool read_rows(TIFF* tiff, const Page& page, DecodedImage& image) {
+bool read_rows(TIFF* tiff, const TiffPage& page, DecodedImage& image) {
   const size_t size = size_t{page.width} * page.samples * (page.bits / 8);
   if (TIFFScanlineSize(tiff) != static_cast<tmsize_t>(size)) return false;
   std::vector<uint8_t> row(size);
@@ -117,7 +118,7 @@ bool read_rows(TIFF* tiff, const Page& page, DecodedImage& image) {
   for (uint32_t y = 0; y < page.height; ++y) {
     if (TIFFReadScanline(tiff, row.data(), y, 0) < 0) return false;
     for (size_t x = 0; x < page.width; ++x)
-      for (size_t c = 0; c < static_cast<size_t>(image.channels); ++c) {
+      for (size_t c = 0; c < to_size(image.channels); ++c) {
         const size_t at = x * page.samples + c;
         uint16_t value = row[page.bits == 8 ? at : 0];
         if (page.bits == 16) {
@@ -131,7 +132,7 @@ bool read_rows(TIFF* tiff, const Page& page, DecodedImage& image) {
   return true;
 }
 
-bool read_converted(TIFF* tiff, const Page& page, DecodedImage& image) {
+bool read_converted(TIFF* tiff, const TiffPage& page, DecodedImage& image) {
   std::vector<uint32_t> raster(size_t{page.width} * page.height);
   // Asked for in the orientation that it has, libtiff turns nothing.
   if (!TIFFReadRGBAImageOriented(tiff, page.width, page.height, raster.data(), page.orientation, 1))
@@ -147,7 +148,7 @@ bool read_converted(TIFF* tiff, const Page& page, DecodedImage& image) {
   return true;
 }
 
-void check_samples(const EncodedImage& file, const Page& page) {
+void check_samples(const EncodedImage& file, const TiffPage& page) {
   if (page.form != SAMPLEFORMAT_UINT || page.bits > 16)
     throw DataError({"reading '" + file.path + "'",
                      "a TIFF of " + std::to_string(page.bits) + "-bit " +
@@ -172,7 +173,7 @@ DecodedImage decode_tiff(const EncodedImage& file) {
         file.path, "damaged TIFF data: " + (message.empty() ? "the file is cut off" : message));
   };
   if (!tiff) throw damaged();
-  const Page page(tiff.get());
+  const TiffPage page(tiff.get());
   const int64_t pixels = int64_t{page.width} * page.height;
   constexpr int64_t kBestRatio = 4096;  // fax codes apart, which are for single bits
   check_size(file, page.width, page.height, pixels * (page.bits / 8) / kBestRatio, pixels * 7);
@@ -182,7 +183,7 @@ DecodedImage decode_tiff(const EncodedImage& file) {
   image.facts.cmyk = page.kind == PHOTOMETRIC_SEPARATED;
   image.facts.more_frames = !TIFFLastDirectory(tiff.get());
   if (file.header_only) return image;
-  image.pixels.resize(static_cast<size_t>(pixels * image.channels));
+  image.pixels.resize(to_size(pixels * image.channels));
   const bool whole =
       page.plain() ? read_rows(tiff.get(), page, image) : read_converted(tiff.get(), page, image);
   if (!whole) throw damaged();

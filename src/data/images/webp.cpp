@@ -1,6 +1,7 @@
 // WebP by libwebp, an optional part. Of an animation the first frame. No torch here.
 #include <memory>
 
+#include "core/sizes.h"
 #include "data/images/formats.h"
 #include "retort/core/error.h"
 
@@ -47,7 +48,7 @@ DecodedImage decode_webp(const EncodedImage& file) {
   image.facts.orientation = orientation_of(demuxer.get());
   image.facts.more_frames = frame.num_frames > 1;
   if (file.header_only) return image;
-  image.pixels.resize(static_cast<size_t>(image.width * image.height * 3));
+  image.pixels.resize(to_size(image.width * image.height * 3));
   if (!WebPDecodeRGBInto(frame.fragment.bytes, frame.fragment.size, image.pixels.data(),
                          image.pixels.size(), static_cast<int>(image.width * 3)))
     throw DataError::damaged(file.path, "damaged WebP data, or a file that is cut off");
