@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "core/sizes.h"
 #include "retort/data/class_sampler.h"
 
 namespace retort::data {

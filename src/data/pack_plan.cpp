@@ -1,6 +1,7 @@
 #include "data/pack_plan.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <cstring>
 #include <iterator>
