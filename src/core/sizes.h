@@ -8,16 +8,16 @@
 
 namespace retort {
 
-/// A size or place that is not negative; std::length_error where it is.
+/// A size or place that is not negative; std::out_of_range where it is.
 constexpr size_t to_size(int64_t value) {
-  if (value < 0) throw std::length_error("a negative size");
+  if (value < 0) throw std::out_of_range("a negative size");
   return static_cast<size_t>(value);
 }
 
-/// A size or place as a signed number; std::length_error where it has more than 63 bits.
+/// A size or place as a signed number; std::out_of_range where it has more than 63 bits.
 constexpr int64_t to_int64(size_t value) {
   const auto size = static_cast<int64_t>(value);
-  if (size < 0) throw std::length_error("a size beyond 63 bits");
+  if (size < 0) throw std::out_of_range("a size beyond 63 bits");
   return size;
 }
 

@@ -10,6 +10,7 @@
 #include "data/pack_file.h"
 #include "io/content_hash.h"
 #include "io/metadata.h"
+#include "io/shape_bytes.h"
 
 namespace retort::data {
 namespace {

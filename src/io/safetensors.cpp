@@ -12,6 +12,7 @@
 
 #include "core/sizes.h"
 #include "io/content_hash.h"
+#include "io/shape_bytes.h"
 #include "retort/core/error.h"
 
 namespace retort {

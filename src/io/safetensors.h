@@ -27,9 +27,6 @@ struct RawTensor {
   std::span<const std::byte> bytes;
 };
 
-/// What a tensor's shape and type come to, whatever bytes it has.
-uint64_t bytes_by_shape(const RawTensor& tensor);
-
 /// Parsed header of a safetensors file whose bytes live elsewhere.
 struct SafetensorsView {
   std::map<std::string, RawTensor> tensors;

@@ -2,6 +2,7 @@
 // laid out, with no need of a compiler.
 #pragma once
 
+#include <algorithm>
 #include <cctype>
 #include <string>
 #include <vector>
@@ -104,7 +105,11 @@ inline std::vector<Function> functions_in(const std::string& source) {
       ++line;
       continue;
     }
-    if (c == ';' || c == '}') {
+    const bool in_brackets =
+        std::count(head.begin(), head.end(), '(') > std::count(head.begin(), head.end(), ')');
+    if (in_brackets) {
+      head += c;
+    } else if (c == ';' || c == '}') {
       head.clear();
     } else if (c == '{') {
       // An initialiser in the list of a constructor: the body comes behind it.
