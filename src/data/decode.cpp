@@ -7,8 +7,6 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <chrono>
-#include <optional>
 #include <utility>
 
 #include "core/file.h"
@@ -16,6 +14,7 @@
 #include "core/sizes.h"
 #include "data/in_parallel.h"
 #include "data/layouts.h"
+#include "data/reading_progress.h"
 #include "retort/core/error.h"
 
 namespace retort::data {
@@ -30,30 +29,6 @@ constexpr size_t kFilesShown = 20;
 std::string size_text(int64_t width, int64_t height) {
   return std::to_string(width) + " x " + std::to_string(height);
 }
-
-/// How far a reading by several threads is; shown once it has taken some seconds.
-class ReadingProgress {
- public:
-  ReadingProgress(const ProgressStyle& style, const char* doing, int64_t total)
-      : style_(style), doing_(doing), total_(total) {}
-
-  void one_more() {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    ++done_;
-    constexpr std::chrono::seconds kShort{2};
-    if (!shown_ && std::chrono::steady_clock::now() - begin_ > kShort)
-      shown_.emplace(style_, doing_, total_, done_);
-    if (shown_) shown_->update(done_);
-  }
-
- private:
-  ProgressStyle style_;
-  const char* doing_;
-  int64_t total_, done_ = 0;
-  std::optional<Progress> shown_;
-  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
-  std::mutex mutex_;
-};
 
 /// What is wrong with the file, out of the error's whole message.
 std::string reason_of(const Error& error, const fs::path& path) {
