@@ -1,6 +1,5 @@
 #include "studies/statistics_study.h"
 
-#include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
