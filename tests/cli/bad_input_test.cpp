@@ -2,6 +2,7 @@
 // flag, and nothing is written.
 #include "cli/refusal.h"
 #include "cli/small_data.h"
+#include "data/layout_files.h"
 #include "retort/core/records.h"
 
 namespace retort {
@@ -162,6 +163,7 @@ TEST(BadLine, BadRecipesAreRefused) {
 }
 
 TEST(BadLine, PlacesThatCannotBeWrittenAreRefused) {
+  RETORT_NEEDS_PARTS();
   const Place place;
   tests::write_text(place / "file", "precious");
   tests::write_text(place / "other" / "notes.txt", "precious");
@@ -183,6 +185,7 @@ TEST(BadLine, PlacesThatCannotBeWrittenAreRefused) {
 }
 
 TEST(BadLine, ExpertsThatCannotBeAreRefused) {
+  RETORT_NEEDS_PARTS();
   const Place place;
   tests::write_text(place / "text.pt", "hello world, this is text");
   tests::write_text(place / "other" / "notes.txt", "precious");

@@ -11,6 +11,7 @@
 
 #include "cli/refusal.h"
 #include "cli/small_data.h"
+#include "data/layout_files.h"
 #include "retort/core/records.h"
 #include "retort/io/tensor_file.h"
 #include "synthetic/support.h"
@@ -341,6 +342,7 @@ TEST_F(BadRuns, EvaluationsThatCannotBeAreRefused) {
 }
 
 TEST_F(BadRuns, ExportsImportsAndReportsThatCannotBeAreRefused) {
+  RETORT_NEEDS_PARTS();
   tests::write_text(at("file"), "precious");
   tests::write_text(at("full") / "file", "precious");
   ASSERT_EQ(mkfifo(at("pipe").c_str(), 0600), 0);

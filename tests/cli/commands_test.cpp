@@ -3,6 +3,7 @@
 
 #include "cli/refusal.h"
 #include "cli/small_data.h"
+#include "data/layout_files.h"
 #include "retort/core/records.h"
 #include "retort/nets/network.h"
 #include "support/support.h"
@@ -21,6 +22,7 @@ std::vector<std::string> quick(const std::string& out) {
 }
 
 TEST(Commands, DistilEvaluateReportExportImport) {
+  RETORT_NEEDS_PARTS();
   TempFolder folder;
   const std::string run = (folder / "run").string();
   const Answer made = call(quick(run));
@@ -166,6 +168,7 @@ TEST(Commands, DocsPageOfMethodsIsWhatTheProgramPrints) {
 }
 
 TEST(Commands, DataShowsEveryClassAsTextJsonPictureAndNpz) {
+  RETORT_NEEDS_PARTS();
   TempFolder folder;
   const Answer shown = call({"data", "shapes", "--grid", (folder / "g.png").string()});
   EXPECT_EQ(shown.code, 0) << shown.err;

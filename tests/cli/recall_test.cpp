@@ -3,6 +3,7 @@
 
 #include "cli/refusal.h"
 #include "cli/small_data.h"
+#include "data/layout_files.h"
 #include "retort/core/records.h"
 #include "support/support.h"
 
@@ -14,6 +15,7 @@ using tests::call;
 using tests::TempFolder;
 
 TEST(Recall, DrawsMixedQueriesAndTrainsWithThem) {
+  RETORT_NEEDS_PARTS();
   TempFolder folder;
   tests::write_small_data(folder / "data");
   const std::string data = (folder / "data").string(), run = (folder / "run").string();
