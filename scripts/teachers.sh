@@ -20,7 +20,7 @@ for w in 16 32; do
     --augmentation views
   squeeze simsiam-w$w --network convnet-w$w-bn --objective simsiam --projection 256 --epochs 80 \
     --batch-size 256 --learning-rate 0.06
-  squeeze random-w$w --network convnet-w$w-bn --epochs 0 --objective moco --statistics clean
+  squeeze random-w$w --network convnet-w$w-bn --epochs 0 --objective moco --statistics recalibrated
 done
 "$retort" study bn-statistics "$out"/{supervised,moco}-w{16,32} --gauge 3 --data "$data" \
   --threads 1 --out "$out/study.html"

@@ -89,9 +89,9 @@ def draw(name, title, rows, arrows):
 
 B = Box
 draw("rooms", "The rooms of the sources, by level: a room includes rooms of the levels below it only", [
-    [B("cli", "6  cli", "src/cli", "one file a command: words in, text and pages out", "plain")],
+    [B("cli", "7  cli", "src/cli", "one file a command: words in, text and pages out", "plain")],
+    [B("eval", "6  eval", "src/eval", "protocols that judge a set with fresh students", "work")],
     [B("methods", "5  methods", "src/methods", ["objectives, a folder a family;", "the one distillation loop"], "set"),
-     B("eval", "5  eval", "src/eval", ["protocols that judge a set", "with fresh students"], "work"),
      B("continual", "5  continual", "src/continual", ["tasks one after another,", "learned from stored sets"], "work"),
      B("studies", "5  studies", "src/studies", ["what sets and teachers", "are like, measured"], "work")],
     [B("teachers", "4  teachers", "src/teachers", "their pretraining, files and soft labels", "work"),
@@ -126,12 +126,12 @@ draw("real_image", "The way of a real image: from a file to the loss", [
 
 draw("synthetic_image", "The way of a synthetic image: around the distillation loop and out", [
     [B("start", "start", "src/methods/start.cpp", "real images, noise, or a bundle", "set")],
-    [B("stored", "Parametrisation: stored tensors", "src/synthetic/pixels.cpp src/synthetic/memories.cpp", "pixels, bases and coefficients, mosaics, frequencies", "set"),
+    [B("stored", "Parametrisation: compact tensors", "src/synthetic/pixels.cpp src/synthetic/memories.cpp", "pixels, bases and coefficients, mosaics, frequencies", "set"),
      B("step", "optimizer step, then project", "src/optim/ src/methods/outer_loop.cpp", "each group at its own rate; clipping, EMA, checkpoint", "work")],
     [B("decode", "decode", "include/retort/synthetic/parametrisation.h", "images [M, C, H, W], without a graph", "set"),
-     B("pullback", "pullback", "include/retort/synthetic/parametrisation.h", "cotangents of images to those of what is stored", "set")],
+     B("pullback", "pullback", "include/retort/synthetic/parametrisation.h", "cotangents of images to those of the compact tensors", "set")],
     [B("objective", "Objective::evaluate", "include/retort/methods/method.h", "a loss and its cotangents by the images: views, Network calls, training unrolled (src/train/unroll.cpp)", "work")],
-    [B("bundle", "bundle", "src/synthetic/bundle.cpp", ["distilled.safetensors: images, stored tensors,", "labels, recipe, split, hashes"], "set"),
+    [B("bundle", "bundle", "src/synthetic/bundle.cpp", ["distilled.safetensors: images, compact tensors,", "labels, recipe, split, hashes"], "set"),
      B("eval", "evaluation", "src/eval/evaluate.cpp", ["fresh students beside random real images,", "the test part once"], "work"),
      B("page", "page", "src/report/run_page.cpp", ["report.html"], "plain")],
 ], [("start", "stored", ""), ("stored", "decode", "every iteration"), ("decode", "objective", "X"), ("objective", "pullback", "dL/dX"),

@@ -126,14 +126,15 @@ void forward_image(const Size& size, const float* row, std::vector<T>& from, std
   if (asked.moves) {
     std::fill(to.begin(), to.end(), T(0));
     each_move(size, row, [&](int64_t out, int64_t in) {
-      for (int64_t c = 0; c < size.count(); c += area) to[c + out] = from[c + in];
+      for (int64_t c = 0; c < size.count(); c += area) to.data()[c + out] = from.data()[c + in];
     });
     from.swap(to);
   }
   if (asked.map) {
     std::fill(to.begin(), to.end(), T(0));
     each_sample<T>(size, row, [&](int64_t out, int64_t in, T weight) {
-      for (int64_t c = 0; c < size.count(); c += area) to[c + out] += weight * from[c + in];
+      for (int64_t c = 0; c < size.count(); c += area)
+        to.data()[c + out] += weight * from.data()[c + in];
     });
     from.swap(to);
   }
@@ -146,14 +147,15 @@ void backward_image(const Size& size, const float* row, std::vector<T>& from, st
   if (asked.map) {
     std::fill(to.begin(), to.end(), T(0));
     each_sample<T>(size, row, [&](int64_t out, int64_t in, T weight) {
-      for (int64_t c = 0; c < size.count(); c += area) to[c + in] += weight * from[c + out];
+      for (int64_t c = 0; c < size.count(); c += area)
+        to.data()[c + in] += weight * from.data()[c + out];
     });
     from.swap(to);
   }
   if (asked.moves) {
     std::fill(to.begin(), to.end(), T(0));
     each_move(size, row, [&](int64_t out, int64_t in) {
-      for (int64_t c = 0; c < size.count(); c += area) to[c + in] += from[c + out];
+      for (int64_t c = 0; c < size.count(); c += area) to.data()[c + in] += from.data()[c + out];
     });
     from.swap(to);
   }

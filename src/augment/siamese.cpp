@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "augment/image_rows.h"
+#include "core/sizes.h"
 #include "retort/core/error.h"
 
 namespace retort::augment {
@@ -101,7 +102,7 @@ std::vector<const Operation*> choose(const Strategy& strategy, RandomStream& str
   std::vector<const Operation*> chosen;
   for (const std::string& name : strategy.operations) chosen.push_back(&find_operation(name));
   if (strategy.all || chosen.empty()) return chosen;
-  return {chosen[stream.uniform_int(static_cast<int64_t>(chosen.size()))]};
+  return {chosen[to_size(stream.uniform_int(std::ssize(chosen)))]};
 }
 
 /// Values of one column as [R, 1, 1, 1], to stand beside images.

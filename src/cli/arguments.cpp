@@ -7,6 +7,7 @@
 #include <ostream>
 
 #include "core/limits.h"
+#include "core/sizes.h"
 #include "retort/core/device.h"
 #include "retort/core/error.h"
 
@@ -85,7 +86,7 @@ bool is_number(const std::string& text) {
 
 /// Columns as wide as characters, not bytes.
 size_t columns_of(const std::string& text) {
-  return static_cast<size_t>(
+  return to_size(
       std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
@@ -94,7 +95,7 @@ size_t columns_of(const std::string& text) {
 void MachineOptions::declare(OptionSet& options) {
   options.group("Machine");
   options.add("device", device, "cpu, cuda or cuda:N", {}, Role::kExecution);
-  options.add("threads", threads, "processor threads; 0: all", {.min = 0, .max = 1024},
+  options.add("threads", threads, "number of processor threads; 0: all", {.min = 0, .max = 1024},
               Role::kExecution);
   options.add("json", json, "print one JSON document on standard output", {}, Role::kExecution);
 }
@@ -120,7 +121,7 @@ int64_t parse_bytes(const std::string& text) {
   if (problem != std::errc() || factor == kUnits.end() || !(value > 0) ||
       value * factor->second > 1e18)
     throw ConfigError(ErrorMessage{"reading --memory-limit",
-                                   "'" + text + "' is no amount of memory",
+                                   "'" + text + "' is not an amount of memory",
                                    "a number with kB, MB or GB, such as 800MB",
                                    {}});
   return static_cast<int64_t>(value * factor->second);

@@ -71,5 +71,7 @@ int run_completion(const Environment& environment, const Arguments& arguments);
 
 /// The exit code of a run that was asked to stop and wrote a checkpoint.
 constexpr int kStopped = 130;
+/// Says how a command that was asked to stop goes on; its exit code.
+int say_stopped(const Environment& environment);
 
 }  // namespace retort::cli

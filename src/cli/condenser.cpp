@@ -59,7 +59,7 @@ void Condenser::check(const continual::TaskStream& stream) const {
       samples.channels, samples.height, samples.width};
   int64_t bytes = 0;
   for (const auto& [name, tensor] :
-       job.experiment.parametrisation().make({images, device_})->stored())
+       job.experiment.parametrisation().make({images, device_})->compact())
     bytes += static_cast<int64_t>(tensor.nbytes());
   check_budget(bytes, job.folder);
 }

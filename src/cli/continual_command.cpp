@@ -31,15 +31,15 @@ constexpr const char* kExamples =
     "random --images-per-class 20 --out runs/c\n"
     "  retort continual --stream rotations --data mnist --method replay --out runs/r\n"
     "  retort continual --stream rotations --tasks 5 --samples-per-task 500 --memory 50 --data "
-    "mnist "
-    "--method dm --iterations 200 --out runs/r5\n\n"
+    "mnist --method dm --iterations 200 --out runs/r5\n"
+    "\n"
     "Streams: class-incremental, rotations, permutations, many-permutations, incremental; options\n"
     "and defaults are those of the stream and the method: give both before --help.\n"
     "Methods: online (nothing is stored), replay (a reservoir of real images), and every method "
     "of\n"
     "`retort list methods`, whose set of a task is made when it arrives. While it is made, all\n"
     "samples of the task (--samples-per-task) are held at once and read many times; then they are\n"
-    "gone. online and replay hold one batch.\n"
+    "dropped. online and replay hold one batch.\n"
     "One folder holds one stream: the same command with another --method adds to its page. A run\n"
     "that was stopped goes on when its command is given again.\n";
 
@@ -110,7 +110,7 @@ void print(const Environment& environment, const Continual& command) {
     const MeanDeviation retained = mean_deviation(line.transfers, &continual::Transfer::retained);
     const MeanDeviation learning = mean_deviation(line.transfers, &continual::Transfer::learning);
     const MeanDeviation backward = mean_deviation(line.transfers, &continual::Transfer::backward);
-    const auto of = static_cast<int64_t>(line.transfers.size());
+    const auto of = std::ssize(line.transfers);
     rows.push_back({line.title(), percent(retained.mean, retained.deviation, of),
                     percent(learning.mean, learning.deviation, of),
                     percent(backward.mean, backward.deviation, of),
@@ -195,10 +195,8 @@ int run_continual(const Environment& environment, const Arguments& arguments) {
   remove_leftovers_in(folder);
   write_atomically(folder / "recipe.toml", shared.toml());
   if (command.experiment) write_atomically(folder / command.name / "recipe.toml", recipe);
-  if (!learn(environment, command, data, *network, device, condense)) {
-    environment.err << "stopped: give the same command to go on\n";
-    return kStopped;
-  }
+  if (!learn(environment, command, data, *network, device, condense))
+    return say_stopped(environment);
   require_whole_sets(folder / command.name);
   print(environment, command);
   return 0;

@@ -71,7 +71,8 @@ void Continual::declare(OptionSet& set) {
             {.choices = kind().once ? std::vector<std::string>{"retrain", "rehearsal"}
                                     : std::vector<std::string>{"retrain"}},
             Role::kExecution);
-    set.add("name", name, "what to call this method with these options; empty: its name", {},
+    set.add("name", name,
+            "name of this method with these options on the page; empty: the method's own", {},
             Role::kExecution);
     experiment->declare(set);
   } else {
@@ -105,7 +106,7 @@ void Continual::check() const {
   if (name.empty() || name == "cache" || name.front() == '.' ||
       name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") !=
           std::string::npos)
-    problems.add("--name '" + name + "' is no name of letters, digits, - and _");
+    problems.add("--name '" + name + "' is not a name of letters, digits, - and _");
   if (uses.empty()) problems.add("--uses is empty: give retrain, rehearsal or both");
   if (loop().validate_every > 0)
     problems.add("--validate-every: a task has no validation part; leave it out");
@@ -154,7 +155,7 @@ void Continual::settle_images_per_class(const continual::TaskStream& drawn, Opti
   if (!kind().once || !experiment) return;
   if (loop().images_per_class == "auto" && loop().parametrisation == "memories")
     settle_memories(drawn, given);
-  const auto classes = static_cast<int64_t>(drawn.task(0).classes.size());
+  const auto classes = std::ssize(drawn.task(0).classes);
   const int64_t whole = stream.memory / (stream.tasks * classes);
   const bool automatic = loop().images_per_class == "auto",
              pixels = loop().parametrisation == "pixels";

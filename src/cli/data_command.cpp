@@ -5,6 +5,7 @@
 
 #include "cli/arguments.h"
 #include "core/file.h"
+#include "core/sizes.h"
 #include "io/archive.h"
 #include "io/npy.h"
 #include "report/picture.h"
@@ -25,7 +26,7 @@ constexpr const char* kExamples =
     "  retort data shapes --export-npz shapes.npz\n";
 
 int64_t count(const data::Split& split, int64_t c) {
-  return split.rows_by_class.empty() ? 0 : static_cast<int64_t>(split.rows_by_class[c].size());
+  return split.rows_by_class.empty() ? 0 : std::ssize(split.rows_by_class[c]);
 }
 
 /// `each` training images of every class, evenly spread over it.
@@ -35,7 +36,7 @@ std::vector<report::GridRow> some_images(const data::Dataset& data, int64_t each
   for (int64_t c = 0; c < data.classes(); ++c) {
     report::GridRow row{data.class_names[c], {}};
     const auto& members = data.train.rows_by_class[c];
-    const size_t shown = std::min(members.size(), static_cast<size_t>(each));
+    const size_t shown = std::min(members.size(), to_size(each));
     for (size_t i = 0; i < shown; ++i) {
       const int64_t member = members[i * members.size() / shown];
       const uint8_t* pixels = data.train.images.data_ptr<uint8_t>() + member * size;
@@ -67,9 +68,9 @@ void print_strip(const Environment& environment, const data::Dataset& data) {
   report::Picture strip{0, data.height, 3, {}};
   const int64_t fit = std::max<int64_t>(1, environment.width / (data.width + 1));
   const auto rows = some_images(data, 1);
-  const int64_t shown = std::min<int64_t>(fit, static_cast<int64_t>(rows.size()));
+  const int64_t shown = std::min<int64_t>(fit, std::ssize(rows));
   strip.width = shown * (data.width + 1);
-  strip.pixels.assign(static_cast<size_t>(strip.width * strip.height * 3), 0);
+  strip.pixels.assign(to_size(strip.width * strip.height * 3), 0);
   for (int64_t c = 0; c < shown; ++c) {
     if (rows[c].images.empty()) continue;
     const auto& image = rows[c].images[0];

@@ -87,23 +87,34 @@ void print_stream(std::ostream& out, const Json& stream) {
   print_deviations(out, stream.at("deviations"));
 }
 
+std::string views_text(const train::ViewOptions& views, int64_t batch) {
+  std::string text = fmt::format("Students see batches of {} views", batch);
+  if (views.padding > 0)
+    text += fmt::format(", images shifted by up to {} pixels", views.padding);
+  else if (views.min_crop_area < 1)
+    text += fmt::format(", crops of at least {:g} % of an image", 100 * views.min_crop_area);
+  if (views.flip) text += ", half of them mirrored";
+  if (views.mixing != "none")
+    text += fmt::format(", mixed by {}", views.mixing == "mixup" ? "MixUp" : "CutMix");
+  if (views.mixing == "mixup") text += fmt::format(" (alpha {:g})", views.alpha);
+  return text;
+}
+
 /// What a post-training does beside training on images, in sentences.
 std::string post_training_text(const eval::Protocol& protocol) {
   const eval::PostTraining& post = *protocol.post;
-  train::ViewOptions views = post.views;
-  views.batch_size = protocol.training.batch_size;
   return fmt::format(
-      "Views: {}. Divergence from the teacher at temperature {}{}; its BatchNorm takes {} "
-      "statistics. Decay: {}.{}{}{}",
-      views.text(), post.temperature, post.temperature_squared ? ", times its square" : "",
-      post.batch_statistics ? "the batch's" : "its running",
-      protocol.training.decay_weights_only ? "of weights alone" : "of all parameters",
-      post.batch_size ? " Batches go by the set." : "",
-      post.learning_rate ? " The rate goes by the student." : "",
-      post.mosaics
-          ? " Of mosaics of f times f patches, patches are shuffled, and crops are from 1 / "
-            "f on."
-          : "");
+      "{}. They learn the teacher's labels of these views by the divergence at temperature {}{}; "
+      "the teacher's BatchNorm takes {}. Weight decay moves {}.{}{}{}",
+      views_text(post.views, protocol.training.batch_size), post.temperature,
+      post.temperature_squared ? ", times its square" : "",
+      post.batch_statistics ? "the statistics of the batch" : "its running statistics",
+      protocol.training.decay_weights_only ? "weights alone" : "all parameters",
+      post.batch_size ? " The size of a batch depends on the set." : "",
+      post.learning_rate ? " The learning rate depends on the student." : "",
+      post.mosaics ? " The patches of mosaics, f by f an image, are shuffled, and crops are of at "
+                     "least 1 / f of it."
+                   : "");
 }
 
 }  // namespace

@@ -113,8 +113,8 @@ DistillSettings::DistillSettings(const std::string& method, const std::string& p
   data.declare(options);
   machine.declare(options);
   options.add("memory_limit", memory_limit,
-              "such as 2GB: work in smaller pieces so that the process stays below, or say that "
-              "none is small enough; empty: no limit",
+              "limit on the memory of the whole process, such as 2GB: the work is cut into smaller "
+              "pieces, and refused where no piece is small enough; empty: no limit",
               {}, Role::kExecution);
   options.group("Run");
   options.add("out", out, "the run's folder", {}, Role::kExecution);

@@ -9,7 +9,6 @@
 #include "cli/evaluation.h"
 #include "cli/run_report.h"
 #include "cli/taken_over.h"
-#include "methods/redraw.h"
 #include "retort/core/error.h"
 
 namespace retort::cli {
@@ -54,22 +53,6 @@ bool taught(const synthetic::Bundle& bundle, const eval::EvalOptions& options) {
   return false;
 }
 
-/// Where chance chose the set: another choice for every student, each by a seed of its own.
-eval::Redraw redraw_of(const Environment& environment, const synthetic::Bundle& bundle,
-                       const data::Dataset& data, const EvalSettings& settings, at::Device device) {
-  const eval::EvalOptions& options = settings.options;
-  if (!options.redraw || !methods::can_choose_again(bundle, data)) return {};
-  return [&environment, &bundle, &data, &options, device](int64_t student) {
-    environment.err << fmt::format("choosing images by '{}' for student {} of {}\n", bundle.method,
-                                   student + 1, options.students);
-    return methods::choose_again(bundle, data,
-                                 static_cast<uint64_t>(bundle.seed) +
-                                     1'000'003 * static_cast<uint64_t>(options.seed) +
-                                     static_cast<uint64_t>(student),
-                                 device, environment.progress());
-  };
-}
-
 /// Labels that were stored beside a run are those that its students learn.
 void take_stored_labels(const fs::path& folder, const synthetic::Bundle& bundle,
                         eval::EvalOptions& options) {
@@ -102,9 +85,8 @@ std::optional<Json> judge(const Environment& environment, EvalSettings& settings
   check_split_of(environment, bundle, "evaluating", settings.target, data);
   synthetic::fill_preprocessing(bundle, data);
   if (is_run) take_stored_labels(folder, bundle, settings.options);
-  const eval::Evaluation evaluation =
-      eval::evaluate(bundle, data, settings.options, device, environment.progress(),
-                     environment.stop, redraw_of(environment, bundle, data, settings, device));
+  const eval::Evaluation evaluation = eval::evaluate(bundle, data, settings.options, device,
+                                                     environment.progress(), environment.stop);
   if (environment.stop && environment.stop->requested()) {
     environment.err << "stopped: nothing is recorded of this evaluation\n";
     return {};

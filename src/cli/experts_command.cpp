@@ -91,10 +91,7 @@ int make_experts(const Environment& environment, ExpertsSettings& settings) {
   how.recipe = &settings.options;
   const trajectories::ExpertOutcome outcome =
       trajectories::make_experts(data, settings.experts, settings.out, how);
-  if (outcome.stopped) {
-    environment.err << "stopped: give the same command to go on\n";
-    return kStopped;
-  }
+  if (outcome.stopped) return say_stopped(environment);
   if (settings.machine.json)
     environment.out << json_text(to_json(settings, data.name, outcome), 2) << "\n";
   else

@@ -24,7 +24,8 @@ struct Settings {
   Settings() {
     options.group("Import");
     options.add("out", out, "the bundle or teacher to write (.safetensors)");
-    options.add("which", which, "the experiment of a file that holds several", {.min = 0});
+    options.add("which", which, "number of the experiment, from 0, in a file that holds several",
+                {.min = 0});
     options.add("labels", labels,
                 "what rows of numbers are: logits become probabilities by a softmax; targets are "
                 "those of a regression; auto: as the layout says, else refused",
@@ -40,9 +41,10 @@ struct Settings {
     options.add("teacher", teacher, "a published ResNet, .pt, .pth or .safetensors, as a teacher");
     options.add("objective", objective, "--teacher: what it was trained for",
                 {.choices = {"imported", "supervised", "moco", "simsiam", "swav", "dino"}});
-    options.add("probe_epochs", probe_epochs,
-                "--teacher: trains the last layer anew on frozen features for so long",
-                {.min = 0, .max = 1e5});
+    options.add(
+        "probe_epochs", probe_epochs,
+        "--teacher: epochs in which the last layer is trained anew on frozen features; 0: none",
+        {.min = 0, .max = 1e5});
     options.group("Data the set or teacher was made from");
     data.declare(options);
     machine.declare(options);

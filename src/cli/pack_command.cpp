@@ -33,10 +33,7 @@ int run_pack(const Environment& environment, const Arguments& arguments) {
   input.progress = environment.progress();
   input.stop = environment.stop;
   const data::PackOutcome outcome = data::pack(input);
-  if (outcome.stopped) {
-    environment.err << "stopped: give the same command to go on\n";
-    return kStopped;
-  }
+  if (outcome.stopped) return say_stopped(environment);
   if (machine.json)
     environment.out << json_text(Json{{"out", out},
                                       {"notes", outcome.notes},

@@ -1,6 +1,7 @@
 #include "cli/printable.h"
 
 #include "core/note.h"
+#include "core/sizes.h"
 
 namespace retort::cli {
 
@@ -12,7 +13,7 @@ PrintableBuffer::int_type PrintableBuffer::overflow(int_type c) {
 
 std::streamsize PrintableBuffer::xsputn(const char* text, std::streamsize size) {
   std::string whole = lead_ ? "\xC2" : "";
-  whole.append(text, static_cast<size_t>(size));
+  whole.append(text, to_size(size));
   lead_ = whole.ends_with('\xC2');
   if (lead_) whole.pop_back();
   to_ << printable(whole);

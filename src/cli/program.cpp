@@ -222,6 +222,11 @@ Ending guarded(const Environment& given, Arguments arguments) {
 
 }  // namespace
 
+int say_stopped(const Environment& environment) {
+  environment.err << "stopped: give the same command to go on\n";
+  return kStopped;
+}
+
 const std::vector<Command>& command_table() {
   static const std::vector<Command> kTable{
       {"distill", "make a tiny set from a large one", run_distill},

@@ -47,7 +47,7 @@ double weight_of(const std::string& term, size_t colon) {
   if (problem != std::errc() || stop != end || !(weight >= 0) || weight > kLargestReal)
     throw ConfigError(ErrorMessage{
         kDoing,
-        "'" + term.substr(colon + 1) + "' in '" + term + "' is no weight from 0 to 1e30",
+        "'" + term.substr(colon + 1) + "' in '" + term + "' is not a weight from 0 to 1e30",
         kAccepted,
         {}});
   return weight;
@@ -63,8 +63,7 @@ Queries parse_queries(const std::string& text, const std::vector<std::string>& c
   Queries queries{split(text, ';'), {}};
   if (queries.texts.empty())
     throw ConfigError(ErrorMessage{kDoing, "there is no query", kAccepted, {}});
-  queries.labels =
-      at::zeros({static_cast<int64_t>(queries.texts.size()), static_cast<int64_t>(classes.size())});
+  queries.labels = at::zeros({std::ssize(queries.texts), std::ssize(classes)});
   for (size_t q = 0; q < queries.texts.size(); ++q) {
     at::Tensor row = queries.labels[static_cast<int64_t>(q)];
     for (const std::string& term : split(queries.texts[q], ',')) {
@@ -100,7 +99,7 @@ synthetic::Bundle as_picture(const synthetic::Bundle& bundle, const Queries& que
   synthetic::Bundle picture;
   picture.images = images;
   picture.class_names = queries.texts;
-  const auto count = static_cast<int64_t>(queries.texts.size());
+  const auto count = std::ssize(queries.texts);
   picture.labels = at::arange(count).repeat_interleave(images.size(0) / count);
   picture.preprocessing = bundle.preprocessing;
   return picture;
@@ -212,11 +211,11 @@ int run_recall(const Environment& environment, const Arguments& arguments) {
                                    queries.texts.size(), queries.texts.size() == 1 ? "y" : "ies",
                                    recall.picture().string());
   if (!peek(arguments, "data").empty()) {
-    const eval::Evaluation judged = judge(
+    const eval::Evaluation evaluated = judge(
         environment, bundle, with_recalled(bundle, queries, images), *data, recall.eval, device);
     if (environment.stop && environment.stop->requested()) return kStopped;
-    answer["evaluation"] = to_json(judged);
-    if (!recall.machine.json) print_table(environment, judged);
+    answer["evaluation"] = to_json(evaluated);
+    if (!recall.machine.json) print_table(environment, evaluated);
   }
   if (recall.machine.json) environment.out << json_text(answer, 2) << "\n";
   return 0;

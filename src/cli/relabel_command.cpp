@@ -115,10 +115,8 @@ int run_relabel(const Environment& environment, const Arguments& arguments) {
     const auto source = data::tensor_source(bundle.images.to(device), bundle.labels.to(device));
     const train::Views views(*source, plan.views, plan.seed, bundle.preprocessing);
     if (!teachers::write_labels(path, plan, views, teacher, environment.progress(),
-                                environment.stop)) {
-      environment.err << "stopped: give the same command to go on\n";
-      return kStopped;
-    }
+                                environment.stop))
+      return say_stopped(environment);
   }
   print_result(environment, settings, bundle, plan, path, before);
   return 0;

@@ -25,15 +25,15 @@ std::string last_of(const std::vector<std::pair<std::string, std::string>>& pair
 void ReproduceJob::declare(OptionSet& set) {
   set.group("Reproduction");
   set.add("data", data, "the data set's folder, or shapes, the built-in set");
-  set.add("out", out, "the folder of it all");
+  set.add("out", out, "the folder for all results");
   set.add("experts", experts, "a folder of experts to use; empty: they are trained in --out");
   set.add("teacher", teacher,
-          "file of the teacher, for methods that recover images from one: of its statistics, and "
-          "of the students' labels, live");
+          "file of the teacher, for methods that recover images from one; it gives the students' "
+          "labels as well");
   set.add("label_teacher", label_teacher,
-          "file of the teacher of the students' labels, where it is another one");
+          "file of the teacher that gives the students' labels, where it is another one");
   set.add("set", changes, "KEY=VALUE,...: keys of the recipe to replace");
-  set.add("students", students, "freshly initialised networks to train for every figure",
+  set.add("students", students, "number of freshly initialised networks trained for every figure",
           {.min = 1, .max = 1000});
   machine.declare(set);
 }
@@ -44,7 +44,7 @@ void ReproduceJob::read(const OptionSet& own) {
   Problems problems;
   if (data.empty())
     problems.add("missing: --data, the data set's folder, or shapes, the built-in set");
-  if (out.empty()) problems.add("missing: --out, the folder of it all");
+  if (out.empty()) problems.add("missing: --out, the folder for all results");
   const Pairs said = read_flat_toml(recipe);
   for (const auto& [key, text] : said)
     if (claims.find(key)) claims.set(key, text, recipe + ": " + key, problems);
@@ -58,8 +58,8 @@ void ReproduceJob::read(const OptionSet& own) {
   claim.deviation_known = claims.find("published_deviation")->was_set;
   if (!claim.label_teacher.empty() && label_teacher.empty())
     problems.add(
-        "missing: --label-teacher, file of the teacher of the students' labels: the "
-        "recipe has another one for them, " +
+        "missing: --label-teacher, file of the teacher that gives the students' labels: the recipe "
+        "has another one for them, " +
         claim.label_teacher);
   give_run(problems);
   problems.raise(kDoing);
@@ -86,7 +86,7 @@ void ReproduceJob::take(const std::string& key, const std::string& text, const O
                         OptionSet& claims, Problems& problems) {
   const std::string origin = "--set " + key;
   if (own.find(key) && !claims.find(key)) {
-    problems.add(origin + ": this is no key of a recipe; give --" + key + " itself");
+    problems.add(origin + ": this is not a key of a recipe; give --" + key + " itself");
   } else if (claims.find(key)) {
     claims.set(key, text, origin, problems);
   } else if (key == "recipe") {

@@ -18,7 +18,7 @@ constexpr const char* kExamples =
     "  retort squeeze --data cifar-10-batches-bin --network resnet18-bn --epochs 50 --out "
     "teacher/\n"
     "  retort squeeze --data cifar-10-batches-bin --objective moco --network convnet-w32-bn "
-    "--batch-size 256 --learning-rate 0.06 --epochs 60 --statistics clean --out moco/\n"
+    "--batch-size 256 --learning-rate 0.06 --epochs 60 --statistics recalibrated --out moco/\n"
     "  retort squeeze --data imagenet.pack --network resnet50-bn-imagenet --warmup-epochs 5 "
     "--augmentation crop_flip --keep-every 10 --out teacher/\n\n"
     "Training that was stopped or killed goes on when the same command is given again, and ends "
@@ -95,10 +95,7 @@ int run_squeeze(const Environment& environment, const Arguments& arguments) {
   folder_started(settings.out, settings.options, kind);
   open_folder(settings);
   const teachers::SqueezeOutcome outcome = teachers::squeeze(input, settings.out);
-  if (outcome.stopped) {
-    environment.err << "stopped: give the same command to go on\n";
-    return kStopped;
-  }
+  if (outcome.stopped) return say_stopped(environment);
   if (settings.machine.json)
     environment.out << json_text(to_json(settings.out, input, outcome), 2) << "\n";
   else

@@ -34,14 +34,15 @@ struct Settings {
     options.group("Study");
     options.add("images", study.images, "training images for the recalibration of BatchNorm",
                 {.min = 2});
-    options.add("batch_size", study.batch_size, "images of a pass for them", {.min = 2});
-    options.add("gauge", study.gauge,
-                "also every supervised teacher with its convolutions this many times as large; 0: "
-                "without",
-                {.min = 0, .max = 1e3});
-    options.add("seed", study.seed, "of noise and of the choice of images",
+    options.add("batch_size", study.batch_size, "images in one pass of the recalibration",
+                {.min = 2});
+    options.add(
+        "gauge", study.gauge,
+        "measure every supervised teacher also with its convolutions multiplied by this; 0: do not",
+        {.min = 0, .max = 1e3});
+    options.add("seed", study.seed, "seed of the noise and of the choice of images",
                 {.min = 0, .max = kLargestSeed});
-    options.add("out", out, "the page, and its figures as .json beside it");
+    options.add("out", out, "file of the page; its figures go into a .json beside it");
     options.group("Data");
     data.declare(options);
     machine.declare(options);

@@ -49,10 +49,11 @@ struct Study {
     set.add("network", network, "the experts' network");
     set.add("count", count, "experts of each folder to average over", {.min = 1});
     set.add("images", images, "real images of the Hessian", {.min = 1});
-    set.add("rounds", rounds, "of power iteration", {.min = 1});
-    set.add("inner_steps", follow.inner_steps, "steps on a set for --expert-epochs", {.min = 1});
+    set.add("rounds", rounds, "rounds of power iteration", {.min = 1});
+    set.add("inner_steps", follow.inner_steps,
+            "training steps on a set that stand for --expert-epochs", {.min = 1});
     set.add("expert_epochs", follow.expert_epochs, "epochs of the expert", {.min = 1});
-    set.add("out", out, "the page, and its figures as .json beside it");
+    set.add("out", out, "file of the page; its figures go into a .json beside it");
     storage.declare(set);
     set.group("Data");
     data.declare(set);
@@ -144,18 +145,18 @@ Evaluated evaluated(const fs::path& run) {
       ++found;
     }
   problems.raise("reading '" + run.string() + "'");
-  std::optional<Json> judged;
+  std::optional<Json> evaluated;
   for (const Json& record : read_records(run / "records.jsonl"))
     if (record.value("kind", "") == "evaluation" && record.contains("results") &&
         record["results"].is_array() && !record["results"].empty())
-      judged = record["results"][0];
-  if (!judged || found < 2)
+      evaluated = record["results"][0];
+  if (!evaluated || found < 2)
     throw DataError(ErrorMessage{"reading '" + run.string() + "'",
-                                 judged ? "it matches no trajectories" : "it has no evaluation",
+                                 evaluated ? "it matches no trajectories" : "it has no evaluation",
                                  "a run of mtt, ftd, tesla or datm after `retort eval`",
                                  {}});
-  one.mean = judged->value("mean", 0.0);
-  one.deviation = judged->value("deviation", 0.0);
+  one.mean = evaluated->value("mean", 0.0);
+  one.deviation = evaluated->value("deviation", 0.0);
   return one;
 }
 
@@ -200,10 +201,8 @@ void print(const Environment& environment, const report::Chart& chart) {
 /// What the study found: a chart for each question, empty where it was not asked.
 struct Charts {
   report::Chart sharp{"Top eigenvalue of the Hessian along experts", "epoch", "eigenvalue", {}};
-  report::Chart far{"Accumulated trajectory error",
-                    "steps on the set",
-                    "distance to the expert, of its own way",
-                    {}};
+  report::Chart far{
+      "Accumulated trajectory error", "steps on the set", "share of the expert's way", {}};
   report::Chart long_run, storage;
 
   std::vector<report::Chart> all() const { return {sharp, far, long_run, storage}; }

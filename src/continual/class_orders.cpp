@@ -3,6 +3,7 @@
 #include <array>
 
 #include "continual/continual.h"
+#include "core/sizes.h"
 #include "retort/core/random.h"
 
 namespace retort::continual {
@@ -39,8 +40,8 @@ constexpr std::array<std::array<int, 100>, 5> kOrders{{
 }  // namespace
 
 std::vector<int64_t> class_order(int64_t classes, int64_t order, uint64_t seed) {
-  if (classes == 100 && order < static_cast<int64_t>(kOrders.size())) {
-    const auto& fixed = kOrders.at(order);
+  if (classes == 100 && order < std::ssize(kOrders)) {
+    const auto& fixed = kOrders.at(to_size(order));
     return {fixed.begin(), fixed.end()};
   }
   return RandomStream(seed, "continual.classes", static_cast<uint64_t>(order)).permutation(classes);

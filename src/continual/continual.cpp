@@ -186,9 +186,7 @@ class OrderRun {
     return true;
   }
 
-  int64_t samples_of(int64_t task) const {
-    return static_cast<int64_t>(stream_.task(task).rows.size());
-  }
+  int64_t samples_of(int64_t task) const { return std::ssize(stream_.task(task).rows); }
   int64_t seen_samples(int64_t task) const {
     int64_t seen = 0;
     for (int64_t t = 0; t <= task; ++t) seen += samples_of(t);
@@ -216,12 +214,13 @@ void ContinualOptions::declare(OptionSet& options) {
   std::vector<std::string> names;
   for (const StreamKind& one : stream_kinds()) names.push_back(one.name);
   options.group("Stream");
-  options.add("stream", stream, "what comes one after another", {.choices = names});
-  options.add(kind.once ? "tasks" : "steps", tasks, "tasks of the stream",
-              {.min = 1, .max = 10000});
-  options.add("orders", orders, "streams to draw and learn, each on its own",
+  options.add("stream", stream, "what the tasks are that come one after another",
+              {.choices = names});
+  options.add(kind.once ? "tasks" : "steps", tasks, "number of tasks", {.min = 1, .max = 10000});
+  options.add("orders", orders, "number of streams to draw; each is learned by itself",
               {.min = 1, .max = 1000});
-  options.add("students", students, "networks to learn each of them", {.min = 1, .max = 1000});
+  options.add("students", students, "number of networks that learn each stream",
+              {.min = 1, .max = 1000});
   options.add("samples_per_task", samples_per_task,
               "training images that arrive with a task, balanced over its classes; 0: all",
               {.min = 0});

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "core/sizes.h"
 #include "retort/core/options.h"
 #include "retort/core/progress.h"
 #include "retort/core/records.h"
@@ -72,8 +73,8 @@ class TaskStream {
   /// ConfigError, with everything wrong at once, where the data cannot give the stream.
   TaskStream(const data::Dataset& data, const ContinualOptions& options, int64_t order);
 
-  int64_t size() const { return static_cast<int64_t>(tasks_.size()); }
-  const Task& task(int64_t index) const { return tasks_.at(index); }
+  int64_t size() const { return std::ssize(tasks_); }
+  const Task& task(int64_t index) const { return tasks_.at(to_size(index)); }
   const data::Dataset& data() const { return data_; }
   const StreamKind& kind() const { return kind_; }
   int64_t order() const { return order_; }

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "core/file.h"
+#include "core/sizes.h"
 #include "retort/core/error.h"
 #include "retort/core/progress.h"
 #include "synthetic/class_counts.h"
@@ -47,7 +48,7 @@ std::string signed_percent(const MeanDeviation& spread) {
 
 /// Transfers of one order's networks, where all of its tasks are known.
 void add_transfers(Line& line, const std::map<int64_t, Json>& tasks, int64_t count) {
-  if (static_cast<int64_t>(tasks.size()) < count) return;
+  if (std::ssize(tasks) < count) return;
   ++line.orders;
   const size_t networks = tasks.begin()->second.at("accuracies").size();
   for (size_t network = 0; network < networks; ++network) {
@@ -145,7 +146,8 @@ std::vector<std::string> notes_of(const StreamKind& kind) {
         "a network sees the stream once, each batch beside one of earlier tasks' stored sets. "
         "online: the stream alone; replay: beside a reservoir of real images.");
   notes.emplace_back(
-      "Samples and test images of a task are drawn with as many of each class as there can be.");
+      "Samples and test images of a task are drawn equally from its classes, as far as there are "
+      "images.");
   if (kind.masked)
     notes.emplace_back(
         "The task is known at a test: logits of other tasks' classes are masked. Networks that see "
@@ -168,18 +170,18 @@ std::vector<Line> lines_of(const std::vector<Json>& records, int64_t tasks) {
                              [&](const Line& one) { return one.name == name && one.use == use; });
     if (line == lines.end()) {
       line = lines.insert(lines.end(), Line{name, use, {}, {}});
-      line->seen.resize(static_cast<size_t>(tasks));
+      line->seen.resize(to_size(tasks));
       found.emplace_back();
     }
     const int64_t order = record.at("order"), task = record.at("task");
-    for (const double seen : record.at("seen")) line->seen.at(task).push_back(seen);
+    for (const double seen : record.at("seen")) line->seen.at(to_size(task)).push_back(seen);
     if (task == tasks - 1) {
       line->stored_bytes = record.at("stored_bytes");
       line->steps = record.at("steps");
     }
     line->buffered_samples =
         std::max<int64_t>(line->buffered_samples, record.at("buffered_samples"));
-    found[line - lines.begin()][order][task] = record;
+    found[to_size(line - lines.begin())][order][task] = record;
   }
   for (size_t i = 0; i < lines.size(); ++i)
     for (const auto& [order, by_task] : found[i]) add_transfers(lines[i], by_task, tasks);

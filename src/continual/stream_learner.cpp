@@ -2,13 +2,15 @@
 
 #include <limits>
 
+#include "core/sizes.h"
+
 namespace retort::continual {
 
 void Reservoir::offer(const at::Tensor& image, int64_t label, int64_t task) {
   int64_t place = offered_++;
   if (place >= capacity_) place = stream_.uniform_int(offered_);
   if (place >= capacity_) return;
-  const auto i = static_cast<size_t>(place);
+  const auto i = to_size(place);
   if (i == images_.size()) {
     images_.emplace_back();
     labels_.emplace_back();
@@ -83,9 +85,9 @@ bool StreamLearner::learn(int64_t task) {
       draw("continual.order", task).permutation(samples.train.size());
   RandomStream memory = draw("continual.memory", task);
   const ContinualOptions& options = input_.options;
-  for (size_t begin = 0; begin < order.size(); begin += static_cast<size_t>(options.batch_size)) {
+  for (size_t begin = 0; begin < order.size(); begin += to_size(options.batch_size)) {
     if (input_.stop && input_.stop->requested()) return false;
-    const size_t end = std::min(order.size(), begin + static_cast<size_t>(options.batch_size));
+    const size_t end = std::min(order.size(), begin + to_size(options.batch_size));
     const at::Tensor rows =
         at::tensor(std::vector<int64_t>(order.begin() + static_cast<std::ptrdiff_t>(begin),
                                         order.begin() + static_cast<std::ptrdiff_t>(end)),
@@ -118,8 +120,8 @@ void StreamLearner::step(const Rows& rows) {
   if (masks_.defined()) logits = logits + masks_.index_select(0, rows.tasks).to(logits.device());
   const at::Tensor cotangent = (logits.softmax(1) * rows.targets.sum(1, true) - rows.targets) /
                                static_cast<double>(rows.images.size(0));
-  const nets::Vjp pulled = seen.pullback({{"logits", cotangent}});
-  optimizer_->step(trained_.theta, pulled.theta, input_.options.learning_rate);
+  const nets::Vjp vjp = seen.pullback({{"logits", cotangent}});
+  optimizer_->step(trained_.theta, vjp.theta, input_.options.learning_rate);
   if (trained_.state.defined()) trained_.state = seen.state;
 }
 

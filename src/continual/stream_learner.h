@@ -8,6 +8,7 @@
 
 #include "continual/continual.h"
 #include "continual/stored_sets.h"
+#include "core/sizes.h"
 #include "optim/optimizer.h"
 #include "retort/core/random.h"
 
@@ -20,10 +21,10 @@ class Reservoir {
   Reservoir(int64_t capacity, RandomStream stream) : capacity_(capacity), stream_(stream) {}
   /// Offers the next sample of the stream: bytes [C, H, W].
   void offer(const at::Tensor& image, int64_t label, int64_t task);
-  int64_t size() const { return static_cast<int64_t>(images_.size()); }
-  const at::Tensor& image(int64_t i) const { return images_.at(i); }
-  int64_t label(int64_t i) const { return labels_.at(i); }
-  int64_t task(int64_t i) const { return tasks_.at(i); }
+  int64_t size() const { return std::ssize(images_); }
+  const at::Tensor& image(int64_t i) const { return images_.at(to_size(i)); }
+  int64_t label(int64_t i) const { return labels_.at(to_size(i)); }
+  int64_t task(int64_t i) const { return tasks_.at(to_size(i)); }
 
  private:
   int64_t capacity_, offered_ = 0;

@@ -11,6 +11,7 @@
 #include "continual/continual.h"
 #include "core/file.h"
 #include "core/registry.h"
+#include "core/sizes.h"
 #include "retort/core/error.h"
 #include "retort/core/random.h"
 #include "retort/data/class_sampler.h"
@@ -42,10 +43,10 @@ at::Tensor turned(const at::Tensor& images, double degrees) {
 std::vector<int64_t> draw_samples(const data::Split& split, const std::vector<int64_t>& classes,
                                   int64_t count, RandomStream stream) {
   std::vector<int64_t> rows;
-  const auto parts = static_cast<int64_t>(classes.size());
+  const auto parts = std::ssize(classes);
   for (int64_t i = 0; i < parts; ++i) {
     const int64_t share = count == 0 ? split.size() : count / parts + (i < count % parts ? 1 : 0);
-    const std::vector<int64_t> drawn = data::draw_rows(split, stream, classes[i], share);
+    const std::vector<int64_t> drawn = data::draw_rows(split, stream, classes[to_size(i)], share);
     rows.insert(rows.end(), drawn.begin(), drawn.end());
   }
   std::sort(rows.begin(), rows.end());
@@ -66,7 +67,7 @@ void check(const data::Dataset& data, const ContinualOptions& options, const Str
   const int64_t per_task = kind.new_classes ? classes / options.tasks : classes;
   int64_t fewest = data.train.size();
   for (const auto& members : data.train.rows_by_class)
-    fewest = std::min(fewest, static_cast<int64_t>(members.size()));
+    fewest = std::min(fewest, std::ssize(members));
   if (options.samples_per_task > 0 && per_task > 0) {
     if (options.samples_per_task < per_task)
       problems.add(fmt::format("{} samples a task are less than one of each of its {} classes",
@@ -94,8 +95,8 @@ void check(const data::Dataset& data, const ContinualOptions& options, const Str
 
 const std::vector<StreamKind>& stream_kinds() {
   static const std::vector<std::string> of_digits = {
-      "A task's samples are as many of every class, normalised as the data set is; La-MAML draws "
-      "them from all images at random, as pixels from 0 to 1."};
+      "A task's samples are balanced over the classes and normalised as the data set is; La-MAML "
+      "draws them from all images at random, as pixels from 0 to 1."};
   static const std::vector<StreamKind> table = {
       {"class-incremental", "new classes a step, a network retrained on the stored sets (DM)", true,
        false, false, 5, 0, 0, 1, "convnet", "dm"},
@@ -123,11 +124,11 @@ TaskStream::TaskStream(const data::Dataset& data, const ContinualOptions& option
       seed_(options.seed) {
   check(data, options, kind_);
   const auto seed = static_cast<uint64_t>(seed_), index = static_cast<uint64_t>(order);
-  std::vector<int64_t> classes(static_cast<size_t>(data.classes()));
+  std::vector<int64_t> classes(to_size(data.classes()));
   std::iota(classes.begin(), classes.end(), 0);
   if (kind_.new_classes) classes = class_order(data.classes(), order, seed);
   const auto count = static_cast<double>(options.tasks);
-  const size_t share = classes.size() / static_cast<size_t>(options.tasks);
+  const size_t share = classes.size() / to_size(options.tasks);
   for (int64_t t = 0; t < options.tasks; ++t) {
     const auto number = static_cast<uint64_t>(t);
     Task task{classes};
@@ -165,7 +166,7 @@ data::Dataset TaskStream::arrive(int64_t index) const {
   data::Dataset samples;
   for (size_t i = 0; i < task.classes.size(); ++i) {
     local[task.classes[i]] = static_cast<int64_t>(i);
-    samples.class_names.push_back(data_.class_names[task.classes[i]]);
+    samples.class_names.push_back(data_.class_names[to_size(task.classes[i])]);
   }
   samples.name = data_.name;
   samples.reader = data_.reader;
@@ -185,7 +186,7 @@ data::Dataset TaskStream::arrive(int64_t index) const {
 }
 
 const data::Split& TaskStream::test(int64_t index) const {
-  data::Split& test = tests_.at(index);
+  data::Split& test = tests_.at(to_size(index));
   if (test.labels.defined()) return test;
   const Task& task = this->task(index);
   const at::Tensor rows = at::tensor(

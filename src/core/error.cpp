@@ -119,19 +119,32 @@ int edit_distance(std::string_view a, std::string_view b) {
   return d[a.size()][b.size()];
 }
 
-/// Names that were others before, in the spelling of flags or of keys: {old, new}.
+namespace {
+
+/// Names that were others before, as keys of recipes: {old, new}. A flag has dashes in them.
 constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kRenamed{{
     {"student_learning_rate_rate", "student_rate_learning_rate"},
-    {"--student-learning-rate-rate", "--student-rate-learning-rate"},
     {"crop_low", "min_crop_area"},
-    {"--crop-low", "--min-crop-area"},
+    {"window_share", "crop_share"},
     {"cosine_to_zero", "cosine"},
+    {"clean", "recalibrated"},
 }};
 
+/// The key that a flag stands for; a key stays as it is.
+std::string key_of(std::string_view name) {
+  std::string key(name.substr(name.starts_with("--") ? 2 : 0));
+  std::ranges::replace(key, '-', '_');
+  return key;
+}
+
+}  // namespace
+
 std::string nearest(std::string_view name, const std::vector<std::string>& candidates) {
-  for (const auto& [before, now] : kRenamed)
-    if (name == before && std::ranges::find(candidates, now) != candidates.end())
-      return std::string(now);
+  for (const auto& [before, now] : kRenamed) {
+    if (key_of(name) != before) continue;
+    const auto found = std::ranges::find(candidates, now, key_of);
+    if (found != candidates.end()) return *found;
+  }
   std::string best;
   int best_distance = std::max<int>(2, static_cast<int>(name.size()) / 3) + 1;
   for (const std::string& candidate : candidates) {

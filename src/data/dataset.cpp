@@ -142,11 +142,13 @@ Preprocessing fit_preprocessing(const DataOptions& options,
 void DataOptions::declare(OptionSet& options) {
   options.group("Data");
   options.add("data", data, "a data set's folder or .npz file, or shapes, the built-in set");
-  options.add("resolution", resolution, "side that all images are brought to; 0: as they are",
+  options.add("resolution", resolution,
+              "side in pixels that all images are resized to; 0: as they are",
               {.min = 0, .max = 1024});
   options.add("resize", resize,
-              "how: crop: the shorter side to it, then the centre; eval-crop: so, but test images "
-              "with a margin (256, then 224), as ImageNet is tested; squash: both sides to it",
+              "how they are resized: crop: by the shorter side, then the centre is cut out; "
+              "eval-crop: the same, but test images with a margin (256, then 224), as ImageNet is "
+              "tested; squash: each side by itself",
               {.choices = {"crop", "eval-crop", "squash"}});
   options.add("exif", exif, "turn photographs as their EXIF orientation says, or leave them",
               {.choices = {"apply", "ignore"}});
@@ -159,17 +161,18 @@ void DataOptions::declare(OptionSet& options) {
   options.add("normalisation", normalisation,
               "auto: published mean and deviation, else computed; zca: whitened; standardised-zca: "
               "whitened as in FRePo, after the channels were standardised; cifar10, imagenet: "
-              "those of that set; given: mean_and_deviation",
+              "those of that set; given: --mean-and-deviation",
               {.choices = {"auto", "computed", "none", "zca", "standardised-zca", "cifar10",
                            "imagenet", "given"}});
   options.add("mean_and_deviation", mean_and_deviation,
-              "for normalisation given: the mean of each channel, then the deviation of each");
-  options.add("zca_epsilon", zca_epsilon,
-              "added to the eigenvalues before whitening; with standardised-zca a share of their "
-              "mean",
-              {.min = 1e-12, .max = 1e6});
+              "with --normalisation given: the mean of each channel, then the deviation of each");
+  options.add(
+      "zca_epsilon", zca_epsilon,
+      "added to the eigenvalues before whitening; with standardised-zca as a share of their mean",
+      {.min = 1e-12, .max = 1e6});
   options.add("validation_fraction", validation_fraction,
-              "part of every training class kept aside to choose by", {.min = 0, .max = 0.9});
+              "part of every training class that is kept aside for choosing settings",
+              {.min = 0, .max = 0.9});
   options.add("test_fraction", test_fraction,
               "part of every class split off as test where the source has none",
               {.min = 0, .max = 0.9});

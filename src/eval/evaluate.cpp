@@ -41,7 +41,7 @@ std::string network_of(const synthetic::Bundle& bundle, const Protocol& protocol
   const size_t place = (name + "-").find("-bn-");
   if (place == std::string::npos) return name;
   if (protocol.without_batchnorm) return name.replace(place, 3, "-nonorm");
-  return judged_without_batchnorm(bundle) ? name.replace(place, 3, "-in") : name;
+  return evaluated_without_batchnorm(bundle) ? name.replace(place, 3, "-in") : name;
 }
 
 Networks make_networks(const synthetic::Bundle& bundle, const data::Dataset& data,
@@ -105,7 +105,7 @@ class Advance {
   Advance(ProgressStyle style, const std::vector<Subject>& subjects, int64_t networks,
           int64_t students)
       : style_(style),
-        groups_(networks * static_cast<int64_t>(subjects.size())),
+        groups_(networks * std::ssize(subjects)),
         progress_(style, "evaluation, all steps", networks * students * steps_of(subjects)) {}
 
   void begin(const std::string& group) {
@@ -150,7 +150,7 @@ struct Judge {
     result.epochs = subject.training.epochs;
     result.images = subject.sources.front()->size();
     result.steps = subject.steps();
-    result.draws = std::min(static_cast<int64_t>(subject.sources.size()), options.students);
+    result.draws = std::min(std::ssize(subject.sources), options.students);
     count_bytes(bundle, subject, result);
     Best best(network, validation, bundle.preprocessing, device, options.students);
     const std::vector<train::ModelState> students = train_students(network, subject, best);
@@ -237,7 +237,7 @@ double Result::balanced() const {
 
 Evaluation evaluate(const synthetic::Bundle& bundle, const data::Dataset& data,
                     const EvalOptions& options, at::Device device, ProgressStyle style,
-                    const StopFlag* stop, const Redraw& redraw) {
+                    const StopFlag* stop) {
   check_fit(bundle, data);
   const data::Split& part = part_of(data, options.part);
   std::string name = options.protocol.empty() ? bundle.protocol : options.protocol;
@@ -251,7 +251,8 @@ Evaluation evaluate(const synthetic::Bundle& bundle, const data::Dataset& data,
     require_labels_of(protocol, bundle);
   const Networks networks = make_networks(bundle, data, protocol, options.networks);
   // Stored labels are those of one choice.
-  const Redraw choice = options.redraw && !teaching.stored() ? redraw : Redraw();
+  const Redraw choice =
+      teaching.stored() ? Redraw() : redraw_of(bundle, data, options, device, style);
   const std::vector<Subject> subjects =
       make_subjects({bundle, data, options, protocol, training, teaching, choice, device});
 
@@ -266,7 +267,7 @@ Evaluation evaluate(const synthetic::Bundle& bundle, const data::Dataset& data,
   evaluation.data_hash = data.hash;
   evaluation.class_names = data.class_names;
   for (const auto& members : part.rows_by_class)
-    evaluation.class_images.push_back(static_cast<int64_t>(members.size()));
+    evaluation.class_images.push_back(std::ssize(members));
   evaluation.students = options.students;
   evaluation.training_images = bundle.images.size(0);
   evaluation.test_images = part.size();
@@ -275,7 +276,7 @@ Evaluation evaluate(const synthetic::Bundle& bundle, const data::Dataset& data,
   evaluation.notes = evaluation_notes(
       {bundle, data, part, options, protocol, evaluation.soft_labels, static_cast<bool>(choice)});
   const data::Split none;
-  Advance advance(style, subjects, static_cast<int64_t>(networks.size()), options.students);
+  Advance advance(style, subjects, std::ssize(networks), options.students);
   // What is tested on is not chosen by.
   const Judge judge{bundle,  protocol.post, options.part == "test" ? data.validation : none,
                     part,    options,       device,

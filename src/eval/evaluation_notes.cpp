@@ -6,6 +6,7 @@
 #include <array>
 #include <string_view>
 
+#include "core/sizes.h"
 #include "synthetic/contrast.h"
 
 namespace retort::eval {
@@ -37,7 +38,7 @@ std::string balance_note(const Noted& noted) {
   if (members.empty() ||
       static_cast<double>(many->size()) < kUneven * static_cast<double>(few->size()))
     return {};
-  const auto name = [&](auto at) { return noted.data.class_names[at - members.begin()]; };
+  const auto name = [&](auto at) { return noted.data.class_names[to_size(at - members.begin())]; };
   return fmt::format(
       "the {} part is unbalanced, {} images of '{}' and {} of '{}': read the balanced accuracy, "
       "the mean over classes, beside the accuracy",
@@ -46,15 +47,15 @@ std::string balance_note(const Noted& noted) {
 
 std::string draw_note(const Noted& noted) {
   if (noted.redrawn)
-    return noted.options.students == 1
-               ? std::string()
-               : fmt::format(
-                     "images chosen by '{}' anew for every student: the deviation holds the choice",
-                     noted.bundle.method);
+    return noted.options.students == 1 ? std::string()
+                                       : fmt::format(
+                                             "images chosen by '{}' anew for every student: the "
+                                             "deviation includes the choice",
+                                             noted.bundle.method);
   if (!noted.bundle.chosen) return {};
   return fmt::format(
-      "one choice of images by '{}' for all students: the deviation does not hold that another "
-      "choice gives another accuracy",
+      "one choice of images by '{}' for all students: the deviation does not include the choice, "
+      "and another one gives another accuracy",
       noted.bundle.method);
 }
 
@@ -68,18 +69,19 @@ bool has_batchnorm(const std::string& network) {
 }
 
 std::string norm_note(const Noted& noted) {
-  const bool changed = noted.protocol.without_batchnorm || judged_without_batchnorm(noted.bundle);
+  const bool changed =
+      noted.protocol.without_batchnorm || evaluated_without_batchnorm(noted.bundle);
   if (!changed || !noted.options.networks.empty() || !has_batchnorm(noted.bundle.network))
     return {};
   return fmt::format(
-      "made with {}, judged without its BatchNorm, as published: a set this small does not measure "
-      "its statistics. --networks {} judges with it",
+      "made with {}, evaluated without its BatchNorm, as published: so small a set does not "
+      "measure its statistics. --networks {} evaluates with it",
       noted.bundle.network, noted.bundle.network);
 }
 
 }  // namespace
 
-bool judged_without_batchnorm(const synthetic::Bundle& bundle) {
+bool evaluated_without_batchnorm(const synthetic::Bundle& bundle) {
   constexpr std::array<std::string_view, 6> kWithout{"dc", "dsa", "mtt", "ftd", "tesla", "datm"};
   return std::count(kWithout.begin(), kWithout.end(), bundle.method) > 0;
 }
@@ -100,8 +102,8 @@ std::string divergence_advice(const synthetic::Bundle& bundle, const std::string
     return "these are real images under the protocol's rate: look at the normalisation of the set, "
            "and at --networks";
   if (bundle.soft_labels.defined() && !sum_to_one(bundle.soft_labels))
-    return "the soft labels of the set are no distributions (rows do not sum to 1): import it anew "
-           "from its source, or make it again";
+    return "the soft labels of the set are not distributions (rows do not sum to 1): import it "
+           "anew from its source, or make it again";
   constexpr double kFar = 30;  // deviations: whitened and standardised pixels stay below
   if (largest > kFar)
     return fmt::format(
@@ -114,7 +116,7 @@ std::string divergence_advice(const synthetic::Bundle& bundle, const std::string
         "the set's own learned rate, {:.3g}, is too large for {}: {}distil it again with a smaller "
         "--student-learning-rate",
         *bundle.student_learning_rate, network,
-        own ? "" : "judge it with the network it was made with (" + bundle.network + "), or ");
+        own ? "" : "evaluate it with the network it was made with (" + bundle.network + "), or ");
   }
   return "the protocol's rate does not suit this network on this set: choose another of --networks "
          "or another --protocol";

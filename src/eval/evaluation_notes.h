@@ -28,6 +28,6 @@ std::string divergence_advice(const synthetic::Bundle& bundle, const std::string
 
 /// Published figures of gradient and trajectory matching are of InstanceNorm where the set was made
 /// with BatchNorm: a set so small does not measure its statistics. DM keeps BatchNorm.
-bool judged_without_batchnorm(const synthetic::Bundle& bundle);
+bool evaluated_without_batchnorm(const synthetic::Bundle& bundle);
 
 }  // namespace retort::eval

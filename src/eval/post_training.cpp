@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "core/sizes.h"
 #include "retort/core/error.h"
 
 namespace retort::eval {
@@ -101,8 +102,8 @@ Best::Best(const nets::Network& network, const data::Split& validation,
       validation_(validation),
       preprocessing_(preprocessing),
       device_(device),
-      accuracies_(static_cast<size_t>(students), -1),
-      kept_(static_cast<size_t>(students)) {}
+      accuracies_(to_size(students), -1),
+      kept_(to_size(students)) {}
 
 void Best::see(const train::Epoch& epoch) {
   if (!on() || 5 * epoch.done <= 4 * epoch.total) return;

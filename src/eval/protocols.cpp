@@ -110,10 +110,11 @@ const std::vector<Protocol>& protocols() {
 void EvalOptions::declare(OptionSet& options) {
   options.group("Evaluation");
   options.add("networks", networks,
-              "networks to train, such as convnet,resnet18; empty: the bundle's");
-  options.add("students", students, "freshly initialised networks to train for every figure",
+              "networks to train, such as convnet,resnet18; empty: the network of the set");
+  options.add("students", students,
+              "number of freshly initialised networks trained for every figure",
               {.min = 1, .max = 1000});
-  options.add("protocol", protocol, "how students are trained; empty: as the bundle was made for",
+  options.add("protocol", protocol, "how students are trained; empty: as the set was made for",
               {.choices = names_of<Protocol>(protocols())});
   options.add("evaluation_epochs", evaluation_epochs, "epochs of a student; 0: the protocol's",
               {.min = 0, .max = 1e6});
@@ -122,16 +123,18 @@ void EvalOptions::declare(OptionSet& options) {
               "anew for every student");
   options.add("redraw", redraw,
               "choose the images of a selection (random, herding, kcenter, forgetting) anew for "
-              "every student, so that the deviation holds the choice; no: the stored ones for all");
+              "every student, so that the ± includes the luck of the choice; no: all students get "
+              "the stored images");
   options.add("whole_set", whole_set, "train on all real training images as well (slow)");
-  options.add("whole_set_epochs", whole_set_epochs, "epochs of a student of the whole set",
+  options.add("whole_set_epochs", whole_set_epochs, "epochs of a student on the whole set",
               {.min = 1, .max = 1e6});
   options.add("part", part,
               "what students are tested on: test, or validation for choosing settings",
               {.choices = {"test", "validation"}});
   options.add("student_labels", student_labels,
-              "of a post-training: hard, live (from the teacher) or a file of `retort relabel`; "
-              "auto: the run's file, else live where a teacher is given, else hard");
+              "labels for protocols that train with a teacher: hard, live (asked from the teacher) "
+              "or a file of `retort relabel`; auto: the run's file, else live where a teacher is "
+              "given, else hard");
   options.add("teacher", teacher, "file of the teacher for live labels", {}, Role::kExecution);
   options.add("seed", seed, "seed of initial parameters, orders, augmentation and random subsets",
               {.min = 0, .max = kLargestSeed});

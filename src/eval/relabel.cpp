@@ -8,15 +8,17 @@ namespace retort::eval {
 
 void RelabelOptions::declare(OptionSet& options) {
   options.add("protocol", protocol,
-              "the post-training whose views are labelled; empty: as the set was made for");
+              "the protocol whose views are labelled; empty: the one that the set was made for");
   options.add("evaluation_epochs", evaluation_epochs, "epochs of labels; 0: the protocol's",
               {.min = 0, .max = 1e6});
   options.add("precision", precision, "how a logit is stored",
               {.choices = {"float32", "float16", "int8"}});
-  options.add("top_k", top_k,
-              "largest logits of a row that are stored, the others by their mean; 0: all",
-              {.min = 0});
-  options.add("keep", keep, "share of the batches that are stored, and used again in turn",
+  options.add(
+      "top_k", top_k,
+      "number of the largest logits of a row that are stored, the others by their mean; 0: all",
+      {.min = 0});
+  options.add("keep", keep,
+              "share of the batches whose labels are stored; they are used again in turn",
               {.min = 1e-6, .max = 1});
   options.add("seed", seed, "seed of the views", {.min = 0, .max = kLargestSeed});
 }
@@ -27,7 +29,7 @@ teachers::LabelPlan plan_labels(const synthetic::Bundle& bundle, const RelabelOp
   const Protocol& protocol = find_entry<Protocol>(protocols(), "protocol", name);
   if (!protocol.post)
     throw ConfigError(ErrorMessage{"preparing the file of labels",
-                                   "protocol '" + name + "' is no post-training",
+                                   "protocol '" + name + "' is not a post-training",
                                    "a protocol of post-training, such as rded",
                                    "give --protocol; `retort list protocols` shows all"});
   teachers::LabelPlan plan;

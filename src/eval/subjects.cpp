@@ -1,8 +1,13 @@
 #include "eval/subjects.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
+#include <ostream>
 
+#include "core/sizes.h"
+#include "methods/redraw.h"
 #include "retort/core/random.h"
 #include "retort/data/class_sampler.h"
 #include "train/sequential_training.h"
@@ -15,7 +20,7 @@ std::vector<int64_t> random_counts(const synthetic::Bundle& bundle, const data::
   std::vector<int64_t> counts = bundle.counts();
   const int64_t each = std::lround(bundle.images_per_class_equivalents());
   for (size_t c = 0; c < counts.size(); ++c) {
-    const auto most = static_cast<int64_t>(data.train.rows_by_class[c].size());
+    const auto most = std::ssize(data.train.rows_by_class[c]);
     // A class may have more images in the set than there are real ones.
     counts[c] =
         bundle.compact.empty() ? std::min(counts[c], most) : std::clamp<int64_t>(each, 1, most);
@@ -98,7 +103,7 @@ void put_in_order(std::vector<Subject>& subjects, const at::Tensor& rates) {
       continue;
     }
     const size_t batches = train::ordered_batches(subject.counts).size();
-    subject.step_rates.assign(batches * static_cast<size_t>(subject.training.epochs),
+    subject.step_rates.assign(batches * to_size(subject.training.epochs),
                               subject.training.learning_rate);
   }
 }
@@ -114,10 +119,26 @@ void teach(std::vector<Subject>& subjects, const LabelSource& teaching) {
 
 }  // namespace
 
+Redraw redraw_of(const synthetic::Bundle& bundle, const data::Dataset& data,
+                 const EvalOptions& options, at::Device device, const ProgressStyle& style) {
+  if (!options.redraw || !methods::can_choose_again(bundle, data)) return {};
+  return [&bundle, &data, &options, device, style](int64_t student) {
+    if (style.out)
+      *style.out << fmt::format("choosing images by '{}' for student {} of {}\n", bundle.method,
+                                student + 1, options.students);
+    constexpr uint64_t kSeedApart = 1'000'003;  // a seed of an evaluation gives other choices
+    return methods::choose_again(bundle, data,
+                                 static_cast<uint64_t>(bundle.seed) +
+                                     kSeedApart * static_cast<uint64_t>(options.seed) +
+                                     static_cast<uint64_t>(student),
+                                 device, style);
+  };
+}
+
 std::vector<train::Student> Subject::students(int64_t count) const {
   std::vector<train::Student> all;
   for (int64_t i = 0; i < count; ++i) {
-    const size_t which = static_cast<size_t>(i) % sources.size();
+    const size_t which = to_size(i) % sources.size();
     all.push_back({sources[which].get(), static_cast<uint64_t>(i)});
     if (!taught.empty()) all.back().batch_stream = taught[which].batch_stream.get();
   }
@@ -129,8 +150,7 @@ int64_t Subject::steps_an_epoch() const {
 }
 
 int64_t Subject::steps() const {
-  return step_rates.empty() ? train::passes(training) * steps_an_epoch()
-                            : static_cast<int64_t>(step_rates.size());
+  return step_rates.empty() ? train::passes(training) * steps_an_epoch() : std::ssize(step_rates);
 }
 
 std::vector<Subject> make_subjects(const SubjectInput& input) {

@@ -2,6 +2,7 @@
 // whole training part.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,6 +27,15 @@ struct Subject {
   /// Steps of one student.
   int64_t steps() const;
 };
+
+/// Another choice of a set's images by its method, [M, C, H, W] in the order of its labels, by the
+/// student it is for.
+using Redraw = std::function<at::Tensor(int64_t student)>;
+
+/// The choices for the students of a set that chance had a part in choosing, as far as the options
+/// ask for them; else empty. What it is given must outlive it.
+Redraw redraw_of(const synthetic::Bundle& bundle, const data::Dataset& data,
+                 const EvalOptions& options, at::Device device, const ProgressStyle& style);
 
 /// What the subjects of an evaluation are made from.
 struct SubjectInput {

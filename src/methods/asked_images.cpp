@@ -15,8 +15,7 @@ namespace {
 /// Training images of each class.
 std::vector<int64_t> sizes_of(const data::Dataset& data) {
   std::vector<int64_t> sizes;
-  for (const auto& members : data.train.rows_by_class)
-    sizes.push_back(static_cast<int64_t>(members.size()));
+  for (const auto& members : data.train.rows_by_class) sizes.push_back(std::ssize(members));
   return sizes;
 }
 
@@ -62,7 +61,7 @@ std::vector<std::string> notes_on(const DistillInput& input) {
       std::inner_product(counts.begin(), counts.end(), sizes.begin(), int64_t{0}, std::plus<>(),
                          [](int64_t asked, int64_t there) { return asked > there ? 1 : 0; });
   notes.push_back(
-      fmt::format("{} of {} classes have fewer training images than are asked ({}; {}{}): {}",
+      fmt::format("{} of {} classes have fewer training images than are asked for ({}; {}{}): {}",
                   small, counts.size(), few[0], few[1], small > 2 ? "; and so on" : "", begun));
   return notes;
 }

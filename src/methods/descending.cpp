@@ -117,7 +117,7 @@ void Descending::open() {
 synthetic::Bundle Descending::bundle_now() const {
   Decoded now = loop_->result();
   synthetic::Bundle bundle = make_bundle(run_, now.images);
-  if (bundle.parametrisation != "pixels") bundle.compact = std::move(now.stored);
+  if (bundle.parametrisation != "pixels") bundle.compact = std::move(now.compact);
   loop_->objective().complete(bundle);
   bundle.storage_bytes = bundle.stored_bytes();
   return bundle;

@@ -4,8 +4,8 @@
 namespace retort::methods {
 
 inline constexpr const char* kAllOfAnAugmentation =
-    "An --augmentation that begins with all: takes one order of the operations and one "
-    "interpolation for scale and rotation together; the reference's order is that of the words, "
-    "with two interpolations.";
+    "An --augmentation that begins with all: applies the operations in one fixed order, scale and "
+    "rotation by one interpolation; the reference applies them in the order of the words, by two "
+    "interpolations.";
 
 }  // namespace retort::methods

@@ -27,7 +27,7 @@ void DistillOptions::declare(OptionSet& options) {
   options.add("method", method, "the method; `retort list methods` shows all");
   options.add("images_per_class", images_per_class,
               "a number, proportional:TOTAL, or a file of CLASS=COUNT lines");
-  options.add("network", network, "the network to distil with; `retort list networks`");
+  options.add("network", network, "the network to distil with; `retort list networks` shows all");
   std::vector<std::string> parametrisations;
   for (const auto& entry : synthetic::parametrisation_table())
     parametrisations.push_back(entry.name);
@@ -39,21 +39,27 @@ void DistillOptions::declare(OptionSet& options) {
               "siamese augmentation: auto, none, or operations joined by _ "
               "(color_crop_cutout_flip_scale_rotate)");
   options.add("protocol", protocol,
-              "how students are trained on the result; `retort list protocols`");
-  options.add("iterations", iterations, "outer iterations", {.min = 0, .max = 1e9});
+              "how students are trained on the result; `retort list protocols` shows all");
+  options.add("iterations", iterations, "number of iterations of the distillation",
+              {.min = 0, .max = 1e9});
   options.add("image_learning_rate", image_learning_rate,
               "step size of the optimiser that moves the images", {.min = 0});
-  options.add("image_momentum", image_momentum, "momentum of that optimiser; beta1 of all but sgd",
+  options.add("image_momentum", image_momentum,
+              "momentum of that optimiser (beta1 of adam, adamw and lamb)",
               {.min = 0, .max = 0.9999});
   options.add("image_optimiser", image_optimiser, "the optimiser that moves the images",
               {.choices = optim::optimizer_names()});
-  options.add("image_beta2", image_beta2, "beta2 of all but sgd", {.min = 0, .max = 0.999999});
-  options.add("image_schedule", image_schedule,
-              "of its rate: cosine ends at 0, slow_cosine at half of it, halving halves it after "
-              "every tenth of the run, drop divides it by ten after half",
-              {.choices = optim::schedule_names()});
+  options.add("image_beta2", image_beta2, "beta2 of adam, adamw and lamb",
+              {.min = 0, .max = 0.999999});
+  options.add(
+      "image_schedule", image_schedule,
+      "how that step size changes over the run: cosine ends at 0, slow_cosine at half of it, "
+      "halving halves it after every tenth of the run, drop divides it by ten in the middle",
+      {.choices = optim::schedule_names()});
   options.add("clip_norm", clip_norm,
-              "largest joint norm of all gradients of an outer step; 0: none", {.min = 0});
+              "largest norm of all gradients of an iteration together; longer ones are scaled "
+              "down; 0: no limit",
+              {.min = 0});
   options.add("clamp_pixels", clamp_pixels,
               "keep stored pixels between black and white after every step");
   options.add("seed", seed, "seed of all random draws", {.min = 0, .max = kLargestSeed});

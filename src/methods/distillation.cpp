@@ -84,6 +84,13 @@ Distillation::Distillation(const DistillInput& input, bool fresh)
   if (!selector_) objective_ = input.method.objective(context_);
 }
 
+bool Distillation::open_ended() const {
+  if (!objective_) return true;
+  for (const synthetic::ParameterGroup& group : objective_->learned())
+    if (!group.schedule.empty() && group.schedule != "constant") return false;
+  return objective_->open_ended();
+}
+
 std::vector<std::string> Distillation::notes() const {
   return selector_ ? std::vector<std::string>{} : notes_on(input_);
 }

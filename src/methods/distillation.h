@@ -33,6 +33,8 @@ class Distillation {
   Distillation(const DistillInput& input, bool fresh);
   Distillation(const Distillation&) = delete;
   Distillation& operator=(const Distillation&) = delete;
+  /// False where the run depends on its number of iterations, beside the schedule of the images.
+  bool open_ended() const;
   /// For the user; the run's records keep them too.
   std::vector<std::string> notes() const;
   /// Starts in `folder` or goes on there: ends with its bundle, previews and records. Once.

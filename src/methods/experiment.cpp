@@ -143,6 +143,7 @@ DistillOutcome Experiment::run(const data::Dataset& data, const std::filesystem:
     if (how.begin) how.begin(true);
     say_note(how.progress, run.damage());
     work = std::make_unique<Distillation>(start.input, false);
+    RunFolder::started(folder, recorded, work->open_ended());
   }
   return work->run(run);
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -33,21 +34,14 @@ void require_finite(bool finite, const std::string& what, const std::string& rat
                                rates)});
 }
 
-constexpr const char* kImageRate = "--image-learning-rate";
-
-/// The option with the rate at which something is learned beside the images.
-std::string option_of(const std::string& learned) {
-  if (learned.ends_with("_rate") || learned.ends_with("_rates"))
-    return "--student-rate-learning-rate (or --student-learning-rate, where it starts)";
-  return learned.find("label") != std::string::npos ? "--label-learning-rate" : kImageRate;
-}
-
-/// All rates that a loss depends on.
-std::string rates_of(const std::vector<ParameterGroup>& learned) {
-  std::string all = kImageRate;
-  for (const ParameterGroup& one : learned)
-    if (option_of(one.name) != kImageRate) all += " or " + option_of(one.name);
-  return all;
+/// The options of all rates that a loss depends on, each once.
+std::string rates_of(const std::vector<ParameterGroup>& groups,
+                     const std::vector<ParameterGroup>& learned) {
+  std::vector<std::string> all;
+  for (const auto* some : {&groups, &learned})
+    for (const ParameterGroup& one : *some)
+      if (std::ranges::find(all, one.rate_option) == all.end()) all.push_back(one.rate_option);
+  return fmt::format("{}", fmt::join(all, " or "));
 }
 
 /// Scales all gradients so that their joint norm is at most `most`.
@@ -85,8 +79,8 @@ OuterLoop::OuterLoop(const DistillOptions& options,
     for (const ParameterGroup& group : *groups) add_optimizer(group);
   if (objective_->average_decay() > 0)
     for (const ParameterGroup& group : groups_) average_.push_back(group.value.clone());
-  view_.offsets = parametrisation_->layout().offsets();
-  view_.labels = parametrisation_->layout().labels();
+  set_.offsets = parametrisation_->layout().offsets();
+  set_.labels = parametrisation_->layout().labels();
 }
 
 /// One of its own has the defaults of its kind.
@@ -101,16 +95,16 @@ void OuterLoop::add_optimizer(const ParameterGroup& group) {
 
 double OuterLoop::step(int64_t iteration) {
   const at::NoGradGuard no_graph;
-  view_.images = parametrisation_->decode();
-  objective_->begin(iteration, view_);
+  set_.images = parametrisation_->decode();
+  objective_->begin(iteration, set_);
   double loss = 0;
   for (int64_t s = 0; s < objective_->steps(); ++s) {
-    if (s > 0) view_.images = parametrisation_->decode();
-    const Cotangents found = objective_->evaluate(view_, s);
+    if (s > 0) set_.images = parametrisation_->decode();
+    const Cotangents found = objective_->evaluate(set_, s);
     loss = found.loss;
     if (found.skip) continue;  // a loss that is not finite among them
-    require_finite(std::isfinite(loss), fmt::format("the loss became {}", loss), rates_of(learned_),
-                   iteration);
+    require_finite(std::isfinite(loss), fmt::format("the loss became {}", loss),
+                   rates_of(groups_, learned_), iteration);
     std::vector<at::Tensor> gradients = parametrisation_->pullback(found.images);
     gradients.insert(gradients.end(), found.learned.begin(), found.learned.end());
     move(std::move(gradients), iteration);
@@ -142,10 +136,10 @@ void OuterLoop::move(std::vector<at::Tensor> gradients, int64_t iteration) {
 void OuterLoop::require_all_finite(int64_t iteration) const {
   for (const auto& group : groups_)
     require_finite(at::isfinite(group.value).all().item<bool>(), "the images became infinite",
-                   kImageRate, iteration);
+                   group.rate_option, iteration);
   for (const ParameterGroup& one : learned_)
     require_finite(at::isfinite(one.value).all().item<bool>(), one.name + " became infinite",
-                   option_of(one.name), iteration);
+                   one.rate_option, iteration);
 }
 
 Decoded OuterLoop::result() const {
@@ -155,15 +149,15 @@ Decoded OuterLoop::result() const {
     at::Tensor(groups_[i].value).copy_(average_[i]);
   }
   Decoded result{parametrisation_->decode(), {}};
-  for (const auto& [name, tensor] : parametrisation_->stored())
-    result.stored[name] = tensor.detach().to(at::kCPU).clone();
+  for (const auto& [name, tensor] : parametrisation_->compact())
+    result.compact[name] = tensor.detach().to(at::kCPU).clone();
   for (size_t i = 0; i < now.size(); ++i) at::Tensor(groups_[i].value).copy_(now[i]);
   return result;
 }
 
 TensorMap OuterLoop::tensors() const {
   TensorMap all;
-  for (const auto& [name, tensor] : parametrisation_->stored()) all["parameter." + name] = tensor;
+  for (const auto& [name, tensor] : parametrisation_->compact()) all["parameter." + name] = tensor;
   for (size_t i = 0; i < average_.size(); ++i) all["average." + groups_[i].name] = average_[i];
   for (const ParameterGroup& one : learned_) all["learned." + one.name] = one.value;
   for (size_t i = 0; i < optimizers_.size(); ++i) {

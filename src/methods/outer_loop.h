@@ -16,7 +16,7 @@ namespace retort::methods {
 /// The set as a result has it.
 struct Decoded {
   at::Tensor images;  ///< [M, C, H, W]
-  TensorMap stored;   ///< what they were decoded from
+  TensorMap compact;  ///< what they were decoded from
 };
 
 /// Descent on the synthetic set and on what the objective learns beside it.
@@ -42,7 +42,7 @@ class OuterLoop {
   Decoded result() const;
   const Objective& objective() const { return *objective_; }
   /// The images that the last step began with, and what is learned beside them.
-  const at::Tensor& images() const { return view_.images; }
+  const at::Tensor& images() const { return set_.images; }
   const std::vector<synthetic::ParameterGroup>& learned() const { return learned_; }
 
  private:
@@ -60,7 +60,7 @@ class OuterLoop {
   std::vector<std::unique_ptr<optim::Optimizer>> optimizers_;  // of groups_, then of learned_
   std::vector<optim::Schedule> schedules_;                     // in the same order
   std::vector<at::Tensor> average_;                            // of the groups; may be none
-  SyntheticSet view_;
+  SyntheticSet set_;
 };
 
 }  // namespace retort::methods

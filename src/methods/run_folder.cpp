@@ -8,17 +8,18 @@
 namespace retort::methods {
 namespace {
 
-/// More iterations go on with a run, but where its schedule has reached the end.
-FolderKind kind_of(const OptionSet& options) {
+/// More iterations go on with a run, but where the schedule of its images has reached the end.
+FolderKind kind_of(const OptionSet& options, bool open_ended = true) {
   const Option* schedule = options.find("image_schedule");
-  const bool open = !schedule || schedule->text() == "constant";
+  const bool open = open_ended && (!schedule || schedule->text() == "constant");
   return {"run folder", open ? "iterations" : ""};
 }
 
 }  // namespace
 
-bool RunFolder::started(const std::filesystem::path& path, const OptionSet& options) {
-  return folder_started(path, options, kind_of(options));
+bool RunFolder::started(const std::filesystem::path& path, const OptionSet& options,
+                        bool open_ended) {
+  return folder_started(path, options, kind_of(options, open_ended));
 }
 
 RunFolder::RunFolder(std::filesystem::path path, const OptionSet& options)

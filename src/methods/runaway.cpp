@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "methods/rate_options.h"
+
 namespace retort::methods {
 namespace {
 
@@ -37,11 +39,11 @@ std::optional<std::string> runaway(const at::Tensor& images,
       return advice(iterations,
                     fmt::format("the student's learning rate is {:.3g}{}", least,
                                 least < kSmallestRate ? " and held just above 0" : ""),
-                    "--student-rate-learning-rate");
-    if (one.name.find("label") != std::string::npos && std::max(-least, most) > kFarthestLabel)
+                    one.rate_option);
+    if (one.rate_option == kLabelRateOption && std::max(-least, most) > kFarthestLabel)
       return advice(iterations,
                     fmt::format("learned labels are as large as {:.3g}", std::max(-least, most)),
-                    "--label-learning-rate");
+                    one.rate_option);
   }
   return {};
 }

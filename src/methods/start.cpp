@@ -44,12 +44,13 @@ void require_fit(const DistillInput& input, const synthetic::Bundle& bundle,
                      "give the same --data and --normalisation that it was made with"});
 }
 
-/// True where the bundle stores what the parametrisation stores.
-bool stores_the_same(const DistillInput& input, const synthetic::Parametrisation& parametrisation,
-                     const synthetic::Bundle& bundle) {
+/// True where the bundle has the compact tensors of the parametrisation.
+bool same_compact_tensors(const DistillInput& input,
+                          const synthetic::Parametrisation& parametrisation,
+                          const synthetic::Bundle& bundle) {
   if (bundle.parametrisation != input.options.parametrisation || bundle.compact.empty())
     return false;
-  for (const auto& [name, tensor] : parametrisation.stored()) {
+  for (const auto& [name, tensor] : parametrisation.compact()) {
     const auto found = bundle.compact.find(name);
     if (found == bundle.compact.end() || found->second.sizes() != tensor.sizes() ||
         found->second.scalar_type() != tensor.scalar_type())
@@ -65,7 +66,8 @@ synthetic::Bundle bundle_to_start_from(const DistillInput& input,
   synthetic::Bundle bundle = synthetic::load_bundle(path);
   synthetic::fill_preprocessing(bundle, input.data);
   require_fit(input, bundle, parametrisation.layout(), doing);
-  if (!parametrisation.starts_from_images() && !stores_the_same(input, parametrisation, bundle))
+  if (!parametrisation.starts_from_images() &&
+      !same_compact_tensors(input, parametrisation, bundle))
     throw StateError(ErrorMessage{
         doing,
         fmt::format("it holds '{}', and '{}' would not start from its images but from random "
@@ -81,7 +83,7 @@ synthetic::Bundle bundle_to_start_from(const DistillInput& input,
 at::Tensor with_noise(at::Tensor images, const std::vector<int64_t>& repeated, uint64_t seed) {
   if (repeated.empty()) return images;
   constexpr double kDeviation = 0.1;  // of inputs, whose own is about 1
-  at::Tensor noise = at::empty({static_cast<int64_t>(repeated.size()), images[0].numel()});
+  at::Tensor noise = at::empty({std::ssize(repeated), images[0].numel()});
   RandomStream(seed, "initialisation.again").fill_normal(noise.data_ptr<float>(), noise.numel());
   const at::Tensor rows = at::tensor(repeated, at::kLong).to(images.device());
   images.index_add_(
@@ -98,14 +100,14 @@ at::Tensor initial_images(const DistillInput& input, const synthetic::SetLayout&
   }
   std::vector<int64_t> rows, repeated;
   for (size_t c = 0; c < layout.counts.size(); ++c) {
-    const auto all = static_cast<int64_t>(input.data.train.rows_by_class[c].size());
+    const auto all = std::ssize(input.data.train.rows_by_class[c]);
     RandomStream draw(seed, "initialisation.real", c);
     // A parametrisation may decode to more images than there are: all of them, then again.
     for (int64_t left = layout.counts[c]; left > 0; left -= all) {
       const bool again = left < layout.counts[c];
       for (const int64_t row :
            data::draw_rows(input.data.train, draw, static_cast<int64_t>(c), left)) {
-        if (again) repeated.push_back(static_cast<int64_t>(rows.size()));
+        if (again) repeated.push_back(std::ssize(rows));
         rows.push_back(row);
       }
     }
@@ -113,8 +115,9 @@ at::Tensor initial_images(const DistillInput& input, const synthetic::SetLayout&
   return with_noise(rows_as_input(input, rows), repeated, seed);
 }
 
-void copy_stored(synthetic::Parametrisation& parametrisation, const synthetic::Bundle& bundle) {
-  for (auto& [name, tensor] : parametrisation.stored())
+void copy_compact_tensors(synthetic::Parametrisation& parametrisation,
+                          const synthetic::Bundle& bundle) {
+  for (auto& [name, tensor] : parametrisation.compact())
     at::Tensor(tensor).copy_(bundle.compact.at(name));
 }
 
@@ -138,8 +141,8 @@ void start(const DistillInput& input, synthetic::Parametrisation& parametrisatio
     const synthetic::Bundle bundle = bundle_to_start_from(input, parametrisation);
     const at::Tensor images =
         objective.starting_images(bundle.images.to(input.device), /*given=*/true);
-    if (stores_the_same(input, parametrisation, bundle))
-      copy_stored(parametrisation, bundle);
+    if (same_compact_tensors(input, parametrisation, bundle))
+      copy_compact_tensors(parametrisation, bundle);
     else
       parametrisation.initialise(images);
   }

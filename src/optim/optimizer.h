@@ -32,8 +32,8 @@ struct OptimizerOptions {
   double beta2 = 0.999;      ///< of all but sgd
   double weight_decay = 0;   ///< of those that have one; sgd adds it to the gradient
   at::Tensor decaying = {};  ///< 1 where a number decays and 0 elsewhere; undefined: all decay
-  /// Sgd adds the decay to the velocity after the gradient. The same rule, rounded in another
-  /// order: teachers are trained so.
+  /// Sgd adds the decay to the velocity after the gradient: the same rule, rounded in another
+  /// order. It is apart for the last bits of the teachers that were trained so.
   bool late_decay = false;
 };
 
@@ -51,7 +51,7 @@ std::vector<std::string> optimizer_names();
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options, const at::Tensor& like);
 
 /// x <- x - rate g and nothing else. The product is rounded before it is subtracted, while sgd
-/// without momentum may round once: the two agree to rounding.
+/// without momentum may round once: it is apart from sgd for these last bits alone.
 std::unique_ptr<Optimizer> make_plain_descent();
 
 }  // namespace retort::optim

@@ -7,6 +7,8 @@
 #include <array>
 #include <cmath>
 
+#include "core/sizes.h"
+
 namespace retort::report {
 namespace {
 
@@ -16,7 +18,7 @@ constexpr size_t kMostLogTicks = 7;
 /// 1, 2, 5 times powers of ten, numbered: ..., -1 is 0.5, 0 is 1, 1 is 2, 2 is 5, 3 is 10, ...
 double nice_value(int index) {
   const int decade = index >= 0 ? index / 3 : -((2 - index) / 3);
-  const int digit = kNice[index - 3 * decade];
+  const int digit = kNice[to_size(index - 3 * decade)];
   // Dividing by a whole power gives the double nearest to 0.2, multiplying by 0.1 does not.
   return decade >= 0 ? digit * std::pow(10.0, decade) : digit / std::pow(10.0, -decade);
 }

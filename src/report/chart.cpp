@@ -197,7 +197,7 @@ std::string description(const Chart& chart) {
 }
 
 std::string missing_note(const Chart& chart) {
-  size_t missing = 0;
+  int64_t missing = 0;
   for (const Series& series : chart.series)
     for (const auto& point : series.points) missing += drawable(point, chart.log_y) ? 0 : 1;
   if (missing == 0) return {};

@@ -11,7 +11,7 @@ namespace retort::report {
 namespace {
 
 /// Results of one evaluation with one kind of labels.
-struct Judged {
+struct Evaluated {
   Json evaluation;
   bool soft_labels = false;
   std::vector<Json> results;
@@ -67,13 +67,13 @@ std::string percent_of(const Json& result, const char* key) {
 
 /// One evaluation, or two where its results have both hard and soft labels. Results of a network
 /// stand together.
-std::vector<Judged> judged(const Json& evaluation) {
-  std::vector<Judged> both;
+std::vector<Evaluated> by_labels(const Json& evaluation) {
+  std::vector<Evaluated> both;
   const bool own = flag(evaluation, "soft_labels", false);
   const auto results = evaluation.find("results");
   if (results == evaluation.end() || !results->is_array()) return both;
   for (const bool soft : {own, !own}) {
-    Judged one{evaluation, soft, {}};
+    Evaluated one{evaluation, soft, {}};
     for (const Json& result : *results)
       if (result.is_object() && flag(result, "soft_labels", own) == soft)
         one.results.push_back(result);
@@ -89,24 +89,24 @@ std::vector<Judged> judged(const Json& evaluation) {
 }
 
 /// All evaluations, the latest first. Those before the last state of the run are stale.
-std::vector<Judged> latest_first(const std::vector<Json>& records) {
-  std::vector<Judged> all;
+std::vector<Evaluated> latest_first(const std::vector<Json>& records) {
+  std::vector<Evaluated> all;
   double iteration = kNan;
   for (const Json& record : records) {
     if (!record.is_object()) continue;
     if (text(record, "kind") == "finish") {
       if (number(record, "iteration") > iteration)
-        for (Judged& one : all) one.stale = true;
+        for (Evaluated& one : all) one.stale = true;
       iteration = number(record, "iteration");
     }
     if (text(record, "kind") != "evaluation") continue;
-    std::vector<Judged> both = judged(record);
+    std::vector<Evaluated> both = by_labels(record);
     all.insert(all.begin(), both.begin(), both.end());
   }
   return all;
 }
 
-std::string caption_of(const Judged& one) {
+std::string caption_of(const Evaluated& one) {
   const Json& evaluation = one.evaluation;
   std::string caption = one.part() == "validation" ? "Validation" : "Test";
   caption += " accuracy in percent, mean ± standard deviation";
@@ -148,7 +148,7 @@ std::string caption_of(const Judged& one) {
 /// What a table shows beside the columns that all have.
 struct Columns {
   bool averaged, best, balanced, sizes;
-  explicit Columns(const Judged& one)
+  explicit Columns(const Evaluated& one)
       : averaged(one.any("averaged")),
         best(one.any("best")),
         balanced(std::any_of(one.results.begin(), one.results.end(),
@@ -171,7 +171,7 @@ std::string labels_text(const Json& result) {
   return text(result, "labels") + (size.empty() ? "" : ", " + size);
 }
 
-Table accuracy_table(const Judged& one) {
+Table accuracy_table(const Evaluated& one) {
   const Columns columns(one);
   Table table;
   table.caption = caption_of(one);
@@ -202,14 +202,14 @@ Table accuracy_table(const Judged& one) {
   return table;
 }
 
-const Json* first_distilled(const Judged& one) {
+const Json* first_distilled(const Evaluated& one) {
   for (const Json& result : one.results)
     if (text(result, "subject") == "distilled" && std::isfinite(number(result, "mean")))
       return &result;
   return nullptr;
 }
 
-Headline headline(const Judged& one, const Json& result) {
+Headline headline(const Evaluated& one, const Json& result) {
   Headline found;
   found.network = text(result, "network");
   found.part = one.part();
@@ -230,7 +230,7 @@ Headline headline(const Judged& one, const Json& result) {
 }
 
 /// Accuracies of the classes, the lowest first; of many classes the lowest alone.
-std::optional<Table> class_table(const Judged& one, const Json& result) {
+std::optional<Table> class_table(const Evaluated& one, const Json& result) {
   constexpr size_t kMost = 20, kLowest = 20;
   const auto names = texts(one.evaluation, "class_names");
   const auto field = result.find("class_accuracies");
@@ -263,19 +263,20 @@ std::optional<Table> class_table(const Judged& one, const Json& result) {
 
 Evaluations evaluations_of(const std::vector<Json>& records, const std::string& protocol) {
   Evaluations found;
-  std::vector<Judged> all = latest_first(records);
-  const auto rank = [&](const Judged& one) {
+  std::vector<Evaluated> all = latest_first(records);
+  const auto rank = [&](const Evaluated& one) {
     const bool own = one.protocol() == protocol;
     return std::tuple(first_distilled(one) != nullptr, !one.stale, one.part() == "test",
                       own && one.whole(), one.whole(), one.soft_labels,
                       std::isfinite(one.students()) ? one.students() : 0);
   };
   // The first of the best, that is the latest.
-  const auto best = std::max_element(
-      all.begin(), all.end(), [&](const Judged& a, const Judged& b) { return rank(a) < rank(b); });
+  const auto best =
+      std::max_element(all.begin(), all.end(),
+                       [&](const Evaluated& a, const Evaluated& b) { return rank(a) < rank(b); });
   if (best == all.end()) return found;
   std::rotate(all.begin(), best, best + 1);
-  for (const Judged& one : all) found.tables.push_back(accuracy_table(one));
+  for (const Evaluated& one : all) found.tables.push_back(accuracy_table(one));
   found.notes = texts(all.front().evaluation, "notes");
   const Json* result = first_distilled(all.front());
   if (!result) return found;

@@ -5,6 +5,8 @@
 
 #include <array>
 
+#include "core/sizes.h"
+
 namespace retort::report {
 namespace {
 
@@ -74,9 +76,10 @@ constexpr std::array<std::string_view, 54> kSheet = {
 
 std::string printable(std::string_view text) {
   std::string shown;
-  for (const unsigned char c : text) {
+  for (const char byte : text) {
+    const auto c = static_cast<unsigned char>(byte);
     const bool continues = (c & 0xC0) == 0x80;  // later bytes of one UTF-8 character
-    if (!continues) shown += c >= 32 && c <= 126 ? static_cast<char>(c) : '\x7f';
+    if (!continues) shown += c >= 32 && c <= 126 ? byte : '\x7f';
   }
   return shown;
 }
@@ -85,7 +88,7 @@ bool has_ink(char character, int x, int y) {
   const int code = static_cast<unsigned char>(character) - 32;
   const int index = code >= 0 && code < kUnknown ? code : kUnknown;
   const int row = index / kPerBand * kGlyphHeight + y;
-  return kSheet[row][index % kPerBand * (kGlyphWidth + 1) + x] == '#';
+  return kSheet[to_size(row)][to_size(index % kPerBand * (kGlyphWidth + 1) + x)] == '#';
 }
 
 }  // namespace retort::report

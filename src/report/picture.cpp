@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "core/sizes.h"
 #include "report/font.h"
 
 namespace retort::report {
@@ -55,8 +56,8 @@ class Canvas {
 
  private:
   void put(int64_t x, int64_t y, Colour colour) {
-    const auto at = static_cast<size_t>((y * picture_.width + x) * picture_.channels);
-    for (int64_t c = 0; c < picture_.channels; ++c) picture_.pixels[at + c] = colour[c];
+    uint8_t* pixel = picture_.pixels.data() + (y * picture_.width + x) * picture_.channels;
+    for (int64_t c = 0; c < picture_.channels; ++c) pixel[c] = colour.data()[c];
   }
   Picture& picture_;
 };
@@ -92,7 +93,7 @@ std::vector<std::string> shown_labels(const std::vector<GridRow>& rows) {
 }
 
 int64_t text_width(const std::string& text, int64_t scale) {
-  return text.empty() ? 0 : (static_cast<int64_t>(text.size()) * (kGlyphWidth + 1) - 1) * scale;
+  return text.empty() ? 0 : (std::ssize(text) * (kGlyphWidth + 1) - 1) * scale;
 }
 
 /// Enough blocks that the picture is no higher than wide, as long as it stays narrow enough.
@@ -120,14 +121,13 @@ Layout lay_out(const std::vector<GridRow>& rows, const std::vector<std::string>&
   int64_t longest = 0, most = 0;
   for (const std::string& label : labels)
     longest = std::max(longest, text_width(label, layout.text_scale));
-  for (const GridRow& row : rows)
-    most = std::max(most, std::min(per_row, static_cast<int64_t>(row.images.size())));
+  for (const GridRow& row : rows) most = std::max(most, std::min(per_row, std::ssize(row.images)));
   layout.label_width = longest > 0 ? longest + 4 * layout.text_scale : 0;
   const int64_t text_height = longest > 0 ? kGlyphHeight * layout.text_scale : 0;
   layout.row_height = std::max(layout.cell_height, text_height) + kGridGap;
   layout.block_width =
       layout.label_width + std::max<int64_t>(0, most * (layout.cell_width + kGridGap) - kGridGap);
-  choose_blocks(layout, static_cast<int64_t>(rows.size()));
+  choose_blocks(layout, std::ssize(rows));
   return layout;
 }
 
@@ -138,7 +138,7 @@ Picture blank(const Layout& layout, int64_t channels) {
                                                              (layout.blocks - 1) * kBlockGap);
   picture.height = 2 * kGridMargin;
   if (layout.blocks > 0) picture.height += layout.rows_per_block * layout.row_height - kGridGap;
-  picture.pixels.resize(static_cast<size_t>(picture.width * picture.height * picture.channels));
+  picture.pixels.resize(to_size(picture.width * picture.height * picture.channels));
   return picture;
 }
 
@@ -149,9 +149,9 @@ void draw_image(Canvas& canvas, const std::vector<uint8_t>& image, bool colour,
   const int64_t plane = width * height;
   for (int64_t y = 0; y < height; ++y)
     for (int64_t x = 0; x < width; ++x) {
-      const auto at = static_cast<size_t>(y * width + x);
-      Colour pixel = {image[at], image[at], image[at]};
-      if (colour) pixel = {image[at], image[at + plane], image[at + 2 * plane]};
+      const uint8_t* at = image.data() + y * width + x;
+      Colour pixel = {at[0], at[0], at[0]};
+      if (colour) pixel = {at[0], at[plane], at[2 * plane]};
       canvas.fill(left + x * layout.scale, top + y * layout.scale, layout.scale, layout.scale,
                   pixel);
     }
@@ -166,9 +166,9 @@ void draw_row(Canvas& canvas, const GridRow& row, const std::string& label, int6
   canvas.text(text_left,
               std::min(text_top, top + layout.row_height - kGridGap - kGlyphHeight * scale), scale,
               label);
-  const int64_t count = std::min(per_row, static_cast<int64_t>(row.images.size()));
+  const int64_t count = std::min(per_row, std::ssize(row.images));
   for (int64_t i = 0; i < count; ++i)
-    draw_image(canvas, row.images[i], colour, layout,
+    draw_image(canvas, row.images[to_size(i)], colour, layout,
                images_left + i * (layout.cell_width + kGridGap), top);
 }
 
@@ -180,7 +180,7 @@ Picture draw_grid(const std::vector<GridRow>& rows, int64_t channels, int64_t he
     throw std::invalid_argument("draw_grid: image sizes must be positive");
   for (const GridRow& row : rows)
     for (const auto& image : row.images)
-      if (static_cast<int64_t>(image.size()) != channels * height * width)
+      if (std::ssize(image) != channels * height * width)
         throw std::invalid_argument("draw_grid: an image of '" + row.label + "' has another size");
   const std::vector<std::string> labels = shown_labels(rows);
   const Layout layout = lay_out(rows, labels, height, width, per_row, scale);

@@ -34,11 +34,11 @@ std::string images_per_class(const std::string& value) {
 
 // -- Curves --------------------------------------------------------------------------------------
 
-/// Mean over `window` points around each, skipping what is not finite.
+/// Mean over `span` points around each, skipping what is not finite.
 std::vector<std::pair<double, double>> running_mean(
-    const std::vector<std::pair<double, double>>& curve, size_t window) {
+    const std::vector<std::pair<double, double>>& curve, size_t span) {
   std::vector<std::pair<double, double>> mean;
-  const size_t half = window / 2;
+  const size_t half = span / 2;
   for (size_t i = 0; i < curve.size(); ++i) {
     const size_t first = i > half ? i - half : 0, last = std::min(i + half + 1, curve.size());
     double sum = 0, finite = 0;
@@ -67,9 +67,9 @@ std::optional<Chart> loss_chart(const std::vector<Json>& iterations) {
       loss.points.emplace_back(number(record, "iteration"), number(record, "loss"));
   if (loss.points.empty()) return std::nullopt;
   Chart chart{"Loss", "iteration", "loss", {}};
-  const size_t window = loss.points.size() / 50 * 2 + 1;
-  if (window > 1) {
-    Series mean{fmt::format("mean over {} records", window), running_mean(loss.points, window)};
+  const size_t span = loss.points.size() / 50 * 2 + 1;
+  if (span > 1) {
+    Series mean{fmt::format("mean over {} records", span), running_mean(loss.points, span)};
     chart.log_y = wants_log(mean.points);
     loss.background = true;
     chart.series = {loss, mean};

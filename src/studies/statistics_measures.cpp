@@ -81,13 +81,14 @@ std::vector<Kind> measure_all(const std::vector<Named>& teachers, const data::Da
       RandomStream(static_cast<uint64_t>(options.seed), "study.images")
           .sample(data.train.size(), options.images);
   const at::Tensor images = data.train.images.index_select(0, at::tensor(rows, at::kLong));
-  std::vector<Kind> kinds{{"stored", {}}, {"clean", {}}};
+  std::vector<Kind> kinds{{"stored", {}}, {"recalibrated", {}}};
   Progress progress(style, "bn-statistics", static_cast<int64_t>(2 * teachers.size()));
   int64_t done = 0;
   for (Kind& kind : kinds)
     for (const Named& one : teachers) {
       Named now = one;
-      if (kind.name == "clean") now.teacher = recalibrated(one.teacher, images, options.batch_size);
+      if (kind.name == "recalibrated")
+        now.teacher = recalibrated(one.teacher, images, options.batch_size);
       kind.teachers.push_back(measure(now, probes));
       progress.update(++done);
       if (options.gauge <= 0 || one.teacher.objective != "supervised") continue;

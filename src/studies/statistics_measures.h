@@ -23,7 +23,7 @@ struct Named {
 std::vector<Named> read_teachers(const std::vector<std::string>& paths, const data::Dataset& data);
 
 struct StatisticsOptions {
-  int64_t images = 2048;     ///< training images for clean statistics
+  int64_t images = 2048;     ///< training images to recalibrate BatchNorm on
   int64_t batch_size = 256;  ///< of a pass for them
   double gauge = 0;          ///< factor of the rescaled controls; 0: none
   int64_t seed = 0;          ///< of noise and of the choice of images
@@ -35,7 +35,7 @@ struct Kind {
   std::vector<Measured> teachers;
 };
 
-/// With the stored statistics, then with clean ones, those of plain images.
+/// With the stored statistics, then with recalibrated ones, those of plain images.
 std::vector<Kind> measure_all(const std::vector<Named>& teachers, const data::Dataset& data,
                               const StatisticsOptions& options, const ProgressStyle& style);
 

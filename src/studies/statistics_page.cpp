@@ -121,17 +121,17 @@ report::Page statistics_page(const std::vector<Kind>& kinds, const data::Dataset
   for (const Kind& kind : kinds) page.tables.push_back(summary_table(kind.teachers, kind.name));
   for (const Kind& kind : kinds) page.tables.push_back(signal_table(kind.teachers, kind.name));
   using M = Measured;
-  const auto& clean = kinds[1].teachers;
-  page.charts = {chart_of(clean, "std of ln RV",
+  const auto& recalibrated = kinds[1].teachers;
+  page.charts = {chart_of(recalibrated, "std of ln RV",
                           [](const M& t, size_t l) { return t.layers[l].variance.log_deviation; }),
-                 chart_of(clean, "std of ln RV/|W|^2",
+                 chart_of(recalibrated, "std of ln RV/|W|^2",
                           [](const M& t, size_t l) {
                             return t.layers[l].response ? t.layers[l].response->log_deviation
                                                         : std::nan("");
                           }),
-                 chart_of(clean, "median RV",
+                 chart_of(recalibrated, "median RV",
                           [](const M& t, size_t l) { return t.layers[l].variance.median; }),
-                 chart_of(clean, "gradient of one layer's distance at noise",
+                 chart_of(recalibrated, "gradient of one layer's distance at noise",
                           [](const M& t, size_t l) { return t.noise.layers[l]; })};
   page.charts[2].log_y = page.charts[3].log_y = true;
   page.notes = verdict.lines();

@@ -234,7 +234,7 @@ teachers::Teacher recalibrated(const teachers::Teacher& teacher, const at::Tenso
   teachers::Teacher result = teacher;
   result.state = teachers::recalibrated_batchnorm(*teacher.build(), teacher.theta, images,
                                                   teacher.preprocessing, batch_size);
-  result.statistics = "clean";
+  result.statistics = "recalibrated";
   return result;
 }
 
@@ -248,7 +248,7 @@ Verdict judge(const std::vector<Measured>& teachers) {
     const std::vector<double> response = ratios(size, [](const LayerStatistics& l) {
       return l.response ? l.response->log_deviation : std::nan("");
     });
-    const auto layers = static_cast<int64_t>(spread.size());
+    const auto layers = std::ssize(spread);
     const int64_t up = above_one(spread), response_up = above_one(response);
     ++verdict.sizes;
     verdict.layers += layers;
@@ -266,7 +266,7 @@ Verdict judge(const std::vector<Measured>& teachers) {
   }
   if (verdict.sizes == 0) return verdict;
   const auto all_up = [](const std::vector<double>& values) {
-    return above_one(values) == static_cast<int64_t>(values.size());
+    return above_one(values) == std::ssize(values);
   };
   verdict.spread_chance = chance(verdict.spread_up, verdict.layers);
   verdict.response_chance = chance(verdict.response_up, verdict.layers);
@@ -294,7 +294,7 @@ std::vector<std::string> Verdict::lines() const {
                   word(signal_raw), numbers(raw_ratio)),
       fmt::format("H2 scale-free: {}; ratio by growing size: {}.", word(signal_scale_free),
                   numbers(scale_free_ratio)),
-      "H3, better students, and H0, other causes, are judged by students, not here."};
+      "H3, better students, and H0, other causes, need students and are not tested here."};
 }
 
 }  // namespace retort::studies

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <optional>
 
+#include "core/sizes.h"
 #include "retort/core/error.h"
 
 namespace retort::studies {
@@ -18,7 +19,7 @@ int64_t whole_number(const std::string& text) {
   const auto [stop, problem] = std::from_chars(text.data(), end, value);
   if (problem != std::errc() || stop != end || value < 1 || value > 1000000)
     throw ConfigError(ErrorMessage{"reading --storage",
-                                   "'" + text + "' is no number of classes",
+                                   "'" + text + "' is not a number of classes",
                                    "whole numbers from 1 to 1000000, such as 10,50,100",
                                    {}});
   return value;
@@ -34,7 +35,7 @@ std::optional<int64_t> bytes_of(const synthetic::ParametrisationKind& kind,
       const auto made = kind.make({budget, at::kMeta});
       if (made->layout().counts[0] < images) continue;
       int64_t bytes = budget.classes() * static_cast<int64_t>(sizeof(int64_t));  // labels
-      for (const auto& [name, tensor] : made->stored())
+      for (const auto& [name, tensor] : made->compact())
         bytes += static_cast<int64_t>(tensor.nbytes());
       return bytes;
     } catch (const ConfigError&) {
@@ -74,8 +75,8 @@ report::Chart StorageStudy::chart(const data::Dataset& data) const {
     report::Series series{synthetic::parametrisation_table()[i].name, {}};
     for (const std::string& text : classes_) {
       const int64_t classes = whole_number(text);
-      synthetic::SetLayout budget{std::vector<int64_t>(static_cast<size_t>(classes), 1),
-                                  data.channels, data.height, data.width};
+      synthetic::SetLayout budget{std::vector<int64_t>(to_size(classes), 1), data.channels,
+                                  data.height, data.width};
       if (const auto bytes = bytes_of(*kinds_[i], budget, images_))
         series.points.emplace_back(classes, *bytes);
     }

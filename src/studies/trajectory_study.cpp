@@ -35,7 +35,7 @@ std::vector<TrajectoryError> follow(const nets::Network& network, const syntheti
   std::vector<TrajectoryError> path;
   for (int64_t epochs = options.expert_epochs; epochs <= experts.epochs();
        epochs += options.expert_epochs) {
-    const int64_t begin = static_cast<int64_t>(path.size()) * options.inner_steps;
+    const int64_t begin = std::ssize(path) * options.inner_steps;
     for (int64_t k = 0; k < options.inner_steps; ++k) {
       RandomStream draw(options.seed, "study.augment", static_cast<uint64_t>(expert),
                         static_cast<uint64_t>(begin + k));

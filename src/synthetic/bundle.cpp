@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "core/sizes.h"
 #include "io/metadata.h"
 #include "retort/core/error.h"
 #include "synthetic/check.h"
@@ -139,7 +140,7 @@ double Bundle::images_per_class_equivalents() const {
 std::vector<int64_t> Bundle::counts() const {
   std::vector<int64_t> out(class_names.size(), 0);
   const at::Tensor host = labels.to(at::kCPU).contiguous();
-  for (int64_t i = 0; i < host.numel(); ++i) ++out.at(host.data_ptr<int64_t>()[i]);
+  for (int64_t i = 0; i < host.numel(); ++i) ++out.at(to_size(host.data_ptr<int64_t>()[i]));
   return out;
 }
 

@@ -50,14 +50,13 @@ std::string soft_label_problem(const Bundle& bundle) {
     return soft.min().item<float>() < 0 ? "soft labels hold a negative weight" : "";
   if (bundle.soft_label_kind != "probabilities")
     return "the kind of soft labels '" + bundle.soft_label_kind + "' is not known";
-  return are_distributions(soft) ? "" : "soft labels are no probabilities: " + spread_of(soft);
+  return are_distributions(soft) ? "" : "soft labels are not probabilities: " + spread_of(soft);
 }
 
 std::string preprocessing_problem(const Bundle& bundle) {
   const data::Preprocessing& preprocessing = bundle.preprocessing;
   const int64_t channels = bundle.images.size(1);
-  if (preprocessing.kind() == "mean_std" &&
-      static_cast<int64_t>(preprocessing.mean().size()) != channels)
+  if (preprocessing.kind() == "mean_std" && std::ssize(preprocessing.mean()) != channels)
     return fmt::format("mean and std have {} channels, images {}", preprocessing.mean().size(),
                        channels);
   const int64_t pixels = bundle.images[0].numel();

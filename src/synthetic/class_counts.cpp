@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "core/sizes.h"
 #include "retort/core/error.h"
 
 namespace retort::synthetic {
@@ -22,10 +23,10 @@ size_t row_of(const std::string& word, const std::vector<std::string>& names,
               const std::vector<std::string>& ids) {
   for (const auto* list : {&names, &ids})
     if (const auto at = std::find(list->begin(), list->end(), word); at != list->end())
-      return static_cast<size_t>(at - list->begin());
+      return to_size(at - list->begin());
   const auto index = whole_number(word);
-  const auto count = static_cast<int64_t>(names.size());
-  return static_cast<size_t>(index && *index >= 0 && *index < count ? *index : count);
+  const auto count = std::ssize(names);
+  return to_size(index && *index >= 0 && *index < count ? *index : count);
 }
 
 }  // namespace

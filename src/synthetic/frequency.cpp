@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "core/sizes.h"
 #include "retort/core/error.h"
 #include "synthetic/separable.h"
 
@@ -18,7 +19,7 @@ namespace {
 
 /// The places of an image with the lowest frequencies first, as row * width + column.
 std::vector<int64_t> low_first(int64_t height, int64_t width) {
-  std::vector<int64_t> order(static_cast<size_t>(height * width));
+  std::vector<int64_t> order(to_size(height * width));
   std::iota(order.begin(), order.end(), 0);
   const auto frequency = [&](int64_t place) { return place / width + place % width; };
   std::stable_sort(order.begin(), order.end(),
@@ -35,30 +36,30 @@ int64_t images_within(const SetLayout& layout, int64_t budget, int64_t frequenci
 
 class Frequency : public Parametrisation {
  public:
-  Frequency(const ParametrisationInput& input, int64_t frequencies) : geometry_(input.budget) {
-    const int64_t height = geometry_.height, width = geometry_.width;
-    for (int64_t& count : geometry_.counts) count = images_within(geometry_, count, frequencies);
+  Frequency(const ParametrisationInput& input, int64_t frequencies) : layout_(input.budget) {
+    const int64_t height = layout_.height, width = layout_.width;
+    for (int64_t& count : layout_.counts) count = images_within(layout_, count, frequencies);
     const auto kind = at::TensorOptions().dtype(input.type).device(input.device);
-    coefficients_ = at::zeros({geometry_.size(), geometry_.channels, frequencies}, kind);
-    places_ = at::zeros({geometry_.classes(), frequencies}, kind.dtype(at::kInt));
-    labels_ = geometry_.labels().to(input.device);
+    coefficients_ = at::zeros({layout_.size(), layout_.channels, frequencies}, kind);
+    places_ = at::zeros({layout_.classes(), frequencies}, kind.dtype(at::kInt));
+    labels_ = layout_.labels().to(input.device);
     cosines_ = cosines({height, width}, kind);
   }
 
-  const SetLayout& layout() const override { return geometry_; }
+  const SetLayout& layout() const override { return layout_; }
   void initialise(const at::Tensor& images) override {
-    TORCH_CHECK(images.size(0) == geometry_.size(), images.size(0), " images cannot initialise ",
-                geometry_.size());
+    TORCH_CHECK(images.size(0) == layout_.size(), images.size(0), " images cannot initialise ",
+                layout_.size());
     const at::Tensor all = cosines_.apply(images.detach().to(coefficients_)).flatten(2);
     choose(all.mean(1).to(at::kCPU, at::kDouble));
     coefficients_.copy_(all.gather(2, index()));
   }
   at::Tensor decode() const override {
-    const int64_t height = geometry_.height, width = geometry_.width;
+    const int64_t height = layout_.height, width = layout_.width;
     at::Tensor all =
-        at::zeros({geometry_.size(), geometry_.channels, height * width}, coefficients_.options());
+        at::zeros({layout_.size(), layout_.channels, height * width}, coefficients_.options());
     all.scatter_(2, index(), coefficients_);
-    return cosines_.adjoint(all.view({-1, geometry_.channels, height, width}));
+    return cosines_.adjoint(all.view({-1, layout_.channels, height, width}));
   }
   std::vector<at::Tensor> pullback(const at::Tensor& cotangents) const override {
     return {cosines_.apply(cotangents).flatten(2).gather(2, index())};
@@ -66,7 +67,7 @@ class Frequency : public Parametrisation {
   std::vector<ParameterGroup> parameters() override {
     return {{"coefficients", coefficients_, 1.0}};
   }
-  TensorMap stored() const override {
+  TensorMap compact() const override {
     return {{"coefficients", coefficients_}, {"frequencies", places_}};
   }
 
@@ -74,17 +75,17 @@ class Frequency : public Parametrisation {
   /// Chooses the places of largest variance over the images of each class; where they are equal, as
   /// with a single image, the lowest frequencies. `mean` is [N, H W], the mean over channels.
   void choose(const at::Tensor& mean) {
-    const std::vector<int64_t> offsets = geometry_.offsets();
+    const std::vector<int64_t> offsets = layout_.offsets();
     const int64_t count = places_.size(1);
-    for (int64_t c = 0; c < geometry_.classes(); ++c) {
-      const auto at = static_cast<size_t>(c);
+    for (int64_t c = 0; c < layout_.classes(); ++c) {
+      const auto at = to_size(c);
       const at::Tensor variance =
           mean.slice(0, offsets[at], offsets[at + 1]).var(0, /*unbiased=*/false).contiguous();
       const double* value = variance.data_ptr<double>();
-      std::vector<int64_t> order = low_first(geometry_.height, geometry_.width);
+      std::vector<int64_t> order = low_first(layout_.height, layout_.width);
       std::stable_sort(order.begin(), order.end(),
                        [&](int64_t a, int64_t b) { return value[a] > value[b]; });
-      order.resize(static_cast<size_t>(count));
+      order.resize(to_size(count));
       std::sort(order.begin(), order.end());
       places_[c].copy_(at::tensor(order, at::kLong));
     }
@@ -97,7 +98,7 @@ class Frequency : public Parametrisation {
         .expand(coefficients_.sizes());
   }
 
-  SetLayout geometry_;
+  SetLayout layout_;
   at::Tensor coefficients_;  // [N, C, M]
   at::Tensor places_;        // int32 [classes, M], ascending: row * width + column
   at::Tensor labels_;        // int64 [N]

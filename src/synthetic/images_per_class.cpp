@@ -73,7 +73,7 @@ std::vector<int64_t> parse_images_per_class(const std::string& text,
   } else if (text.rfind(kProportional, 0) == 0) {
     const auto total = whole_number(std::string_view(text).substr(kProportional.size()));
     const int64_t all = std::accumulate(sizes.begin(), sizes.end(), int64_t{0});
-    const auto classes = static_cast<int64_t>(sizes.size());
+    const auto classes = std::ssize(sizes);
     if (!total || *total < classes || *total > all)
       throw ConfigError(
           {doing, "the total is not possible",
@@ -100,7 +100,7 @@ std::vector<std::string> classes_too_small(const std::vector<int64_t>& counts,
   std::vector<std::string> found;
   for (size_t c = 0; c < counts.size(); ++c)
     if (counts[c] > sizes[c])
-      found.push_back(fmt::format("class '{}' has {} training image{}, {} are asked",
+      found.push_back(fmt::format("class '{}' has {} training image{}, {} are asked for",
                                   class_names[c], sizes[c], sizes[c] == 1 ? "" : "s", counts[c]));
   return shortened(std::move(found));
 }

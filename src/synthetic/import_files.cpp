@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "core/file.h"
+#include "core/sizes.h"
 #include "data/image_files.h"
 #include "data/image_notes.h"
 #include "io/archive.h"
@@ -78,7 +79,7 @@ void append_image(const fs::path& path, data::DecodedImage& first, std::vector<u
         path.string(),
         fmt::format("it is {}x{} with {} channels, the first image {}x{} with {}", image.width,
                     image.height, image.channels, first.width, first.height, first.channels));
-  const auto channels = static_cast<size_t>(image.channels);
+  const auto channels = to_size(image.channels);
   for (size_t c = 0; c < channels; ++c)
     for (size_t i = c; i < image.pixels.size(); i += channels) pixels.push_back(image.pixels[i]);
 }

@@ -35,12 +35,12 @@ void take_soft(Bundle& bundle, const at::Tensor& soft, const ImportedTable& tabl
     bundle.soft_labels = at::softmax(bundle.soft_labels, 1);
     notes.push_back(asked == "logits"
                         ? "logits became probabilities by a softmax"
-                        : "the labels are no probabilities (" + spread +
+                        : "the labels are not probabilities (" + spread +
                               "): taken as logits, as DATM and DD-Ranking keep them, and brought "
                               "through a softmax (--labels says otherwise)");
     return;
   }
-  refuse_import(path, "its labels are no probabilities: " + spread, "rows from 0 on that sum to 1",
+  refuse_import(path, "its labels are not probabilities: " + spread, "rows from 0 on that sum to 1",
                 "give --labels logits to bring them through a softmax, or --labels targets where "
                 "they are those of a regression, such as FRePo's");
 }

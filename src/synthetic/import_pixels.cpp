@@ -98,8 +98,7 @@ at::Tensor from_unit(const at::Tensor& pixels, const data::Preprocessing& prepro
 void require_fit(const at::Tensor& images, const data::Preprocessing& preprocessing,
                  const std::string& path) {
   const int64_t channels = images.size(1), pixels = images[0].numel();
-  if (preprocessing.kind() == "mean_std" &&
-      static_cast<int64_t>(preprocessing.mean().size()) != channels)
+  if (preprocessing.kind() == "mean_std" && std::ssize(preprocessing.mean()) != channels)
     refuse_import(path, fmt::format("its images have {} channels, mean and std {}", channels,
                                     preprocessing.mean().size()));
   if (preprocessing.kind() == "zca" && preprocessing.zca_mean().numel() != pixels)

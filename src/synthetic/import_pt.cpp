@@ -6,6 +6,7 @@
 #include <cstring>
 #include <optional>
 
+#include "core/sizes.h"
 #include "retort/core/error.h"
 #include "synthetic/import.h"
 
@@ -61,7 +62,7 @@ at::Tensor numpy_array(const Pickle& value) {
     sizes.push_back(side->integer);
     if (side->integer < 0 || __builtin_mul_overflow(count, side->integer, &count)) return {};
   }
-  if (count == 0 || count != static_cast<int64_t>(bytes.size())) return {};
+  if (count == 0 || count != std::ssize(bytes)) return {};
   at::Tensor tensor = at::empty(sizes, at::TensorOptions().dtype(*type));
   auto* data = static_cast<char*>(tensor.data_ptr());
   std::memcpy(data, bytes.data(), bytes.size());
@@ -132,11 +133,11 @@ void take_all(ImportedTable& table, const TorchFile& file, const Pickle& diction
 
 ImportedTable experiment(const TorchFile& file, const Pickle& data, int64_t which,
                          const std::string& path) {
-  const auto count = static_cast<int64_t>(data.items.size());
+  const auto count = std::ssize(data.items);
   if (which < 0 || which >= count)
-    refuse_import(path,
-                  fmt::format("experiment {} is asked, it holds {} (from 0 on)", which, count));
-  return pair_of(file, *data.items[which], path);
+    refuse_import(
+        path, fmt::format("experiment {} was asked for, it holds {} (from 0 on)", which, count));
+  return pair_of(file, *data.items[to_size(which)], path);
 }
 
 /// The file beside images_best.pt that is called PREFIX_best.pt.

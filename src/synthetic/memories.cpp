@@ -17,20 +17,23 @@ struct Options {
   double basis_rate = 1, coefficient_rate = 1;
 
   void declare(OptionSet& set) {
-    set.add("bases", bases, "images that all classes share and combine", {.min = 1});
-    set.add("downsample", downsample, "their sides are those of the images divided by this",
+    set.add("bases", bases, "number of bases, images that all classes share and combine",
+            {.min = 1});
+    set.add("downsample", downsample, "bases are smaller than the images by this factor, each way",
             {.min = 1});
     set.add("addressers", addressers,
-            "addressing matrices, one image of every class each; 0: as many as the bytes of "
-            "--images-per-class allow",
+            "number of addressing matrices, each of which gives one image of every class; 0: as "
+            "many as the bytes of --images-per-class allow",
             {.min = 0});
     set.add("memory_start", start,
             "xavier: random numbers, whatever the images start from; images: principal components "
             "of the images to start from",
             {.choices = {"xavier", "images"}});
-    set.add("basis_rate", basis_rate, "times --image-learning-rate, for the bases", {.min = 0});
+    set.add("basis_rate", basis_rate,
+            "learning rate of the bases, as a multiple of --image-learning-rate", {.min = 0});
     set.add("coefficient_rate", coefficient_rate,
-            "times --image-learning-rate, for the coefficients", {.min = 0});
+            "learning rate of the coefficients, as a multiple of --image-learning-rate",
+            {.min = 0});
   }
 };
 
@@ -45,21 +48,21 @@ int64_t budget_numbers(const SetLayout& budget) {
 class Memories : public Parametrisation {
  public:
   Memories(const ParametrisationInput& input, const Options& options, int64_t addressers)
-      : options_(options), geometry_(input.budget), seed_(input.seed) {
-    geometry_.counts.assign(geometry_.counts.size(), addressers);
-    const std::vector<int64_t> small = {geometry_.height / options.downsample,
-                                        geometry_.width / options.downsample};
+      : options_(options), layout_(input.budget), seed_(input.seed) {
+    layout_.counts.assign(layout_.counts.size(), addressers);
+    const std::vector<int64_t> small = {layout_.height / options.downsample,
+                                        layout_.width / options.downsample};
     const auto kind = at::TensorOptions().dtype(input.type).device(input.device);
-    bases_ = at::zeros({options.bases, geometry_.channels, small[0], small[1]}, kind);
-    coefficients_ = at::zeros({geometry_.size(), options.bases}, kind);
-    upsampling_ = interpolation(small, {geometry_.height, geometry_.width}, kind);
+    bases_ = at::zeros({options.bases, layout_.channels, small[0], small[1]}, kind);
+    coefficients_ = at::zeros({layout_.size(), options.bases}, kind);
+    upsampling_ = interpolation(small, {layout_.height, layout_.width}, kind);
   }
 
-  const SetLayout& layout() const override { return geometry_; }
+  const SetLayout& layout() const override { return layout_; }
   bool starts_from_images() const override { return options_.start == "images"; }
   void initialise(const at::Tensor& images) override {
-    TORCH_CHECK(images.size(0) == geometry_.size(), images.size(0), " images cannot initialise ",
-                geometry_.size());
+    TORCH_CHECK(images.size(0) == layout_.size(), images.size(0), " images cannot initialise ",
+                layout_.size());
     fill_xavier(bases_, "memories.bases");
     fill_xavier(coefficients_, "memories.coefficients");
     if (starts_from_images()) take_components(images);
@@ -71,19 +74,21 @@ class Memories : public Parametrisation {
   std::vector<at::Tensor> pullback(const at::Tensor& cotangents) const override {
     const at::Tensor flat = cotangents.flatten(1);  // [N, D]
     const at::Tensor of_large = at::matmul(coefficients_.t(), flat);
-    return {upsampling_.adjoint(
-                of_large.view({-1, geometry_.channels, geometry_.height, geometry_.width})),
-            at::matmul(flat, large_bases().t())};
+    return {
+        upsampling_.adjoint(of_large.view({-1, layout_.channels, layout_.height, layout_.width})),
+        at::matmul(flat, large_bases().t())};
   }
   std::vector<ParameterGroup> parameters() override {
     return {{"bases", bases_, options_.basis_rate},
             {"coefficients", coefficients_, options_.coefficient_rate}};
   }
-  TensorMap stored() const override { return {{"bases", bases_}, {"coefficients", coefficients_}}; }
+  TensorMap compact() const override {
+    return {{"bases", bases_}, {"coefficients", coefficients_}};
+  }
 
  private:
   std::vector<int64_t> shape() const {
-    return {geometry_.size(), geometry_.channels, geometry_.height, geometry_.width};
+    return {layout_.size(), layout_.channels, layout_.height, layout_.width};
   }
   at::Tensor large_bases() const { return upsampling_.apply(bases_).flatten(1); }  // [K, D]
 
@@ -115,7 +120,7 @@ class Memories : public Parametrisation {
   }
 
   const Options options_;
-  SetLayout geometry_;
+  SetLayout layout_;
   uint64_t seed_;
   at::Tensor bases_;         // [K, C, h, w]
   at::Tensor coefficients_;  // [N, K]; row c r + i is row c of addressing matrix i

@@ -1,8 +1,9 @@
-// The table of parametrisations, and the geometry that they share.
+// The table of parametrisations, and the layout of their images.
 #include "retort/synthetic/parametrisation.h"
 
 #include <numeric>
 
+#include "core/sizes.h"
 #include "synthetic/frequency.h"
 #include "synthetic/memories.h"
 #include "synthetic/multiformation.h"
@@ -22,7 +23,7 @@ std::vector<int64_t> SetLayout::offsets() const {
 at::Tensor SetLayout::labels() const {
   std::vector<int64_t> out;
   for (size_t c = 0; c < counts.size(); ++c)
-    out.insert(out.end(), static_cast<size_t>(counts[c]), static_cast<int64_t>(c));
+    out.insert(out.end(), to_size(counts[c]), static_cast<int64_t>(c));
   return at::tensor(out, at::kLong);
 }
 

@@ -6,15 +6,15 @@ namespace {
 class Pixels : public Parametrisation {
  public:
   explicit Pixels(const ParametrisationInput& input)
-      : geometry_(input.budget),
-        images_(at::zeros({geometry_.size(), geometry_.channels, geometry_.height, geometry_.width},
+      : layout_(input.budget),
+        images_(at::zeros({layout_.size(), layout_.channels, layout_.height, layout_.width},
                           at::TensorOptions().dtype(input.type).device(input.device))) {
     if (!input.clamp) return;
     lowest_ = input.lowest.to(images_);
     highest_ = input.highest.to(images_);
   }
 
-  const SetLayout& layout() const override { return geometry_; }
+  const SetLayout& layout() const override { return layout_; }
   void initialise(const at::Tensor& images) override {
     TORCH_CHECK(images.sizes() == images_.sizes(), "images of shape ", images.sizes(),
                 " cannot initialise pixels of shape ", images_.sizes());
@@ -30,10 +30,10 @@ class Pixels : public Parametrisation {
   void project() override {
     if (lowest_.defined()) images_.copy_(at::clamp(images_, lowest_, highest_));
   }
-  TensorMap stored() const override { return {{"images", images_}}; }
+  TensorMap compact() const override { return {{"images", images_}}; }
 
  private:
-  SetLayout geometry_;
+  SetLayout layout_;
   at::Tensor images_;            // [M, C, H, W]
   at::Tensor lowest_, highest_;  // [1, C, 1, 1], or undefined
 };

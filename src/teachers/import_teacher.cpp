@@ -10,6 +10,7 @@
 #include <numeric>
 #include <optional>
 
+#include "core/sizes.h"
 #include "data/imagenet_classes.h"
 #include "data/layouts.h"
 #include "io/torch_file.h"
@@ -109,7 +110,7 @@ std::string specification_of(const Names& names) {
     if (deep != bottleneck || counts != blocks) continue;
     const at::Tensor stem = names.get("conv1.weight");
     if (stem.dim() != 4 || (stem.size(2) != 3 && stem.size(2) != 7))
-      refuse(names.path, "its stem is no convolution of 3x3 or 7x7");
+      refuse(names.path, "its stem is not a convolution of 3x3 or 7x7");
     std::string specification = name + "-bn";
     if (stem.size(2) == 7) specification += "-imagenet";
     if (stem.size(0) != 64) specification += fmt::format("-w{}", stem.size(0));
@@ -179,7 +180,7 @@ ImportedTeacher from_table(const Table& table, const std::filesystem::path& path
   Teacher& teacher = imported.teacher;
   teacher.network = specification_of(names);
   teacher.shape = {names.get("conv1.weight").size(1), about.height, about.width,
-                   static_cast<int64_t>(about.class_names.size())};
+                   std::ssize(about.class_names)};
   const auto network = teacher.build();
   teacher.theta = flat(names, network->parameters(), imported);
   teacher.state = flat(names, network->state(), imported);
@@ -196,7 +197,7 @@ ImportedTeacher from_table(const Table& table, const std::filesystem::path& path
 
 TeacherImport of_imagenet(int64_t side) {
   TeacherImport about;
-  const auto classes = static_cast<int64_t>(data::imagenet_wnids().size());
+  const auto classes = std::ssize(data::imagenet_wnids());
   for (int64_t i = 0; i < classes; ++i) about.class_names.push_back(data::imagenet_name(i));
   const data::Normalisation used = data::imagenet_normalisation();
   about.preprocessing = data::Preprocessing::mean_std(used.mean, used.deviation);
@@ -227,7 +228,7 @@ void probe_teacher(Teacher& teacher, const data::Dataset& data, int64_t epochs, 
   const at::Tensor state = teacher.state.to(device);
   at::Tensor theta = teacher.theta.to(device);
   if (epochs > 0) {
-    std::vector<int64_t> rows(static_cast<size_t>(data.train.size()));
+    std::vector<int64_t> rows(to_size(data.train.size()));
     std::iota(rows.begin(), rows.end(), 0);
     ProbeOptions options;
     options.epochs = epochs;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "core/sizes.h"
 #include "teachers/soft_labels.h"
 
 namespace retort::teachers {
@@ -12,8 +13,7 @@ namespace {
 template <class Value>
 void append(std::string& bytes, const at::Tensor& values) {
   const at::Tensor flat = values.contiguous();
-  bytes.append(static_cast<const char*>(flat.data_ptr()),
-               static_cast<size_t>(flat.numel()) * sizeof(Value));
+  bytes.append(static_cast<const char*>(flat.data_ptr()), to_size(flat.numel()) * sizeof(Value));
 }
 
 std::string pack_steps(const at::Tensor& logits) {

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "core/sizes.h"
 #include "io/content_hash.h"
 #include "io/metadata.h"
 #include "retort/core/error.h"
@@ -79,7 +80,7 @@ int64_t LabelPlan::row_bytes() const {
 std::vector<int64_t> LabelPlan::kept() const {
   const int64_t all = epochs * batches();
   const auto count = std::clamp<int64_t>(std::llround(keep * static_cast<double>(all)), 1, all);
-  std::vector<int64_t> places(static_cast<size_t>(all));
+  std::vector<int64_t> places(to_size(all));
   for (int64_t i = 0; i < all; ++i) places[i] = i;
   if (count == all) return places;
   places = RandomStream(seed, "labels.kept").sample(all, count);
@@ -153,8 +154,7 @@ std::map<std::string, RawTensor> label_tensors(const LabelPlan& plan) {
   RawTensor tensor{DType::kU8, {rows, plan.row_bytes()}, {}};
   if (plan.top_k == 0 && plan.precision != "int8")
     tensor = {plan.precision == "float16" ? DType::kF16 : DType::kF32, {rows, plan.classes}, {}};
-  return {{piece_hashes("logits"), {DType::kI64, {static_cast<int64_t>(kept.size())}, {}}},
-          {"logits", tensor}};
+  return {{piece_hashes("logits"), {DType::kI64, {std::ssize(kept)}, {}}}, {"logits", tensor}};
 }
 
 int64_t label_start(const LabelPlan& plan) {
@@ -182,7 +182,7 @@ StoredLabels::StoredLabels(const std::filesystem::path& path) : path_(path.strin
   offsets_ = row_offsets(plan_, kept_);
   const auto found = view.tensors.find("logits"),
              hashed = view.tensors.find(piece_hashes("logits"));
-  const auto needed = static_cast<size_t>(offsets_.back() * plan_.row_bytes());
+  const auto needed = to_size(offsets_.back() * plan_.row_bytes());
   if (found == view.tensors.end() || found->second.bytes.size() != needed ||
       hashed == view.tensors.end() || hashed->second.dtype != DType::kI64 ||
       hashed->second.shape != std::vector<int64_t>{blocks()})
@@ -198,10 +198,10 @@ void StoredLabels::require_whole() const {
 }
 
 at::Tensor StoredLabels::logits(int64_t block) const {
-  const auto i = static_cast<size_t>(block);
+  const auto i = to_size(block);
   const std::byte* begin = rows_.data() + offsets_[i] * plan_.row_bytes();
   const int64_t rows = offsets_[i + 1] - offsets_[i];
-  if (piece_hash(begin, static_cast<size_t>(rows * plan_.row_bytes())) != hashes_[i])
+  if (piece_hash(begin, to_size(rows * plan_.row_bytes())) != hashes_[i])
     throw damaged_content(
         path_, fmt::format("batch {} is not as it was written, its hash is another", block));
   return unpack_labels(plan_, begin, rows);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/file.h"
+#include "core/sizes.h"
 #include "io/safetensors.h"
 #include "retort/core/progress.h"
 #include "retort/core/stop.h"
@@ -66,10 +67,10 @@ class StoredLabels {
   /// DataError where it is damaged; StateError for a newer format.
   explicit StoredLabels(const std::filesystem::path& path);
   const LabelPlan& plan() const { return plan_; }
-  int64_t bytes() const { return static_cast<int64_t>(file_.bytes().size()); }
-  int64_t blocks() const { return static_cast<int64_t>(kept_.size()); }
+  int64_t bytes() const { return std::ssize(file_.bytes()); }
+  int64_t blocks() const { return std::ssize(kept_); }
   /// epoch * batches + batch of a block.
-  int64_t place(int64_t block) const { return kept_[block]; }
+  int64_t place(int64_t block) const { return kept_[to_size(block)]; }
   /// float32 [N, K], a copy; DataError where it is not as it was written.
   at::Tensor logits(int64_t block) const;
   /// DataError unless all blocks are as they were written.

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "core/note.h"
+#include "core/sizes.h"
 #include "core/version.h"
 #include "retort/core/device.h"
 #include "retort/core/error.h"
@@ -96,7 +97,7 @@ class Squeeze {
       std::sort(rows.begin(), rows.end());  // reading a mapped file is quicker forwards
       return rows;
     }
-    std::vector<int64_t> rows(static_cast<size_t>(size));
+    std::vector<int64_t> rows(to_size(size));
     std::iota(rows.begin(), rows.end(), 0);
     return rows;
   }
@@ -132,19 +133,17 @@ class Squeeze {
 
   fs::path checkpoint_path() const { return folder_ / "checkpoint.safetensors"; }
 
-  int64_t batch() const {
-    return std::min(options_.batch_size, static_cast<int64_t>(rows_.size()));
-  }
+  int64_t batch() const { return std::min(options_.batch_size, std::ssize(rows_)); }
   // Contrast needs full batches; a small last one would also spoil BatchNorm's statistics.
   int64_t batches() const {
-    const auto size = static_cast<int64_t>(rows_.size());
+    const auto size = std::ssize(rows_);
     return state_.views() > 1 ? size / batch() : (size + batch() - 1) / batch();
   }
 
   /// One pass; its mean loss, or nothing where a stop was asked for in the middle. `before` is the
   /// loss of the pass before.
   std::optional<double> epoch(int64_t index, double before, Progress& progress) {
-    const auto size = static_cast<int64_t>(rows_.size());
+    const auto size = std::ssize(rows_);
     const std::vector<int64_t> order =
         squeeze_stream(options_, "squeeze.order", index).permutation(size);
     at::Tensor sum = at::zeros({}, at::TensorOptions(input_.device).dtype(at::kDouble));
@@ -157,7 +156,7 @@ class Squeeze {
       for (int64_t i = b * batch(); i < std::min((b + 1) * batch(), size); ++i)
         rows.push_back(rows_[order[i]]);
       sum.add_(step(rows, index, b).to(at::kDouble), static_cast<double>(rows.size()));
-      seen += static_cast<int64_t>(rows.size());
+      seen += std::ssize(rows);
     }
     const double loss = sum.item<double>() / static_cast<double>(seen);
     if (!std::isfinite(loss))
@@ -181,7 +180,7 @@ class Squeeze {
   Teacher teacher(int64_t done) const {
     const data::Dataset& data = input_.data;
     at::Tensor theta = state_.learner().theta.clone(), state = state_.learner().state;
-    if (options_.statistics == "clean" && state.defined()) state = recalibrated();
+    if (options_.statistics == "recalibrated" && state.defined()) state = recalibrated();
     if (options_.objective != "supervised") {
       const ProbeOptions probe{options_.probe_epochs, options_.probe_learning_rate,
                                options_.batch_size, static_cast<uint64_t>(options_.seed)};
@@ -209,7 +208,7 @@ class Squeeze {
 
   at::Tensor recalibrated() const {
     std::vector<int64_t> rows;
-    const auto size = static_cast<int64_t>(rows_.size());
+    const auto size = std::ssize(rows_);
     for (const int64_t i :
          squeeze_stream(options_, "squeeze.statistics").sample(size, options_.statistics_images))
       rows.push_back(rows_[i]);

@@ -38,7 +38,7 @@ struct SqueezeOptions {
   int64_t splits = 4;         ///< moco: parts of the keys' batch with statistics of their own
   int64_t probe_epochs = 20;  ///< of the linear layer on frozen features
   double probe_learning_rate = 1e-3;    ///< of AdamW without decay
-  std::string statistics = "training";  ///< training | clean: recalibrated without augmentation
+  std::string statistics = "training";  ///< training | recalibrated, without augmentation
   int64_t statistics_images = 2048;     ///< at most, for the recalibration
   int64_t keep_every = 0;               ///< epochs between teachers that are kept; 0: the last only
   int64_t checkpoint_every = 1;         ///< epochs

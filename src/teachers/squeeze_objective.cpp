@@ -77,10 +77,10 @@ class Moco : public SqueezeObjective {
                       {.theta = true, .images = true});
     const losses::Contrast contrast =
         losses::info_nce(projected.taps.at("logits"), keys, queue_, options_.temperature);
-    const nets::Vjp pulled = projected.pullback({{"logits", contrast.derivative}});
+    const nets::Vjp vjp = projected.pullback({{"logits", contrast.derivative}});
     enqueue(keys);
-    return {contrast.loss, seen.pullback({{"features", pulled.images.flatten(1)}}).theta,
-            pulled.theta, seen.state};
+    return {contrast.loss, seen.pullback({{"features", vjp.images.flatten(1)}}).theta, vjp.theta,
+            seen.state};
   }
 
   TensorMap memory() const override {

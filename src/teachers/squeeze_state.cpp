@@ -91,7 +91,7 @@ int64_t SqueezeState::load(const std::filesystem::path& path) {
   const TensorFile& file = checkpoint.file;
   const MetadataReader reader(file.metadata, checkpoint.path, "a checkpoint",
                               "a checkpoint of retort squeeze");
-  if (reader.text("format") != kFormat) reader.refuse("it is no such checkpoint");
+  if (reader.text("format") != kFormat) reader.refuse("it is not such a checkpoint");
   if (reader.text("data_hash") != input_.data.hash)
     throw StateError(ErrorMessage{"going on with '" + path.string() + "'",
                                   "it is of data of hash " + reader.text("data_hash"),

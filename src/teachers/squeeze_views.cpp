@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "augment/siamese.h"
-#include "retort/augment/window.h"
+#include "retort/augment/crop.h"
 
 namespace retort::teachers {
 namespace {
@@ -38,17 +38,16 @@ at::Tensor SqueezeViews::get(const at::Tensor& bytes, RandomStream stream) const
 
 at::Tensor SqueezeViews::view(const at::Tensor& pixels, RandomStream& stream) const {
   if (augmentation_ == "none") return pixels;
-  if (augmentation_ == "views") return augment::random_views(pixels, view_, stream);
+  if (augmentation_ == "views") return augment::moco_views(pixels, view_, stream);
   const int64_t height = pixels.size(2), width = pixels.size(3);
-  std::vector<augment::Window> windows;
+  std::vector<augment::Crop> crops;
   for (int64_t i = 0; i < pixels.size(0); ++i) {
-    windows.push_back(augmentation_ == "crop_flip"
-                          ? augment::draw_window(height, width, 0.08, 1, 4.0 / 3, stream)
-                          : augment::draw_shift(height, width, height / 8, stream));
-    windows.back().flip = augmentation_ != "shift" && stream.uniform() < 0.5;
+    crops.push_back(augmentation_ == "crop_flip"
+                        ? augment::draw_crop(height, width, 0.08, 1, 4.0 / 3, stream)
+                        : augment::draw_shift(height, width, height / 8, stream));
+    crops.back().flip = augmentation_ != "shift" && stream.uniform() < 0.5;
   }
-  return augment::WindowMap(windows, {height, width}, {height, width}, pixels.options())
-      .apply(pixels);
+  return augment::CropMap(crops, {height, width}, {height, width}, pixels.options()).apply(pixels);
 }
 
 }  // namespace retort::teachers

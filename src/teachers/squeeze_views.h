@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "augment/views.h"
+#include "augment/moco_views.h"
 #include "retort/core/random.h"
 #include "teachers/squeeze.h"
 
@@ -26,7 +26,7 @@ class SqueezeViews {
 
   const SqueezeInput& input_;
   const std::string augmentation_;
-  augment::ViewOptions view_;
+  augment::MocoViewOptions view_;
   at::Tensor mean_, deviation_;  // [C, 1, 1]; undefined: pixels are inputs
 };
 

@@ -137,8 +137,8 @@ Teacher read_teacher(const std::filesystem::path& path) {
   for (const auto& [name, text] : text_fields(teacher)) *text = reader.text(name);
   teacher.shape = shape_of(reader);
   teacher.class_names = reader.list<std::string>("class_names");
-  if (static_cast<int64_t>(teacher.class_names.size()) != teacher.shape.classes)
-    reader.refuse("its class names are not as many as its classes");
+  if (std::ssize(teacher.class_names) != teacher.shape.classes)
+    reader.refuse("it has another number of class names than of classes");
   const auto split = data::parse_split(reader.text_or("split", ""));
   if (!split) reader.refuse("its metadata 'split' is damaged");
   teacher.split = *split;

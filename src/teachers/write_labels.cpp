@@ -9,6 +9,7 @@
 #include <span>
 
 #include "core/note.h"
+#include "core/sizes.h"
 #include "io/content_hash.h"
 #include "retort/core/error.h"
 #include "teachers/label_file.h"
@@ -36,9 +37,9 @@ class Growing {
 
   /// `size` bytes at `offset`, or fewer at the end.
   std::string read(int64_t size, int64_t offset) const {
-    std::string bytes(static_cast<size_t>(size), '\0');
+    std::string bytes(to_size(size), '\0');
     const ssize_t got = ::pread(file_, bytes.data(), bytes.size(), offset);
-    bytes.resize(static_cast<size_t>(std::max<ssize_t>(got, 0)));
+    bytes.resize(to_size(std::max<ssize_t>(got, 0)));
     return bytes;
   }
   int64_t size() const { return ::lseek(file_, 0, SEEK_END); }
@@ -51,7 +52,7 @@ class Growing {
                                        offset + static_cast<int64_t>(done));
       if (written < 0 && errno == EINTR) continue;
       if (written < 0) throw failed();
-      done += static_cast<size_t>(written);
+      done += to_size(written);
     }
   }
   void finish(const std::filesystem::path& path) {
@@ -77,7 +78,7 @@ struct Writing {
 
   int64_t begin(int64_t block) const { return start + offsets[block] * plan.row_bytes(); }
   int64_t place_of_hash(int64_t block) const {
-    return static_cast<int64_t>(header.size()) + block * static_cast<int64_t>(sizeof(int64_t));
+    return std::ssize(header) + block * static_cast<int64_t>(sizeof(int64_t));
   }
   void add(int64_t block, const std::string& rows) {
     int64_t& hash = hashes[block] = piece_hash(rows.data(), rows.size());
@@ -97,7 +98,7 @@ struct Writing {
 /// The batches that an earlier start has written whole; the rest is cut off.
 int64_t reached(Writing& writing, ProgressStyle style, const std::filesystem::path& path) {
   Growing& file = writing.file;
-  const std::string there = file.read(static_cast<int64_t>(writing.header.size()), 0);
+  const std::string there = file.read(std::ssize(writing.header), 0);
   if (file.size() < writing.start &&
       unsealed_header(there) == writing.header.substr(0, there.size())) {
     file.cut(0);
@@ -133,7 +134,7 @@ bool write_labels(const std::filesystem::path& path, const LabelPlan& plan,
                   const StopFlag* stop) {
   check_plan(plan);
   const std::vector<int64_t> kept = plan.kept(), offsets = row_offsets(plan, kept);
-  const auto all = static_cast<int64_t>(kept.size());
+  const auto all = std::ssize(kept);
   Growing file(path.string() + ".partial");
   Writing writing{file, plan, offsets};
   int64_t done = reached(writing, style, path);

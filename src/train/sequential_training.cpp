@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "core/sizes.h"
 #include "optim/optimizer.h"
 #include "train/loop.h"
 
@@ -12,7 +13,7 @@ std::vector<std::vector<int64_t>> ordered_batches(const std::vector<int64_t>& co
   int64_t begin = 0;
   for (const int64_t count : counts) {
     for (int64_t i = 0; i < count; ++i) {
-      if (static_cast<int64_t>(batches.size()) <= i) batches.emplace_back();
+      if (std::ssize(batches) <= i) batches.emplace_back();
       batches[i].push_back(begin + i);
     }
     begin += count;
@@ -29,7 +30,7 @@ class FixedBatches : public BatchStream {
       : source_(source), rows_(std::move(rows)) {}
   int64_t batches() const override { return 1; }
   LabelledBatch get(int64_t epoch, int64_t) const override {
-    const std::vector<int64_t>& rows = rows_[static_cast<size_t>(epoch) % rows_.size()];
+    const std::vector<int64_t>& rows = rows_[to_size(epoch) % rows_.size()];
     const data::Batch batch = source_.get(rows);
     return {batch.images, {batch.targets}, rows};
   }
@@ -55,7 +56,7 @@ ModelState train_sequentially(const nets::Network& network, const data::BatchSou
   if (advised.advice.empty()) advised.advice = "the set's learned rates do not fit this network";
   Trainer(network, model, *optimizer)
       .run(batches,
-           {.last = static_cast<int64_t>(rates.size()),
+           {.last = std::ssize(rates),
             .rate = [&](int64_t step, int64_t) { return rates[step]; },
             .seed = seed},
            advised);

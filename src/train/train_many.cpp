@@ -9,6 +9,7 @@
 #include <mutex>
 #include <thread>
 
+#include "core/sizes.h"
 #include "retort/core/device.h"
 #include "retort/train/trainer.h"
 
@@ -41,7 +42,7 @@ Callbacks locked(const Callbacks& callbacks, std::mutex& mutex) {
 /// of the lowest item that failed is thrown again: items start in order, so it is always the same
 /// one.
 void in_parallel(int64_t count, int64_t workers, const std::function<void(int64_t)>& work) {
-  std::vector<std::exception_ptr> errors(static_cast<size_t>(count));
+  std::vector<std::exception_ptr> errors(to_size(count));
   std::atomic<int64_t> next{0};
   std::atomic<bool> failed{false};
   const auto loop = [&] {
@@ -87,7 +88,7 @@ std::vector<ModelState> train_many(const nets::Network& network,
                                    const std::vector<Student>& students,
                                    const TrainOptions& options, const TrainSeed& seed,
                                    at::Device device, const Callbacks& callbacks) {
-  const auto count = static_cast<int64_t>(students.size());
+  const auto count = std::ssize(students);
   std::vector<ModelState> trained(students.size());
   const auto train_one = [&](int64_t i, const Callbacks& its_callbacks) {
     trained[i] = train(network, students[i], options, seed, device, its_callbacks);

@@ -101,7 +101,7 @@ std::vector<int64_t> right_by_class(const nets::Network& network, const ModelSta
                                     const data::Preprocessing& preprocessing, at::Device device) {
   constexpr int64_t kChunk = 1024;  // bounds the float copy of the images: 12 MB at 3x32x32
   TORCH_CHECK(split.size() > 0, "accuracy needs at least one image");
-  const auto classes = static_cast<int64_t>(split.rows_by_class.size());
+  const auto classes = std::ssize(split.rows_by_class);
   at::Tensor right = at::zeros({classes}, at::kLong);
   for (int64_t begin = 0; begin < split.size(); begin += kChunk) {
     const int64_t count = std::min(kChunk, split.size() - begin);

@@ -10,6 +10,7 @@
 
 #include "augment/siamese.h"
 #include "core/limits.h"
+#include "core/sizes.h"
 
 namespace retort::train {
 
@@ -25,11 +26,11 @@ Unroll::Unroll(const nets::Network& network, const UnrollSet& set, std::vector<U
               "the gradient of a training with momentum needs one rate other than 0");
   TORCH_CHECK(set_.step_rates.empty() || set_.step_rates.size() == steps_.size(),
               "there are not as many rates as steps");
-  const auto window = static_cast<size_t>(options_.window);
+  const auto window = to_size(options_.window);
   if (window > 0 && window < steps_.size()) first_ = steps_.size() - window;
   if (options_.checkpoints)
     stride_ =
-        static_cast<size_t>(std::ceil(std::sqrt(static_cast<double>(steps_.size() - first_))));
+        to_size(std::lround(std::ceil(std::sqrt(static_cast<double>(steps_.size() - first_)))));
 }
 
 double Unroll::rate(size_t step) const {

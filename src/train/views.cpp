@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "retort/augment/window.h"
+#include "retort/augment/crop.h"
 #include "retort/core/random.h"
 
 namespace retort::train {
@@ -12,15 +12,15 @@ namespace {
 
 constexpr double kAspect = 4.0 / 3;  // of RandomResizedCrop
 
-augment::Window window_of(const ViewOptions& options, int64_t height, int64_t width,
-                          RandomStream& stream) {
-  augment::Window window = augment::whole_window(height, width);
+augment::Crop crop_of(const ViewOptions& options, int64_t height, int64_t width,
+                      RandomStream& stream) {
+  augment::Crop crop = augment::whole_image(height, width);
   if (options.padding > 0)
-    window = augment::draw_shift(height, width, options.padding, stream);
+    crop = augment::draw_shift(height, width, options.padding, stream);
   else if (options.min_crop_area < 1)
-    window = augment::draw_window(height, width, options.min_crop_area, 1, kAspect, stream);
-  window.flip = options.flip && stream.uniform() < 0.5;
-  return window;
+    crop = augment::draw_crop(height, width, options.min_crop_area, 1, kAspect, stream);
+  crop.flip = options.flip && stream.uniform() < 0.5;
+  return crop;
 }
 
 /// The pixels of a side, its strips in a random order; the last strip takes what is left over.
@@ -71,16 +71,16 @@ Views::Batch Views::get(int64_t epoch, int64_t batch) const {
   const std::vector<int64_t> rows(begin, begin + rows_of(batch));
   data::Batch examples = source_.get(rows);
   const int64_t height = examples.images.size(2), width = examples.images.size(3);
-  std::vector<augment::Window> windows;
+  std::vector<augment::Crop> crops;
   for (const int64_t row : rows) {
     RandomStream stream(seed_, "views.window", e, static_cast<uint64_t>(row));
-    windows.push_back(window_of(options_, height, width, stream));
+    crops.push_back(crop_of(options_, height, width, stream));
   }
   if (options_.mosaic > 1) examples.images = shuffled(examples.images, rows, e);
   RandomStream stream(seed_, "views.mix", e, static_cast<uint64_t>(batch));
   const augment::Mix mix =
       augment::draw_mix(mixing_, options_.alpha, rows_of(batch), height, width, stream);
-  return {augment::mix_images(shown(examples.images, windows), mix), examples.targets, mix};
+  return {augment::mix_images(shown(examples.images, crops), mix), examples.targets, mix};
 }
 
 at::Tensor Views::shuffled(const at::Tensor& images, const std::vector<int64_t>& rows,
@@ -98,10 +98,9 @@ at::Tensor Views::shuffled(const at::Tensor& images, const std::vector<int64_t>&
   return all;
 }
 
-at::Tensor Views::shown(const at::Tensor& images,
-                        const std::vector<augment::Window>& windows) const {
+at::Tensor Views::shown(const at::Tensor& images, const std::vector<augment::Crop>& crops) const {
   const auto size = images.sizes().slice(2);
-  const augment::WindowMap map(windows, size, size, images.options());
+  const augment::CropMap map(crops, size, size, images.options());
   if (options_.padding == 0) return map.apply(images);
   const at::Tensor nothing =
       at::zeros({1, images.size(1), size[0], size[1]}, at::TensorOptions(at::kByte));

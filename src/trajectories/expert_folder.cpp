@@ -14,14 +14,14 @@ namespace retort::trajectories {
 
 void ExpertOptions::declare(OptionSet& options) {
   options.group("Experts");
-  options.add("network", network, "the network to train; `retort list networks`");
-  options.add("count", count, "experts; a larger number adds to those that are there",
+  options.add("network", network, "the network to train; `retort list networks` shows all");
+  options.add("count", count, "number of experts; a larger number adds to those that are there",
               {.min = 1, .max = 1e5});
   options.add("epochs", epochs, "passes over the data; parameters are kept after each",
               {.min = 1, .max = 1e5});
-  options.add("learning_rate", learning_rate, "rate of plain SGD, constant",
+  options.add("learning_rate", learning_rate, "learning rate of plain SGD, constant",
               {.min = 1e-12, .max = 1e6});
-  options.add("batch_size", batch_size, "images of a step", {.min = 1, .max = 1e6});
+  options.add("batch_size", batch_size, "images in one step", {.min = 1, .max = 1e6});
   options.add("augmentation", augmentation,
               "siamese augmentation: auto, none, or operations joined by _ "
               "(color_crop_cutout_flip_scale_rotate)");
@@ -29,14 +29,15 @@ void ExpertOptions::declare(OptionSet& options) {
   options.add("rho", flat.rho, "flat: how far around the parameters the loss is kept low",
               {.min = 0, .max = 1e6});
   options.add("gsam_alpha", flat.alpha,
-              "flat: weight of the second aim (FTD: 1 for CIFAR-100 and Tiny ImageNet)",
+              "flat: weight of the second term of GSAM (FTD: 1 for CIFAR-100 and Tiny ImageNet)",
               {.min = 0, .max = 1e6});
   options.add("adaptive", flat.adaptive, "flat: scale the neighbourhood by each parameter");
   options.add("snapshots", snapshots, "how parameters are kept; float16 halves the disk",
               {.choices = {"float32", "float16"}});
   options.add("seed", seed, "seed of all random draws", {.min = 0, .max = kLargestSeed});
-  options.add("import", imports,
-              "buffers of MTT, replay_buffer_0.pt and so on, to write as experts instead");
+  options.add(
+      "import", imports,
+      "MTT's files, replay_buffer_0.pt and so on, to convert to experts in place of training");
   options.add("share", share, "INDEX/COUNT: the experts that this process trains", {},
               Role::kExecution);
 }

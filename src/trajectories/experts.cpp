@@ -85,7 +85,7 @@ class Workshop {
       GrowingTrajectory::claim(plan_for(result.expert));
     const size_t wanted = finished_.size() + open_.size();
     source_ = data::real_source(input_.data.train, input_.data.preprocessing, input_.device);
-    const auto total = static_cast<int64_t>(open_.size());
+    const auto total = std::ssize(open_);
     for (const int64_t expert : open_) done_ += GrowingTrajectory::reached(plan_for(expert));
     Progress progress(input_.progress, label(), total * training_.epochs, done_);
     progress_ = &progress;
@@ -182,7 +182,7 @@ void check_experts(const ExpertInput& input) {
   if (input.network.state().size > 0)
     throw ConfigError(
         ErrorMessage{"preparing experts of the network '" + input.network.name() + "'",
-                     "it keeps running statistics (BatchNorm), which are no part of a trajectory",
+                     "it keeps running statistics (BatchNorm), which are not part of a trajectory",
                      "networks without, such as convnet, whose norm is that of each image",
                      "leave the variant bn out"});
   augment::parse_strategy(training_of(input).augmentation);

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <charconv>
 
+#include "core/sizes.h"
 #include "io/checkpoint.h"
 #include "io/content_hash.h"
 #include "io/scalar_types.h"
@@ -116,8 +117,8 @@ GrowingTrajectory::GrowingTrajectory(const TrajectoryPlan& plan, int file)
       checkpoint_(trajectory_path(plan.folder, plan.expert).replace_extension(".checkpoint")),
       header_(header_of(plan)),
       size_(static_cast<uint64_t>(trajectory_bytes(plan))),
-      hashes_(static_cast<size_t>(plan.epochs + 1)),
-      losses_(static_cast<size_t>(plan.epochs)),
+      hashes_(to_size(plan.epochs + 1)),
+      losses_(to_size(plan.epochs)),
       file_(file) {}
 
 GrowingTrajectory::~GrowingTrajectory() {
@@ -132,7 +133,7 @@ void GrowingTrajectory::put(const void* data, size_t size, uint64_t offset) {
     if (written < 0) throw ResourceError::io("writing '" + partial_.string() + "'");
     at += written;
     offset += static_cast<uint64_t>(written);
-    size -= static_cast<size_t>(written);
+    size -= to_size(written);
   }
 }
 
@@ -181,7 +182,7 @@ std::optional<GrowingTrajectory::Reached> GrowingTrajectory::open() {
 GrowingTrajectory::Reached GrowingTrajectory::take(const TensorFile& saved) {
   const std::optional<int64_t> epoch = epoch_of(saved.metadata);
   if (!epoch || *epoch > plan_.epochs)
-    refuse(checkpoint_, "it is no checkpoint of an expert, or of more epochs",
+    refuse(checkpoint_, "it is not a checkpoint of an expert, or of more epochs",
            fmt::format("one of an epoch from 1 to {}", plan_.epochs));
   const Reached reached{*epoch, tensor_of(saved, "theta", checkpoint_.string())};
   if (reached.theta.scalar_type() != at::kFloat ||

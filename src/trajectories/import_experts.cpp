@@ -30,7 +30,7 @@ struct Buffer {
   const Items& list(const Pickle& value, const std::string& what) const {
     const bool listed = value.is(Pickle::Kind::kList) || value.is(Pickle::Kind::kTuple);
     if (!listed || value.items.empty())
-      refuse(what + " is no list, or an empty one",
+      refuse(what + " is not a list, or is empty",
              "a list of trajectories, each a list of snapshots, each a list of tensors");
     return value.items;
   }
@@ -114,13 +114,13 @@ ExpertOutcome import_experts(const ExpertInput& input, const std::filesystem::pa
     const std::string name = std::filesystem::path(path).filename().string();
     const Buffer buffer(path);
     const Items& trajectories = buffer.list(buffer.file.root(), "the file");
-    const auto count = static_cast<int64_t>(trajectories.size());
+    const auto count = std::ssize(trajectories);
     Progress progress(input.progress, name, count);
     for (int64_t i = 0; i < count; ++i, ++plan.expert) {
       outcome.stopped = input.stop && input.stop->requested();
       if (outcome.stopped) return outcome;
       const Pickle& trajectory = *trajectories[i];
-      plan.epochs = static_cast<int64_t>(trajectory.items.size()) - 1;
+      plan.epochs = std::ssize(trajectory.items) - 1;
       plan.metadata["origin"] = fmt::format("imported from {}, trajectory {}", name, i);
       const TrajectoryPlan whole = complete(plan);
       const bool there = std::filesystem::exists(trajectory_path(folder, plan.expert));

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "core/sizes.h"
 #include "retort/core/error.h"
 #include "trajectories/trajectory_file.h"
 
@@ -18,7 +19,7 @@ uint64_t hash_content(const TrajectoryFile& file, uint64_t seed) {
     const std::string line = key + "=" + value + "\n";
     seed = hash_bytes(line.data(), line.size(), seed);
   }
-  const size_t row = file.snapshots.bytes.size() / static_cast<size_t>(file.epochs + 1);
+  const size_t row = file.snapshots.bytes.size() / to_size(file.epochs + 1);
   const auto last = file.snapshots.bytes.last(row).first(std::min<size_t>(row, 4096));
   return hash_bytes(last.data(), last.size(), seed);
 }
@@ -66,7 +67,7 @@ Trajectories::Trajectories(const std::filesystem::path& folder, const data::Data
 Trajectories::~Trajectories() = default;
 
 int64_t Trajectories::count() const {
-  return static_cast<int64_t>(experts_.size());
+  return std::ssize(experts_);
 }
 
 int64_t Trajectories::epochs() const {

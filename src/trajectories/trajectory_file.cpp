@@ -1,5 +1,6 @@
 // Reading one expert's file.
 #include "trajectories/trajectory_file.h"
+#include "core/sizes.h"
 #include "io/content_hash.h"
 
 #include <fmt/format.h>
@@ -100,9 +101,9 @@ TrajectoryFile::TrajectoryFile(std::filesystem::path from) : path(std::move(from
   if (epochs < 1 || parameters < 1 || loss.shape[0] != epochs || hashed.shape[0] != epochs + 1)
     throw DataError::damaged(name, fmt::format("it has {} snapshots of {} numbers and {} losses",
                                                epochs + 1, parameters, loss.shape[0]));
-  losses.resize(static_cast<size_t>(epochs));
+  losses.resize(to_size(epochs));
   std::memcpy(losses.data(), loss.bytes.data(), loss.bytes.size());
-  hashes.resize(static_cast<size_t>(epochs + 1));
+  hashes.resize(to_size(epochs + 1));
   std::memcpy(hashes.data(), hashed.bytes.data(), hashed.bytes.size());
 }
 
@@ -114,8 +115,7 @@ at::Tensor TrajectoryFile::row(int64_t epoch) const {
   TORCH_CHECK(epoch >= 0 && epoch <= epochs, "snapshot ", epoch, " of ", epochs);
   const at::Tensor stored =
       at::empty({parameters}, at::TensorOptions().dtype(scalar_type_of(snapshots.dtype)));
-  std::memcpy(stored.data_ptr(),
-              snapshots.bytes.data() + stored.nbytes() * static_cast<size_t>(epoch),
+  std::memcpy(stored.data_ptr(), snapshots.bytes.data() + stored.nbytes() * to_size(epoch),
               stored.nbytes());
   const auto damaged = [&](const char* what) {
     return damaged_content(path.string(), fmt::format("snapshot {} {}", epoch, what));

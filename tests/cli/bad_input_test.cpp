@@ -123,7 +123,7 @@ TEST(BadLine, ImagesPerClassThatCannotBeAreRefused) {
        {"images_per_class 'ten'", "neither a number nor a file", "proportional:TOTAL"}},
       {"distill --method random --data DIR/data --network convnet-w8-d2 --out DIR/run "
        "--images-per-class 11",
-       {"choosing 11 images", "class '0' has 10 training images, 11 are asked", "class '9'"}},
+       {"choosing 11 images", "class '0' has 10 training images, 11 are asked for", "class '9'"}},
       {"distill GOOD --images-per-class proportional:9",
        {"'proportional:9'", "a total from 10 (one a class) to 100"}},
       {"distill GOOD --images-per-class proportional:x", {"'proportional:x'", "a total from"}},
@@ -269,7 +269,7 @@ TEST(BadLine, ReproductionsThatCannotBeAreRefused) {
 TEST(BadLine, MemoryLimitsThatCannotBeAreRefused) {
   const Place place;
   place.expect_each_refused({
-      {"distill GOOD --memory-limit lots", {"'lots' is no amount of memory", "such as 800MB"}},
+      {"distill GOOD --memory-limit lots", {"'lots' is not an amount of memory", "such as 800MB"}},
       {"distill GOOD --memory-limit 5kB", {"one image of network", "raise --memory-limit"}, 4},
   });
 }

@@ -43,10 +43,10 @@ TEST(Commands, DistilEvaluateReportExportImport) {
   EXPECT_NE(again.err.find("engine '" + network->engine_name() + "'"), std::string::npos);
   EXPECT_NE(again.out.find("finished before"), std::string::npos);
 
-  const Answer judged = call({"eval", run, "--data", "shapes", "--protocol", "demo", "--students",
-                              "1", "--json", "--networks", "convnet-w8-d1"});
-  ASSERT_EQ(judged.code, 0) << judged.err;
-  const Json evaluation = Json::parse(judged.out);
+  const Answer evaluated = call({"eval", run, "--data", "shapes", "--protocol", "demo",
+                                 "--students", "1", "--json", "--networks", "convnet-w8-d1"});
+  ASSERT_EQ(evaluated.code, 0) << evaluated.err;
+  const Json evaluation = Json::parse(evaluated.out);
   EXPECT_EQ(evaluation.at("results").size(), 2U);
   EXPECT_EQ(evaluation.at("results")[1].at("subject"), "random");
   EXPECT_NE(tests::read_text(folder / "run" / "report.html").find("convnet-w8-d1"),
@@ -235,10 +235,11 @@ TEST(Commands, EvalTakesNetworkAsDistillDoes) {
                   "--images-per-class", "1", "--out", run})
                 .code,
             0);
-  const Answer judged = call({"eval", run, "--network", "convnet-w4-d1", "--evaluation-epochs", "1",
-                              "--students", "1", "--random-baseline", "no", "--json", "yes"});
-  ASSERT_EQ(judged.code, 0) << judged.err;
-  const Json results = Json::parse(judged.out).at("results");
+  const Answer evaluated =
+      call({"eval", run, "--network", "convnet-w4-d1", "--evaluation-epochs", "1", "--students",
+            "1", "--random-baseline", "no", "--json", "yes"});
+  ASSERT_EQ(evaluated.code, 0) << evaluated.err;
+  const Json results = Json::parse(evaluated.out).at("results");
   ASSERT_EQ(results.size(), 1U);
   EXPECT_EQ(results[0].at("network"), "convnet-w4-d1");
 }

@@ -97,14 +97,15 @@ TEST_F(Sets, OfMoreImagesThanAClassHasAreFilledUpOrRefused) {
       data + " --out ";
   tests::expect_refused(
       folder.path(), words("distill --method random" + some + at("r")), 2,
-      {"has 10 training images, 12 are asked", "--images-per-class 10", "proportional:TOTAL"});
+      {"has 10 training images, 12 are asked for", "--images-per-class 10", "proportional:TOTAL"});
   for (const char* start : {"real", "noise"}) {
     const Answer made = call(words("distill --method dm --real-batch 4 --initialisation " +
                                    std::string(start) + some + at(start)));
     ASSERT_EQ(made.code, 0) << made.err;
     const std::string note =
-        "note: 10 of 10 classes have fewer training images than are asked (class '0' has 10 "
-        "training images, 12 are asked; class '1' has 10 training images, 12 are asked; and so "
+        "note: 10 of 10 classes have fewer training images than are asked for (class '0' has 10 "
+        "training images, 12 are asked for; class '1' has 10 training images, 12 are asked for; "
+        "and so "
         "on): ";
     const size_t at = made.err.find(note);
     ASSERT_NE(at, std::string::npos) << made.err;
@@ -114,10 +115,10 @@ TEST_F(Sets, OfMoreImagesThanAClassHasAreFilledUpOrRefused) {
   EXPECT_EQ(bundle.counts(), std::vector<int64_t>(10, 12));
   const at::Tensor first = bundle.images.slice(0, 0, 12).flatten(1);
   EXPECT_GT(at::pdist(first).min().item<float>(), 0.1) << "no two images are equal";
-  const Answer judged =
+  const Answer evaluated =
       call(words("eval " + at("real") + data +
                  " --protocol demo --evaluation-epochs 1 --students 1 --threads 1"));
-  EXPECT_EQ(judged.code, 0) << judged.err;
+  EXPECT_EQ(evaluated.code, 0) << evaluated.err;
 }
 
 TEST_F(Sets, OfFactorsAndBasesOfAnySizeAreRefused) {

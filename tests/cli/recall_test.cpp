@@ -36,10 +36,10 @@ TEST(Recall, DrawsMixedQueriesAndTrainsWithThem) {
   EXPECT_TRUE(std::filesystem::exists(folder / "run/images/recall-0_0.5_3_0.5_7_1.png"));
   EXPECT_NE(tests::read_text(folder / "run" / "report.html").find("Recalled"), std::string::npos);
 
-  const Answer judged = call({"recall", run, "--labels", "0:1,3:1", "--data", data, "--students",
-                              "1", "--evaluation-epochs", "3", "--json"});
-  ASSERT_EQ(judged.code, 0) << judged.err;
-  const Json results = Json::parse(judged.out).at("evaluation").at("results");
+  const Answer evaluated = call({"recall", run, "--labels", "0:1,3:1", "--data", data, "--students",
+                                 "1", "--evaluation-epochs", "3", "--json"});
+  ASSERT_EQ(evaluated.code, 0) << evaluated.err;
+  const Json results = Json::parse(evaluated.out).at("evaluation").at("results");
   ASSERT_EQ(results.size(), 3U);
   EXPECT_EQ(results[0].at("images"), 20);
   EXPECT_EQ(results[1].at("subject"), "random");

@@ -87,9 +87,9 @@ TEST_F(Splits, IsNotKnownOfOlderSetsWhichIsSaid) {
   TensorFile file = load_tensors(folder / "run/distilled.safetensors");
   file.metadata.erase("split");
   save_tensors(folder / "old.safetensors", file.tensors, file.metadata);
-  const Answer judged = judge(at("old.safetensors"), "");
-  EXPECT_EQ(judged.code, 0);
-  EXPECT_NE(judged.err.find("is not known"), std::string::npos) << judged.err;
+  const Answer evaluated = judge(at("old.safetensors"), "");
+  EXPECT_EQ(evaluated.code, 0);
+  EXPECT_NE(evaluated.err.find("is not known"), std::string::npos) << evaluated.err;
 }
 
 TEST_F(Splits, OfExpertsIsTakenAndNamed) {
@@ -227,11 +227,11 @@ TEST_F(Splits, OfTeachersAndLabelsIsTakenAndNamed) {
   tests::expect_message(call(words("relabel " + at("zero") + relabel)), 5,
                         {"labelling", "split seed 0", "split seed 5"});
   ASSERT_EQ(call(words("relabel " + at("run") + relabel)).code, 0);
-  const Answer judged = call(words("eval " + at("run") +
-                                   " --students 1 --threads 1 --random-baseline=no "
-                                   "--evaluation-epochs 1 --data " +
-                                   data));
-  EXPECT_EQ(judged.code, 0) << judged.err;
+  const Answer evaluated = call(words("eval " + at("run") +
+                                      " --students 1 --threads 1 --random-baseline=no "
+                                      "--evaluation-epochs 1 --data " +
+                                      data));
+  EXPECT_EQ(evaluated.code, 0) << evaluated.err;
   // Labels carry the split of their teacher, also where the set does not say its own.
   TensorFile file = load_tensors(folder / "run/distilled.safetensors");
   file.metadata.erase("split");

@@ -21,6 +21,8 @@ TEST(Nearest, IsEmptyWhenNothingIsNear) {
   EXPECT_EQ(nearest("--student-learning-rate-rate",
                     {"--student-learning-rate", "--student-rate-learning-rate"}),
             "--student-rate-learning-rate");
+  EXPECT_EQ(nearest("--window-share", {"--window", "--crop-share"}), "--crop-share");
+  EXPECT_EQ(nearest("clean", {"training", "recalibrated"}), "recalibrated");
 }
 
 TEST(Error, AnswersInOrderAndHasAnExitCode) {

@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "core/registry.h"
+#include "eval/first_images.h"
 #include "retort/core/error.h"
 #include "retort/core/random.h"
 #include "retort/data/raw.h"
@@ -31,18 +32,8 @@ const data::Dataset& shapes() {
 
 /// The first training image of every class, as a bundle.
 synthetic::Bundle first_images() {
-  const data::Dataset& data = shapes();
-  std::vector<int64_t> rows;
-  for (const auto& members : data.train.rows_by_class) rows.push_back(members.front());
-  synthetic::Bundle bundle;
-  bundle.images =
-      data.preprocessing.apply(data.train.images.index_select(0, at::tensor(rows)), kCpu);
-  bundle.labels = at::arange(data.classes(), at::kLong);
-  bundle.class_names = data.class_names;
-  bundle.preprocessing = data.preprocessing;
+  synthetic::Bundle bundle = tests::first_images(shapes());
   bundle.method = "random";
-  bundle.data_name = data.name;
-  bundle.protocol = "demo";
   bundle.network = "convnet-w8";
   bundle.augmentation = "color_crop";
   return bundle;
@@ -177,100 +168,6 @@ TEST(Evaluate, TrainsOnSoftLabelsWhereThereAreSome) {
   EXPECT_FALSE(hard.soft_labels);
   EXPECT_EQ(hard.results[0].accuracies,
             trained_by_hand(bundle, *data::tensor_source(bundle.images, bundle.labels)));
-}
-
-/// Two classes, black and white in the test part; in the training part every class has as many
-/// images of the one kind as of the other, so that the draw decides between all right and all
-/// wrong.
-data::Dataset two_faced() {
-  const auto pixels = [](const std::vector<int64_t>& values) {
-    return at::tensor(values, at::kByte).view({-1, 1, 1, 1}).expand({-1, 1, 8, 8}).contiguous();
-  };
-  data::Dataset data;
-  data.name = "two-faced";
-  data.channels = 1;
-  data.height = data.width = 8;
-  data.class_names = {"dark", "light"};
-  data.train = data::make_split(pixels({0, 255, 0, 255, 255, 0, 255, 0}),
-                                at::tensor({0, 0, 0, 0, 1, 1, 1, 1}, at::kLong), 2);
-  data.test = data::make_split(pixels({0, 0, 0, 0, 255, 255}),
-                               at::tensor({0, 0, 0, 0, 1, 1}, at::kLong), 2);
-  data.preprocessing = data::Preprocessing::mean_std({0.5}, {0.5});
-  return data;
-}
-
-/// The right draw: dark is black, light is white.
-synthetic::Bundle right_draw(const data::Dataset& data) {
-  synthetic::Bundle bundle = first_images();
-  bundle.images = data.preprocessing.apply(
-      data.train.images.index_select(0, at::tensor({0, 4}, at::kLong)), kCpu);
-  bundle.labels = at::arange(2, at::kLong);
-  bundle.class_names = data.class_names;
-  bundle.preprocessing = data.preprocessing;
-  bundle.network = "mlp";
-  bundle.augmentation = "none";
-  return bundle;
-}
-
-EvalOptions many() {
-  EvalOptions options;
-  options.students = 12;
-  options.evaluation_epochs = 40;
-  return options;
-}
-
-TEST(Evaluate, DrawsRandomImagesAnewForEveryStudent) {
-  const data::Dataset data = two_faced();
-  const Evaluation found = evaluate(right_draw(data), data, many(), tests::device(), {});
-  const Result& set = found.results.at(0);
-  EXPECT_EQ(set.draws, 1);
-  for (const double accuracy : set.accuracies) EXPECT_EQ(accuracy, 1);
-  const Result& random = found.results.at(1);
-  EXPECT_EQ(random.draws, 12);
-  EXPECT_GT(std::count(random.accuracies.begin(), random.accuracies.end(), 1.0), 0);
-  EXPECT_GT(std::count(random.accuracies.begin(), random.accuracies.end(), 0.0), 0);
-  EXPECT_GT(random.deviation(), 0.2) << "the deviation holds the draws";
-}
-
-TEST(Evaluate, ChoosesASetOfChanceAnewForEveryStudent) {
-  const data::Dataset data = two_faced();
-  synthetic::Bundle bundle = right_draw(data);
-  bundle.method = "random";
-  bundle.chosen = true;
-  EvalOptions options = many();
-  options.students = 4;
-  options.random_baseline = false;
-  const auto swapped = [&](int64_t student) {
-    return student % 2 == 0 ? bundle.images : bundle.images.flip(0);
-  };
-  const Evaluation anew = evaluate(bundle, data, options, tests::device(), {}, nullptr, swapped);
-  EXPECT_EQ(anew.results[0].accuracies, (std::vector<double>{1, 0, 1, 0}));
-  EXPECT_EQ(anew.results[0].draws, 4);
-  EXPECT_EQ(anew.results[0].deviation(), 0.5);
-  options.redraw = false;
-  const Evaluation stored = evaluate(bundle, data, options, tests::device(), {}, nullptr, swapped);
-  EXPECT_EQ(stored.results[0].accuracies, (std::vector<double>{1, 1, 1, 1}));
-  EXPECT_EQ(stored.results[0].draws, 1);
-  EXPECT_TRUE(has(notes_of(stored), "one choice of images by 'random'"));
-}
-
-TEST(Evaluate, CountsClassesByThemselvesAndWarnsOfUnequalOnes) {
-  const data::Dataset data = two_faced();
-  synthetic::Bundle bundle = right_draw(data);
-  bundle.images = bundle.images.slice(0, 0, 1).repeat({2, 1, 1, 1});  // dark twice
-  EvalOptions options = many();
-  options.random_baseline = false;
-  const Evaluation found = evaluate(bundle, data, options, tests::device(), {});
-  const Result& result = found.results.at(0);
-  ASSERT_EQ(result.class_accuracies.size(), 2u);
-  // 4 of dark and 2 of light.
-  EXPECT_NEAR((4 * result.class_accuracies[0] + 2 * result.class_accuracies[1]) / 6, result.mean(),
-              1e-12);
-  EXPECT_NEAR(result.balanced(), (result.class_accuracies[0] + result.class_accuracies[1]) / 2,
-              1e-12);
-  EXPECT_EQ(found.class_images, (std::vector<int64_t>{4, 2}));
-  EXPECT_EQ(found.test_images, 6);
-  EXPECT_TRUE(has(notes_of(found), "unbalanced, 2 images of 'light' and 4 of 'dark'"));
 }
 
 TEST(Evaluate, TakesInstanceNormForBatchNormWhereThePublishedFiguresDo) {

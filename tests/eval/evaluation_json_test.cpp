@@ -1,6 +1,7 @@
 // What records keep of an evaluation, and the judge that a run is given.
 #include <gtest/gtest.h>
 
+#include "eval/first_images.h"
 #include "retort/core/error.h"
 #include "retort/data/raw.h"
 #include "retort/eval/evaluate.h"
@@ -18,17 +19,8 @@ struct Tiny {
   }();
   synthetic::Bundle bundle;
 
-  Tiny() {
-    std::vector<int64_t> rows;
-    for (const auto& members : data.train.rows_by_class) rows.push_back(members.front());
-    bundle.images =
-        data.preprocessing.apply(data.train.images.index_select(0, at::tensor(rows)), at::kCPU);
-    bundle.labels = at::arange(data.classes(), at::kLong);
-    bundle.class_names = data.class_names;
-    bundle.preprocessing = data.preprocessing;
+  Tiny() : bundle(tests::first_images(data)) {
     bundle.method = "random";
-    bundle.data_name = data.name;
-    bundle.protocol = "demo";
     bundle.network = "convnet-w4-d1";
   }
 };

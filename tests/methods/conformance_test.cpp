@@ -2,12 +2,9 @@
 #include <gtest/gtest.h>
 
 #include "core/file.h"
-#include "core/registry.h"
 #include "methods/toy_run.h"
-#include "methods/toy_teacher.h"
 #include "retort/core/error.h"
 #include "retort/data/image_file.h"
-#include "retort/methods/experiment.h"
 #include "support/device.h"
 #include "support/support.h"
 
@@ -226,137 +223,6 @@ TEST(Distill, MemoriesTakeImagesOfABundleOnlyWhereTheyStartFromImages) {
       tests::expect_error<StateError>([&] { memories.run(folder / "b"); },
                                       {"'pixels'", "random numbers"});
   }
-}
-
-// The life of a run (docs/design.md).
-
-const MethodEntry& dm() {
-  return find_entry(std::span(method_table()), "method", "dm");
-}
-
-TEST(Recovery, SharesGatheredAreTheSetOfOneProcess) {
-  TempFolder folder;
-  const MethodEntry& sre2l = find_entry(std::span(method_table()), "method", "sre2l");
-  ToyRun(sre2l).run(folder / "whole");
-  Problems problems;
-  std::string runs;
-  for (const char* index : {"0", "1"}) {
-    ToyRun part(sre2l);
-    part.set.set("share", std::string(index) + "/2", "toy", problems);
-    part.run(folder / index);
-    runs += (runs.empty() ? "" : ",") + (folder / index).string();
-  }
-  ToyRun gathered(sre2l);
-  gathered.set.set("gather", runs, "toy", problems);
-  problems.raise("toy");
-  gathered.run(folder / "gathered");
-  EXPECT_TRUE(
-      synthetic::load_bundle(folder / "whole" / "distilled.safetensors")
-          .images.equal(
-              synthetic::load_bundle(folder / "gathered" / "distilled.safetensors").images));
-  ToyRun twice(sre2l);
-  twice.set.set("gather", (folder / "0").string() + "," + (folder / "0").string(), "toy", problems);
-  tests::expect_error<StateError>([&] { twice.run(folder / "twice"); }, {"the same share"});
-}
-
-TEST(RunFolder, RefusesOtherOptionsNamingTheKeys) {
-  TempFolder folder;
-  ToyRun(dm()).run(folder / "run");
-  ToyRun other(dm());
-  other.options.seed = 9;
-  other.options.image_learning_rate = 7;
-  tests::expect_error<StateError>(
-      [&] { other.run(folder / "run"); },
-      {"seed: was 0, now 9", "image_learning_rate: was 1.0, now 7.0", "--out"});
-}
-
-TEST(RunFolder, MoreIterationsContinueToTheSameBytes) {
-  TempFolder folder;
-  ToyRun(dm(), 3).run(folder / "run");
-  ToyRun(dm(), 5).run(folder / "run");
-  ToyRun(dm(), 5).run(folder / "straight");
-  for (const char* name : {"distilled.safetensors", "checkpoint.safetensors"})
-    EXPECT_EQ(read_file(folder / "run" / name), read_file(folder / "straight" / name)) << name;
-  tests::expect_error<StateError>([&] { ToyRun(dm(), 2).run(folder / "run"); },
-                                  {"iterations: was 5, now 2"});
-}
-
-TEST(RunFolder, ASchedulesIterationsStayAsTheyAre) {
-  TempFolder folder;
-  ToyRun first(dm(), 3), second(dm(), 5);
-  first.options.image_schedule = second.options.image_schedule = "cosine";
-  first.run(folder / "run");
-  tests::expect_error<StateError>([&] { second.run(folder / "run"); },
-                                  {"iterations: was 3, now 5", "the same options."});
-}
-
-TEST(RunFolder, RefusesAFolderOfOtherThings) {
-  TempFolder folder;
-  tests::write_text(folder / "run" / "thesis.txt", "words");
-  tests::expect_error<StateError>([&] { ToyRun(dm()).run(folder / "run"); }, {"not a run folder"});
-  EXPECT_EQ(tests::read_text(folder / "run" / "thesis.txt"), "words");
-}
-
-TEST(RunFolder, IsForOneProcessAtATime) {
-  TempFolder folder;
-  ToyRun toy(dm());
-  const RunFolder first(folder / "run", toy.set);
-  tests::expect_error<StateError>([&] { RunFolder(folder / "run", toy.set); }, {"another process"});
-}
-
-TEST(Distill, RefusesACheckpointOfOtherData) {
-  TempFolder folder;
-  ToyRun toy(dm());
-  toy.run(folder / "run");
-  ToyRun other(dm(), 6);
-  other.data = tests::toy_dataset(3, 11);
-  tests::expect_error<StateError>([&] { other.run(folder / "run"); }, {"other data"});
-}
-
-TEST(Distill, ALossThatIsNotFiniteKeepsTheLastCheckpoint) {
-  TempFolder folder;
-  ToyRun toy(dm(), 50);
-  toy.options.network = "convnet-w4-d2-nonorm";  // a norm would hide the size
-  toy.options.image_learning_rate = 1e30;
-  tests::expect_error<StateError>([&] { toy.run(folder / "run"); },
-                                  {"iteration", "--image-learning-rate"});
-  const TensorFile kept = load_tensors(folder / "run" / "checkpoint.safetensors");
-  EXPECT_TRUE(at::isfinite(kept.tensors.at("parameter.images")).all().item<bool>());
-  EXPECT_FALSE(std::filesystem::exists(folder / "run" / "distilled.safetensors"));
-}
-
-TEST(Distill, StartsFromABundle) {
-  TempFolder folder;
-  const auto first = ToyRun(dm()).run(folder / "a");
-  ToyRun second(dm(), 0);
-  second.options.init_from = (folder / "a" / "distilled.safetensors").string();
-  EXPECT_TRUE(second.run(folder / "b").bundle.images.equal(first.bundle.images));
-  ToyRun third(dm(), 0);
-  third.options.init_from = second.options.init_from;
-  third.options.images_per_class = "3";
-  tests::expect_error<StateError>([&] { third.run(folder / "c"); }, {"it holds", "3"});
-}
-
-TEST(Distill, ClampedPixelsStayBetweenBlackAndWhite) {
-  TempFolder folder;
-  const at::Tensor pixel = at::zeros({1, 3, 1, 1}, at::kByte);
-  for (const bool clamped : {false, true}) {
-    ToyRun toy(dm());
-    toy.options.initialisation = "noise";
-    toy.options.clamp_pixels = clamped;
-    toy.options.image_learning_rate = 10;
-    const at::Tensor images = toy.run(folder / (clamped ? "a" : "b")).bundle.images;
-    const at::Tensor low = toy.data.preprocessing.apply(pixel, at::kCPU),
-                     high = toy.data.preprocessing.apply(pixel + 255, at::kCPU);
-    EXPECT_EQ((images >= low).logical_and(images <= high).all().item<bool>(), clamped);
-  }
-}
-
-TEST(Distill, DoesNotPutPathsIntoTheResult) {
-  TempFolder folder;
-  ToyRun(dm()).run(folder / "run");
-  EXPECT_EQ(read_file(folder / "run" / "distilled.safetensors").find(folder.path().string()),
-            std::string::npos);
 }
 
 }  // namespace

@@ -1,5 +1,4 @@
-// Recovery of images and mosaics of patches, against values worked out by hand, finite differences
-// and each other.
+// Recovery of images, against values worked out by hand, finite differences and each other.
 #include "methods/decoupled/decoupled.h"
 
 #include <gtest/gtest.h>
@@ -9,9 +8,7 @@
 #include <set>
 
 #include "methods/decoupled/groups.h"
-#include "methods/decoupled/patches.h"
-#include "methods/decoupled/recovery.h"
-#include "methods/toy_teacher.h"
+#include "methods/recovery_setting.h"
 #include "retort/core/error.h"
 #include "support/golden.h"
 #include "support/support.h"
@@ -40,32 +37,7 @@ TEST(Curriculum, FallsFromTheWholeImageToTheSmallestCrop) {
   EXPECT_EQ(min_crop_area_at("fixed", 0.08, 1, 0, 100), 0.08);
 }
 
-/// A set of two images of each toy class and what a recovery of it needs.
-struct Setting {
-  data::Dataset data = tests::toy_dataset();
-  std::unique_ptr<nets::Network> network = nets::make_network("convnet-w4-d2", {3, 8, 8, 3});
-  synthetic::SetLayout layout{{2, 2, 2}, 3, 8, 8};
-  RecoveryOptions options;
-  at::Tensor images;
-
-  Setting() {
-    options.teacher = tests::toy_teacher_file();
-    options.group_size = 3;
-    options.roll = 3;
-    images = at::empty({6, 3, 8, 8});
-    RandomStream(4, "test").fill_normal(images.data_ptr<float>(), images.numel());
-    images = images.to(at::kDouble);
-  }
-  Context context() const {
-    return {data, *network, layout, "none", 7, at::Device(at::kCPU), {}, 100};
-  }
-  Cotangents at(const at::Tensor& x, int64_t iteration = 30) const {
-    Recovery recovery(context(), options);
-    const SyntheticSet set{x, layout.labels(), layout.offsets()};
-    recovery.begin(iteration, set);
-    return recovery.evaluate(set, 0);
-  }
-};
+using Setting = RecoverySetting;
 
 TEST(Recovery, DerivativeThroughCropFlipAndRollIsThatOfFiniteDifferences) {
   Setting setting;
@@ -100,17 +72,17 @@ TEST(Recovery, IsThePublishedLossBehindCropFlipAndRoll) {
   const SyntheticSet set{tests::golden_tensor(golden.at("images"), {3, 3, 8, 8}),
                          setting.layout.labels(), setting.layout.offsets()};
   recovery.begin(30, set);
-  const augment::Window window = recovery.windows_of(0).front();
+  const augment::Crop crop = recovery.crops_of(0).front();
   EXPECT_EQ(golden.at("window").get<std::vector<int64_t>>(),
-            (std::vector<int64_t>{window.top, window.left, window.height, window.width,
-                                  window.flip ? 1 : 0, window.roll_rows, window.roll_columns}));
+            (std::vector<int64_t>{crop.top, crop.left, crop.height, crop.width, crop.flip ? 1 : 0,
+                                  crop.roll_rows, crop.roll_columns}));
   const Cotangents found = recovery.evaluate(set, 0);
   EXPECT_NEAR(found.loss, golden.at("loss").get<double>(), 1e-6);
   const at::Tensor gradient = tests::golden_tensor(golden.at("gradient"), {3, 3, 8, 8});
   EXPECT_LT((found.images - gradient).abs().max().item<double>(), 1e-7);
 }
 
-TEST(Recovery, AGroupSharesOneWindowOfTheAskedRange) {
+TEST(Recovery, AGroupSharesOneCropOfTheAskedRange) {
   Setting setting;
   for (const bool both_ways : {false, true}) {
     setting.options.roll_both_ways = both_ways;
@@ -120,19 +92,19 @@ TEST(Recovery, AGroupSharesOneWindowOfTheAskedRange) {
     int flips = 0;
     for (int64_t iteration = 0; iteration < 100; ++iteration) {
       recovery.begin(iteration, {});
-      const auto windows = recovery.windows_of(0), others = recovery.windows_of(1);
-      ASSERT_EQ(windows.size(), 3u);
-      for (const augment::Window& one : windows) {
-        EXPECT_EQ(one.top, windows[0].top);
-        EXPECT_EQ(one.left, windows[0].left);
-        EXPECT_EQ(one.height * one.width, windows[0].height * windows[0].width);
-        EXPECT_EQ(one.flip, windows[0].flip);
-        EXPECT_EQ(one.roll_rows, windows[0].roll_rows);
+      const auto crops = recovery.crops_of(0), others = recovery.crops_of(1);
+      ASSERT_EQ(crops.size(), 3u);
+      for (const augment::Crop& one : crops) {
+        EXPECT_EQ(one.top, crops[0].top);
+        EXPECT_EQ(one.left, crops[0].left);
+        EXPECT_EQ(one.height * one.width, crops[0].height * crops[0].width);
+        EXPECT_EQ(one.flip, crops[0].flip);
+        EXPECT_EQ(one.roll_rows, crops[0].roll_rows);
       }
-      EXPECT_GE(windows[0].height * windows[0].width, 27);  // half of 64, rounded by side
-      rows.insert(windows[0].roll_rows);
-      columns.insert(windows[0].roll_columns);
-      flips += windows[0].flip ? 1 : 0;
+      EXPECT_GE(crops[0].height * crops[0].width, 27);  // half of 64, rounded by side
+      rows.insert(crops[0].roll_rows);
+      columns.insert(crops[0].roll_columns);
+      flips += crops[0].flip ? 1 : 0;
     }
     // random.randint(0, 3) of the ImageNet code, random.randint(-3, 3) of the Tiny-ImageNet code.
     const std::set<int64_t> range =
@@ -143,16 +115,16 @@ TEST(Recovery, AGroupSharesOneWindowOfTheAskedRange) {
   }
 }
 
-TEST(Recovery, ImagesHaveWindowsOfTheirOwnWhereAsked) {
+TEST(Recovery, ImagesHaveCropsOfTheirOwnWhereAsked) {
   Setting setting;
-  setting.options.window_share = "image";
+  setting.options.crop_share = "image";
   Recovery recovery(setting.context(), setting.options);
   int equal = 0;
   for (int64_t iteration = 0; iteration < 20; ++iteration) {
     recovery.begin(iteration, {});
-    const auto windows = recovery.windows_of(0);
-    equal += windows[0].top == windows[1].top && windows[0].height == windows[1].height &&
-                     windows[0].roll_rows == windows[1].roll_rows
+    const auto crops = recovery.crops_of(0);
+    equal += crops[0].top == crops[1].top && crops[0].height == crops[1].height &&
+                     crops[0].roll_rows == crops[1].roll_rows
                  ? 1
                  : 0;
   }
@@ -266,82 +238,6 @@ TEST(Recovery, IsIdentifiedByItsTeacher) {
   setting.options.teacher = (folder / "t.safetensors").string();
   teachers::write_teacher(setting.options.teacher, other);
   EXPECT_NE(Recovery(setting.context(), setting.options).identity(), began);
-}
-
-TEST(Rded, ChoosesRanksAndTilesAsThePublishedCodeDoes) {
-  const nlohmann::json golden = tests::golden("rded");
-  const at::Tensor patches = tests::golden_tensor(golden.at("patches"), {3, 9, 3, 2, 2});
-  const at::Tensor weight = tests::golden_tensor(golden.at("teacher"), {3, 48}) / 50;
-  EXPECT_TRUE(padded(patches[0].narrow(0, 0, 1), 5, 5)
-                  .equal(tests::golden_tensor(golden.at("padded"), {1, 3, 5, 5})));
-  const at::Tensor seen = padded(patches.flatten(0, 1), 4, 4).flatten(1) / 50;
-  const at::Tensor losses =
-      losses::row_losses(at::matmul(seen, weight.t()), {at::ones({27}, at::kLong)}).view({3, 9});
-  EXPECT_TRUE(at::allclose(losses, tests::golden_tensor(golden.at("losses"), {3, 9}), 0, 1e-5));
-  const at::Tensor chosen = choose_patches({patches, losses}, 8, "easiest");
-  EXPECT_TRUE(chosen.equal(tests::golden_tensor(golden.at("chosen"), {8, 3, 2, 2})));
-  EXPECT_TRUE(tiled(chosen, 2).equal(tests::golden_tensor(golden.at("mosaics"), {2, 3, 4, 4})));
-}
-
-TEST(Rded, MediumPatchesLieAboutTheMiddleOfTheRanks) {
-  const at::Tensor patches = at::arange(7, at::kFloat).view({1, 7, 1, 1, 1});
-  const at::Tensor losses = at::tensor({3.f, 6.f, 1.f, 0.f, 5.f, 2.f, 4.f}).view({1, 7});
-  // Ranks 2, 3 and 4 of seven.
-  EXPECT_TRUE(
-      choose_patches({patches, losses}, 3, "medium").flatten().equal(at::tensor({5.f, 0.f, 6.f})));
-}
-
-TEST(Rded, MosaicsAreOfTheAskedShapeAndOfTheirClass) {
-  Setting setting;
-  const auto teacher =
-      teachers::open_teacher(setting.options.teacher, "test", setting.data, at::kCPU);
-  PatchOptions options;
-  options.mosaic = 2;
-  const at::Tensor images = compose_patches(setting.context(), teacher, options);
-  EXPECT_EQ(images.sizes(), at::IntArrayRef({6, 3, 8, 8}));
-  // Class c of the toy set is brighter in channel c.
-  for (int64_t row = 0; row < 6; ++row)
-    EXPECT_EQ(images[row].mean({1, 2}).argmax().item<int64_t>(), row / 2);
-}
-
-TEST(Rded, TheEasiestPatchesHaveALowerLossThanMediumOnes) {
-  Setting setting;
-  const auto teacher =
-      teachers::open_teacher(setting.options.teacher, "test", setting.data, at::kCPU);
-  const auto loss = [&](const char* choice) {
-    PatchOptions options;
-    options.choice = choice;
-    const at::Tensor images = compose_patches(setting.context(), teacher, options);
-    return losses::mean_loss(teacher.logits(images), {setting.layout.labels()}).item<double>();
-  };
-  EXPECT_LT(loss("easiest"), loss("medium"));
-}
-
-TEST(Rded, RefusesMosaicsThatDoNotFit) {
-  Setting setting;
-  PatchOptions options;
-  options.mosaic = 3;
-  tests::expect_error<ConfigError>([&] { check_patches(setting.context(), options); },
-                                   {"--mosaic 3", "8x8"});
-  options.mosaic = 4;
-  tests::expect_error<ConfigError>([&] { check_patches(setting.context(), options); },
-                                   {"12 training images", "at least 32"});
-}
-
-TEST(Scdd, RefusesATeacherTrainedWithLabels) {
-  Setting setting;
-  teachers::Teacher teacher = tests::toy_teacher();
-  teacher.objective = "supervised";
-  const tests::TempFolder folder;
-  const std::string file = (folder / "t.safetensors").string();
-  teachers::write_teacher(file, teacher);
-  const auto method = make_scdd();
-  OptionSet set;
-  method->declare(set);
-  Problems problems;
-  set.set("teacher", file, "test", problems);
-  tests::expect_error<ConfigError>([&] { method->objective(setting.context()); },
-                                   {"trained with labels", "sre2l"});
 }
 
 }  // namespace

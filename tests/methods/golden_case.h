@@ -8,10 +8,12 @@
 #include "retort/methods/method.h"
 #include "support/device.h"
 
-namespace retort::tests {
+namespace retort::golden {
 
-constexpr uint64_t kGoldenSeed = 5;
-constexpr const char* kAllOperations = "color_crop_cutout_flip_scale_rotate";
+using namespace tests;
+
+constexpr uint64_t kSeed = 5;
+constexpr const char* kAll = "color_crop_cutout_flip_scale_rotate";
 constexpr double kFloat = 2e-5;  // float32 after some sums, of the largest value
 
 inline at::Tensor longs(const std::vector<int64_t>& values) {
@@ -19,7 +21,7 @@ inline at::Tensor longs(const std::vector<int64_t>& values) {
 }
 
 /// A method on toy data, at hashed images: `counts` of the classes.
-struct GoldenCase {
+struct Case {
   data::Dataset data = toy_dataset();
   std::unique_ptr<nets::Network> network;
   synthetic::SetLayout layout;
@@ -30,9 +32,9 @@ struct GoldenCase {
   methods::SyntheticSet view;
   TempFolder folder;
 
-  GoldenCase(std::unique_ptr<methods::Method> made, std::map<std::string, std::string> given,
-             const std::string& name, std::string augmented = "none",
-             std::vector<int64_t> counts = {2, 1, 3})
+  Case(std::unique_ptr<methods::Method> made, std::map<std::string, std::string> given,
+       const std::string& name, std::string augmented = "none",
+       std::vector<int64_t> counts = {2, 1, 3})
       : network(nets::make_network(name, {3, 8, 8, 3})),
         layout{std::move(counts), 3, 8, 8},
         augmentation(std::move(augmented)),
@@ -50,7 +52,7 @@ struct GoldenCase {
             layout.offsets()};
   }
   methods::Context context() const {
-    return {data, *network, layout, augmentation, kGoldenSeed, device()};
+    return {data, *network, layout, augmentation, kSeed, device()};
   }
   data::ClassSampler real() const { return {data.train, data.preprocessing, at::Device(at::kCPU)}; }
   at::Tensor input_of(const std::vector<int64_t>& rows) const {
@@ -77,4 +79,4 @@ struct GoldenCase {
   }
 };
 
-}  // namespace retort::tests
+}  // namespace retort::golden

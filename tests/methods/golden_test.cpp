@@ -12,11 +12,7 @@
 namespace retort::methods {
 namespace {
 
-using tests::Golden, tests::kFloat, tests::longs;
-using Case = tests::GoldenCase;
-
-constexpr uint64_t kSeed = tests::kGoldenSeed;
-constexpr const char* kAll = tests::kAllOperations;
+using namespace golden;
 
 // --- distribution matching
 

@@ -54,7 +54,7 @@ TEST(KernelRidge, SolvesThreePrototypesAsByHand) {
 
 TEST(KernelRidge, DerivativesAreThoseByHand) {
   const ThreePrototypes three;
-  const RidgeCotangents found = three.ridge.pull(three.labels, matrix({1, 0}, 2));
+  const RidgeCotangents found = three.ridge.vjp(three.labels, matrix({1, 0}, 2));
   EXPECT_TRUE(at::allclose(found.target, matrix({9, -6, 9}, 3), 0, 1e-12));
   // u = A^-1 [1, 0, 2] = [10, -9, 17] / 21; dL/dA = -u alpha^T has the trace -(90 + 54 + 153) / 21.
   EXPECT_TRUE(at::allclose(found.labels, matrix({10, 0, -9, 0, 17, 0}, 2) / 21, 0, 1e-12));

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+#include "methods/rate_options.h"
 #include "retort/core/error.h"
 #include "support/support.h"
 
@@ -16,8 +17,12 @@ namespace {
 /// Learns one tensor beside the images; its loss and gradients are as given.
 class Given : public Objective {
  public:
-  Given(std::string name, double loss, double gradient)
-      : learned_{{std::move(name), at::zeros({2})}}, loss_(loss), gradient_(gradient) {}
+  Given(std::string name, std::string rate_option, double loss, double gradient)
+      : learned_{{.name = std::move(name),
+                  .value = at::zeros({2}),
+                  .rate_option = std::move(rate_option)}},
+        loss_(loss),
+        gradient_(gradient) {}
   void begin(int64_t, const SyntheticSet&) override {}
   Cotangents evaluate(const SyntheticSet& view, int64_t) override {
     return {loss_, at::zeros_like(view.images), {at::full({2}, gradient_)}};
@@ -74,14 +79,15 @@ struct Loop {
   OuterLoop* operator->() const { return outer.get(); }
 };
 
-void expect_stopped(const std::string& learned, double loss, double gradient,
-                    const std::vector<std::string>& parts) {
+void expect_stopped(const std::string& learned, const std::string& rate_option, double loss,
+                    double gradient, const std::vector<std::string>& parts) {
   SCOPED_TRACE(learned);
   DistillOptions options;
   synthetic::SetLayout layout{{1, 1}, 1, 2, 2};
   auto set = synthetic::parametrisation_table().front().make()->make({layout});
   set->initialise(at::zeros({2, 1, 2, 2}));
-  OuterLoop outer(options, std::move(set), std::make_unique<Given>(learned, loss, gradient));
+  OuterLoop outer(options, std::move(set),
+                  std::make_unique<Given>(learned, rate_option, loss, gradient));
   tests::expect_error<StateError>([&] { outer.step(7); }, parts);
 }
 
@@ -90,23 +96,23 @@ constexpr double kInfinite = std::numeric_limits<double>::infinity();
 TEST(Divergence, OfWhatIsLearnedNamesItsOwnRate) {
   const std::string kept = "choose another --out; the checkpoint of the iterations before is kept";
   expect_stopped(
-      "student_learning_rate", 1, kInfinite,
+      "student_learning_rate", kStudentRateOptions, 1, kInfinite,
       {"distilling, iteration 7", "student_learning_rate became infinite",
        "lower --student-rate-learning-rate (or --student-learning-rate, where it starts) "
        "and " +
            kept});
-  expect_stopped("step_learning_rates", 1, kInfinite,
+  expect_stopped("step_learning_rates", kStudentRateOptions, 1, kInfinite,
                  {"step_learning_rates became infinite", "lower --student-rate-learning-rate"});
-  expect_stopped("label_logits", 1, kInfinite,
+  expect_stopped("label_logits", kLabelRateOption, 1, kInfinite,
                  {"label_logits became infinite", "lower --label-learning-rate and " + kept});
 }
 
 TEST(Divergence, OfALossNamesAllRatesThatItDependsOn) {
-  expect_stopped("label_logits", kInfinite, 0,
+  expect_stopped("label_logits", kLabelRateOption, kInfinite, 0,
                  {"the loss became inf",
                   "lower --image-learning-rate or --label-learning-rate and choose another --out"});
   expect_stopped(
-      "student_learning_rate", -kInfinite, 0,
+      "student_learning_rate", kStudentRateOptions, -kInfinite, 0,
       {"the loss became -inf", "lower --image-learning-rate or --student-rate-learning-rate"});
 }
 

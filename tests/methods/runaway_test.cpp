@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "methods/rate_options.h"
+
 namespace retort::methods {
 namespace {
 
@@ -11,8 +13,16 @@ void expect_told(const std::optional<std::string>& text, const std::vector<std::
     EXPECT_NE(text->find(part), std::string::npos) << *text << " lacks " << part;
 }
 
-synthetic::ParameterGroup one(const std::string& name, double value) {
-  return {name, at::full({2}, value, at::kDouble)};
+synthetic::ParameterGroup rate(double value) {
+  return {.name = "student_learning_rate",
+          .value = at::full({2}, value, at::kDouble),
+          .rate_option = kStudentRateOptions};
+}
+
+synthetic::ParameterGroup labels(double value) {
+  return {.name = "label_logits",
+          .value = at::full({2}, value, at::kDouble),
+          .rate_option = kLabelRateOption};
 }
 
 TEST(Runaway, NamesTheIterationAndTheRateOfTheImages) {
@@ -26,14 +36,14 @@ TEST(Runaway, NamesTheIterationAndTheRateOfTheImages) {
 
 TEST(Runaway, NamesTheRateOfWhatElseIsLearned) {
   const at::Tensor images = at::zeros({1, 1, 2, 2});
-  EXPECT_FALSE(runaway(images, {one("student_learning_rate", 0.01)}, 3).has_value());
-  EXPECT_FALSE(runaway(images, {one("label_logits", 30)}, 3).has_value());
+  EXPECT_FALSE(runaway(images, {rate(0.01)}, 3).has_value());
+  EXPECT_FALSE(runaway(images, {labels(30)}, 3).has_value());
   expect_told(
-      runaway(images, {one("student_learning_rate", -0.02)}, 3),
+      runaway(images, {rate(-0.02)}, 3),
       {"after 3 iterations", "-0.02 and held just above 0", "--student-rate-learning-rate"});
-  expect_told(runaway(images, {one("student_learning_rate", 40)}, 3),
+  expect_told(runaway(images, {rate(40)}, 3),
               {"learning rate is 40:", "--student-rate-learning-rate"});
-  expect_told(runaway(images, {one("label_logits", -1e6)}, 3), {"1e+06", "--label-learning-rate"});
+  expect_told(runaway(images, {labels(-1e6)}, 3), {"1e+06", "--label-learning-rate"});
 }
 
 }  // namespace

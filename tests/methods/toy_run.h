@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 
+#include "core/registry.h"
 #include "methods/toy.h"
 #include "methods/toy_experts.h"
 #include "methods/toy_teacher.h"

@@ -19,9 +19,9 @@ TEST(Frequency, AllCoefficientsGiveTheImagesBack) {
 TEST(Frequency, AnImageMakesRoomForCoefficientsAndPlaces) {
   const auto some = made("frequency", {{"frequencies", "24"}}, {{{1, 3}, 3, 8, 8}});
   EXPECT_EQ(some->layout().counts, (std::vector<int64_t>{2, 7}));
-  EXPECT_EQ(some->stored().at("coefficients").sizes(), at::IntArrayRef({9, 3, 24}));
-  EXPECT_EQ(some->stored().at("frequencies").sizes(), at::IntArrayRef({2, 24}));
-  EXPECT_EQ(some->stored().at("frequencies").scalar_type(), at::kInt);
+  EXPECT_EQ(some->compact().at("coefficients").sizes(), at::IntArrayRef({9, 3, 24}));
+  EXPECT_EQ(some->compact().at("frequencies").sizes(), at::IntArrayRef({2, 24}));
+  EXPECT_EQ(some->compact().at("frequencies").scalar_type(), at::kInt);
   retort::tests::expect_error<ConfigError>(
       [] {
         made("frequency", {{"frequencies", "65"}}, {{{1}, 3, 8, 8}});
@@ -32,7 +32,7 @@ TEST(Frequency, AnImageMakesRoomForCoefficientsAndPlaces) {
 TEST(Frequency, FitsTheBytesOfOneSmallGreyImage) {
   const auto one = made("frequency", {{"frequencies", "64"}}, {{{1, 1}, 1, 16, 16}});
   size_t bytes = 0;
-  for (const auto& [name, tensor] : one->stored()) bytes += tensor.nbytes();
+  for (const auto& [name, tensor] : one->compact()) bytes += tensor.nbytes();
   EXPECT_LE(bytes, 2 * 16 * 16 * sizeof(float));
   retort::tests::expect_error<ConfigError>(
       [] {
@@ -58,7 +58,7 @@ TEST(Frequency, KeepsThePlacesOfLargestVariance) {
   const auto kept = made("frequency", {{"frequencies", "2"}}, in_double({{2, 2}, 2, 2, 2}));
   kept->initialise(map.adjoint(wanted.view({6, 2, 2, 2})));
   EXPECT_TRUE(
-      kept->stored().at("frequencies").equal(at::tensor({0, 2, 0, 1}, at::kInt).view({2, 2})));
+      kept->compact().at("frequencies").equal(at::tensor({0, 2, 0, 1}, at::kInt).view({2, 2})));
   const at::Tensor back = map.apply(kept->decode()).flatten(2);
   EXPECT_NEAR(back[0][1][2].item<double>(), 2, 1e-12);
   EXPECT_NEAR(back[0][1][3].item<double>(), 0, 1e-12) << "not kept";

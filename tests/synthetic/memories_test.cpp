@@ -40,7 +40,7 @@ TEST(Memories, HaveAsManyAddressersAsTheBudgetHolds) {
              {budget, at::kMeta});
     EXPECT_EQ(made_of->layout().size(), row.addressers * row.classes);
     int64_t used = 0;
-    for (const auto& [name, tensor] : made_of->stored()) used += tensor.numel();
+    for (const auto& [name, tensor] : made_of->compact()) used += tensor.numel();
     EXPECT_EQ(used, row.used) << row.bases;
   }
 }
@@ -75,8 +75,8 @@ TEST(Memories, DecodeClassAfterClass) {
   const auto memories =
       made("memories", {{"bases", "2"}, {"addressers", "2"}}, in_double({{3, 3}, 1, 2, 2}));
   memories->initialise(at::zeros({4, 1, 2, 2}));
-  memories->stored().at("bases").copy_(at::tensor({2.0, -1.0}).view({2, 1, 1, 1}));
-  memories->stored()
+  memories->compact().at("bases").copy_(at::tensor({2.0, -1.0}).view({2, 1, 1, 1}));
+  memories->compact()
       .at("coefficients")
       .copy_(at::tensor({1., 0., 0., 1., 1., 1., 3., 2.}).view({4, 2}));
   const at::Tensor images = memories->decode();
@@ -100,7 +100,7 @@ TEST(Memories, AnswerAnyMixtureOfLabels) {
   Bundle bundle;
   bundle.class_names = {"a", "b", "c"};
   bundle.images = memories->decode();
-  bundle.compact = memories->stored();
+  bundle.compact = memories->compact();
   EXPECT_LT((recall(bundle, at::eye(3)) - bundle.images).abs().max().item<double>(), 1e-7);
   const at::Tensor mixed = recall(bundle, at::tensor({0.25f, 0.75f, 0.f}).view({1, 3}));
   EXPECT_LT((mixed - 0.25 * bundle.images.slice(0, 0, 2) - 0.75 * bundle.images.slice(0, 2, 4))
@@ -119,7 +119,7 @@ TEST(Memories, StartFromRandomNumbersOrPrincipalComponents) {
   EXPECT_FALSE(random->starts_from_images());
   random->initialise(at::zeros({6, 3, 8, 8}));
   const double bound = std::sqrt(6.0 / (6 + 48));
-  const at::Tensor bases = random->stored().at("bases");
+  const at::Tensor bases = random->compact().at("bases");
   EXPECT_LE(bases.abs().max().item<double>(), bound);
   EXPECT_GT(bases.abs().max().item<double>(), 0.9 * bound);
 
@@ -133,7 +133,7 @@ TEST(Memories, StartFromRandomNumbersOrPrincipalComponents) {
       at::matmul(numbers({6, 2}), numbers({2, 3 * 64}, 0.3)).view({6, 3, 8, 8});
   exact->initialise(images);
   EXPECT_LT((exact->decode() - images).abs().max().item<double>(), 1e-12);
-  EXPECT_GT(exact->stored().at("bases")[5].abs().max().item<double>(), 0.01);
+  EXPECT_GT(exact->compact().at("bases")[5].abs().max().item<double>(), 0.01);
 }
 
 TEST(Memories, OfAnyNumberAreCountedWithoutOverflow) {

@@ -10,7 +10,7 @@ namespace {
 TEST(Multiformation, CutsAMosaicRowByRow) {
   const auto mosaics = made("multiformation", {{"factor", "2"}}, in_double({{1, 1}, 1, 2, 2}));
   EXPECT_EQ(mosaics->layout().counts, (std::vector<int64_t>{4, 4}));
-  mosaics->stored().at("mosaics").copy_(at::arange(8).view({2, 1, 2, 2}));
+  mosaics->compact().at("mosaics").copy_(at::arange(8).view({2, 1, 2, 2}));
   const at::Tensor images = mosaics->decode();
   for (int64_t i = 0; i < 8; ++i)
     EXPECT_TRUE(images[i].equal(at::full({1, 2, 2}, i, at::kDouble))) << i;
@@ -22,7 +22,7 @@ TEST(Multiformation, StartsWithAnotherImageInEveryCell) {
   for (int64_t i = 0; i < 4; ++i) images[i].fill_(i + 1);
   images[0][0][0][0] = 5;  // the mean of its four pixels is 2
   mosaics->initialise(images);
-  const at::Tensor stored = mosaics->stored().at("mosaics")[0][0];
+  const at::Tensor stored = mosaics->compact().at("mosaics")[0][0];
   EXPECT_TRUE(stored.equal(
       at::tensor({2., 1., 2., 2., 1., 1., 2., 2., 3., 3., 4., 4., 3., 3., 4., 4.}, at::kDouble)
           .view({4, 4})));
@@ -33,7 +33,7 @@ TEST(Multiformation, PadsRightAndBelowWithGrey) {
   input.lowest = at::full({1, 1, 1, 1}, -1.0, at::kDouble);
   input.highest = at::full({1, 1, 1, 1}, 2.0, at::kDouble);
   const auto mosaics = made("multiformation", {{"factor", "2"}}, input);
-  mosaics->stored().at("mosaics").fill_(1);
+  mosaics->compact().at("mosaics").fill_(1);
   const at::Tensor images = mosaics->decode();
   EXPECT_LT((images[0] - 1).abs().max().item<double>(), 1e-15);
   EXPECT_NEAR(images[3][0][0][0].item<double>(), 1, 1e-15);
@@ -47,9 +47,9 @@ TEST(Multiformation, StaysWithinThePixelsOfTheSpace) {
   const auto mosaics = made("multiformation", {}, input);
   mosaics->initialise(at::full({4, 2, 4, 4}, 9.f));
   EXPECT_EQ(mosaics->decode().amax().item<float>(), 3);
-  mosaics->stored().at("mosaics").fill_(-9);
+  mosaics->compact().at("mosaics").fill_(-9);
   mosaics->project();
-  EXPECT_TRUE(mosaics->stored().at("mosaics")[0][0].equal(at::full({4, 4}, -1.f)));
+  EXPECT_TRUE(mosaics->compact().at("mosaics")[0][0].equal(at::full({4, 4}, -1.f)));
 }
 
 TEST(Multiformation, MovesAMosaicAsFarAsItsPicture) {

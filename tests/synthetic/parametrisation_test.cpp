@@ -37,7 +37,7 @@ TEST(Parametrisations, AllDecodeWhatTheyStartFromToTheirShape) {
     EXPECT_EQ(one->pullback(images).size(), one->parameters().size());
     int64_t bytes = 0;
     for (const ParameterGroup& group : one->parameters()) {
-      EXPECT_TRUE(one->stored().at(group.name).is_same(group.value)) << group.name;
+      EXPECT_TRUE(one->compact().at(group.name).is_same(group.value)) << group.name;
       bytes += static_cast<int64_t>(group.value.nbytes());
     }
     EXPECT_LE(bytes, 10 * 3 * 64 * 4) << entry.name;
@@ -156,8 +156,8 @@ TEST(ImagesPerClass, RefusesWithEveryProblemNamed) {
 TEST(ImagesPerClass, MayBeMoreThanAClassHasWhichIsNamed) {
   EXPECT_EQ(parse_images_per_class("4", kNames, {3, 9, 1}), (std::vector<int64_t>{4, 4, 4}));
   EXPECT_EQ(classes_too_small({4, 4, 4}, kNames, {3, 9, 1}),
-            (std::vector<std::string>{"class 'cat' has 3 training images, 4 are asked",
-                                      "class 'a=b' has 1 training image, 4 are asked"}));
+            (std::vector<std::string>{"class 'cat' has 3 training images, 4 are asked for",
+                                      "class 'a=b' has 1 training image, 4 are asked for"}));
   const std::vector<std::string> names(30, "c");
   const auto many =
       classes_too_small(std::vector<int64_t>(30, 2), names, std::vector<int64_t>(30, 1));

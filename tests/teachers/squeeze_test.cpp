@@ -89,10 +89,10 @@ TEST(Squeeze, OfNoEpochsIsTheInitialisationWithMeasuredStatistics) {
   const TempFolder folder;
   Toy toy;
   toy.options.epochs = 0;
-  toy.options.statistics = "clean";
+  toy.options.statistics = "recalibrated";
   const Teacher teacher = squeeze(toy.input(), folder.path()).teacher;
   EXPECT_TRUE(at::equal(teacher.theta, toy.network->initial(RandomStream(0, "squeeze.initial"))));
-  EXPECT_EQ(teacher.statistics, "clean");
+  EXPECT_EQ(teacher.statistics, "recalibrated");
   EXPECT_FALSE(at::equal(teacher.state, toy.network->initial_state()));
 }
 

@@ -58,12 +58,12 @@ struct Result {
   std::vector<double> accuracies;  ///< fractions, in student order
   double mean() const;
   double deviation() const;  ///< population standard deviation
-  /// Of the images of each class, the fraction that is classified rightly; mean over students. NaN
+  /// The fraction of the images of each class that is classified rightly, mean over students. NaN
   /// where a class has no image in the part.
   std::vector<double> class_accuracies;
   double balanced() const;       ///< mean of those, where there are images
-  std::vector<double> averaged;  ///< of the students' moving averages, where the protocol has them
-  std::vector<double> best;      ///< of the epochs that were best on the validation part, if any
+  std::vector<double> averaged;  ///< those of moving averages, where the protocol has them
+  std::vector<double> best;      ///< those of the epochs best on the validation part, if any
   /// Different training sets among the students: chance in the choice of images is in the
   /// deviation where there is one for each.
   int64_t draws = 1;
@@ -72,9 +72,9 @@ struct Result {
   int64_t label_bytes = 0;    ///< live labels take none, but the teacher has to be there
   int64_t teacher_bytes = 0;  ///< live
   double seconds = 0;
-  int64_t epochs = 0;  ///< of the protocol, or what replaced it
+  int64_t epochs = 0;  ///< the protocol's, or what replaced them
   int64_t images = 0;  ///< trained on
-  int64_t steps = 0;   ///< of the optimizer
+  int64_t steps = 0;   ///< by the optimizer
 };
 
 struct EvalOptions {
@@ -87,7 +87,7 @@ struct EvalOptions {
   int64_t whole_set_epochs = 30;  ///< a whole set has learned all it can long before a tiny one
   std::string part = "test";      ///< test | validation
   int64_t seed = 0;
-  std::string student_labels = "auto";  ///< of a post-training: auto | hard | live | a file
+  std::string student_labels = "auto";  ///< where a teacher labels: auto | hard | live | a file
   std::string teacher;                  ///< its file; auto with a teacher: live
   bool redraw = true;                   ///< a set that chance chose: chosen anew for every student
   void declare(OptionSet& options);
@@ -99,19 +99,15 @@ struct Evaluation {
   bool shortened = false;  ///< its epochs are not those of the protocol
   std::string data, data_hash;
   std::vector<std::string> class_names;
-  std::vector<int64_t> class_images;  ///< of each class in the part
+  std::vector<int64_t> class_images;  ///< how many each class has in the part
   int64_t students = 0;
   int64_t training_images = 0;
-  int64_t test_images = 0;  ///< of the part
+  int64_t test_images = 0;  ///< how many the part has
   int64_t seed = 0;
   bool soft_labels = false;
   std::vector<std::string> notes;  ///< what a reader of the figures has to know
   std::vector<Result> results;
 };
-
-/// Another choice of a set's images by the same rule, [M, C, H, W] in the order of its labels, by
-/// the student it is for.
-using Redraw = std::function<at::Tensor(int64_t student)>;
 
 /// StateError where the bundle and the data do not fit: classes, their order, image shape.
 void check_fit(const synthetic::Bundle& bundle, const data::Dataset& data);
@@ -122,14 +118,15 @@ void check_fit(const synthetic::Bundle& bundle, const data::Dataset& data);
 /// as pixels, as many as those bytes hold, and as many steps in all. Real images go through the
 /// bundle's preprocessing. A learned student rate of the bundle replaces the protocol's for the
 /// distilled set alone; a bundle that names no augmentation gets the data set's published default.
-/// With `redraw` every student but the first, who has the bundle's own, has a choice of its own.
+/// Where chance had a part in the choice of a set's images (random, herding, k-center, forgetting
+/// on this data) and `options.redraw` is on, every student but the first, who has the bundle's own,
+/// has a choice of its own by the same method.
 /// StateError where the bundle and the data do not fit (classes, shape); ConfigError on unknown
 /// names and an empty part, before anything is trained. After a stop only finished results are
 /// returned.
 Evaluation evaluate(const synthetic::Bundle& bundle, const data::Dataset& data,
                     const EvalOptions& options = {}, at::Device device = at::kCPU,
-                    ProgressStyle style = {}, const StopFlag* stop = nullptr,
-                    const Redraw& redraw = {});
+                    ProgressStyle style = {}, const StopFlag* stop = nullptr);
 
 /// An evaluation as a record of kind "evaluation", with the date: what a run's records and --json
 /// hold of it.

@@ -25,10 +25,10 @@ struct DistillOptions {
   int64_t iterations = 1000;
   double image_learning_rate = 1.0;
   double image_momentum = 0.5;
-  std::string image_optimiser = "sgd";      ///< of optim::optimizer_table()
-  double image_beta2 = 0.999;               ///< of all but sgd
-  std::string image_schedule = "constant";  ///< of optim::schedule_table()
-  double clip_norm = 0;                     ///< of all gradients together; 0: none
+  std::string image_optimiser = "sgd";      ///< a name in optim::optimizer_table()
+  double image_beta2 = 0.999;               ///< used by adam, adamw and lamb
+  std::string image_schedule = "constant";  ///< a name in optim::schedule_table()
+  double clip_norm = 0;                     ///< largest norm of all gradients together; 0: none
   bool clamp_pixels = false;                ///< pixels stay between black and white
   int64_t seed = 0;
   int64_t validate_every = 0;     ///< iterations between validations; 0: none
@@ -48,8 +48,9 @@ class RunFolder {
   /// or says that the folder holds something else or is in use.
   RunFolder(std::filesystem::path path, const OptionSet& options);
   /// Refuses what the constructor refuses without making anything; true where there is a run to go
-  /// on with.
-  static bool started(const std::filesystem::path& path, const OptionSet& options);
+  /// on with. Where iterations depend on how many follow, a larger number is refused as well.
+  static bool started(const std::filesystem::path& path, const OptionSet& options,
+                      bool open_ended = true);
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path recipe() const { return path_ / "recipe.toml"; }

@@ -37,7 +37,7 @@ struct RunSettings {
   const StopFlag* stop = nullptr;  ///< after a request the run keeps a checkpoint and returns
   Validate validate = {};          ///< called every `validate_every` iterations
   std::function<void(int64_t done, double loss)> iteration = {};  ///< after every iteration
-  std::function<void(const Json& record)> record = {};     ///< of every record that is written
+  std::function<void(const Json& record)> record = {};     ///< gets every record that is written
   std::function<void(const std::string& text)> note = {};  ///< what a user should know of the run
   /// Everything has been checked and there is work to do; a new run has nothing on disk yet, and an
   /// exception ends it there. `started`: an earlier start is gone on with.

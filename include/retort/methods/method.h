@@ -30,8 +30,8 @@ struct Context {
   uint64_t seed = 0;
   at::Device device;
   Share share = {};
-  int64_t iterations = 0;       ///< of the whole run
-  ProgressStyle progress = {};  ///< of a Selector, whose work the loop cannot count
+  int64_t iterations = 0;       ///< how many the whole run has
+  ProgressStyle progress = {};  ///< where a Selector shows its work, which the loop cannot count
 };
 
 /// The synthetic set as an objective sees it: decoded images, grouped by class.
@@ -39,6 +39,7 @@ struct SyntheticSet {
   at::Tensor images;             ///< [M, C, H, W], no graph
   at::Tensor labels;             ///< int64 [M]
   std::vector<int64_t> offsets;  ///< class c is rows offsets[c]..offsets[c + 1] - 1
+  int64_t offset(int64_t c) const { return offsets.data()[c]; }
 };
 
 /// What an objective gives back.
@@ -79,6 +80,9 @@ class Objective {
   /// What it learns beside the images; the loop moves it and keeps it in the checkpoint. Always the
   /// same groups, of the same tensors.
   virtual std::vector<synthetic::ParameterGroup> learned() { return {}; }
+  /// True where an iteration does not depend on how many follow: a finished run may then be given
+  /// more of them. What learned() says of schedules need not be told here.
+  virtual bool open_ended() const { return true; }
   /// Adds what belongs to the result beside the images: soft labels, the student's rate.
   virtual void complete(synthetic::Bundle&) const {}
   /// Above 0, the result is the moving average of the set with this decay (FTD).

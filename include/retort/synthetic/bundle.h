@@ -38,7 +38,7 @@ struct Bundle {
   bool chosen = false;  ///< real images that a method chose: another seed gives another choice
   std::string method, parametrisation = "pixels";
   std::string data_name, data_hash;
-  data::SplitIdentity split;  ///< of the data that it was made from; not known of imported sets
+  data::SplitIdentity split;  ///< that of its data; imported sets do not know it
   std::string recipe;         ///< the TOML of the run that made it
   std::string protocol;       ///< the evaluation protocol it was made for, by name
   std::string network;        ///< the network it was distilled with
@@ -47,7 +47,7 @@ struct Bundle {
   int64_t seed = 0;
   std::string program_version;
 
-  int64_t classes() const { return static_cast<int64_t>(class_names.size()); }
+  int64_t classes() const { return std::ssize(class_names); }
   /// The bytes of every component that must be stored, by name.
   std::vector<std::pair<std::string, int64_t>> storage() const;
   /// Their sum: images or compact tensors, the number of images of each class, soft

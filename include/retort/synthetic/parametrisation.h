@@ -21,7 +21,7 @@ struct SetLayout {
   std::vector<int64_t> counts;
   int64_t channels = 3, height = 32, width = 32;
   int64_t size() const;  ///< M, all images
-  int64_t classes() const { return static_cast<int64_t>(counts.size()); }
+  int64_t classes() const { return std::ssize(counts); }
   std::vector<int64_t> offsets() const;  ///< classes + 1 numbers from 0 to M
   at::Tensor labels() const;             ///< int64 [M]
 };
@@ -35,11 +35,13 @@ struct ParameterGroup {
   std::string name;
   at::Tensor value;                           ///< its owner's; updated in place by the optimizer
   double rate_factor = 1.0;                   ///< times the learning rate
-  std::optional<double> learning_rate = {};   ///< of an iteration, before the schedule
-  std::optional<double> momentum = {};        ///< of sgd; beta1 of the others
+  std::optional<double> learning_rate = {};   ///< that of an iteration, before the schedule
+  std::optional<double> momentum = {};        ///< for sgd; beta1 of the others
   std::string optimizer = {};                 ///< "adam", with the defaults of its kind
-  std::string schedule = {};                  ///< "cosine"
+  std::string schedule = {};                  ///< "cosine"; but "constant", a run cannot grow
   Direction direction = Direction::kDescent;  ///< a sampler that seeks hard images ascends
+  /// What to lower where it runs away, as messages name it.
+  std::string rate_option = "--image-learning-rate";
 };
 
 /// What a parametrisation is made for.
@@ -50,7 +52,7 @@ struct ParametrisationInput {
   /// What pixels 0 and 1 are in network input, [1, C, 1, 1]; undefined where whitening mixes them.
   at::Tensor lowest = at::Tensor(), highest = at::Tensor();
   bool clamp = false;                ///< pixels are kept between the two
-  at::ScalarType type = at::kFloat;  ///< of the parameters; double for checks of derivatives
+  at::ScalarType type = at::kFloat;  ///< what parameters are; double in tests of derivatives
 };
 
 class Parametrisation {
@@ -69,9 +71,10 @@ class Parametrisation {
   virtual std::vector<ParameterGroup> parameters() = 0;
   /// Puts the parameters back where they are allowed to be; called after every step.
   virtual void project() {}
-  /// All that decoding needs, by name; the tensors themselves, of shapes that the options fix.
-  /// Parameters have the names of their groups. A checkpoint and the bundle hold them.
-  virtual TensorMap stored() const = 0;
+  /// The compact tensors, by name: all that decoding needs. They are the tensors themselves, of
+  /// shapes that the options fix; parameters have the names of their groups. A checkpoint and the
+  /// bundle hold them.
+  virtual TensorMap compact() const = 0;
 };
 
 /// A kind of parametrisation: its options, and an instance for a budget. Made anew for every run.
@@ -99,7 +102,7 @@ std::vector<int64_t> parse_images_per_class(const std::string& text,
                                             const std::vector<std::string>& class_names,
                                             const std::vector<int64_t>& sizes,
                                             const std::vector<std::string>& class_ids = {});
-/// "class 'rare' has 2 images, 5 are asked", of every class that is asked for more than it has.
+/// "class 'rare' has 2 images, 5 are asked for", of every class that is asked for more than it has.
 std::vector<std::string> classes_too_small(const std::vector<int64_t>& counts,
                                            const std::vector<std::string>& class_names,
                                            const std::vector<int64_t>& sizes);

@@ -21,13 +21,13 @@ struct Teacher {
   nets::Shape shape;
   at::Tensor theta;                   ///< float32 [P]
   at::Tensor state;                   ///< float32 [S]; undefined where the network has none
-  data::Preprocessing preprocessing;  ///< of its inputs: none or mean_std
+  data::Preprocessing preprocessing;  ///< what its inputs went through: none or mean_std
   std::vector<std::string> class_names;
   std::string data_name, data_hash;      ///< the hash is empty where it is not known
-  data::SplitIdentity split;             ///< of the data; not known of imported ones
+  data::SplitIdentity split;             ///< that of its data; imported teachers do not know it
   std::string objective = "supervised";  ///< supervised | moco | simsiam | imported
-  std::string statistics = "training";   ///< running statistics: of training | clean images
-  int64_t epochs = 0;                    ///< of the objective, a linear probe's apart
+  std::string statistics = "training";   ///< running statistics: training | recalibrated
+  int64_t epochs = 0;                    ///< for the objective; a linear probe's are apart
   double validation_accuracy = 0;        ///< fraction; not a number where it is not known
   std::string recipe;                    ///< TOML of how it was made
   std::string origin = "trained";        ///< or the name of the file it was imported from

@@ -26,11 +26,11 @@ struct Gsam {
 
 /// How a network is trained.
 struct TrainOptions {
-  std::string optimizer = "sgd";  ///< of optim::optimizer_table()
+  std::string optimizer = "sgd";  ///< a name in optim::optimizer_table()
   double learning_rate = 0.01;
-  double momentum = 0.9;       ///< of sgd; beta1 of the others
+  double momentum = 0.9;       ///< for sgd; beta1 of the others
   double weight_decay = 5e-4;  ///< sgd: added to the gradient of all parameters; adamw: decoupled
-  std::string schedule = "drop";  ///< of optim::schedule_table(), one rate an epoch. Where drop
+  std::string schedule = "drop";  ///< in optim::schedule_table(), one rate an epoch. Where drop
                                   ///< drops, the momentum is reset too (published for DC and DM)
   int64_t schedule_epochs = 0;    ///< epochs to the schedule's end; 0: all
   int64_t warmup_epochs = 0;      ///< straight up from a hundredth of the rate, before the schedule
@@ -42,7 +42,7 @@ struct TrainOptions {
   losses::Kind loss = losses::Kind::kCrossEntropy;
   Gsam flat = {};
   bool decay_weights_only = false;  ///< biases and the scales of norms do not decay
-  double average_decay = 0;         ///< of a moving average of parameters and statistics; 0: none
+  double average_decay = 0;         ///< decay of averages of parameters and statistics; 0: none
 };
 
 /// The passes over the data that the options ask for.
@@ -61,14 +61,14 @@ struct ModelState {
 struct LabelledBatch {
   at::Tensor images;
   losses::Targets targets;
-  std::vector<int64_t> rows = {};  ///< of the source; empty where images are not rows of one
+  std::vector<int64_t> rows = {};  ///< in the source; empty where images are not rows of one
 };
 
 /// Batches in an order, with views and targets of their own. Thread-safe.
 class BatchStream {
  public:
   virtual ~BatchStream() = default;
-  virtual int64_t batches() const = 0;  ///< of an epoch
+  virtual int64_t batches() const = 0;  ///< in an epoch
   virtual LabelledBatch get(int64_t epoch, int64_t batch) const = 0;
 };
 

@@ -47,8 +47,8 @@ struct UnrollSet {
 struct UnrollGradient {
   at::Tensor images;                    ///< [M, C, H, W]
   at::Tensor targets;                   ///< [M, K] where targets are floating
-  double learning_rate = 0;             ///< of a rate common to all steps
-  at::Tensor theta;                     ///< of theta_0, or of theta where the window begins
+  double learning_rate = 0;             ///< where one rate is common to all steps
+  at::Tensor theta;                     ///< by theta_0, or by theta where the window begins
   std::vector<double> step_rates = {};  ///< where each step has its own
 };
 

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "retort/augment/crop.h"
 #include "retort/augment/mix.h"
-#include "retort/augment/window.h"
 #include "retort/data/batch_source.h"
 #include "retort/data/dataset.h"
 
@@ -24,7 +24,7 @@ struct ViewOptions {
   int64_t mosaic = 1;             ///< above 1: as many strips each way are shuffled before the crop
   bool flip = true;               ///< half of the images
   std::string mixing = "cutmix";  ///< none | cutmix | mixup
-  double alpha = 1;               ///< of the Beta distribution that shares are drawn from
+  double alpha = 1;               ///< shares are drawn from Beta(alpha, alpha)
   bool operator==(const ViewOptions&) const = default;
   std::string text() const;  ///< all of them on one line
 };
@@ -37,12 +37,12 @@ class Views {
   Views(const data::BatchSource& source, const ViewOptions& options, uint64_t seed,
         data::Preprocessing preprocessing = {});
 
-  int64_t batches() const;  ///< of an epoch; the last one may be smaller
+  int64_t batches() const;  ///< in an epoch; the last one may be smaller
   int64_t rows_of(int64_t batch) const;
 
   struct Batch {
     at::Tensor images;   ///< [N, C, H, W], as a teacher and a student see them
-    at::Tensor targets;  ///< of the source, in the batch's order, unmixed
+    at::Tensor targets;  ///< the source's, in the batch's order, unmixed
     augment::Mix mix;
   };
   Batch get(int64_t epoch, int64_t batch) const;
@@ -50,7 +50,7 @@ class Views {
  private:
   at::Tensor shuffled(const at::Tensor& images, const std::vector<int64_t>& rows,
                       uint64_t epoch) const;
-  at::Tensor shown(const at::Tensor& images, const std::vector<augment::Window>& windows) const;
+  at::Tensor shown(const at::Tensor& images, const std::vector<augment::Crop>& crops) const;
   const data::BatchSource& source_;
   const ViewOptions options_;
   const augment::Mix::Kind mixing_;

@@ -58,7 +58,7 @@ struct ExpertOutcome {
   int64_t made = 0;                   ///< by this call
   bool stopped = false;               ///< a stop was asked for: the same call goes on
   std::string network = {};           ///< its whole name
-  int64_t parameters = 0;             ///< of an expert
+  int64_t parameters = 0;             ///< how many an expert has
 };
 
 /// Disk that the unfinished experts of a share need beyond what is theirs already, and what is

@@ -26,7 +26,7 @@ class Trajectories {
   ~Trajectories();
 
   int64_t count() const;   ///< experts
-  int64_t epochs() const;  ///< of the shortest; snapshots are 0..epochs
+  int64_t epochs() const;  ///< the shortest expert's; snapshots are 0..epochs
   /// float32 [P] on the CPU, a copy.
   at::Tensor snapshot(int64_t expert, int64_t epoch) const;
   /// Names the content: data, network, seeds, settings; the same for a moved folder.

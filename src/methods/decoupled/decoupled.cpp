@@ -15,8 +15,8 @@ std::vector<std::string> recovery_deviations(std::vector<std::string> own = {}) 
       "files.",
       "The regularisers of total variation and of norms, whose weights are 0 in every published "
       "command, are left out.",
-      "All images move at once, step by step, in place of one group after the other: groups do not "
-      "know of each other."};
+      "All images move at once, step by step, in place of one group after the other: no group "
+      "depends on another."};
   all.insert(all.end(), own.begin(), own.end());
   return all;
 }
@@ -132,7 +132,7 @@ std::unique_ptr<Method> make_scdd() {
       scdd_defaults(),
       recovery_deviations(
           {"The published ImageNet code labels its images with a supervised teacher; here `retort "
-           "relabel` takes the teacher that it is given.",
+           "relabel` uses the teacher that it is given.",
            "The last layer of a teacher of `retort squeeze` is trained by AdamW at 1e-3 for 20 "
            "epochs "
            "on features of whole images; the authors' by SGD at 30 for 100 epochs, x0.1 at 60 and "

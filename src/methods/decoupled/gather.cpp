@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 
+#include "core/sizes.h"
 #include "retort/core/error.h"
 #include "retort/core/share.h"
 
@@ -49,7 +50,7 @@ at::Tensor gather_shares(const Context& context, const std::vector<std::string>&
   for (const std::string& run : runs) {
     const synthetic::Bundle bundle = bundle_of(run);
     const Part part = part_of(bundle.recipe);
-    if (part.share.count != static_cast<int64_t>(runs.size()))
+    if (part.share.count != std::ssize(runs))
       throw refused(run, fmt::format("it is one share of {}", part.share.count),
                     fmt::format("one of {}, as many as there are runs", runs.size()));
     if (!seen.emplace(part.share.index, run).second)
@@ -60,8 +61,8 @@ at::Tensor gather_shares(const Context& context, const std::vector<std::string>&
     if (seen.size() > 1 && part.recipe != recipe)
       throw refused(run, "its options differ from those of '" + runs.front() + "'", {});
     recipe = part.recipe;
-    for (const int64_t pass : part.share.items(static_cast<int64_t>(passes.size()))) {
-      const at::Tensor rows = at::tensor(passes[pass], at::kLong);
+    for (const int64_t pass : part.share.items(std::ssize(passes))) {
+      const at::Tensor rows = at::tensor(passes[to_size(pass)], at::kLong);
       images.index_copy_(0, rows, bundle.images.index_select(0, rows));
     }
   }

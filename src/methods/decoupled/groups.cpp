@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/sizes.h"
+
 namespace retort::methods {
 namespace {
 
@@ -19,10 +21,10 @@ std::vector<Rows> candidates(const std::vector<int64_t>& offsets, const std::str
   int64_t most = 0;
   for (size_t c = 0; c < classes; ++c) most = std::max(most, offsets[c + 1] - offsets[c]);
   const bool class_wise = grouping == "class_wise";
-  lists.resize(class_wise ? classes : static_cast<size_t>(most));
+  lists.resize(class_wise ? classes : to_size(most));
   for (size_t c = 0; c < classes; ++c)
     for (int64_t row = offsets[c]; row < offsets[c + 1]; ++row)
-      lists[class_wise ? c : static_cast<size_t>(row - offsets[c])].push_back(row);
+      lists[class_wise ? c : to_size(row - offsets[c])].push_back(row);
   return lists;
 }
 
@@ -32,8 +34,8 @@ std::vector<Rows> make_groups(const std::vector<int64_t>& offsets, const std::st
                               int64_t size) {
   std::vector<Rows> groups;
   for (const Rows& rows : candidates(offsets, grouping))
-    for (size_t begin = 0; begin < rows.size(); begin += static_cast<size_t>(size)) {
-      const size_t end = std::min(begin + static_cast<size_t>(size), rows.size());
+    for (size_t begin = 0; begin < rows.size(); begin += to_size(size)) {
+      const size_t end = std::min(begin + to_size(size), rows.size());
       groups.emplace_back(rows.begin() + static_cast<std::ptrdiff_t>(begin),
                           rows.begin() + static_cast<std::ptrdiff_t>(end));
     }

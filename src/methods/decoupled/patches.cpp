@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <numeric>
+#include <span>
 
-#include "retort/augment/window.h"
+#include "core/sizes.h"
+#include "retort/augment/crop.h"
 #include "retort/core/error.h"
 #include "retort/core/random.h"
 #include "retort/data/class_sampler.h"
@@ -36,15 +38,15 @@ ScoredPatches draw_crops(const Context& context, const data::ClassSampler& real,
   const int64_t height = images.size(2), width = images.size(3);
   std::vector<at::Tensor> patches, losses;
   for (int64_t crop = 0; crop < options.crops; ++crop) {
-    std::vector<augment::Window> windows;
+    std::vector<augment::Crop> crops;
     for (const int64_t row : rows) {
       RandomStream stream(context.seed, "patches.crop", static_cast<uint64_t>(row),
                           static_cast<uint64_t>(crop));
-      windows.push_back(augment::draw_window(height, width, kLow, 1, 1, stream));
+      crops.push_back(augment::draw_crop(height, width, kLow, 1, 1, stream));
     }
-    const augment::WindowMap map(windows, {height, width},
-                                 {height / options.mosaic, width / options.mosaic},
-                                 images.options(), /*smooth=*/true);
+    const augment::CropMap map(crops, {height, width},
+                               {height / options.mosaic, width / options.mosaic}, images.options(),
+                               /*smooth=*/true);
     patches.push_back(map.apply(images));
     losses.push_back(losses_of(teacher, patches.back(), static_cast<int64_t>(label)));
   }
@@ -64,18 +66,16 @@ at::Tensor padded(const at::Tensor& patches, int64_t height, int64_t width) {
 at::Tensor choose_patches(const ScoredPatches& scored, int64_t count, const std::string& choice) {
   const at::Tensor least = scored.losses.amin(0).to(at::kCPU, at::kFloat).contiguous();
   const at::Tensor crop = scored.losses.argmin(0).to(at::kCPU);
-  std::vector<int64_t> order(static_cast<size_t>(least.numel()));
+  std::vector<int64_t> order(to_size(least.numel()));
   std::iota(order.begin(), order.end(), 0);
   const float* loss = least.data_ptr<float>();
   std::stable_sort(order.begin(), order.end(),
                    [loss](int64_t a, int64_t b) { return loss[a] < loss[b]; });
-  const int64_t spare = static_cast<int64_t>(order.size()) - count;
+  const int64_t spare = std::ssize(order) - count;
   const int64_t first = choice == "medium" ? spare / 2 : 0;
   std::vector<at::Tensor> patches;
-  for (int64_t i = first; i < first + count; ++i) {
-    const int64_t image = order[i];
+  for (const int64_t image : std::span(order).subspan(to_size(first), to_size(count)))
     patches.push_back(scored.patches[crop[image].item<int64_t>()][image]);
-  }
   return at::stack(patches);
 }
 
@@ -87,10 +87,11 @@ at::Tensor tiled(const at::Tensor& patches, int64_t f) {
 }
 
 void PatchOptions::declare(OptionSet& set) {
-  set.add("candidates", candidates, "real images of a class that patches are taken from",
+  set.add("candidates", candidates, "number of real images of a class that patches are taken from",
           {.min = 1});
-  set.add("crops", crops, "patches of each that are tried", {.min = 1, .max = 1000});
-  set.add("mosaic", mosaic, "an image is as many times as many patches", {.min = 1, .max = 64});
+  set.add("crops", crops, "patches of each image that are tried", {.min = 1, .max = 1000});
+  set.add("mosaic", mosaic, "an image is a mosaic of this many by this many patches",
+          {.min = 1, .max = 64});
   set.add("patch_choice", choice,
           "the patches that the teacher knows best, or those of medium difficulty",
           {.choices = {"easiest", "medium"}});
@@ -106,7 +107,7 @@ void check_patches(const Context& context, const PatchOptions& options) {
                                    {}});
   for (size_t c = 0; c < layout.counts.size(); ++c) {
     const int64_t needed = layout.counts[c] * options.mosaic * options.mosaic;
-    const auto there = static_cast<int64_t>(context.data.train.rows_by_class[c].size());
+    const auto there = std::ssize(context.data.train.rows_by_class[c]);
     if (there < needed)
       throw ConfigError(ErrorMessage{
           kDoing,
@@ -121,8 +122,7 @@ at::Tensor compose_patches(const Context& context, const teachers::LoadedTeacher
   check_patches(context, options);
   const data::ClassSampler real(context.data.train, context.data.preprocessing, context.device);
   std::vector<at::Tensor> images;
-  Progress progress(context.progress, "rded, classes",
-                    static_cast<int64_t>(context.layout.counts.size()));
+  Progress progress(context.progress, "rded, classes", std::ssize(context.layout.counts));
   for (size_t c = 0; c < context.layout.counts.size(); ++c) {
     const int64_t needed = context.layout.counts[c] * options.mosaic * options.mosaic;
     const ScoredPatches scored = draw_crops(context, real, teacher, options, c, needed);

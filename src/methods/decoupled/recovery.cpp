@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "core/sizes.h"
 #include "methods/decoupled/gather.h"
 #include "methods/decoupled/groups.h"
 #include "optim/schedule.h"
@@ -48,7 +49,7 @@ void RecoveryOptions::declare(OptionSet& set) {
           Role::kExecution);
   set.add("statistics_weight", statistics_weight,
           "weight of the distance between BatchNorm statistics", {.min = 0, .max = kLargestFactor});
-  set.add("first_layer_factor", first_layer_factor, "times that of the first layer",
+  set.add("first_layer_factor", first_layer_factor, "factor on the weight of the first layer",
           {.min = 0, .max = kLargestFactor});
   set.add("layer_weights", layer_weights, "weights of all layers, in order; empty: 1 for each");
   set.add("statistics_unit", statistics_unit,
@@ -63,13 +64,13 @@ void RecoveryOptions::declare(OptionSet& set) {
           "the share of the iterations after which --min-crop-area is reached",
           {.min = 0, .max = 1});
   set.add("crop_flip", crop_flip, "mirror half of the views");
-  set.add("roll", roll, "views are rolled by up to as many pixels, with wrapping", {.min = 0});
-  set.add("roll_both_ways", roll_both_ways, "also upwards and to the left");
-  set.add("window_share", window_share, "whether a group shares one crop, flip and roll",
+  set.add("roll", roll, "views are rolled by up to this many pixels, with wrapping", {.min = 0});
+  set.add("roll_both_ways", roll_both_ways, "roll upwards and to the left as well");
+  set.add("crop_share", crop_share, "whether a group shares one crop, flip and roll",
           {.choices = {"group", "image"}});
   set.add("grouping", grouping, "which images share statistics",
           {.choices = {"cross_class", "class_wise", "mixed"}});
-  set.add("group_size", group_size, "images of a group", {.min = 1});
+  set.add("group_size", group_size, "images in a group", {.min = 1});
   set.add("groups_at_once", groups_at_once, "groups in one pass through the teacher",
           {.min = 1, .max = 100000});
   set.add("start_from", start_from,
@@ -113,65 +114,65 @@ Recovery::Recovery(const Context& context, const RecoveryOptions& options)
         ErrorMessage{kDoing, "both --share and --gather are given", "one of them", {}});
 }
 
-std::vector<augment::Window> Recovery::windows_of(size_t group) const {
+std::vector<augment::Crop> Recovery::crops_of(size_t group) const {
   const int64_t height = context_.layout.height, width = context_.layout.width;
   const double low = min_crop_area_at(options_.crop_schedule, options_.min_crop_area,
                                       options_.crop_milestone, iteration_, context_.iterations);
-  const bool shared = options_.window_share == "group";
+  const bool shared = options_.crop_share == "group";
   const size_t count = shared ? 1 : groups_[group].size();
-  std::vector<augment::Window> windows;
+  std::vector<augment::Crop> crops;
   RandomStream stream(context_.seed, "recovery.window", group, static_cast<uint64_t>(iteration_));
   for (size_t i = 0; i < count; ++i) {
-    augment::Window window = augment::whole_window(height, width);
+    augment::Crop crop = augment::whole_image(height, width);
     if (options_.crop_schedule != "none")
-      window = augment::draw_window(height, width, low, 1, kAspect, stream);
-    window.flip = options_.crop_flip && stream.uniform() < 0.5;
+      crop = augment::draw_crop(height, width, low, 1, kAspect, stream);
+    crop.flip = options_.crop_flip && stream.uniform() < 0.5;
     const int64_t lowest = options_.roll_both_ways ? -options_.roll : 0;
-    window.roll_rows = lowest + stream.uniform_int(options_.roll - lowest + 1);
-    window.roll_columns = lowest + stream.uniform_int(options_.roll - lowest + 1);
-    windows.push_back(window);
+    crop.roll_rows = lowest + stream.uniform_int(options_.roll - lowest + 1);
+    crop.roll_columns = lowest + stream.uniform_int(options_.roll - lowest + 1);
+    crops.push_back(crop);
   }
-  windows.resize(groups_[group].size(), windows.front());
-  return windows;
+  crops.resize(groups_[group].size(), crops.front());
+  return crops;
 }
 
 std::vector<Recovery::Pass> Recovery::make_passes() const {
   std::vector<Pass> passes;
-  const auto step = static_cast<size_t>(options_.groups_at_once);
+  const auto step = to_size(options_.groups_at_once);
   for (size_t begin = 0; begin < groups_.size(); begin += step) {
     Pass pass{begin, std::min(begin + step, groups_.size()), {}, {0}};
     for (size_t g = pass.begin; g < pass.end; ++g) {
       pass.rows.insert(pass.rows.end(), groups_[g].begin(), groups_[g].end());
-      pass.edges.push_back(static_cast<int64_t>(pass.rows.size()));
+      pass.edges.push_back(std::ssize(pass.rows));
     }
     passes.push_back(std::move(pass));
   }
   return passes;
 }
 
-Cotangents Recovery::evaluate(const SyntheticSet& view, int64_t) {
-  Cotangents result{0, at::zeros_like(view.images)};
+Cotangents Recovery::evaluate(const SyntheticSet& set, int64_t) {
+  Cotangents result{0, at::zeros_like(set.images)};
   result.skip = !options_.gather.empty();
   if (result.skip) return result;
   int64_t groups = 0;
-  for (const int64_t i : share_.items(static_cast<int64_t>(passes_.size()))) {
-    const Pass& pass = passes_[i];
-    descend(view, pass, result);
+  for (const int64_t i : share_.items(std::ssize(passes_))) {
+    const Pass& pass = passes_[to_size(i)];
+    descend(set, pass, result);
     groups += static_cast<int64_t>(pass.end - pass.begin);
   }
   result.loss /= static_cast<double>(std::max<int64_t>(groups, 1));
   return result;
 }
 
-void Recovery::descend(const SyntheticSet& view, const Pass& pass, Cotangents& result) const {
-  std::vector<augment::Window> windows;
+void Recovery::descend(const SyntheticSet& set, const Pass& pass, Cotangents& result) const {
+  std::vector<augment::Crop> crops;
   for (size_t g = pass.begin; g < pass.end; ++g)
-    for (const augment::Window& window : windows_of(g)) windows.push_back(window);
-  const at::Device device = view.images.device();
+    for (const augment::Crop& crop : crops_of(g)) crops.push_back(crop);
+  const at::Device device = set.images.device();
   const at::Tensor rows = at::tensor(pass.rows, at::kLong);
-  const at::Tensor images = view.images.index_select(0, rows.to(device));
+  const at::Tensor images = set.images.index_select(0, rows.to(device));
   const auto size = images.sizes().slice(2);
-  const augment::WindowMap map(windows, size, size, images.options());
+  const augment::CropMap map(crops, size, size, images.options());
 
   const auto type = images.scalar_type();
   std::vector<teachers::KeptStatistics> kept;
@@ -184,18 +185,18 @@ void Recovery::descend(const SyntheticSet& view, const Pass& pass, Cotangents& r
       {teacher_.theta.to(type), state, map.apply(images), {}, nets::NormMode::kFrozen}, taps,
       {.images = true});
 
-  const at::Tensor labels = view.labels.index_select(0, rows).to(device);
+  const at::Tensor labels = set.labels.index_select(0, rows).to(device);
   std::map<std::string, at::Tensor> cotangents;
-  cotangents["logits"] = pull_classes(seen.taps.at("logits"), labels, pass, result.loss);
+  cotangents["logits"] = cotangents_of_logits(seen.taps.at("logits"), labels, pass, result.loss);
   for (size_t l = 0; l < kept.size(); ++l)
     cotangents[taps[l]] =
-        pull_statistics(seen.taps.at(taps[l]), kept[l].moments,
-                        options_.statistics_weight * weights_[l], pass, result.loss);
+        cotangents_of_input(seen.taps.at(taps[l]), kept[l].moments,
+                            options_.statistics_weight * weights_[l], pass, result.loss);
   result.images.index_copy_(0, rows.to(device), map.adjoint(seen.pullback(cotangents).images));
 }
 
-at::Tensor Recovery::pull_classes(const at::Tensor& logits, const at::Tensor& labels,
-                                  const Pass& pass, double& loss) const {
+at::Tensor Recovery::cotangents_of_logits(const at::Tensor& logits, const at::Tensor& labels,
+                                          const Pass& pass, double& loss) const {
   // The mean over a group, so that groups of every size weigh the statistics alike.
   at::Tensor weight = at::empty({logits.size(0), 1}, logits.options());
   for (size_t g = 0; g + 1 < pass.edges.size(); ++g)
@@ -207,8 +208,8 @@ at::Tensor Recovery::pull_classes(const at::Tensor& logits, const at::Tensor& la
   return (log_p.exp() - chosen) * weight;
 }
 
-at::Tensor Recovery::pull_statistics(const at::Tensor& input, const losses::Moments& kept,
-                                     double weight, const Pass& pass, double& loss) const {
+at::Tensor Recovery::cotangents_of_input(const at::Tensor& input, const losses::Moments& kept,
+                                         double weight, const Pass& pass, double& loss) const {
   const auto unit = options_.statistics_unit == "raw" ? losses::StatisticsUnit::kRaw
                                                       : losses::StatisticsUnit::kScaleFree;
   std::vector<at::Tensor> pieces;

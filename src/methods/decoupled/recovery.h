@@ -9,7 +9,7 @@
 
 #include "losses/statistics.h"
 #include "methods/decoupled/patches.h"
-#include "retort/augment/window.h"
+#include "retort/augment/crop.h"
 #include "retort/core/share.h"
 #include "retort/methods/method.h"
 #include "teachers/loaded_teacher.h"
@@ -29,7 +29,7 @@ struct RecoveryOptions {
   bool crop_flip = true;
   int64_t roll = 32;
   bool roll_both_ways = false;
-  std::string window_share = "group";  ///< group | image
+  std::string crop_share = "group";  ///< group | image
   std::string grouping = "cross_class";
   int64_t group_size = 100;
   int64_t groups_at_once = 1;
@@ -53,12 +53,15 @@ class Recovery : public Objective {
   Recovery(const Context& context, const RecoveryOptions& options);
 
   void begin(int64_t iteration, const SyntheticSet&) override { iteration_ = iteration; }
-  Cotangents evaluate(const SyntheticSet& view, int64_t step) override;
+  Cotangents evaluate(const SyntheticSet& set, int64_t step) override;
   at::Tensor starting_images(const at::Tensor& images, bool given) override;
   std::string identity() const override { return "teacher " + teacher_.hash; }
+  bool open_ended() const override {
+    return options_.crop_schedule == "none" || options_.crop_schedule == "fixed";
+  }
 
   /// What is seen of each image of a group at this iteration.
-  std::vector<augment::Window> windows_of(size_t group) const;
+  std::vector<augment::Crop> crops_of(size_t group) const;
 
  private:
   /// The groups of one pass.
@@ -69,13 +72,13 @@ class Recovery : public Objective {
   };
   std::vector<Pass> make_passes() const;
   /// Adds the gradients of a pass to `result`.
-  void descend(const SyntheticSet& view, const Pass& pass, Cotangents& result) const;
+  void descend(const SyntheticSet& set, const Pass& pass, Cotangents& result) const;
   /// Cotangents of the logits of a pass; adds its loss.
-  at::Tensor pull_classes(const at::Tensor& logits, const at::Tensor& labels, const Pass& pass,
-                          double& loss) const;
+  at::Tensor cotangents_of_logits(const at::Tensor& logits, const at::Tensor& labels,
+                                  const Pass& pass, double& loss) const;
   /// Cotangents of what enters a layer; adds its loss.
-  at::Tensor pull_statistics(const at::Tensor& input, const losses::Moments& kept, double weight,
-                             const Pass& pass, double& loss) const;
+  at::Tensor cotangents_of_input(const at::Tensor& input, const losses::Moments& kept,
+                                 double weight, const Pass& pass, double& loss) const;
 
   const Context context_;
   const RecoveryOptions options_;

@@ -22,12 +22,12 @@ std::vector<std::string> deviations(bool augmented) {
       "mean over classes and steps.",
       "The saved set is the one that is evaluated; the reference saves it one iteration later."};
   all.emplace_back(
-      "A set that was made with a BatchNorm network is judged with it; the reference's default "
+      "A set that was made with a BatchNorm network is evaluated with it; the reference's default "
       "mode takes the same network with instance norm: give its name with --networks.");
   if (augmented) {
     all.emplace_back(
-        "Every class and matching step has its own augmentation; in the reference, classes of "
-        "one millisecond share one.");
+        "Every class and matching step has its own augmentation; in the reference, classes that "
+        "come within one millisecond share one.");
     all.emplace_back(kAllOfAnAugmentation);
   } else {
     all.emplace_back(

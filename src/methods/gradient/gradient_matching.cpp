@@ -7,6 +7,8 @@
 
 #include <algorithm>
 
+#include "core/sizes.h"
+
 namespace retort::methods::gradient {
 namespace {
 
@@ -31,7 +33,7 @@ Loops loops_of(const Options& options, const std::vector<int64_t>& counts) {
 at::Tensor labels_of(const std::vector<int64_t>& offsets, int64_t first, at::Device device) {
   std::vector<int64_t> labels;
   for (size_t c = 0; c + 1 < offsets.size(); ++c)
-    labels.insert(labels.end(), static_cast<size_t>(offsets[c + 1] - offsets[c]),
+    labels.insert(labels.end(), to_size(offsets[c + 1] - offsets[c]),
                   first + static_cast<int64_t>(c));
   return at::tensor(labels, at::kLong).to(device);
 }
@@ -61,14 +63,15 @@ void Options::declare(OptionSet& set) {
           "epochs of training on the synthetic set between two matching steps; 0: as published for "
           "the images per class",
           {.min = 0});
-  set.add("student_learning_rate", student_learning_rate, "of that training (SGD, batches of 256)",
-          {.min = 0});
+  set.add("student_learning_rate", student_learning_rate,
+          "learning rate of that training (SGD, batches of 256)", {.min = 0});
   set.add("distance", distance,
-          "between gradients: ours (cosines of the rows of every layer), mse or cos (of the whole)",
+          "distance between gradients: ours (cosines of the rows of every layer), mse or cos (of "
+          "the whole)",
           {.choices = {"ours", "mse", "cos"}});
   set.add("batchnorm_calibration", batchnorm_calibration,
-          "statistics that BatchNorm matches at: reference (one step of their moving average) or "
-          "proper (the mean over real batches)",
+          "statistics of BatchNorm while gradients are matched: reference (one step of their "
+          "moving average) or proper (the mean over real batches)",
           {.choices = {"reference", "proper"}});
 }
 
@@ -93,56 +96,56 @@ void GradientMatching::begin(int64_t iteration, const SyntheticSet&) {
   reached_ = -1;
 }
 
-void GradientMatching::go_on(const SyntheticSet& view, int64_t step) {
-  const at::ScalarType type = view.images.scalar_type();
+void GradientMatching::go_on(const SyntheticSet& set, int64_t step) {
+  const at::ScalarType type = set.images.scalar_type();
   student_ = {student_.theta.to(type), student_.state.to(type)};
   place_.step = static_cast<uint64_t>(step);
   if (step > 0)
-    train_inner(context_.network, view, strategy_, loops_.inner, options_.student_learning_rate,
+    train_inner(context_.network, set, strategy_, loops_.inner, options_.student_learning_rate,
                 place_, student_);
   if (context_.network.couples_rows()) calibrate();
 }
 
-Cotangents GradientMatching::evaluate(const SyntheticSet& view, int64_t step) {
-  while (reached_ < step) go_on(view, ++reached_);
+Cotangents GradientMatching::evaluate(const SyntheticSet& set, int64_t step) {
+  while (reached_ < step) go_on(set, ++reached_);
   std::vector<at::Tensor> rows;
-  const int64_t classes = static_cast<int64_t>(view.offsets.size()) - 1;
+  const int64_t classes = std::ssize(set.offsets) - 1;
   for (int64_t c = 0; c < classes; ++c) {
     RandomStream draw(context_.seed, "gradient.augment", place_.iteration, place_.step,
                       static_cast<uint64_t>(c));
-    rows.push_back(augment::draw_shared(strategy_, view.images.size(2), view.images.size(3), draw));
+    rows.push_back(augment::draw_shared(strategy_, set.images.size(2), set.images.size(3), draw));
   }
   rows_ = at::cat(rows);
-  Cotangents result{0, at::empty_like(view.images)};
-  at::Tensor loss = at::zeros({}, view.images.options().dtype(at::kDouble));
+  Cotangents result{0, at::empty_like(set.images)};
+  at::Tensor loss = at::zeros({}, set.images.options().dtype(at::kDouble));
   // The classes are separable, with frozen BatchNorm too: groups of them bound the memory.
   for (int64_t first = 0, last = 0; first < classes; first = last) {
-    last = end_of_group(first, view.offsets);
-    loss += match(view, first, last, result.images);
+    last = end_of_group(first, set);
+    loss += match(set, first, last, result.images);
   }
   result.loss = loss.item<double>();
   return result;
 }
 
 /// One past the last class of the pass that begins with `first`.
-int64_t GradientMatching::end_of_group(int64_t first, const std::vector<int64_t>& offsets) const {
-  const int64_t classes = static_cast<int64_t>(offsets.size()) - 1;
+int64_t GradientMatching::end_of_group(int64_t first, const SyntheticSet& set) const {
+  const int64_t classes = std::ssize(set.offsets) - 1;
   const int64_t numbers = std::min(bounds_.gradient, context_.network.spare_bytes() / 16);
   const int64_t most = numbers / context_.network.parameters().size;
   int64_t last = first + 1;
   while (last < classes && last - first < most &&
-         offsets[last + 1] - offsets[first] <= context_.network.rows_at_once(bounds_.rows))
+         set.offset(last + 1) - set.offset(first) <= context_.network.rows_at_once(bounds_.rows))
     ++last;
   return last;
 }
 
 /// The loss of classes first..last-1; writes their cotangents.
-at::Tensor GradientMatching::match(const SyntheticSet& view, int64_t first, int64_t last,
+at::Tensor GradientMatching::match(const SyntheticSet& set, int64_t first, int64_t last,
                                    at::Tensor& cotangents) const {
-  const int64_t begin = view.offsets[first], end = view.offsets[last];
+  const int64_t begin = set.offset(first), end = set.offset(last);
   std::vector<int64_t> offsets;
-  for (int64_t c = first; c <= last; ++c) offsets.push_back(view.offsets[c] - begin);
-  const at::Tensor rows = rows_of(offsets, first), images = view.images.slice(0, begin, end);
+  for (int64_t c = first; c <= last; ++c) offsets.push_back(set.offset(c) - begin);
+  const at::Tensor rows = rows_of(offsets, first), images = set.images.slice(0, begin, end);
   const nets::Inputs inputs{student_.theta, student_.state,
                             rows.defined() ? augment::apply(images, rows) : images, offsets,
                             nets::NormMode::kFrozen};
@@ -150,9 +153,9 @@ at::Tensor GradientMatching::match(const SyntheticSet& view, int64_t first, int6
   const at::Tensor synthetic = context_.network.gradient(inputs, targets).theta;  // [G, P]
   const losses::GradientDistance distance =
       losses::gradient_distance(synthetic, real_gradients(first, last), spans_, metric_);
-  const at::Tensor pulled =
+  const at::Tensor vjp =
       context_.network.gradient_jvp(inputs, targets, distance.derivative, {.images = true}).images;
-  cotangents.slice(0, begin, end).copy_(rows.defined() ? augment::pullback(rows, pulled) : pulled);
+  cotangents.slice(0, begin, end).copy_(rows.defined() ? augment::pullback(rows, vjp) : vjp);
   return distance.value.sum();
 }
 
@@ -203,12 +206,13 @@ at::Tensor GradientMatching::rows_of(const std::vector<int64_t>& offsets, int64_
 void GradientMatching::calibrate() {
   const bool proper = options_.batchnorm_calibration == "proper";
   const int64_t wanted = proper ? kCalibrationBatches : 1;
-  std::vector<std::vector<at::Tensor>> parts(static_cast<size_t>(wanted));
+  std::vector<std::vector<at::Tensor>> parts(to_size(wanted));
   for (int64_t c = 0; c < context_.data.classes(); ++c) {
     const at::Tensor all = real_images(c, kCalibrationImages * wanted, "gradient.calibration");
     const int64_t size = all.size(0), each = std::min(kCalibrationImages, size);
     for (int64_t b = 0; b < wanted; ++b)  // a small class gives the same images again
-      parts[b].push_back(all.narrow(0, std::min(b * kCalibrationImages, size - each), each));
+      parts[to_size(b)].push_back(
+          all.narrow(0, std::min(b * kCalibrationImages, size - each), each));
   }
   std::vector<at::Tensor> batches;
   for (const auto& part : parts) batches.push_back(at::cat(part));

@@ -54,7 +54,7 @@ struct Place {
 
 /// Trains `student` on the synthetic set: SGD in shuffled batches of 256, the last partial one
 /// kept; `strategy` picks one operation a batch, with parameters per image.
-void train_inner(const nets::Network& network, const SyntheticSet& view,
+void train_inner(const nets::Network& network, const SyntheticSet& set,
                  const augment::Strategy& strategy, int64_t epochs, double learning_rate,
                  const Place& place, Student& student);
 
@@ -70,20 +70,20 @@ class GradientMatching : public Objective {
   GradientMatching(const Context& context, const Options& options, const Bounds& bounds = {});
   void begin(int64_t iteration, const SyntheticSet& set) override;
   /// Before every matching step but the first, the network is trained on the set as it comes in.
-  Cotangents evaluate(const SyntheticSet& view, int64_t step) override;
+  Cotangents evaluate(const SyntheticSet& set, int64_t step) override;
   int64_t steps() const override { return loops_.outer; }
 
  private:
-  at::Tensor match(const SyntheticSet& view, int64_t first, int64_t last,
+  at::Tensor match(const SyntheticSet& set, int64_t first, int64_t last,
                    at::Tensor& cotangents) const;
   at::Tensor real_gradients(int64_t first, int64_t last) const;
   at::Tensor real_images(int64_t c, int64_t count, const char* purpose) const;
   at::Tensor augmented_real(int64_t c) const;
   /// [n, 16]; undefined without augmentation.
   at::Tensor rows_of(const std::vector<int64_t>& offsets, int64_t first) const;
-  int64_t end_of_group(int64_t first, const std::vector<int64_t>& offsets) const;
+  int64_t end_of_group(int64_t first, const SyntheticSet& set) const;
   /// Brings the network to a matching step.
-  void go_on(const SyntheticSet& view, int64_t step);
+  void go_on(const SyntheticSet& set, int64_t step);
   void calibrate();
 
   const Context context_;

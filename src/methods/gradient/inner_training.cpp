@@ -34,10 +34,10 @@ Loops published_loops(int64_t images_per_class) {
   return {images_per_class, std::lround(epochs)};
 }
 
-void train_inner(const nets::Network& network, const SyntheticSet& view,
+void train_inner(const nets::Network& network, const SyntheticSet& set,
                  const augment::Strategy& strategy, int64_t epochs, double learning_rate,
                  const Place& place, Student& student) {
-  const auto source = data::tensor_source(view.images, view.labels.to(view.images.device()));
+  const auto source = data::tensor_source(set.images, set.labels.to(set.images.device()));
   const auto stream = [&place](const char* purpose, int64_t epoch, int64_t batch) {
     return RandomStream(place.seed, purpose, place.iteration, place.step,
                         static_cast<uint64_t>(epoch), static_cast<uint64_t>(batch));

@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/sizes.h"
 #include "methods/kernel/kernel.h"
 #include "methods/kernel/label_margin.h"
 #include "methods/kernel/ridge.h"
+#include "methods/rate_options.h"
 #include "retort/losses/losses.h"
 #include "train/loop.h"
 
@@ -26,16 +28,18 @@ struct Options {
   void declare(OptionSet& set) {
     set.add("real_batch", real_batch, "real images of all classes in one iteration", {.min = 1});
     set.add("pool_size", pool_size, "networks in the pool", {.min = 1, .max = 1000});
-    set.add("pool_steps", pool_steps, "a network that was trained for more steps is made anew",
+    set.add("pool_steps", pool_steps,
+            "a network that was trained for more steps than this is replaced by a new one",
             {.min = 1});
-    set.add("pool_learning_rate", pool_learning_rate, "of the pool's networks (Adam)", {.min = 0});
+    set.add("pool_learning_rate", pool_learning_rate, "learning rate of the pool's networks (Adam)",
+            {.min = 0});
     set.add("pool_batch", pool_batch, "images of the set that a network is trained on in one step",
             {.min = 1});
-    set.add("regularisation", regularisation, "added to the kernel's diagonal, a share of its mean",
-            {.min = 0});
+    set.add("regularisation", regularisation,
+            "added to the kernel's diagonal, as a share of the diagonal's mean", {.min = 0});
     set.add("flip", flip, "the regression sees every image of the set mirrored as well");
-    set.add("label_learning_rate", label_learning_rate, "rate of the labels; 0 leaves them fixed",
-            {.min = 0});
+    set.add("label_learning_rate", label_learning_rate,
+            "learning rate of the labels; 0: they stay fixed", {.min = 0});
   }
 };
 
@@ -78,8 +82,8 @@ class FeatureRegression : public Objective {
     take_real();
   }
 
-  Cotangents evaluate(const SyntheticSet& view, int64_t) override {
-    at::Tensor images = view.images, labels = labels_.to(at::kDouble);
+  Cotangents evaluate(const SyntheticSet& set, int64_t) override {
+    at::Tensor images = set.images, labels = labels_.to(at::kDouble);
     if (options_.flip) {
       images = at::cat({images, images.flip(3)});
       labels = at::cat({labels, labels});
@@ -89,19 +93,19 @@ class FeatureRegression : public Objective {
     const KernelRidge ridge(phi.mm(phi.t()), real_features_.mm(phi.t()), options_.regularisation);
     const at::Tensor residual = ridge.predict(labels) - real_.targets;
     const auto rows = static_cast<double>(residual.size(0));
-    RidgeCotangents pulled = ridge.pull(labels, residual / rows);
+    RidgeCotangents vjp = ridge.vjp(labels, residual / rows);
     const at::Tensor d_phi =
-        (pulled.support + pulled.support.t()).mm(phi) + pulled.target.t().mm(real_features_);
-    at::Tensor d_images = pull(images, features, d_phi.to(images.scalar_type()));
+        (vjp.support + vjp.support.t()).mm(phi) + vjp.target.t().mm(real_features_);
+    at::Tensor d_images = features_vjp(images, features, d_phi.to(images.scalar_type()));
     if (options_.flip) {
-      const int64_t half = view.images.size(0);
+      const int64_t half = set.images.size(0);
       d_images = d_images.slice(0, 0, half) + d_images.slice(0, half).flip(3);
-      pulled.labels = pulled.labels.slice(0, 0, half) + pulled.labels.slice(0, half);
+      vjp.labels = vjp.labels.slice(0, 0, half) + vjp.labels.slice(0, half);
     }
     const LabelMargin margin = label_margin(labels_.to(at::kDouble));
     Cotangents result{0.5 * residual.square().sum().item<double>() / rows + margin.loss, d_images};
     if (options_.label_learning_rate > 0)
-      result.learned = {(pulled.labels + margin.gradient).to(labels_.scalar_type())};
+      result.learned = {(vjp.labels + margin.gradient).to(labels_.scalar_type())};
     return result;
   }
 
@@ -110,7 +114,8 @@ class FeatureRegression : public Objective {
     return {{.name = "labels",
              .value = labels_,
              .learning_rate = options_.label_learning_rate,
-             .momentum = 0.9}};
+             .momentum = 0.9,
+             .rate_option = kLabelRateOption}};
   }
 
   void complete(synthetic::Bundle& bundle) const override {
@@ -172,11 +177,11 @@ class FeatureRegression : public Objective {
 
   size_t pick(int64_t iteration) const {
     RandomStream draw(context_.seed, "frepo.pick", static_cast<uint64_t>(iteration));
-    return static_cast<size_t>(draw.uniform_int(options_.pool_size));
+    return to_size(draw.uniform_int(options_.pool_size));
   }
 
   /// One step of Adam on the set, or a new network where this one is too old.
-  void train_on(const SyntheticSet& view, size_t place) {
+  void train_on(const SyntheticSet& set, size_t place) {
     Member& member = pool_[place];
     if (member.age > options_.pool_steps) {
       member = fresh(static_cast<int64_t>(place), iteration_);
@@ -184,10 +189,10 @@ class FeatureRegression : public Objective {
     }
     RandomStream draw(context_.seed, "frepo.update", static_cast<uint64_t>(iteration_));
     const at::Tensor rows =
-        at::tensor(draw.sample(view.images.size(0), options_.pool_batch)).to(view.images.device());
+        at::tensor(draw.sample(set.images.size(0), options_.pool_batch)).to(set.images.device());
     const at::Tensor before = member.model.state;
     train::Trainer(context_.network, member.model, *member.optimizer)
-        .step({view.images.index_select(0, rows),
+        .step({set.images.index_select(0, rows),
                {labels_.index_select(0, rows), losses::Kind::kSquared}},
               options_.pool_learning_rate);
     // The reference's statistics are 0.1 old + 0.9 new; ours are 0.9 old + 0.1 new.
@@ -229,8 +234,8 @@ class FeatureRegression : public Objective {
     return all;
   }
 
-  at::Tensor pull(const at::Tensor& images, const Features& features,
-                  const at::Tensor& cotangents) const {
+  at::Tensor features_vjp(const at::Tensor& images, const Features& features,
+                          const at::Tensor& cotangents) const {
     if (!features.observed.empty())
       return features.observed.front().pullback({{"features", cotangents}}).images;
     const std::vector<at::Tensor> parts = pieces(images), weights = pieces(cotangents);
@@ -273,8 +278,8 @@ std::unique_ptr<Method> make_frepo() {
           "the number.",
           "The augmentation of students is that of DSA (one operation a batch), whose ranges of "
           "colour, scale and cutout are not the reference's.",
-          "The set at the end is the result; the reference keeps the one of the best look at the "
-          "test images."});
+          "The set at the end is the result; the reference keeps the one that was best on the test "
+          "images."});
 }
 
 }  // namespace retort::methods

@@ -6,6 +6,7 @@
 #include "methods/kernel/kernel.h"
 #include "methods/kernel/ridge.h"
 #include "methods/kernel/tangent_kernel.h"
+#include "methods/rate_options.h"
 #include "retort/losses/losses.h"
 
 namespace retort::methods {
@@ -20,18 +21,20 @@ struct Options {
 
   void declare(OptionSet& set) {
     set.add("real_batch", real_batch,
-            "real images of all classes in one iteration, as many of each as there are",
+            "real images in one iteration, balanced over the classes as far as there are enough",
             {.min = 1});
-    set.add("hidden_layers", hidden_layers, "of the fully connected network behind the kernel",
+    set.add("hidden_layers", hidden_layers,
+            "hidden layers of the fully connected network behind the kernel",
             {.min = 1, .max = 20});
-    set.add("regularisation", regularisation, "added to the kernel's diagonal, a share of its mean",
-            {.min = 0});
+    set.add("regularisation", regularisation,
+            "added to the kernel's diagonal, as a share of the diagonal's mean", {.min = 0});
     set.add(
         "kernel_labels", kernel_labels,
         "fixed (one-hot), learned, or solved (label solve: the best ones for the images as they "
         "are, by least squares)",
         {.choices = {"fixed", "learned", "solved"}});
-    set.add("label_learning_rate", label_learning_rate, "rate of learned labels", {.min = 0});
+    set.add("label_learning_rate", label_learning_rate, "learning rate of learned labels",
+            {.min = 0});
   }
 };
 
@@ -48,9 +51,9 @@ class KernelInducingPoints : public Objective {
     real_ = balanced("kip.real", static_cast<uint64_t>(iteration));
   }
 
-  Cotangents evaluate(const SyntheticSet& view, int64_t) override {
+  Cotangents evaluate(const SyntheticSet& set, int64_t) override {
     const at::AutoGradMode graph(true);
-    const at::Tensor points = view.images.to(at::kDouble).flatten(1).detach().requires_grad_(true);
+    const at::Tensor points = set.images.to(at::kDouble).flatten(1).detach().requires_grad_(true);
     const at::Tensor k_ss = tangent_kernel(points, points, options_.hidden_layers);
     const at::Tensor k_ts = tangent_kernel(flat(real_), points, options_.hidden_layers);
     const KernelRidge ridge(k_ss.detach(), k_ts.detach(), options_.regularisation);
@@ -59,13 +62,12 @@ class KernelInducingPoints : public Objective {
     const at::Tensor labels =
         solved() ? ridge.solve_labels(real_.targets) : labels_.to(at::kDouble);
     const at::Tensor residual = ridge.predict(labels) - real_.targets;
-    const RidgeCotangents pulled =
-        ridge.pull(labels, residual / static_cast<double>(residual.numel()));
+    const RidgeCotangents vjp = ridge.vjp(labels, residual / static_cast<double>(residual.numel()));
     const at::Tensor found =
-        torch::autograd::grad({k_ss, k_ts}, {points}, {pulled.support, pulled.target})[0];
+        torch::autograd::grad({k_ss, k_ts}, {points}, {vjp.support, vjp.target})[0];
     Cotangents result{0.5 * residual.square().mean().item<double>(),
-                      found.view(view.images.sizes()).to(view.images.scalar_type())};
-    if (learned_labels()) result.learned = {pulled.labels.to(labels_.scalar_type())};
+                      found.view(set.images.sizes()).to(set.images.scalar_type())};
+    if (learned_labels()) result.learned = {vjp.labels.to(labels_.scalar_type())};
     return result;
   }
 
@@ -74,7 +76,8 @@ class KernelInducingPoints : public Objective {
     return {{.name = "labels",
              .value = labels_,
              .learning_rate = options_.label_learning_rate,
-             .momentum = 0.9}};
+             .momentum = 0.9,
+             .rate_option = kLabelRateOption}};
   }
 
   void complete(synthetic::Bundle& bundle) const override {

@@ -29,7 +29,7 @@ at::Tensor KernelRidge::predict(const at::Tensor& labels) const {
   return k_ts_.mm(solve(labels));
 }
 
-RidgeCotangents KernelRidge::pull(const at::Tensor& labels, const at::Tensor& predictions) const {
+RidgeCotangents KernelRidge::vjp(const at::Tensor& labels, const at::Tensor& predictions) const {
   const at::Tensor alpha = solve(labels);
   const at::Tensor u = solve(k_ts_.t().mm(predictions));
   const at::Tensor entries = -u.mm(alpha.t());

@@ -21,7 +21,7 @@ class KernelRidge {
   /// labels [M, K] to predictions [T, K].
   at::Tensor predict(const at::Tensor& labels) const;
   /// Pulls dL/dP [T, K] back.
-  RidgeCotangents pull(const at::Tensor& labels, const at::Tensor& predictions) const;
+  RidgeCotangents vjp(const at::Tensor& labels, const at::Tensor& predictions) const;
   /// The labels whose predictions are nearest to the targets [T, K], by least squares; the smallest
   /// of them where there are several.
   at::Tensor solve_labels(const at::Tensor& targets) const;

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "augment/siamese.h"
+#include "core/sizes.h"
 #include "methods/deviations.h"
 #include "retort/data/class_sampler.h"
 
@@ -54,17 +55,17 @@ class DistributionMatching : public Objective {
     real_means_ = real_means(index);
   }
 
-  Cotangents evaluate(const SyntheticSet& view, int64_t) override {
-    const auto classes = static_cast<int64_t>(view.offsets.size()) - 1;
-    Cotangents result{0, at::zeros_like(view.images)};
+  Cotangents evaluate(const SyntheticSet& set, int64_t) override {
+    const auto classes = std::ssize(set.offsets) - 1;
+    Cotangents result{0, at::zeros_like(set.images)};
     // Without BatchNorm the classes are separable: passes of several classes bound the memory.
     const int64_t limit = context_.network.couples_rows()
-                              ? view.images.size(0)
+                              ? set.images.size(0)
                               : context_.network.rows_at_once(kSyntheticRows);
     for (int64_t first = 0; first < classes;) {
       int64_t last = first + 1;
-      while (last < classes && view.offsets[last + 1] - view.offsets[first] <= limit) ++last;
-      match(view, first, last, result);
+      while (last < classes && set.offset(last + 1) - set.offset(first) <= limit) ++last;
+      match(set, first, last, result);
       first = last;
     }
     return result;
@@ -75,7 +76,7 @@ class DistributionMatching : public Objective {
   at::Tensor rows_of(const std::vector<int64_t>& offsets, int64_t first) const {
     std::vector<int64_t> owner;
     for (size_t c = 0; c + 1 < offsets.size(); ++c)
-      owner.insert(owner.end(), static_cast<size_t>(offsets[c + 1] - offsets[c]),
+      owner.insert(owner.end(), to_size(offsets[c + 1] - offsets[c]),
                    first + static_cast<int64_t>(c));
     return rows_.index_select(0, at::tensor(owner, at::kLong)).to(context_.device);
   }
@@ -88,7 +89,7 @@ class DistributionMatching : public Objective {
       const RandomStream draw(context_.seed, "dm.real", iteration, static_cast<uint64_t>(c));
       const std::vector<int64_t> drawn = real_.rows(draw, c, options_.real_batch);
       picked.insert(picked.end(), drawn.begin(), drawn.end());
-      offsets.push_back(static_cast<int64_t>(picked.size()));
+      offsets.push_back(std::ssize(picked));
     }
     const at::Tensor rows = rows_of(offsets, 0);
     const int64_t total = offsets.back();
@@ -97,8 +98,8 @@ class DistributionMatching : public Objective {
     std::vector<at::Tensor> features;
     for (int64_t at = 0; at < total; at += step) {
       const int64_t end = std::min(total, at + step);
-      const at::Tensor images = real_.images(at::ArrayRef<int64_t>(picked).slice(
-          static_cast<size_t>(at), static_cast<size_t>(end - at)));
+      const at::Tensor images =
+          real_.images(at::ArrayRef<int64_t>(picked).slice(to_size(at), to_size(end - at)));
       features.push_back(
           features_of(augment::apply(images, rows.slice(0, at, end)), {}).taps.at("features"));
     }
@@ -111,23 +112,23 @@ class DistributionMatching : public Objective {
   }
 
   /// Adds the loss and the cotangents of classes first..last-1.
-  void match(const SyntheticSet& view, int64_t first, int64_t last, Cotangents& result) const {
-    const int64_t begin = view.offsets[first], end = view.offsets[last];
+  void match(const SyntheticSet& set, int64_t first, int64_t last, Cotangents& result) const {
+    const int64_t begin = set.offset(first), end = set.offset(last);
     std::vector<int64_t> offsets;
-    for (int64_t c = first; c <= last; ++c) offsets.push_back(view.offsets[c] - begin);
+    for (int64_t c = first; c <= last; ++c) offsets.push_back(set.offset(c) - begin);
     const at::Tensor rows = rows_of(offsets, first);
     const nets::Observation observed =
-        features_of(augment::apply(view.images.slice(0, begin, end), rows), {.images = true});
+        features_of(augment::apply(set.images.slice(0, begin, end), rows), {.images = true});
     const at::Tensor gap =
         class_means(observed.taps.at("features"), offsets) - real_means_.slice(0, first, last);
     result.loss += gap.square().sum().item<double>();
     std::vector<at::Tensor> parts;  // d loss / d feature row: 2 gap / (images of the class)
     for (int64_t c = first; c < last; ++c) {
-      const int64_t count = view.offsets[c + 1] - view.offsets[c];
+      const int64_t count = set.offset(c + 1) - set.offset(c);
       parts.push_back((gap[c - first] * (2.0 / static_cast<double>(count))).expand({count, -1}));
     }
-    const at::Tensor pulled = observed.pullback({{"features", at::cat(parts)}}).images;
-    result.images.slice(0, begin, end).copy_(augment::pullback(rows, pulled));
+    const at::Tensor vjp = observed.pullback({{"features", at::cat(parts)}}).images;
+    result.images.slice(0, begin, end).copy_(augment::pullback(rows, vjp));
   }
 
   const Context context_;
@@ -149,7 +150,7 @@ std::unique_ptr<Method> make_dm() {
           "Networks with BatchNorm take any number of real images per class; the reference needs "
           "256 in each.",
           "Augmentations are drawn from named streams, one per class and iteration; the reference "
-          "seeds them from the clock, and classes of one millisecond share a draw.",
+          "seeds them from the clock, and classes that come within one millisecond share a draw.",
           "The saved set is the one that is evaluated; the reference saves it one update later.",
           kAllOfAnAugmentation});
 }

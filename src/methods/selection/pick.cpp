@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "core/sizes.h"
+
 namespace retort::methods::selection {
 namespace {
 
@@ -50,7 +52,7 @@ std::vector<int64_t> pick_kcenter(const at::Tensor& features, int64_t count) {
 }
 
 void ForgettingCounter::see(int64_t row, bool right) {
-  Entry& entry = entries_[row];
+  Entry& entry = entries_[to_size(row)];
   if (entry.right && !right) ++entry.events;
   entry.right = right;
   entry.ever_right = entry.ever_right || right;
@@ -63,7 +65,7 @@ std::vector<int64_t> pick_forgetting(const ForgettingCounter& counter, std::vect
   };
   std::sort(rows.begin(), rows.end(),
             [&](int64_t a, int64_t b) { return rank(a) != rank(b) ? rank(a) > rank(b) : a < b; });
-  rows.resize(std::min(rows.size(), static_cast<size_t>(count)));
+  rows.resize(std::min(rows.size(), to_size(count)));
   return rows;
 }
 

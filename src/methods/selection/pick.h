@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/sizes.h"
+
 namespace retort::methods::selection {
 
 /// Greedy herding: pick i is the row closest to (i + 1) mean - sum of the rows picked before.
@@ -18,11 +20,11 @@ std::vector<int64_t> pick_kcenter(const at::Tensor& features, int64_t count);
 /// Counts, per row, how often it was right in one batch and wrong in its next.
 class ForgettingCounter {
  public:
-  explicit ForgettingCounter(int64_t rows) : entries_(static_cast<size_t>(rows)) {}
+  explicit ForgettingCounter(int64_t rows) : entries_(to_size(rows)) {}
 
   void see(int64_t row, bool right);
-  int64_t events(int64_t row) const { return entries_[row].events; }
-  bool ever_right(int64_t row) const { return entries_[row].ever_right; }
+  int64_t events(int64_t row) const { return entries_[to_size(row)].events; }
+  bool ever_right(int64_t row) const { return entries_[to_size(row)].ever_right; }
 
  private:
   struct Entry {

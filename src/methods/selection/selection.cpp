@@ -2,6 +2,7 @@
 // real training part; forgetting looks at that training itself.
 #include "methods/selection/selection.h"
 
+#include "core/sizes.h"
 #include "methods/selection/pick.h"
 #include "retort/core/random.h"
 #include "retort/data/batch_source.h"
@@ -28,7 +29,7 @@ Rows class_by_class(const Context& context, Choose&& choose) {
 
 Rows at_positions(const Rows& members, const Rows& positions) {
   Rows rows;
-  for (const int64_t i : positions) rows.push_back(members[i]);
+  for (const int64_t i : positions) rows.push_back(members[to_size(i)]);
   return rows;
 }
 

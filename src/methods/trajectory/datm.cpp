@@ -1,4 +1,4 @@
-// DATM (Guo et al., ICLR 2024): trajectories of a difficulty that fits the set's size, a window of
+// DATM (Guo et al., ICLR 2024): trajectories of a difficulty that fits the set's size, a range of
 // start epochs that widens, soft labels learned from expert logits, and images that an expert
 // classifies rightly to start from.
 #include <fmt/format.h>
@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <set>
 
+#include "core/sizes.h"
+#include "methods/rate_options.h"
 #include "methods/trajectory/matching.h"
 #include "methods/trajectory/trajectory.h"
 #include "retort/core/error.h"
@@ -36,13 +38,13 @@ struct Options : TrajectoryOptions {
             {.min = 0});
     set.add("widening_iterations", widening_iterations,
             "iterations until start epochs go up to --max-start-epoch", {.min = 0});
-    set.add("label_learning_rate", label_learning_rate, "rate of the label logits (momentum 0.9)",
-            {.min = 0});
+    set.add("label_learning_rate", label_learning_rate,
+            "learning rate of the label logits (momentum 0.9)", {.min = 0});
     set.add("skip_above", skip_above,
             "an iteration with a larger loss, or one that is not finite, changes nothing",
             {.min = 0});
     set.add("start_correct", start_correct,
-            "start from real images that an expert classifies rightly");
+            "start from real images that an expert classifies correctly");
   }
 };
 
@@ -57,7 +59,7 @@ class DatmMatching : public TrajectoryMatching {
     const int64_t first = options.first_max_start_epoch > 0 ? options.first_max_start_epoch : last_;
     if (options.min_start_epoch >= first || first > last_)
       throw ConfigError(
-          ErrorMessage{"preparing the window of start epochs",
+          ErrorMessage{"preparing the range of start epochs",
                        fmt::format("--min-start-epoch {}, --first-max-start-epoch {}, "
                                    "--max-start-epoch {}",
                                    options.min_start_epoch, options.first_max_start_epoch, last_),
@@ -101,7 +103,8 @@ class DatmMatching : public TrajectoryMatching {
     all.push_back({.name = "label_logits",
                    .value = logits_,
                    .learning_rate = options_.label_learning_rate,
-                   .momentum = 0.9});
+                   .momentum = 0.9,
+                   .rate_option = kLabelRateOption});
     return all;
   }
   void complete(synthetic::Bundle& bundle) const override {
@@ -111,14 +114,14 @@ class DatmMatching : public TrajectoryMatching {
 
  protected:
   /// U = min(T+, T + floor((T+ - T) it / E)).
-  std::pair<int64_t, int64_t> window(int64_t iteration) const override {
+  std::pair<int64_t, int64_t> start_epochs(int64_t iteration) const override {
     const int64_t first = options_.first_max_start_epoch, over = options_.widening_iterations;
     if (first == 0 || over == 0) return {options_.min_start_epoch, last_};
     const int64_t now = first + (last_ - first) * std::min(iteration, over) / over;
     return {options_.min_start_epoch, now};
   }
   at::Tensor targets(const SyntheticSet&) override { return labels_ = at::softmax(logits_, 1); }
-  std::vector<at::Tensor> pull_targets(const at::Tensor& d) override {
+  std::vector<at::Tensor> pullback_of_targets(const at::Tensor& d) override {
     return {labels_ * (d - (labels_ * d).sum(1, true))};  // through the softmax
   }
   bool accepts(double loss) const override { return loss <= options_.skip_above; }
@@ -148,17 +151,17 @@ class DatmMatching : public TrajectoryMatching {
                at::Tensor rows) const {
     constexpr size_t kBatch = 256;
     const auto& members = context().data.train.rows_by_class[c];
-    const std::vector<int64_t> order = RandomStream(context().seed, "datm.start", c)
-                                           .permutation(static_cast<int64_t>(members.size()));
-    const auto full = [&] { return static_cast<int64_t>(taken.size()) == rows.size(0); };
+    const std::vector<int64_t> order =
+        RandomStream(context().seed, "datm.start", c).permutation(std::ssize(members));
+    const auto full = [&] { return std::ssize(taken) == rows.size(0); };
     for (size_t from = 0; from < order.size() && !full(); from += kBatch) {
       std::vector<int64_t> picked;
       for (size_t i = from; i < std::min(order.size(), from + kBatch); ++i)
-        picked.push_back(members[order[i]]);
+        picked.push_back(members[to_size(order[i])]);
       const at::Tensor images = real.images(picked);
       const at::Tensor right = final_logits(e, images).argmax(1).cpu().eq(static_cast<int64_t>(c));
       for (size_t i = 0; i < picked.size() && !full(); ++i) {
-        const auto place = static_cast<int64_t>(taken.size());
+        const auto place = std::ssize(taken);
         if (right[static_cast<int64_t>(i)].item<bool>() && taken.insert(picked[i]).second)
           rows[place].copy_(images[static_cast<int64_t>(i)]);
       }

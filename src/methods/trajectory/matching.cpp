@@ -6,7 +6,9 @@
 
 #include <algorithm>
 
+#include "core/sizes.h"
 #include "methods/deviations.h"
+#include "methods/rate_options.h"
 #include "retort/core/error.h"
 
 namespace retort::methods {
@@ -42,9 +44,10 @@ void TrajectoryOptions::declare(OptionSet& set) {
   set.add("synthetic_batch", synthetic_batch,
           "synthetic images in one inner step; 0: the whole set", {.min = 0});
   set.add("student_learning_rate", student_learning_rate,
-          "rate of the inner steps at the beginning; it is learned", {.min = kSmallestRate});
+          "learning rate of the inner steps at the beginning; it is learned",
+          {.min = kSmallestRate});
   set.add("student_rate_learning_rate", student_rate_learning_rate,
-          "rate at which the student's rate is learned; 0: not at all", {.min = 0});
+          "learning rate of the student's learning rate; 0: it is not learned", {.min = 0});
   set.add("checkpoint_steps", checkpoint_steps,
           "keep 2 sqrt(N) parameter vectors in place of N, for a third more time", {},
           Role::kExecution);
@@ -68,12 +71,12 @@ TrajectoryMatching::TrajectoryMatching(const Context& context, const TrajectoryO
         "lower one of the two, or train the experts for longer"});
 }
 
-std::pair<int64_t, int64_t> TrajectoryMatching::window(int64_t) const {
+std::pair<int64_t, int64_t> TrajectoryMatching::start_epochs(int64_t) const {
   return {0, options_.max_start_epoch};
 }
 
-at::Tensor TrajectoryMatching::targets(const SyntheticSet& view) {
-  return view.labels.to(context_.device);
+at::Tensor TrajectoryMatching::targets(const SyntheticSet& set) {
+  return set.labels.to(context_.device);
 }
 
 // Experts in a fresh random order each time all have been used, as the reference visits them.
@@ -83,7 +86,7 @@ void TrajectoryMatching::begin(int64_t iteration, const SyntheticSet&) {
   const auto count = static_cast<uint64_t>(experts_.count());
   const int64_t expert = RandomStream(context_.seed, "trajectory.expert", index / count)
                              .permutation(experts_.count())[index % count];
-  const auto [first, last] = window(iteration);
+  const auto [first, last] = start_epochs(iteration);
   const int64_t epoch =
       first + RandomStream(context_.seed, "trajectory.start", index).uniform_int(last - first);
   start_ = experts_.snapshot(expert, epoch).to(context_.device);
@@ -103,13 +106,12 @@ void TrajectoryMatching::draw_steps(uint64_t iteration) {
       if (order.empty())
         order = RandomStream(context_.seed, "trajectory.order", iteration, step_index)
                     .permutation(images());
-      const auto left = static_cast<int64_t>(order.size());
+      const auto left = std::ssize(order);
       rows = left % options_.synthetic_batch == 0 ? options_.synthetic_batch
                                                   : left % options_.synthetic_batch;
-      step.rows = at::tensor(at::ArrayRef<int64_t>(order).slice(static_cast<size_t>(left - rows),
-                                                                static_cast<size_t>(rows)),
-                             at::kLong);
-      order.resize(static_cast<size_t>(left - rows));
+      step.rows = at::tensor(
+          at::ArrayRef<int64_t>(order).slice(to_size(left - rows), to_size(rows)), at::kLong);
+      order.resize(to_size(left - rows));
     }
     RandomStream draw(context_.seed, "trajectory.augment", iteration, step_index);
     if (!strategy_.operations.empty())
@@ -121,23 +123,23 @@ void TrajectoryMatching::draw_steps(uint64_t iteration) {
 }
 
 // Loss: |theta_N - theta*|^2 / |theta_0 - theta*|^2, sums in double.
-Cotangents TrajectoryMatching::evaluate(const SyntheticSet& view, int64_t) {
-  const train::UnrollSet set{view.images, targets(view), rate_.item<double>()};
+Cotangents TrajectoryMatching::evaluate(const SyntheticSet& set, int64_t) {
+  const train::UnrollSet inner{set.images, targets(set), rate_.item<double>()};
   train::UnrollOptions how;
   how.hessian = with_hessian();
   const int64_t kept = options_.inner_steps * context_.network.parameters().size * int64_t{4};
   how.checkpoints = options_.checkpoint_steps || kept > context_.network.spare_bytes();
-  train::Unroll unroll(context_.network, set, steps_, how);
+  train::Unroll unroll(context_.network, inner, steps_, how);
   const at::Tensor gap = unroll.forward(start_) - end_;
   const double scale = (start_ - end_).to(at::kDouble).square().sum().item<double>();
   Cotangents result;
   result.loss = gap.to(at::kDouble).square().sum().item<double>() / scale;
   result.skip = !accepts(result.loss);
   if (result.skip || !std::isfinite(result.loss)) return result;
-  const train::UnrollGradient pulled = unroll.backward(gap * (2 / scale));
-  result.images = pulled.images;
-  result.learned = {at::full({1}, pulled.learning_rate, at::kDouble)};
-  for (const at::Tensor& gradient : pull_targets(pulled.targets))
+  const train::UnrollGradient vjp = unroll.backward(gap * (2 / scale));
+  result.images = vjp.images;
+  result.learned = {at::full({1}, vjp.learning_rate, at::kDouble)};
+  for (const at::Tensor& gradient : pullback_of_targets(vjp.targets))
     result.learned.push_back(gradient);
   return result;
 }
@@ -146,7 +148,8 @@ std::vector<synthetic::ParameterGroup> TrajectoryMatching::learned() {
   return {{.name = "student_learning_rate",
            .value = rate_,
            .learning_rate = options_.student_rate_learning_rate,
-           .momentum = 0.5}};
+           .momentum = 0.5,
+           .rate_option = kStudentRateOptions}};
 }
 
 void TrajectoryMatching::complete(synthetic::Bundle& bundle) const {

@@ -37,18 +37,18 @@ class TrajectoryMatching : public Objective {
   TrajectoryMatching(const Context& context, const TrajectoryOptions& options);
 
   void begin(int64_t iteration, const SyntheticSet& set) override;
-  Cotangents evaluate(const SyntheticSet& view, int64_t step) override;
+  Cotangents evaluate(const SyntheticSet& set, int64_t step) override;
   std::vector<synthetic::ParameterGroup> learned() override;
   void complete(synthetic::Bundle& bundle) const override;
   std::string identity() const override { return "experts " + experts_.fingerprint(); }
 
  protected:
   /// Start epochs [first, second) of an iteration.
-  virtual std::pair<int64_t, int64_t> window(int64_t iteration) const;
+  virtual std::pair<int64_t, int64_t> start_epochs(int64_t iteration) const;
   /// What students are trained on: classes [M], or distributions [M, K].
-  virtual at::Tensor targets(const SyntheticSet& view);
+  virtual at::Tensor targets(const SyntheticSet& set);
   /// Gradients of what is learned beside the rate, from the cotangent of the targets.
-  virtual std::vector<at::Tensor> pull_targets(const at::Tensor&) { return {}; }
+  virtual std::vector<at::Tensor> pullback_of_targets(const at::Tensor&) { return {}; }
   /// Whether a value of the loss is to be descended.
   virtual bool accepts(double) const { return true; }
   virtual bool with_hessian() const { return true; }

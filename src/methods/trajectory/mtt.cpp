@@ -18,7 +18,8 @@ struct AveragedOptions : TrajectoryOptions {
 
   void declare(OptionSet& set) {
     TrajectoryOptions::declare(set);
-    set.add("average_decay", average_decay, "decay of the images' moving average; 0: none",
+    set.add("average_decay", average_decay,
+            "decay of the moving average of the images; 0: no average",
             {.min = 0, .max = 0.999999});
   }
 };
@@ -47,7 +48,7 @@ std::unique_ptr<Method> make_ftd() {
   return std::make_unique<MethodOf<AveragedOptions, AveragedMatching>>(
       mtt_defaults(),
       trajectory_deviations(
-          {"The result is the averaged images alone; the reference judges and saves the images "
+          {"The result is the averaged images alone; the reference evaluates and saves the images "
            "themselves as well, which --average-decay 0 gives.",
            "Students on the averaged images start anew; the reference goes on from students "
            "trained "

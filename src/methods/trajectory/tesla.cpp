@@ -14,9 +14,9 @@ struct Options : TrajectoryOptions {
   void declare(OptionSet& set) {
     TrajectoryOptions::declare(set);
     set.add("hessian", hessian, "the exact gradient; no: TESLA's, which leaves the Hessian out");
-    set.add(
-        "teacher_labels", teacher_labels,
-        "soft labels: what the snapshot to be reached says of the images, anew every iteration");
+    set.add("teacher_labels", teacher_labels,
+            "soft labels, anew in every iteration: what the expert to be reached predicts for the "
+            "images");
   }
 };
 
@@ -27,9 +27,9 @@ class TeslaMatching : public TrajectoryMatching {
     if (options_.teacher_labels) labels_ = at::zeros({images(), context.layout.classes()});
   }
 
-  at::Tensor targets(const SyntheticSet& view) override {
-    if (!options_.teacher_labels) return TrajectoryMatching::targets(view);
-    const at::Tensor logits = context().network.predict(target_theta(), at::Tensor(), view.images);
+  at::Tensor targets(const SyntheticSet& set) override {
+    if (!options_.teacher_labels) return TrajectoryMatching::targets(set);
+    const at::Tensor logits = context().network.predict(target_theta(), at::Tensor(), set.images);
     labels_ = at::softmax(logits, 1);
     return labels_;
   }

@@ -3,6 +3,8 @@
 // et al. (ICLR 2024).
 #include <algorithm>
 
+#include "core/sizes.h"
+#include "methods/rate_options.h"
 #include "methods/unrolled/through_training.h"
 #include "methods/unrolled/unrolled.h"
 #include "retort/core/error.h"
@@ -29,26 +31,28 @@ struct Options {
   void declare(OptionSet& set) {
     set.add("inner_steps", inner_steps, "steps of a training on the synthetic set (T)",
             {.min = 1, .max = 100000});
-    set.add("window", window, "only the last so many steps are gone back through; 0: all",
+    set.add("window", window, "number of last steps that are differentiated through; 0: all steps",
             {.min = 0});
     set.add("random_window", random_window,
-            "trainings end after a random number of steps, from the window to all");
+            "trainings end after a random number of steps, from --window to all");
     set.add("synthetic_per_class", synthetic_per_class,
-            "synthetic images of each class in an inner step, at most all; 0: all", {.min = 0});
-    set.add("real_per_class", real_per_class, "real images of each class that the loss is taken on",
-            {.min = 1});
-    set.add("classes_per_step", classes_per_step,
-            "classes that an iteration draws, the head keeps all; 0: all", {.min = 0});
-    set.add("student_learning_rate", student_learning_rate, "rate of the inner steps",
+            "synthetic images of each class in an inner step; 0: all", {.min = 0});
+    set.add("real_per_class", real_per_class,
+            "real images of each class that the loss is computed on", {.min = 1});
+    set.add(
+        "classes_per_step", classes_per_step,
+        "number of classes that an iteration draws (the network keeps its outputs for all); 0: all",
+        {.min = 0});
+    set.add("student_learning_rate", student_learning_rate, "learning rate of the inner steps",
             {.min = kSmallestRate});
     set.add("student_rate_learning_rate", student_rate_learning_rate,
-            "rate at which that rate is learned; 0: not at all", {.min = 0});
+            "learning rate of that rate; 0: it is not learned", {.min = 0});
     set.add("student_momentum", student_momentum, "momentum of the inner steps",
             {.min = 0, .max = 0.9999});
     set.add("student_weight_decay", student_weight_decay, "weight decay of the inner steps",
             {.min = 0});
     set.add("label_learning_rate", label_learning_rate,
-            "rate at which soft labels are learned; 0: hard labels", {.min = 0});
+            "learning rate of soft labels; 0: hard labels", {.min = 0});
     set.add("checkpoint_steps", checkpoint_steps,
             "keep 2 sqrt(T) parameter vectors in place of T, for a third more time", {},
             Role::kExecution);
@@ -95,12 +99,14 @@ class Bptt : public ThroughTraining {
       all.push_back({.name = "student_learning_rate",
                      .value = rate_,
                      .learning_rate = options_.student_rate_learning_rate,
-                     .momentum = 0.5});
+                     .momentum = 0.5,
+                     .rate_option = kStudentRateOptions});
     if (labels_.defined())
       all.push_back({.name = "labels",
                      .value = labels_,
                      .learning_rate = options_.label_learning_rate,
-                     .momentum = 0.5});
+                     .momentum = 0.5,
+                     .rate_option = kLabelRateOption});
     return all;
   }
   void complete(synthetic::Bundle& bundle) const override {
@@ -126,7 +132,7 @@ class Bptt : public ThroughTraining {
       const auto step = static_cast<uint64_t>(k);
       std::vector<int64_t> rows;
       for (const int64_t c : chosen_) {
-        const auto at = static_cast<size_t>(c);
+        const auto at = to_size(c);
         const int64_t wanted = options_.synthetic_per_class;
         const int64_t each = wanted == 0 ? counts[at] : std::min(wanted, counts[at]);
         RandomStream draw(context().seed, "unrolled.batch", iteration, step, at);
@@ -156,11 +162,11 @@ class Bptt : public ThroughTraining {
     how.checkpoints = options_.checkpoint_steps;
     return how;
   }
-  void prepare(const SyntheticSet& view, train::UnrollSet& set) const override {
-    set.learning_rate = rate_.item<double>();
-    if (labels_.defined()) set.targets = labels_.to(view.images.scalar_type());
+  void prepare(const SyntheticSet& set, train::UnrollSet& inner) const override {
+    inner.learning_rate = rate_.item<double>();
+    if (labels_.defined()) inner.targets = labels_.to(set.images.scalar_type());
   }
-  std::vector<at::Tensor> pull(const train::UnrollGradient& found) const override {
+  std::vector<at::Tensor> gradients_of_learned(const train::UnrollGradient& found) const override {
     std::vector<at::Tensor> all;
     if (options_.student_rate_learning_rate > 0)
       all.push_back(at::full({1}, found.learning_rate, at::kDouble));

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "methods/rate_options.h"
 #include "methods/unrolled/through_training.h"
 #include "methods/unrolled/unrolled.h"
 #include "train/sequential_training.h"
@@ -19,13 +20,13 @@ struct Options {
   double student_rate_learning_rate = 0.01;
 
   void declare(OptionSet& set) {
-    set.add("inner_epochs", inner_epochs, "times that a training goes through the set",
+    set.add("inner_epochs", inner_epochs, "passes of one training over the set",
             {.min = 1, .max = 10000});
-    set.add("real_batch", real_batch, "real images that the loss is taken on", {.min = 1});
+    set.add("real_batch", real_batch, "real images that the loss is computed on", {.min = 1});
     set.add("student_learning_rate", student_learning_rate,
-            "rate of every inner step at the beginning", {.min = 1e-6});
+            "learning rate of every inner step at the beginning", {.min = 1e-6});
     set.add("student_rate_learning_rate", student_rate_learning_rate,
-            "rate at which those rates are learned", {.min = 0});
+            "learning rate of those rates", {.min = 0});
   }
 };
 
@@ -34,15 +35,16 @@ class Dd : public ThroughTraining {
   Dd(const Context& context, const Options& options)
       : ThroughTraining(context),
         options_(options),
-        raw_(at::full({options.inner_epochs *
-                       static_cast<int64_t>(train::ordered_batches(context.layout.counts).size())},
-                      std::log(std::expm1(options.student_learning_rate)), at::kDouble)) {}
+        raw_(at::full(
+            {options.inner_epochs * std::ssize(train::ordered_batches(context.layout.counts))},
+            std::log(std::expm1(options.student_learning_rate)), at::kDouble)) {}
 
   std::vector<synthetic::ParameterGroup> learned() override {
     return {{.name = "step_rates",
              .value = raw_,
              .learning_rate = options_.student_rate_learning_rate,
-             .momentum = 0.5}};  // the beta of the published Adam
+             .momentum = 0.5,  // the beta of the published Adam
+             .rate_option = kStudentRateOptions}};
   }
   void complete(synthetic::Bundle& bundle) const override { bundle.step_learning_rates = rates(); }
 
@@ -61,11 +63,11 @@ class Dd : public ThroughTraining {
         .sample(real().size(), options_.real_batch);
   }
   train::UnrollOptions how() const override { return {}; }
-  void prepare(const SyntheticSet&, train::UnrollSet& set) const override {
+  void prepare(const SyntheticSet&, train::UnrollSet& inner) const override {
     const at::Tensor all = rates();
-    set.step_rates.assign(all.data_ptr<double>(), all.data_ptr<double>() + all.numel());
+    inner.step_rates.assign(all.data_ptr<double>(), all.data_ptr<double>() + all.numel());
   }
-  std::vector<at::Tensor> pull(const train::UnrollGradient& found) const override {
+  std::vector<at::Tensor> gradients_of_learned(const train::UnrollGradient& found) const override {
     return {at::tensor(found.step_rates, at::kDouble) * at::sigmoid(raw_)};
   }
 
@@ -94,7 +96,8 @@ std::unique_ptr<Method> make_dd() {
           "Classes with fewer images than others sit out the last minibatches.",
           "Real batches are drawn from the whole training part; the reference goes through it "
           "in epochs.",
-          "Only unknown initialisations are learned for; the reference also has a fixed one."});
+          "The set is learned for random initialisations only; the reference also has a mode for "
+          "one fixed initialisation."});
 }
 
 }  // namespace retort::methods

@@ -34,21 +34,21 @@ std::pair<double, at::Tensor> ThroughTraining::outer(const at::Tensor& theta) co
   return {found.loss.item<double>(), found.theta};
 }
 
-Cotangents ThroughTraining::evaluate(const SyntheticSet& view, int64_t) {
-  const at::ScalarType type = view.images.scalar_type();
-  train::UnrollSet set{view.images, view.labels.to(context_.device)};
-  prepare(view, set);
+Cotangents ThroughTraining::evaluate(const SyntheticSet& set, int64_t) {
+  const at::ScalarType type = set.images.scalar_type();
+  train::UnrollSet inner{set.images, set.labels.to(context_.device)};
+  prepare(set, inner);
   train::UnrollOptions options = how();
-  const int64_t kept = static_cast<int64_t>(steps_.size()) * start_.numel() * int64_t{4};
+  const int64_t kept = std::ssize(steps_) * start_.numel() * int64_t{4};
   if (kept > context_.network.spare_bytes()) options.checkpoints = true;
-  train::Unroll unroll(context_.network, set, steps_, options, state_.to(type));
+  train::Unroll unroll(context_.network, inner, steps_, options, state_.to(type));
   const auto [loss, gradient] = outer(unroll.forward(start_.to(type)));
   Cotangents result;
   result.loss = loss;
   if (!std::isfinite(loss)) return result;
   const train::UnrollGradient found = unroll.backward(gradient);
   result.images = found.images;
-  result.learned = pull(found);
+  result.learned = gradients_of_learned(found);
   return result;
 }
 

@@ -19,18 +19,19 @@ class ThroughTraining : public Objective {
   explicit ThroughTraining(const Context& context);
 
   void begin(int64_t iteration, const SyntheticSet& set) override;
-  Cotangents evaluate(const SyntheticSet& view, int64_t step) override;
+  Cotangents evaluate(const SyntheticSet& set, int64_t step) override;
 
  protected:
-  /// The iteration's inner steps, of view rows grouped by class as `offsets` says.
+  /// The iteration's inner steps, of rows of the set grouped by class as `offsets` says.
   virtual std::vector<train::UnrollStep> draw_steps(uint64_t iteration) = 0;
   /// Rows of the training part that the loss is taken on.
   virtual std::vector<int64_t> draw_real(uint64_t iteration) = 0;
   virtual train::UnrollOptions how() const = 0;
   /// Targets and rates of the inner training.
-  virtual void prepare(const SyntheticSet& view, train::UnrollSet& set) const = 0;
+  virtual void prepare(const SyntheticSet& set, train::UnrollSet& inner) const = 0;
   /// Gradients of learned(), in its order.
-  virtual std::vector<at::Tensor> pull(const train::UnrollGradient& found) const = 0;
+  virtual std::vector<at::Tensor> gradients_of_learned(
+      const train::UnrollGradient& found) const = 0;
 
   /// One operation for all `rows` of a batch (the reference's "pair" mode); undefined without any.
   at::Tensor augmentation(const char* purpose, uint64_t iteration, uint64_t step) const;

@@ -1,7 +1,9 @@
-#include "retort/augment/window.h"
+#include "retort/augment/crop.h"
 
 #include <algorithm>
 #include <cmath>
+
+#include "core/sizes.h"
 
 namespace retort::augment {
 namespace {
@@ -57,17 +59,17 @@ void weigh(const Side& side, bool smooth, at::TensorAccessor<double, 2> entry) {
 
 }  // namespace
 
-Window whole_window(int64_t height, int64_t width) {
-  Window window;
-  window.height = height;
-  window.width = width;
-  return window;
+Crop whole_image(int64_t height, int64_t width) {
+  Crop crop;
+  crop.height = height;
+  crop.width = width;
+  return crop;
 }
 
-Window draw_window(int64_t height, int64_t width, double low, double high, double aspect,
-                   RandomStream& stream) {
+Crop draw_crop(int64_t height, int64_t width, double low, double high, double aspect,
+               RandomStream& stream) {
   constexpr int kTries = 10;
-  Window window = whole_window(height, width);
+  Crop crop = whole_image(height, width);
   const auto area = static_cast<double>(height * width);
   for (int i = 0; i < kTries; ++i) {
     const double wanted = area * stream.uniform(low, high);
@@ -75,51 +77,51 @@ Window draw_window(int64_t height, int64_t width, double low, double high, doubl
     const auto w = static_cast<int64_t>(std::lround(std::sqrt(wanted * ratio)));
     const auto h = static_cast<int64_t>(std::lround(std::sqrt(wanted / ratio)));
     if (w < 1 || h < 1 || w > width || h > height) continue;
-    window.top = stream.uniform_int(height - h + 1);
-    window.left = stream.uniform_int(width - w + 1);
-    window.height = h;
-    window.width = w;
-    return window;
+    crop.top = stream.uniform_int(height - h + 1);
+    crop.left = stream.uniform_int(width - w + 1);
+    crop.height = h;
+    crop.width = w;
+    return crop;
   }
-  // The largest window of an accepted proportion, in the middle.
+  // The largest crop of an accepted proportion, in the middle.
   const double proportion = static_cast<double>(width) / static_cast<double>(height);
   if (proportion < 1 / aspect)
-    window.height = std::lround(static_cast<double>(width) * aspect);
+    crop.height = std::lround(static_cast<double>(width) * aspect);
   else if (proportion > aspect)
-    window.width = std::lround(static_cast<double>(height) * aspect);
-  window.top = (height - window.height) / 2;
-  window.left = (width - window.width) / 2;
-  return window;
+    crop.width = std::lround(static_cast<double>(height) * aspect);
+  crop.top = (height - crop.height) / 2;
+  crop.left = (width - crop.width) / 2;
+  return crop;
 }
 
-Window draw_shift(int64_t height, int64_t width, int64_t padding, RandomStream& stream) {
-  Window window = whole_window(height, width);
-  window.top = stream.uniform_int(2 * padding + 1) - padding;
-  window.left = stream.uniform_int(2 * padding + 1) - padding;
-  return window;
+Crop draw_shift(int64_t height, int64_t width, int64_t padding, RandomStream& stream) {
+  Crop crop = whole_image(height, width);
+  crop.top = stream.uniform_int(2 * padding + 1) - padding;
+  crop.left = stream.uniform_int(2 * padding + 1) - padding;
+  return crop;
 }
 
-WindowMap::WindowMap(const std::vector<Window>& windows, at::IntArrayRef from, at::IntArrayRef to,
-                     const at::TensorOptions& options, bool smooth) {
-  const auto count = static_cast<int64_t>(windows.size());
+CropMap::CropMap(const std::vector<Crop>& crops, at::IntArrayRef from, at::IntArrayRef to,
+                 const at::TensorOptions& options, bool smooth) {
+  const auto count = std::ssize(crops);
   at::Tensor rows = at::zeros({count, to[0], from[0]}, at::kDouble);
   at::Tensor columns = at::zeros({count, to[1], from[1]}, at::kDouble);
   auto row_entries = rows.accessor<double, 3>();
   auto column_entries = columns.accessor<double, 3>();
   for (int64_t i = 0; i < count; ++i) {
-    const Window& window = windows[i];
-    weigh({window.top, window.height, false, window.roll_rows}, smooth, row_entries[i]);
-    weigh({window.left, window.width, window.flip, window.roll_columns}, smooth, column_entries[i]);
+    const Crop& crop = crops[to_size(i)];
+    weigh({crop.top, crop.height, false, crop.roll_rows}, smooth, row_entries[i]);
+    weigh({crop.left, crop.width, crop.flip, crop.roll_columns}, smooth, column_entries[i]);
   }
   rows_ = rows.unsqueeze(1).to(options);
   columns_ = columns.unsqueeze(1).to(options);
 }
 
-at::Tensor WindowMap::apply(const at::Tensor& images) const {
+at::Tensor CropMap::apply(const at::Tensor& images) const {
   return at::matmul(at::matmul(rows_, images), columns_.transpose(-1, -2));
 }
 
-at::Tensor WindowMap::adjoint(const at::Tensor& cotangents) const {
+at::Tensor CropMap::adjoint(const at::Tensor& cotangents) const {
   return at::matmul(at::matmul(rows_.transpose(-1, -2), cotangents), columns_);
 }
 

@@ -1,8 +1,8 @@
-#include "augment/views.h"
+#include "augment/moco_views.h"
 
 #include <vector>
 
-#include "retort/augment/window.h"
+#include "retort/augment/crop.h"
 
 namespace retort::augment {
 namespace {
@@ -15,7 +15,7 @@ struct Colours {
   at::Tensor brightness, contrast, saturation, hue, grey;
 };
 
-Colours draw_colours(int64_t count, const ViewOptions& options, RandomStream& stream) {
+Colours draw_colours(int64_t count, const MocoViewOptions& options, RandomStream& stream) {
   at::Tensor draws = at::zeros({5, count});
   auto value = draws.accessor<float, 2>();
   const auto factor = [&](bool on, double range) {
@@ -91,15 +91,15 @@ at::Tensor turn_hue(const at::Tensor& pixels, const at::Tensor& turns) {
   return at::stack(channels, 1);
 }
 
-at::Tensor random_views(const at::Tensor& pixels, const ViewOptions& options,
-                        RandomStream& stream) {
+at::Tensor moco_views(const at::Tensor& pixels, const MocoViewOptions& options,
+                      RandomStream& stream) {
   const int64_t height = pixels.size(2), width = pixels.size(3);
-  std::vector<Window> windows;
+  std::vector<Crop> crops;
   for (int64_t i = 0; i < pixels.size(0); ++i) {
-    windows.push_back(draw_window(height, width, options.lowest_area, 1, kAspect, stream));
-    windows.back().flip = stream.uniform() < options.flip;
+    crops.push_back(draw_crop(height, width, options.lowest_area, 1, kAspect, stream));
+    crops.back().flip = stream.uniform() < options.flip;
   }
-  const WindowMap map(windows, {height, width}, {height, width}, pixels.options());
+  const CropMap map(crops, {height, width}, {height, width}, pixels.options());
   const Colours colours = draw_colours(pixels.size(0), options, stream);
   const at::Tensor view = recoloured(map.apply(pixels), colours);
   if (std::min(height, width) < kBlurFrom || options.blur <= 0) return view;

@@ -1,5 +1,5 @@
 // Views of contrastive learning: colours by hand, ranges, and draws by stream.
-#include "augment/views.h"
+#include "augment/moco_views.h"
 
 #include <gtest/gtest.h>
 
@@ -32,30 +32,30 @@ TEST(TurnHue, LeavesPixelsAloneAtNoTurnAndGreyAtAny) {
 TEST(RandomViews, StayPixelsAndFollowTheStream) {
   const at::Tensor x = pixels();
   RandomStream one(1, "test.views"), same(1, "test.views"), other(2, "test.views");
-  const at::Tensor view = random_views(x, {}, one);
+  const at::Tensor view = moco_views(x, {}, one);
   EXPECT_GE(view.min().item<float>(), -1e-6);
   EXPECT_LE(view.max().item<float>(), 1 + 1e-6);
-  EXPECT_TRUE(at::equal(view, random_views(x, {}, same)));
-  EXPECT_FALSE(at::equal(view, random_views(x, {}, other)));
+  EXPECT_TRUE(at::equal(view, moco_views(x, {}, same)));
+  EXPECT_FALSE(at::equal(view, moco_views(x, {}, other)));
 }
 
 TEST(RandomViews, WithNothingToDoAreTheImages) {
-  const ViewOptions nothing{.lowest_area = 1, .jitter = 0, .grey = 0, .blur = 0, .flip = 0};
+  const MocoViewOptions nothing{.lowest_area = 1, .jitter = 0, .grey = 0, .blur = 0, .flip = 0};
   const at::Tensor x = at::ones({4, 3, 8, 8}) * 0.25;  // a window of aspect other than 1 stays flat
   RandomStream stream(1, "test.views");
-  EXPECT_TRUE(at::allclose(random_views(x, nothing, stream), x, 0, 1e-6));
+  EXPECT_TRUE(at::allclose(moco_views(x, nothing, stream), x, 0, 1e-6));
 }
 
 TEST(RandomViews, OfOneChannelAndLargeImagesWork) {
   RandomStream stream(1, "test.views");
-  EXPECT_EQ(random_views(pixels(1), {}, stream).sizes(), at::IntArrayRef({6, 1, 16, 16}));
-  const at::Tensor large = random_views(pixels(3, 96), {}, stream);
+  EXPECT_EQ(moco_views(pixels(1), {}, stream).sizes(), at::IntArrayRef({6, 1, 16, 16}));
+  const at::Tensor large = moco_views(pixels(3, 96), {}, stream);
   EXPECT_TRUE(at::isfinite(large).all().item<bool>());
   EXPECT_LE(large.max().item<float>(), 1 + 1e-5);
 }
 
 /// Nothing is done but what a test turns on.
-ViewOptions nothing() {
+MocoViewOptions nothing() {
   return {.lowest_area = 1,
           .jitter = 0,
           .brightness = 0,
@@ -67,13 +67,13 @@ ViewOptions nothing() {
           .flip = 0};
 }
 
-at::Tensor seen(const at::Tensor& x, const ViewOptions& options, uint64_t seed = 1) {
+at::Tensor seen(const at::Tensor& x, const MocoViewOptions& options, uint64_t seed = 1) {
   RandomStream stream(seed, "test.views");
-  return random_views(x, options, stream);
+  return moco_views(x, options, stream);
 }
 
 TEST(RandomViews, FlipAsOftenAsAsked) {
-  ViewOptions options = nothing();
+  MocoViewOptions options = nothing();
   options.flip = 1;
   EXPECT_TRUE(at::allclose(seen(pixels(), options), pixels().flip({3}), 0, 1e-6));
   options.flip = 0.5;
@@ -85,7 +85,7 @@ TEST(RandomViews, FlipAsOftenAsAsked) {
 
 TEST(RandomViews, ShowWindowsOfAtLeastTheAskedArea) {
   // Of a ramp the slope of a view is its window's share of the side.
-  ViewOptions options = nothing();
+  MocoViewOptions options = nothing();
   options.lowest_area = 0.2;
   const at::Tensor ramp = at::arange(32, at::kFloat).view({1, 1, 1, 32}) / 32;
   const at::Tensor views = seen(ramp.expand({500, 3, 32, 32}).contiguous(), options);
@@ -98,7 +98,7 @@ TEST(RandomViews, ShowWindowsOfAtLeastTheAskedArea) {
 }
 
 TEST(RandomViews, ScaleTheBrightnessOfAWholeImage) {
-  ViewOptions options = nothing();
+  MocoViewOptions options = nothing();
   options.jitter = 1;
   options.brightness = 0.4;
   const at::Tensor dim = pixels() * 0.5 + 0.1;  // no clamping
@@ -110,7 +110,7 @@ TEST(RandomViews, ScaleTheBrightnessOfAWholeImage) {
 }
 
 TEST(RandomViews, StretchContrastAboutTheMeanLuma) {
-  ViewOptions options = nothing();
+  MocoViewOptions options = nothing();
   options.jitter = 1;
   options.contrast = 0.4;
   const at::Tensor x = pixels() * 0.2 + 0.4;
@@ -127,7 +127,7 @@ TEST(RandomViews, StretchContrastAboutTheMeanLuma) {
 }
 
 TEST(RandomViews, TurnGreyAndJitterAsOftenAsAsked) {
-  ViewOptions options = nothing();
+  MocoViewOptions options = nothing();
   options.grey = 1;
   const at::Tensor x = pixels();
   const at::Tensor luma = 0.299 * x.select(1, 0) + 0.587 * x.select(1, 1) + 0.114 * x.select(1, 2);
@@ -147,7 +147,7 @@ TEST(RandomViews, TurnGreyAndJitterAsOftenAsAsked) {
 }
 
 TEST(RandomViews, BlurWithAGaussian) {
-  ViewOptions options = nothing();
+  MocoViewOptions options = nothing();
   options.blur = 1;
   at::Tensor dot = at::zeros({8, 3, 97, 97});
   dot.select(2, 48).select(2, 48).fill_(1);
