@@ -77,6 +77,7 @@ TEST(Evaluate, ChoosesASetOfChanceAnewForEveryStudent) {
   const data::Dataset data = two_faced();
   synthetic::Bundle bundle = right_draw(data);
   bundle.method = "random";
+  bundle.chosen = true;
   bundle.data_hash = data.hash;
   EvalOptions options = many();
   options.random_baseline = false;
