@@ -1,5 +1,5 @@
-// Differentiable siamese augmentation. One file, beyond 300 lines: what is drawn, what it does to
-// images and the way back are one contract, and share their draws.
+// Differentiable siamese augmentation. Long: what is drawn, what it does to images and the way
+// back are one contract, and share their draws.
 #include "augment/siamese.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // Data sets that cannot be used: each is refused with one message that names the file, and no run
-// folder is made. One file, beyond 300 lines: a table for every kind of data set, alike in form.
+// folder is made. Long: a table for every kind of data set, alike in form.
 #include <functional>
 
 #include "cli/refusal.h"

@@ -1,4 +1,4 @@
-// MTT, FTD, TESLA and DATM on toy experts. One file: the four differ in a line or two, and each is
+// MTT, FTD, TESLA and DATM on toy experts. Long: the four differ in a line or two, and each is
 // held against the same two toys.
 #include <gtest/gtest.h>
 
