@@ -110,8 +110,8 @@ std::vector<double> trajectory(const Sizes& o, const nets::Network& network) {
       const std::vector<int64_t> rows(order.end() - batch, order.end());
       order.resize(order.size() - static_cast<size_t>(batch));
       RandomStream draw(0, "benchmark.augment", index, step);
-      steps.push_back({at::tensor(rows, at::kLong),
-                       augment::draw_shared(strategy, o.size, o.size, draw).to(o.device)});
+      steps.push_back(
+          {at::tensor(rows, at::kLong), augment::draw_shared(strategy, o.size, o.size, draw)});
     }
     train::Unroll unroll(network, set, std::move(steps));
     const at::Tensor end = unroll.forward(start);

@@ -11,9 +11,9 @@ at::Tensor apply_rows(const at::Tensor& images, const at::Tensor& rows);
 /// The same as pullback() for cotangents on the CPU.
 at::Tensor pullback_rows(const at::Tensor& cotangents, const at::Tensor& rows);
 
-/// The same as apply() in tensor operations, for any device.
+/// The same as apply() in tensor operations, for any device; rows on the CPU.
 at::Tensor apply_tensors(const at::Tensor& images, const at::Tensor& rows);
-/// The same as pullback() for any device, by autograd.
+/// The same as pullback() for any device, by gathers alone: equal bytes every time.
 at::Tensor pullback_tensors(const at::Tensor& cotangents, const at::Tensor& rows);
 
 }  // namespace retort::augment

@@ -3,7 +3,6 @@
 // picks one, would take the order of the words and interpolate twice.
 #include "augment/siamese.h"
 
-#include <torch/csrc/autograd/autograd.h>
 #include <torch/types.h>
 
 #include <algorithm>
@@ -105,72 +104,12 @@ std::vector<const Operation*> choose(const Strategy& strategy, RandomStream& str
   return {chosen[to_size(stream.uniform_int(std::ssize(chosen)))]};
 }
 
-/// Values of one column as [R, 1, 1, 1], to stand beside images.
-at::Tensor column(const at::Tensor& rows, int64_t index) {
-  return rows.select(1, index).view({-1, 1, 1, 1});
-}
-
-/// (x - centre) * factor + centre, and x itself where the factor is 1.
-at::Tensor stretch(const at::Tensor& x, const at::Tensor& centre, const at::Tensor& factor) {
-  return at::where(factor == 1, x, (x - centre) * factor + centre);
-}
-
-at::Tensor apply_color(at::Tensor x, const at::Tensor& rows) {
-  x = x + column(rows, kBrightness);
-  x = stretch(x, x.mean(1, true), column(rows, kSaturation));
-  return stretch(x, x.mean({1, 2, 3}, true), column(rows, kContrast));
-}
-
-/// Shift, box and flip move whole pixels: one gather and one mask.
-at::Tensor apply_pixel_moves(const at::Tensor& x, const at::Tensor& rows) {
-  const int64_t count = x.size(0), channels = x.size(1), height = x.size(2), width = x.size(3);
-  const at::Tensor whole = rows.to(at::kLong);
-  const auto value = [&whole](int64_t index) { return whole.select(1, index).view({-1, 1, 1}); };
-  const at::TensorOptions integers = whole.options();
-  const at::Tensor i = at::arange(height, integers).view({1, height, 1});
-  const at::Tensor plain = at::arange(width, integers).view({1, 1, width});
-  const at::Tensor j = at::where(value(kFlip) > 0, width - 1 - plain, plain);  // before the flip
-  const at::Tensor boxed = (i >= value(kBoxTop))
-                               .logical_and(i < value(kBoxBottom))
-                               .logical_and(j >= value(kBoxLeft))
-                               .logical_and(j < value(kBoxRight));
-  const at::Tensor from_i = i + value(kShiftRows), from_j = j + value(kShiftColumns);
-  const at::Tensor kept = (from_i >= 0)
-                              .logical_and(from_i < height)
-                              .logical_and(from_j >= 0)
-                              .logical_and(from_j < width)
-                              .logical_and(boxed.logical_not());
-  const at::Tensor from = (from_i.clamp(0, height - 1) * width + from_j.clamp(0, width - 1))
-                              .view({-1, 1, height * width});
-  const at::Tensor moved = x.flatten(2).gather(2, from.expand({count, channels, -1}));
-  return at::where(kept.unsqueeze(1), moved.view(x.sizes()), at::zeros({}, x.options()));
-}
-
-at::Tensor apply_map(const at::Tensor& x, const at::Tensor& rows) {
-  const int64_t drawn = rows.size(0);
-  const at::Tensor maps = rows.narrow(1, kMap, 6);
-  const at::Tensor grid = at::affine_grid_generator(maps.reshape({drawn, 2, 3}),
-                                                    {drawn, x.size(1), x.size(2), x.size(3)}, false)
-                              .expand({x.size(0), -1, -1, -1});
-  constexpr int64_t kBilinear = 0, kZeros = 0;
-  const at::Tensor unmoved = maps.eq(identity().narrow(1, kMap, 6).to(maps.options())).all(1);
-  return at::where(unmoved.view({-1, 1, 1, 1}), x,
-                   at::grid_sampler(x, grid, kBilinear, kZeros, false));
-}
-
-/// Whether any row uses one of the columns. Values on a GPU are not looked at: reading them back
-/// would wait for the device.
-bool uses(const at::Tensor& rows, int64_t first, int64_t last) {
-  if (!rows.is_cpu()) return true;
-  const at::Tensor part = rows.narrow(1, first, last + 1 - first);
-  return !part.eq(identity().narrow(1, first, last + 1 - first)).all().item<bool>();
-}
-
 void check_shapes(const at::Tensor& images, const at::Tensor& rows) {
   TORCH_CHECK(images.dim() == 4, "images are [N, C, H, W]");
   TORCH_CHECK(rows.dim() == 2 && rows.size(1) == kColumns &&
                   (rows.size(0) == 1 || rows.size(0) == images.size(0)),
               "rows are [N, 16] or [1, 16], not ", rows.sizes());
+  TORCH_CHECK(rows.is_cpu(), "rows are kept on the CPU");
 }
 
 }  // namespace
@@ -234,22 +173,6 @@ at::Tensor pullback(const at::Tensor& rows, const at::Tensor& cotangents) {
   check_shapes(cotangents, rows);
   if (cotangents.size(0) == 0) return cotangents;
   return cotangents.is_cpu() ? pullback_rows(cotangents, rows) : pullback_tensors(cotangents, rows);
-}
-
-// Any images do: the way back does not depend on them.
-at::Tensor pullback_tensors(const at::Tensor& cotangents, const at::Tensor& rows) {
-  const at::AutoGradMode graph(true);
-  const at::Tensor images = at::zeros_like(cotangents).requires_grad_(true);
-  return torch::autograd::grad({apply_tensors(images, rows)}, {images}, {cotangents})[0];
-}
-
-at::Tensor apply_tensors(const at::Tensor& images, const at::Tensor& rows) {
-  const at::Tensor values = rows.to(images.scalar_type());
-  at::Tensor x = images;
-  if (uses(rows, kBrightness, kContrast)) x = apply_color(x, values);
-  if (uses(rows, kShiftRows, kFlip)) x = apply_pixel_moves(x, rows);
-  if (uses(rows, kMap, kMap + 5)) x = apply_map(x, values);
-  return x;
 }
 
 }  // namespace retort::augment

@@ -1,7 +1,7 @@
 // Differentiable siamese augmentation (Zhao and Bilen, ICML 2021). Parameters are drawn on the
-// host, one row a draw; one fixed sequence of tensor operations applies any row, so the same row
-// gives the same transformation to real and synthetic images, and the gradient flows through to the
-// images.
+// host, one row a draw, and stay there; one fixed order of operations applies any row, so the same
+// row gives the same transformation to real and synthetic images, and the gradient flows through to
+// the images.
 #pragma once
 
 #include <torch/types.h>
@@ -54,8 +54,9 @@ at::Tensor draw_each(const Strategy& strategy, int64_t count, int64_t height, in
 /// The row that changes nothing, [1, 16].
 at::Tensor identity();
 
-/// Applies rows to images [N, C, H, W]; `rows` is [N, 16] or [1, 16] (shared), on the images'
-/// device. Order: color, shift, box, flip, map. Differentiable once with respect to the images.
+/// Applies rows to images [N, C, H, W]; `rows` is [N, 16] or [1, 16] (shared), on the CPU
+/// whatever the images' device: what no row uses costs nothing there either. Order: color, shift,
+/// box, flip, map. Differentiable once with respect to the images.
 at::Tensor apply(const at::Tensor& images, const at::Tensor& rows);
 
 /// Cotangents of apply()'s images [N, C, H, W] to those of the images before it, without a graph:

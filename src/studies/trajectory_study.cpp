@@ -41,7 +41,7 @@ std::vector<TrajectoryError> follow(const nets::Network& network, const syntheti
                         static_cast<uint64_t>(begin + k));
       const at::Tensor rows =
           augment::draw_each(strategy, images.size(0), images.size(2), images.size(3), draw);
-      const at::Tensor seen = augment::apply(images, rows.to(device));
+      const at::Tensor seen = augment::apply(images, rows);
       theta.sub_(network.gradient({theta, at::Tensor(), seen}, targets).theta, rate);
     }
     const at::Tensor there = experts.snapshot(expert, epochs).to(device);

@@ -112,7 +112,7 @@ LabelledBatch ShuffledBatches::get(int64_t epoch, int64_t batch) const {
     RandomStream stream = draws_.augmentation(epoch, batch);
     const at::Tensor draws =
         augment::draw_each(strategy_, images.size(0), images.size(2), images.size(3), stream);
-    images = augment::apply(images, draws.to(images.device()));
+    images = augment::apply(images, draws);
   }
   return {images, {examples.targets, loss_}, rows};
 }

@@ -345,10 +345,10 @@ TEST(SiameseGpu, AgreesWithTheProcessor) {
   const at::Tensor images = noise({8, 3, 32, 32});
   RandomStream stream(16, "test");
   const at::Tensor rows = draw_each(parse_strategy("all:" + kAll), 8, 32, 32, stream);
-  const at::Tensor there = apply(images.cuda(), rows.cuda()).cpu();
+  const at::Tensor there = apply(images.cuda(), rows).cpu();
   EXPECT_TRUE(at::allclose(apply(images, rows), there, 1e-4, 1e-4));
-  EXPECT_TRUE(apply(images.cuda(), identity().cuda()).cpu().equal(images));
-  const at::Tensor back = pullback(rows.cuda(), images.cuda()).cpu();
+  EXPECT_TRUE(apply(images.cuda(), identity()).cpu().equal(images));
+  const at::Tensor back = pullback(rows, images.cuda()).cpu();
   EXPECT_TRUE(at::allclose(pullback(rows, images), back, 1e-4, 1e-4));
 }
 

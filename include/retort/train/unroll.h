@@ -29,9 +29,8 @@ struct UnrollOptions {
 
 /// One step's minibatch: rows of the set, and their augmentation.
 struct UnrollStep {
-  at::Tensor rows;  ///< int64 [n], on the CPU; undefined: the whole set in order
-  at::Tensor
-      augment;  ///< [n, 16] or [1, 16] rows of augment::apply, on the device; undefined: none
+  at::Tensor rows;     ///< int64 [n], on the CPU; undefined: the whole set in order
+  at::Tensor augment;  ///< [n, 16] or [1, 16] rows of augment::apply, on the CPU; undefined: none
 };
 
 /// The set that is trained on; none of it carries a graph.

@@ -193,14 +193,14 @@ at::Tensor GradientMatching::real_images(int64_t c, int64_t count, const char* p
 at::Tensor GradientMatching::augmented_real(int64_t c) const {
   const at::Tensor images = real_images(c, options_.real_batch, "gradient.real");
   if (strategy_.operations.empty()) return images;
-  return augment::apply(images, rows_.narrow(0, c, 1).to(images.device()));
+  return augment::apply(images, rows_.narrow(0, c, 1));
 }
 
 /// The augmentation of every image: class `first` + i's for offsets[i]..offsets[i + 1] - 1.
 at::Tensor GradientMatching::rows_of(const std::vector<int64_t>& offsets, int64_t first) const {
   if (strategy_.operations.empty()) return {};
   const at::Tensor owners = labels_of(offsets, first, at::Device(at::kCPU));
-  return rows_.index_select(0, owners).to(context_.device);
+  return rows_.index_select(0, owners);
 }
 
 void GradientMatching::calibrate() {

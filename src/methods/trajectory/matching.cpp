@@ -116,8 +116,7 @@ void TrajectoryMatching::draw_steps(uint64_t iteration) {
     RandomStream draw(context_.seed, "trajectory.augment", iteration, step_index);
     if (!strategy_.operations.empty())
       step.augment =
-          augment::draw_each(strategy_, rows, context_.data.height, context_.data.width, draw)
-              .to(context_.device);
+          augment::draw_each(strategy_, rows, context_.data.height, context_.data.width, draw);
     steps_.push_back(std::move(step));
   }
 }

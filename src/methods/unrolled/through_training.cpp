@@ -13,8 +13,7 @@ at::Tensor ThroughTraining::augmentation(const char* purpose, uint64_t iteration
                                          uint64_t step) const {
   if (strategy_.operations.empty()) return {};
   RandomStream draw(context_.seed, purpose, iteration, step);
-  return augment::draw_shared(strategy_, context_.data.height, context_.data.width, draw)
-      .to(context_.device);
+  return augment::draw_shared(strategy_, context_.data.height, context_.data.width, draw);
 }
 
 void ThroughTraining::begin(int64_t iteration, const SyntheticSet&) {
