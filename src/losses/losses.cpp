@@ -1,6 +1,8 @@
 // Losses of logits [N, K] against classes, distributions, teachers' logits or plain numbers.
 #include "retort/losses/losses.h"
 
+#include <ATen/core/Reduction.h>
+
 namespace retort::losses {
 namespace {
 
@@ -9,7 +11,8 @@ at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& values) {
   if (values.is_floating_point()) return -(values * log_p).sum(1);
   TORCH_CHECK(values.dim() == 1 && values.size(0) == logits.size(0),
               "hard targets must be [N], one class a row of logits");
-  return -log_p.gather(1, values.to(at::kLong).unsqueeze(1)).squeeze(1);
+  // Not a gather, whose way back a GPU adds up by sorting.
+  return at::nll_loss(log_p, values.to(at::kLong), {}, at::Reduction::None);
 }
 
 // T^2 keeps the gradient's size as the temperature changes (Hinton et al. 2015, section 2).

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "nets/fused/block.h"
+#include "nets/max_windows.h"
 #include "retort/core/error.h"
 
 namespace retort::nets {
@@ -222,7 +223,9 @@ at::Tensor LayerBuilder::pooled(const at::Tensor& x, Pool pool, int64_t window) 
     return blank({x.size(0), x.size(1), x.size(2) / window, x.size(3) / window});
   }
   const std::vector<int64_t> size = {window, window};
-  return pool == Pool::kAverage ? at::avg_pool2d(x, size) : at::max_pool2d(x, size);
+  if (pool == Pool::kAverage) return at::avg_pool2d(x, size);
+  if (x.is_cpu()) return at::max_pool2d(x, size);
+  return take_from_windows(x, largest_in_windows(x, window), window);
 }
 
 at::Tensor LayerBuilder::global_average(const at::Tensor& x) {

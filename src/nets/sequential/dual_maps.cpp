@@ -1,5 +1,6 @@
 // Layers without parameters, with first-order tensor operations. Tangents carry a dot in the
 // comments.
+#include "nets/max_windows.h"
 #include "nets/sequential/dual_kinds.h"
 
 namespace retort::nets {
@@ -81,6 +82,7 @@ class DualPool : public DualLayer {
     if (kind_ == Pool::kAverage)
       return {at::avg_pool2d(x.value, size),
               x.tangent.defined() ? at::avg_pool2d(x.tangent, size) : x.tangent};
+    if (!x_.is_cpu()) return forward_by_mask(x);
     x_ = x.value.contiguous();
     auto [value, index] = at::max_pool2d_with_indices(x_, size);
     index_ = index;
@@ -95,17 +97,24 @@ class DualPool : public DualLayer {
   }
 
  private:
+  Dual forward_by_mask(const Dual& x) {
+    index_ = largest_in_windows(x.value, window_);
+    return {take_from_windows(x.value, index_, window_),
+            x.tangent.defined() ? take_from_windows(x.tangent, index_, window_) : x.tangent};
+  }
+
   at::Tensor pulled(const at::Tensor& d) const {
     const std::vector<int64_t> size{window_, window_}, none{0, 0}, one{1, 1};
     if (kind_ == Pool::kAverage)
       return at::avg_pool2d_backward(d, x_, size, size, none, false, true, {});
+    if (!x_.is_cpu()) return put_into_windows(d, index_, window_, x_);
     return at::max_pool2d_with_indices_backward(d.contiguous(), x_, size, size, none, one, false,
                                                 index_);
   }
 
   const Pool kind_;
   const int64_t window_;
-  at::Tensor x_, index_;
+  at::Tensor x_, index_;  // of the largest: places, or a mask of each window
 };
 
 /// The mean over the whole map.
