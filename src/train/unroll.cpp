@@ -13,12 +13,35 @@
 #include "core/sizes.h"
 
 namespace retort::train {
+namespace {
+
+std::vector<UnrollStep> rows_on(at::Device device, std::vector<UnrollStep> steps) {
+  for (UnrollStep& step : steps)
+    if (step.rows.defined()) step.rows = step.rows.to(device);
+  return steps;
+}
+
+/// Adds values to the rows of `into`, to all of them where rows are undefined. On a GPU it is a
+/// product with the matrix that places them: libtorch would sort them to add in one order.
+void add_rows(const at::Tensor& into, const at::Tensor& rows, const at::Tensor& values) {
+  if (!rows.defined()) {
+    into.add_(values);
+  } else if (into.is_cpu()) {
+    into.index_add_(0, rows.to(into.device()), values);
+  } else {
+    const at::Tensor to = rows.to(into.device());
+    const at::Tensor places = at::arange(into.size(0), to.options()).unsqueeze(1).eq(to);
+    into.add_(at::mm(places.to(values.scalar_type()), values.flatten(1)).view(into.sizes()));
+  }
+}
+
+}  // namespace
 
 Unroll::Unroll(const nets::Network& network, const UnrollSet& set, std::vector<UnrollStep> steps,
                const UnrollOptions& options, at::Tensor state)
     : network_(network),
       set_(set),
-      steps_(std::move(steps)),
+      steps_(rows_on(set.images.device(), std::move(steps))),
       options_(options),
       state_(std::move(state)) {
   TORCH_CHECK(!steps_.empty(), "an unrolled training has at least one step");
@@ -39,7 +62,7 @@ double Unroll::rate(size_t step) const {
 
 at::Tensor Unroll::batch(const UnrollStep& step) const {
   at::Tensor images = set_.images.detach();
-  if (step.rows.defined()) images = images.index_select(0, step.rows.to(images.device()));
+  if (step.rows.defined()) images = images.index_select(0, step.rows);
   return step.augment.defined() ? augment::apply(images, step.augment) : images;
 }
 
@@ -97,18 +120,12 @@ void Unroll::scatter(const UnrollStep& step, const at::Tensor& cotangent,
                      UnrollGradient& into) const {
   const at::Tensor images =
       step.augment.defined() ? augment::pullback(step.augment, cotangent) : cotangent;
-  if (step.rows.defined())
-    into.images.index_add_(0, step.rows.to(images.device()), images);
-  else
-    into.images.add_(images);
+  add_rows(into.images, step.rows, images);
 }
 
 void Unroll::scatter_targets(const UnrollStep& step, const at::Tensor& cotangent,
                              UnrollGradient& into) const {
-  if (step.rows.defined())
-    into.targets.index_add_(0, step.rows.to(cotangent.device()), cotangent);
-  else
-    into.targets.add_(cotangent);
+  add_rows(into.targets, step.rows, cotangent);
 }
 
 UnrollGradient Unroll::backward(const at::Tensor& cotangent) {

@@ -4,6 +4,7 @@
 #include "methods/matching/dm.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "augment/siamese.h"
 #include "core/sizes.h"
@@ -24,12 +25,40 @@ struct Options {
 constexpr int64_t kRealRows = 640;        // rows of one pass without a graph: memory against speed
 constexpr int64_t kSyntheticRows = 1024;  // rows of one pass with a graph
 
+/// The rows of every class where all have equally many, else 0.
+int64_t even_rows(const std::vector<int64_t>& offsets) {
+  const auto classes = std::ssize(offsets) - 1;
+  const int64_t each = offsets.back() / classes;
+  for (int64_t c = 0; c <= classes; ++c)
+    if (offsets[to_size(c)] != c * each) return 0;
+  return each;
+}
+
 /// Means over the rows of each class, [K, D].
 at::Tensor class_means(const at::Tensor& features, const std::vector<int64_t>& offsets) {
+  const int64_t each = even_rows(offsets);
+  if (each > 0 && !features.is_cpu())  // a GPU waits for launches, not for sums
+    return features.view({-1, each, features.size(1)}).mean(1);
   std::vector<at::Tensor> means;
   for (size_t c = 0; c + 1 < offsets.size(); ++c)
     means.push_back(features.slice(0, offsets[c], offsets[c + 1]).mean(0));
   return at::stack(means);
+}
+
+/// d loss / d feature row: 2 gap / (images of the class).
+at::Tensor slopes(const at::Tensor& gap, const std::vector<int64_t>& offsets) {
+  if (const int64_t each = even_rows(offsets); each > 0)
+    return (gap * (2.0 / static_cast<double>(each)))
+        .unsqueeze(1)
+        .expand({-1, each, -1})
+        .reshape({-1, gap.size(1)});
+  std::vector<at::Tensor> parts;
+  for (size_t c = 0; c + 1 < offsets.size(); ++c) {
+    const int64_t count = offsets[c + 1] - offsets[c];
+    parts.push_back(
+        (gap[static_cast<int64_t>(c)] * (2.0 / static_cast<double>(count))).expand({count, -1}));
+  }
+  return at::cat(parts);
 }
 
 class DistributionMatching : public Objective {
@@ -41,23 +70,17 @@ class DistributionMatching : public Objective {
         strategy_(augment::parse_strategy(context.augmentation)) {}
 
   void begin(int64_t iteration, const SyntheticSet&) override {
-    const uint64_t seed = context_.seed;
-    const auto index = static_cast<uint64_t>(iteration);
-    theta_ = context_.network.initial(RandomStream(seed, "dm.network", index)).to(context_.device);
+    draws_ = next_.iteration == iteration ? std::move(next_) : draw(iteration);
+    next_ = {};
+    theta_ = draws_.theta.to(context_.device);
     state_ = context_.network.initial_state().to(context_.device);
-    std::vector<at::Tensor> rows;
-    for (int64_t c = 0; c < context_.data.classes(); ++c) {
-      RandomStream draw(seed, "dm.augment", index, static_cast<uint64_t>(c));
-      rows.push_back(
-          augment::draw_shared(strategy_, context_.data.height, context_.data.width, draw));
-    }
-    rows_ = at::cat(rows);
-    real_means_ = real_means(index);
+    real_means_ = real_means();
   }
 
   Cotangents evaluate(const SyntheticSet& set, int64_t) override {
     const auto classes = std::ssize(set.offsets) - 1;
     Cotangents result{0, at::zeros_like(set.images)};
+    at::Tensor loss = at::zeros({}, set.images.options().dtype(at::kDouble));
     // Without BatchNorm the classes are separable: passes of several classes bound the memory.
     const int64_t limit = context_.network.couples_rows()
                               ? set.images.size(0)
@@ -65,45 +88,75 @@ class DistributionMatching : public Objective {
     for (int64_t first = 0; first < classes;) {
       int64_t last = first + 1;
       while (last < classes && set.offset(last + 1) - set.offset(first) <= limit) ++last;
-      match(set, first, last, result);
+      loss += match(set, first, last, result.images);
       first = last;
     }
+    result.loss = read(loss);
     return result;
   }
 
  private:
+  /// What an iteration draws, on the CPU.
+  struct Draws {
+    int64_t iteration = -1;
+    at::Tensor theta;                    ///< [P]
+    at::Tensor rows;                     ///< of augmentation, one a class
+    std::vector<int64_t> picked;         ///< real images
+    std::vector<int64_t> offsets = {0};  ///< of the classes in them
+  };
+
+  Draws draw(int64_t iteration) const {
+    const uint64_t seed = context_.seed;
+    const auto index = static_cast<uint64_t>(iteration);
+    Draws drawn;
+    drawn.iteration = iteration;
+    drawn.theta = context_.network.initial(RandomStream(seed, "dm.network", index));
+    std::vector<at::Tensor> rows;
+    for (int64_t k = 0; k < context_.data.classes(); ++k) {
+      const auto c = static_cast<uint64_t>(k);
+      RandomStream augmenting(seed, "dm.augment", index, c);
+      rows.push_back(
+          augment::draw_shared(strategy_, context_.data.height, context_.data.width, augmenting));
+      const RandomStream choosing(seed, "dm.real", index, c);
+      const std::vector<int64_t> real = real_.rows(choosing, k, options_.real_batch);
+      drawn.picked.insert(drawn.picked.end(), real.begin(), real.end());
+      drawn.offsets.push_back(std::ssize(drawn.picked));
+    }
+    drawn.rows = at::cat(rows);
+    return drawn;
+  }
+
+  /// A value, which a GPU still computes: meanwhile the next iteration's numbers are drawn.
+  double read(const at::Tensor& value) {
+    if (!value.is_cpu() && next_.iteration < 0) next_ = draw(draws_.iteration + 1);
+    return value.item<double>();
+  }
+
   /// The augmentation row of every image: class c's for rows offsets[c]..offsets[c + 1] - 1.
   at::Tensor rows_of(const std::vector<int64_t>& offsets, int64_t first) const {
     std::vector<int64_t> owner;
     for (size_t c = 0; c + 1 < offsets.size(); ++c)
       owner.insert(owner.end(), to_size(offsets[c + 1] - offsets[c]),
                    first + static_cast<int64_t>(c));
-    return rows_.index_select(0, at::tensor(owner, at::kLong)).to(context_.device);
+    return draws_.rows.index_select(0, at::tensor(owner, at::kLong));
   }
 
   /// Mean features of a real batch of every class, [K, D], in large passes over all classes.
-  at::Tensor real_means(uint64_t iteration) const {
+  at::Tensor real_means() const {
     const at::NoGradGuard no_graph;
-    std::vector<int64_t> picked, offsets{0};
-    for (int64_t c = 0; c < context_.data.classes(); ++c) {
-      const RandomStream draw(context_.seed, "dm.real", iteration, static_cast<uint64_t>(c));
-      const std::vector<int64_t> drawn = real_.rows(draw, c, options_.real_batch);
-      picked.insert(picked.end(), drawn.begin(), drawn.end());
-      offsets.push_back(std::ssize(picked));
-    }
-    const at::Tensor rows = rows_of(offsets, 0);
-    const int64_t total = offsets.back();
+    const at::Tensor rows = rows_of(draws_.offsets, 0);
+    const int64_t total = draws_.offsets.back();
     const int64_t step =
         context_.network.couples_rows() ? total : context_.network.rows_at_once(kRealRows);
     std::vector<at::Tensor> features;
     for (int64_t at = 0; at < total; at += step) {
       const int64_t end = std::min(total, at + step);
       const at::Tensor images =
-          real_.images(at::ArrayRef<int64_t>(picked).slice(to_size(at), to_size(end - at)));
+          real_.images(at::ArrayRef<int64_t>(draws_.picked).slice(to_size(at), to_size(end - at)));
       features.push_back(
           features_of(augment::apply(images, rows.slice(0, at, end)), {}).taps.at("features"));
     }
-    return class_means(at::cat(features), offsets);
+    return class_means(at::cat(features), draws_.offsets);
   }
 
   nets::Observation features_of(const at::Tensor& images, nets::WithRespectTo back) const {
@@ -111,8 +164,9 @@ class DistributionMatching : public Objective {
     return context_.network.observe({theta_.to(type), state_.to(type), images}, {"features"}, back);
   }
 
-  /// Adds the loss and the cotangents of classes first..last-1.
-  void match(const SyntheticSet& set, int64_t first, int64_t last, Cotangents& result) const {
+  /// The loss of classes first..last-1; writes their cotangents.
+  at::Tensor match(const SyntheticSet& set, int64_t first, int64_t last,
+                   const at::Tensor& cotangents) const {
     const int64_t begin = set.offset(first), end = set.offset(last);
     std::vector<int64_t> offsets;
     for (int64_t c = first; c <= last; ++c) offsets.push_back(set.offset(c) - begin);
@@ -121,21 +175,17 @@ class DistributionMatching : public Objective {
         features_of(augment::apply(set.images.slice(0, begin, end), rows), {.images = true});
     const at::Tensor gap =
         class_means(observed.taps.at("features"), offsets) - real_means_.slice(0, first, last);
-    result.loss += gap.square().sum().item<double>();
-    std::vector<at::Tensor> parts;  // d loss / d feature row: 2 gap / (images of the class)
-    for (int64_t c = first; c < last; ++c) {
-      const int64_t count = set.offset(c + 1) - set.offset(c);
-      parts.push_back((gap[c - first] * (2.0 / static_cast<double>(count))).expand({count, -1}));
-    }
-    const at::Tensor vjp = observed.pullback({{"features", at::cat(parts)}}).images;
-    result.images.slice(0, begin, end).copy_(augment::pullback(rows, vjp));
+    const at::Tensor vjp = observed.pullback({{"features", slopes(gap, offsets)}}).images;
+    cotangents.slice(0, begin, end).copy_(augment::pullback(rows, vjp));
+    return gap.square().sum().to(at::kDouble);
   }
 
   const Context context_;
   const Options options_;
   const data::ClassSampler real_;
   const augment::Strategy strategy_;
-  at::Tensor theta_, state_, rows_, real_means_;
+  Draws draws_, next_;
+  at::Tensor theta_, state_, real_means_;
 };
 
 }  // namespace
