@@ -61,8 +61,9 @@ TEST_P(DeviceNetwork, SameInputsGiveTheSameBytesInFloat) {
 INSTANTIATE_TEST_SUITE_P(Kinds, DeviceNetwork,
                          testing::Values("convnet-w4-d2", "convnet-w4-d2-bn-swish",
                                          "convnet-w4-d2-swish-gn-maxpool", "convnet-w4-d1-ln-leaky",
-                                         "convnet-w4-d2-tanh-nonorm-nopool", "mlp", "lenet",
-                                         "alexnet", "alexnet-bn", "vgg11", "vgg11-bn", "resnet18",
+                                         "convnet-w4-d2-tanh-nonorm-nopool",
+                                         "convnet-w4-d2-in-maxpool", "mlp", "lenet", "alexnet",
+                                         "alexnet-bn", "vgg11", "vgg11-bn", "resnet18",
                                          "resnet18-bn", "resnet18-bn-ap", "wideconv-w4-d2"));
 
 }  // namespace
