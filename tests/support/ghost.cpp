@@ -4,6 +4,10 @@
 #include <ATen/ops/convolution.h>
 #include <ATen/ops/convolution_backward.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
+#include <torch/version.h>
+#if TORCH_VERSION_MAJOR >= 2
+#include <ATen/detail/PrivateUse1HooksInterface.h>
+#endif
 #include <sys/mman.h>
 #include <torch/library.h>
 #include <unistd.h>
@@ -281,6 +285,20 @@ C10_REGISTER_GUARD_IMPL(PrivateUse1, Guard);
 }  // namespace
 
 at::Device ghost_device() {
+#if TORCH_VERSION_MAJOR >= 2
+  // Else autograd asks CUDA for streams where libtorch has it, driver or not. Not before the ghost
+  // is used: a true device needs those streams.
+  static const bool known = [] {
+    struct Hooks final : at::PrivateUse1HooksInterface {
+      bool isAvailable() const override { return true; }
+      bool hasPrimaryContext(c10::DeviceIndex) const override { return true; }
+    };
+    c10::register_privateuse1_backend("ghost");
+    at::RegisterPrivateUse1HooksInterface(new Hooks);
+    return true;
+  }();
+  (void)known;
+#endif
   return at::Device(kGhost, 0);
 }
 
