@@ -43,7 +43,7 @@ class Reproduce : public ::testing::Test {
 };
 
 TEST_F(Reproduce, ChecksEveryChangeBeforeItTrainsAnything) {
-  expect_refused(kExperts, "--set out=zzz", {"--set out", "no key of a recipe", "--out"});
+  expect_refused(kExperts, "--set out=zzz", {"--set out", "not a key of a recipe", "--out"});
   expect_refused(kExperts, "--set experts=zzz,threads=2,recipe=x", {"3 problems", "--set threads"});
   expect_refused(kExperts, "--set iteratons=5", {"--set iteratons", "did you mean --iterations?"});
   expect_refused(kExperts, "--set iterations=five", {"--set iterations: 'five' is not accepted"});
