@@ -82,13 +82,13 @@ TEST_F(Kinds, LabelsThatAreNoProbabilitiesAreRefusedUnlessSaid) {
   write({{"images", input()}, {"labels", logits}});
   Notes notes;
   expect_error<DataError>([&] { read(notes); },
-                          {"no probabilities", "rows hold -1 to 7", "sum to -2", "--labels logits",
+                          {"not probabilities", "rows hold -1 to 7", "sum to -2", "--labels logits",
                            "--labels targets"});
   const Bundle soft = read(notes, "logits");
   EXPECT_LT((soft.soft_labels - at::softmax(logits, 1)).abs().max().item<float>(), 1e-6);
   expect_note(notes, "softmax");
   EXPECT_EQ(read(notes, "targets").soft_label_kind, "targets");
-  expect_error<DataError>([&] { read(notes, "probabilities"); }, {"no probabilities"});
+  expect_error<DataError>([&] { read(notes, "probabilities"); }, {"not probabilities"});
   write({{"images", input()}, {"labels", at::softmax(logits, 1)}});
   Notes none;
   EXPECT_TRUE(at::equal(read(none).soft_labels, at::softmax(logits, 1)));
@@ -136,7 +136,7 @@ TEST_F(Kinds, BundlesWithoutDistributionsAreRefused) {
   Bundle bundle = small_bundle();
   bundle.soft_labels = at::tensor({-9.59f, 15.f, 1.f}).expand({5, 3}).contiguous();
   expect_error<StateError>([&] { save_bundle(folder / "a.safetensors", bundle); },
-                           {"no probabilities", "-9.59"});
+                           {"not probabilities", "-9.59"});
   bundle.soft_label_kind = "targets";
   save_bundle(folder / "a.safetensors", bundle);
   EXPECT_EQ(load_bundle(folder / "a.safetensors").soft_label_kind, "targets");
@@ -145,7 +145,7 @@ TEST_F(Kinds, BundlesWithoutDistributionsAreRefused) {
   file.metadata.erase("soft_label_kind");
   save_tensors(folder / "b.safetensors", file.tensors, file.metadata);
   expect_error<DataError>([&] { load_bundle(folder / "b.safetensors"); },
-                          {"no probabilities", "sum to 6.41"});
+                          {"not probabilities", "sum to 6.41"});
   file.metadata["method"] = "frepo";
   save_tensors(folder / "b.safetensors", file.tensors, file.metadata);
   EXPECT_EQ(load_bundle(folder / "b.safetensors").soft_label_kind, "targets");
