@@ -46,8 +46,11 @@ target_include_directories(retort_torch SYSTEM INTERFACE "${_include}" "${_inclu
 target_compile_definitions(retort_torch INTERFACE _GLIBCXX_USE_CXX11_ABI=1)
 if(RETORT_TORCH_BUNDLED)
   # Such a PyTorch exports parts of a libstdc++ of its own, some of them hollow (a call of
-  # std::filesystem::remove_all ends at address 0): the compiler's has to be found first.
-  target_link_libraries(retort_torch INTERFACE "-Wl,--no-as-needed" -lstdc++)
+  # std::filesystem::remove_all ends at address 0): the system's has to be found first. It has to be
+  # the shared one: a second copy from an archive breaks std::regex inside libtorch_cuda.
+  find_library(RETORT_LIB_stdcxx NAMES libstdc++.so libstdc++.so.6 REQUIRED
+    HINTS ${CMAKE_CXX_IMPLICIT_LINK_DIRECTORIES} PATHS /lib/${CMAKE_CXX_LIBRARY_ARCHITECTURE})
+  target_link_libraries(retort_torch INTERFACE "-Wl,--no-as-needed" ${RETORT_LIB_stdcxx})
 endif()
 set(RETORT_TORCH_CUDA OFF)
 if(EXISTS "${_include}/c10/cuda/impl/cuda_cmake_macros.h")

@@ -1,6 +1,7 @@
 #include "support/host_work.h"
 
 #include <ATen/record_function.h>
+#include <torch/version.h>
 
 #include <atomic>
 #include <set>
@@ -10,8 +11,9 @@ namespace {
 
 std::atomic<int64_t> reads, to_host, to_device, sizes, operations;
 
-/// "cpu to device" of a copy, from its two tensors.
+/// "cpu to device" of a copy, from its two tensors. Newer libtorch records copies without them.
 void count_copy(const at::RecordFunction& call) {
+  if (TORCH_VERSION_MAJOR > 1) return;
   const auto inputs = call.inputs();
   if (inputs.size() < 2 || !inputs[0].isTensor() || !inputs[1].isTensor()) return;
   const at::Tensor target = inputs[0].toTensor(), source = inputs[1].toTensor();
