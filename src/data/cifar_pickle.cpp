@@ -19,11 +19,12 @@ namespace {
 using Kind = Pickle::Kind;
 constexpr uint64_t kLimit = uint64_t{1} << 30;
 
-const Pickle& entry(const Pickle& dictionary, const std::string& key, Kind kind,
-                    const std::string& accepted, const std::string& path) {
-  const Pickle* value = dictionary.is(Kind::kDict) ? dictionary.get(key) : nullptr;
+const Pickle& entry(const Pickle& dictionary, std::string_view key, Kind kind,
+                    std::string_view accepted, const std::string& path) {
+  const std::string name(key);
+  const Pickle* value = dictionary.is(Kind::kDict) ? dictionary.get(name) : nullptr;
   if (!value || !value->is(kind))
-    throw DataError::damaged(path, "no " + accepted + " under '" + key + "'",
+    throw DataError::damaged(path, "no " + std::string(accepted) + " under '" + name + "'",
                              "a pickled dictionary as CIFAR's Python version has it");
   return *value;
 }

@@ -4,6 +4,7 @@
 #include "data/npz.h"
 
 #include <algorithm>
+#include <string_view>
 
 #include "core/file.h"
 #include "data/layouts.h"
@@ -116,11 +117,11 @@ std::string counterpart(const std::string& name, bool of_images) {
   return of_images ? "labels" : "images";
 }
 
-const std::string& member(const Arrays& members, const std::string& name, const std::string& usual,
+const std::string& member(const Arrays& members, const std::string& name, std::string_view usual,
                           const std::string& path) {
   const auto at = members.find(name);
   if (at == members.end())
-    throw DataError({"reading '" + path + "'", "the array '" + usual + "' is missing",
+    throw DataError({"reading '" + path + "'", "the array '" + std::string(usual) + "' is missing",
                      "images with their labels", "save both arrays"});
   return at->second;
 }

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 #include "io/scalar_types.h"
@@ -54,9 +55,9 @@ void check_format(const std::string& path, const Metadata& metadata) {
 }
 
 /// A tensor of the file with this type and number of dimensions.
-const RawTensor& tensor_in(const SafetensorsView& view, const std::string& name, size_t dimensions,
+const RawTensor& tensor_in(const SafetensorsView& view, std::string_view name, size_t dimensions,
                            const std::string& path) {
-  const auto found = view.tensors.find(name);
+  const auto found = view.tensors.find(std::string(name));
   if (found == view.tensors.end())
     throw DataError::damaged(path, fmt::format("it has no tensor '{}'", name));
   const RawTensor& tensor = found->second;
