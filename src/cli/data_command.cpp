@@ -26,7 +26,7 @@ constexpr const char* kExamples =
     "  retort data shapes --export-npz shapes.npz\n";
 
 int64_t count(const data::Split& split, int64_t c) {
-  return split.rows_by_class.empty() ? 0 : std::ssize(split.rows_by_class[c]);
+  return split.rows_by_class.empty() ? 0 : std::ssize(split.rows_by_class[to_size(c)]);
 }
 
 /// `each` training images of every class, evenly spread over it.
@@ -34,8 +34,8 @@ std::vector<report::GridRow> some_images(const data::Dataset& data, int64_t each
   std::vector<report::GridRow> rows;
   const int64_t size = data.channels * data.height * data.width;
   for (int64_t c = 0; c < data.classes(); ++c) {
-    report::GridRow row{data.class_names[c], {}};
-    const auto& members = data.train.rows_by_class[c];
+    report::GridRow row{data.class_names[to_size(c)], {}};
+    const auto& members = data.train.rows_by_class[to_size(c)];
     const size_t shown = std::min(members.size(), to_size(each));
     for (size_t i = 0; i < shown; ++i) {
       const int64_t member = members[i * members.size() / shown];
@@ -52,7 +52,7 @@ void print_picture(std::ostream& out, const report::Picture& picture) {
   auto pixel = [&](int64_t x, int64_t y) {
     const int64_t at = (y * picture.width + x) * picture.channels;
     const auto value = [&](int64_t c) {
-      return y < picture.height ? picture.pixels[at + (picture.channels == 3 ? c : 0)] : 0;
+      return y < picture.height ? picture.pixels[to_size(at + (picture.channels == 3 ? c : 0))] : 0;
     };
     return fmt::format("{};{};{}", value(0), value(1), value(2));
   };
@@ -72,14 +72,14 @@ void print_strip(const Environment& environment, const data::Dataset& data) {
   strip.width = shown * (data.width + 1);
   strip.pixels.assign(to_size(strip.width * strip.height * 3), 0);
   for (int64_t c = 0; c < shown; ++c) {
-    if (rows[c].images.empty()) continue;
-    const auto& image = rows[c].images[0];
+    if (rows[to_size(c)].images.empty()) continue;
+    const auto& image = rows[to_size(c)].images[0];
     for (int64_t y = 0; y < data.height; ++y)
       for (int64_t x = 0; x < data.width; ++x)
         for (int64_t k = 0; k < 3; ++k) {
           const int64_t plane = data.channels == 3 ? k : 0;
-          strip.pixels[(y * strip.width + c * (data.width + 1) + x) * 3 + k] =
-              image[(plane * data.height + y) * data.width + x];
+          strip.pixels[to_size((y * strip.width + c * (data.width + 1) + x) * 3 + k)] =
+              image[to_size((plane * data.height + y) * data.width + x)];
         }
   }
   print_picture(environment.out, strip);
@@ -109,7 +109,7 @@ void export_npz(const data::Dataset& data, const std::filesystem::path& path) {
 Json to_json(const data::Dataset& data) {
   Json classes = Json::array();
   for (int64_t c = 0; c < data.classes(); ++c)
-    classes.push_back({{"name", data.class_names[c]},
+    classes.push_back({{"name", data.class_names[to_size(c)]},
                        {"train", count(data.train, c)},
                        {"validation", count(data.validation, c)},
                        {"test", count(data.test, c)}});
@@ -141,7 +141,7 @@ void print_found(const Environment& environment, const data::Dataset& data) {
   for (const std::string& note : data.notes) environment.out << "note: " << note << "\n";
   std::vector<std::vector<std::string>> rows{{"class", "train", "validation", "test"}};
   for (int64_t c = 0; c < data.classes(); ++c)
-    rows.push_back({data.class_names[c], std::to_string(count(data.train, c)),
+    rows.push_back({data.class_names[to_size(c)], std::to_string(count(data.train, c)),
                     std::to_string(count(data.validation, c)),
                     std::to_string(count(data.test, c))});
   environment.out << "\n" << aligned(rows);

@@ -81,7 +81,7 @@ std::vector<int64_t> LabelPlan::kept() const {
   const int64_t all = epochs * batches();
   const auto count = std::clamp<int64_t>(std::llround(keep * static_cast<double>(all)), 1, all);
   std::vector<int64_t> places(to_size(all));
-  for (int64_t i = 0; i < all; ++i) places[i] = i;
+  for (int64_t i = 0; i < all; ++i) places[to_size(i)] = i;
   if (count == all) return places;
   places = RandomStream(seed, "labels.kept").sample(all, count);
   std::sort(places.begin(), places.end());

@@ -154,7 +154,7 @@ class Squeeze {
                       std::isfinite(before) ? std::optional(before) : std::nullopt);
       std::vector<int64_t> rows;
       for (int64_t i = b * batch(); i < std::min((b + 1) * batch(), size); ++i)
-        rows.push_back(rows_[order[i]]);
+        rows.push_back(rows_[to_size(order[to_size(i)])]);
       sum.add_(step(rows, index, b).to(at::kDouble), static_cast<double>(rows.size()));
       seen += std::ssize(rows);
     }
@@ -211,7 +211,7 @@ class Squeeze {
     const auto size = std::ssize(rows_);
     for (const int64_t i :
          squeeze_stream(options_, "squeeze.statistics").sample(size, options_.statistics_images))
-      rows.push_back(rows_[i]);
+      rows.push_back(rows_[to_size(i)]);
     return recalibrated_batchnorm(
         input_.network, state_.learner().theta,
         input_.data.train.images.index_select(0, at::tensor(rows, at::kLong)),

@@ -76,12 +76,12 @@ struct Writing {
   int64_t start = label_start(plan);
   std::vector<int64_t> hashes = std::vector<int64_t>(offsets.size() - 1);
 
-  int64_t begin(int64_t block) const { return start + offsets[block] * plan.row_bytes(); }
+  int64_t begin(int64_t block) const { return start + offsets[to_size(block)] * plan.row_bytes(); }
   int64_t place_of_hash(int64_t block) const {
     return std::ssize(header) + block * static_cast<int64_t>(sizeof(int64_t));
   }
   void add(int64_t block, const std::string& rows) {
-    int64_t& hash = hashes[block] = piece_hash(rows.data(), rows.size());
+    int64_t& hash = hashes[to_size(block)] = piece_hash(rows.data(), rows.size());
     file.put({reinterpret_cast<const char*>(&hash), sizeof hash}, place_of_hash(block));
     file.put(rows, begin(block));
   }
@@ -90,7 +90,7 @@ struct Writing {
     const std::string rows = file.read(begin(block + 1) - begin(block), begin(block));
     const int64_t hash = piece_hash(rows.data(), rows.size());
     const std::string written = file.read(sizeof hash, place_of_hash(block));
-    hashes[block] = hash;
+    hashes[to_size(block)] = hash;
     return written == std::string_view(reinterpret_cast<const char*>(&hash), sizeof hash);
   }
 };
@@ -141,7 +141,7 @@ bool write_labels(const std::filesystem::path& path, const LabelPlan& plan,
   Progress progress(style, "labels", all, done);
   while (done < all) {
     if (stop && stop->requested()) return false;
-    const int64_t place = kept[done];
+    const int64_t place = kept[to_size(done)];
     const at::Tensor images = views.get(place / plan.batches(), place % plan.batches()).images;
     writing.add(done, pack_labels(plan, teacher.logits(images, plan.batch_statistics)));
     progress.update(++done);

@@ -14,7 +14,7 @@ std::vector<std::vector<int64_t>> ordered_batches(const std::vector<int64_t>& co
   for (const int64_t count : counts) {
     for (int64_t i = 0; i < count; ++i) {
       if (std::ssize(batches) <= i) batches.emplace_back();
-      batches[i].push_back(begin + i);
+      batches[to_size(i)].push_back(begin + i);
     }
     begin += count;
   }
@@ -57,7 +57,7 @@ ModelState train_sequentially(const nets::Network& network, const data::BatchSou
   Trainer(network, model, *optimizer)
       .run(batches,
            {.last = std::ssize(rates),
-            .rate = [&](int64_t step, int64_t) { return rates[step]; },
+            .rate = [&](int64_t step, int64_t) { return rates[to_size(step)]; },
             .seed = seed},
            advised);
   return model;

@@ -53,7 +53,7 @@ void in_parallel(int64_t count, int64_t workers, const std::function<void(int64_
       try {
         work(item);
       } catch (...) {
-        errors[item] = std::current_exception();
+        errors[to_size(item)] = std::current_exception();
         failed = true;
       }
     }
@@ -91,7 +91,8 @@ std::vector<ModelState> train_many(const nets::Network& network,
   const auto count = std::ssize(students);
   std::vector<ModelState> trained(students.size());
   const auto train_one = [&](int64_t i, const Callbacks& its_callbacks) {
-    trained[i] = train(network, students[i], options, seed, device, its_callbacks);
+    trained[to_size(i)] =
+        train(network, students[to_size(i)], options, seed, device, its_callbacks);
   };
   const int64_t workers =
       device.is_cpu()

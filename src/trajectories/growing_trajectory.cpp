@@ -214,7 +214,7 @@ int64_t GrowingTrajectory::first_damaged(int64_t last) const {
     const uint64_t at = small_part(plan_) + static_cast<uint64_t>(epoch) * row.size();
     const ssize_t got = ::pread(file_, row.data(), row.size(), static_cast<off_t>(at));
     if (got != static_cast<ssize_t>(row.size()) ||
-        piece_hash(row.data(), row.size()) != hashes_[epoch])
+        piece_hash(row.data(), row.size()) != hashes_[to_size(epoch)])
       return epoch;
   }
   return last + 1;
@@ -232,8 +232,8 @@ void GrowingTrajectory::write(int64_t epoch, const at::Tensor& theta, double los
                                   {},
                                   half ? "train with --snapshots float32 in another folder"
                                        : "lower --learning-rate and train in another folder"});
-  if (epoch > 0) losses_[epoch - 1] = loss;
-  hashes_[epoch] = piece_hash(row.data_ptr(), row.nbytes());
+  if (epoch > 0) losses_[to_size(epoch - 1)] = loss;
+  hashes_[to_size(epoch)] = piece_hash(row.data_ptr(), row.nbytes());
   put(row.data_ptr(), row.nbytes(),
       small_part(plan_) + static_cast<uint64_t>(epoch) * row_bytes(plan_));
 }

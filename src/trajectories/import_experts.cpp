@@ -5,6 +5,7 @@
 
 #include <limits>
 
+#include "core/sizes.h"
 #include "io/torch_file.h"
 #include "retort/core/error.h"
 #include "retort/trajectories/experts.h"
@@ -119,7 +120,7 @@ ExpertOutcome import_experts(const ExpertInput& input, const std::filesystem::pa
     for (int64_t i = 0; i < count; ++i, ++plan.expert) {
       outcome.stopped = input.stop && input.stop->requested();
       if (outcome.stopped) return outcome;
-      const Pickle& trajectory = *trajectories[i];
+      const Pickle& trajectory = *trajectories[to_size(i)];
       plan.epochs = std::ssize(trajectory.items) - 1;
       plan.metadata["origin"] = fmt::format("imported from {}, trajectory {}", name, i);
       const TrajectoryPlan whole = complete(plan);

@@ -78,7 +78,7 @@ int64_t Trajectories::epochs() const {
 
 at::Tensor Trajectories::snapshot(int64_t expert, int64_t epoch) const {
   TORCH_CHECK(expert >= 0 && expert < count(), "expert ", expert, " of ", count());
-  return experts_[expert]->row(epoch);
+  return experts_[to_size(expert)]->row(epoch);
 }
 
 const std::string& Trajectories::fingerprint() const {

@@ -121,7 +121,7 @@ at::Tensor TrajectoryFile::row(int64_t epoch) const {
   const auto damaged = [&](const char* what) {
     return damaged_content(path.string(), fmt::format("snapshot {} {}", epoch, what));
   };
-  if (piece_hash(stored.data_ptr(), stored.nbytes()) != hashes[epoch])
+  if (piece_hash(stored.data_ptr(), stored.nbytes()) != hashes[to_size(epoch)])
     throw damaged("is not as it was written, its hash is another");
   if (!stored.isfinite().all().item<bool>()) throw damaged("holds a number that is not finite");
   return stored.to(at::kFloat);

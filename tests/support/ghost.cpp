@@ -290,7 +290,7 @@ at::Device ghost_device() {
   // is used: a true device needs those streams.
   static const bool known = [] {
     struct Hooks final : at::PrivateUse1HooksInterface {
-      bool isAvailable() const override { return true; }
+      bool isAvailable() const { return true; }  // virtual in newer ones only
       bool hasPrimaryContext(c10::DeviceIndex) const override { return true; }
     };
     c10::register_privateuse1_backend("ghost");
