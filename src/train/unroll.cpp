@@ -27,10 +27,9 @@ void add_rows(const at::Tensor& into, const at::Tensor& rows, const at::Tensor& 
   if (!rows.defined()) {
     into.add_(values);
   } else if (into.is_cpu()) {
-    into.index_add_(0, rows.to(into.device()), values);
+    into.index_add_(0, rows, values);
   } else {
-    const at::Tensor to = rows.to(into.device());
-    const at::Tensor places = at::arange(into.size(0), to.options()).unsqueeze(1).eq(to);
+    const at::Tensor places = at::arange(into.size(0), rows.options()).unsqueeze(1).eq(rows);
     into.add_(at::mm(places.to(values.scalar_type()), values.flatten(1)).view(into.sizes()));
   }
 }

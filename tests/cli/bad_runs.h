@@ -38,17 +38,13 @@ class BadRuns : public testing::Test {
   static fs::path at(const std::string& name) { return *place_ / name; }
 
   /// GOOD is the command of the finished run up to its folder; EVAL a short evaluation.
-  static std::vector<std::string> expand(std::string line) {
-    auto replace = [&](const std::string& from, const std::string& to) {
-      for (size_t i = line.find(from); i != std::string::npos; i = line.find(from, i))
-        line.replace(i, from.size(), to);
-    };
-    replace("GOOD",
-            "distill --method dm --data DIR/data --network convnet-w8-d2 --images-per-class 1 "
-            "--iterations 3 --real-batch 4 --threads 1 --out");
-    replace("EVAL", "eval DIR/x --students 1 --evaluation-epochs 2 --threads 1");
-    replace("DIR", place_->path().string());
-    return words(line);
+  static std::vector<std::string> expand(const std::string& line) {
+    return words(in_full(
+        line, {{"GOOD",
+                "distill --method dm --data DIR/data --network convnet-w8-d2 --images-per-class 1 "
+                "--iterations 3 --real-batch 4 --threads 1 --out"},
+               {"EVAL", "eval DIR/x --students 1 --evaluation-epochs 2 --threads 1"},
+               {"DIR", place_->path().string()}}));
   }
 
   /// A fresh copy of the finished run in DIR/x.

@@ -34,21 +34,17 @@ class Decoupled : public testing::Test {
   static void TearDownTestSuite() { delete place_; }
 
   static fs::path at(const std::string& name) { return *place_ / name; }
-  static std::vector<std::string> expand(std::string line) {
-    auto replace = [&](const std::string& from, const std::string& to) {
-      for (size_t i = line.find(from); i != std::string::npos; i = line.find(from, i))
-        line.replace(i, from.size(), to);
-    };
-    replace(
-        "RECOVER",
-        "distill --method sre2l --data DIR/data --network convnet-w4-d2-bn --images-per-class 2 "
-        "--iterations 5 --protocol frozen --threads 1 TEACHER");
-    replace("RELABEL", "relabel DIR/run --evaluation-epochs 40 --threads 1 TEACHER");
-    replace("EVAL",
-            "eval DIR/run --students 1 --evaluation-epochs 4 --random-baseline=no --threads 1");
-    replace("TEACHER", "--teacher DIR/t/teacher.safetensors");
-    replace("DIR", place_->path().string());
-    return tests::words(line);
+  static std::vector<std::string> expand(const std::string& line) {
+    return tests::words(tests::in_full(
+        line,
+        {{"RECOVER",
+          "distill --method sre2l --data DIR/data --network convnet-w4-d2-bn --images-per-class 2 "
+          "--iterations 5 --protocol frozen --threads 1 TEACHER"},
+         {"RELABEL", "relabel DIR/run --evaluation-epochs 40 --threads 1 TEACHER"},
+         {"EVAL",
+          "eval DIR/run --students 1 --evaluation-epochs 4 --random-baseline=no --threads 1"},
+         {"TEACHER", "--teacher DIR/t/teacher.safetensors"},
+         {"DIR", place_->path().string()}}));
   }
   static void expect_refused(const std::string& line, int code,
                              const std::vector<std::string>& parts) {

@@ -13,6 +13,7 @@
 #include <sstream>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "cli/program.h"
@@ -36,6 +37,15 @@ inline std::vector<std::string> on_test_device(std::vector<std::string> argument
       std::none_of(arguments.begin(), arguments.end(), names_one))
     arguments.insert(arguments.end(), {"--device", device});
   return arguments;
+}
+
+/// The line with every shorthand, in their order, in its full text.
+inline std::string in_full(std::string line,
+                           const std::vector<std::pair<std::string, std::string>>& shorthands) {
+  for (const auto& [from, to] : shorthands)
+    for (size_t i = line.find(from); i != std::string::npos; i = line.find(from, i))
+      line.replace(i, from.size(), to);
+  return line;
 }
 
 /// One command line in this process.
