@@ -1,0 +1,115 @@
+// Tiles of the input are transformed, each of the 16 or 36 elements of a tile is a product of
+// matrices [tiles, in] [in, out], and what comes out is transformed back. Tiles go in pieces whose
+// transforms stay in the second cache, where every panel of weights meets them.
+#include "nets/winograd/plan.h"
+#include "nets/winograd/winograd.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "nets/winograd/convolve.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "nets/winograd/products_inl.h"
+#include "nets/winograd/tiles_inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace retort::nets::HWY_NAMESPACE {
+
+/// Weights of panels [elements, in, panel]; lanes go over outputs.
+template <int kTile>
+HWY_INLINE void pack(const WinogradShape& s, const float* plain, bool turned, float* weights) {
+  constexpr int kSide = kTile + 2;
+  const Floats d;
+  HWY_ALIGN float taps[9 * kBlock];
+  for (int64_t o = 0; o < s.out; o += kBlock) {
+    const int64_t panel = o / kPanel * kPanel, width = std::min(kPanel, s.out - panel);
+    for (int64_t i = 0; i < s.in; ++i) {
+      for (int64_t k = 0; k < kBlock; ++k) {
+        const float* from = plain + (turned ? i * s.out + o + k : (o + k) * s.in + i) * 9;
+        for (int64_t t = 0; t < 9; ++t) taps[(turned ? 8 - t : t) * kBlock + k] = from[t];
+      }
+      float* to = weights + panel_place(s, panel) + i * width + (o - panel);
+      const int64_t step = element_step(s.in * width);
+      for (int64_t c = 0; c < kBlock; c += kLanes)
+        both_ways<3, kSide>(
+            d,
+            [](auto own, const auto* x, auto* y) HWY_ATTR { Transform<kTile>::weight(own, x, y); },
+            [&](auto y, auto x) HWY_ATTR { return hn::Load(d, taps + (3 * y + x) * kBlock + c); },
+            [&](auto y, auto x, auto v)
+                HWY_ATTR { hn::Store(v, d, to + (y * kSide + x) * step + c); });
+    }
+  }
+}
+
+template <int kTile>
+HWY_INLINE void convolve(const WinogradShape& s, const float* input, const float* weights,
+                         float* output, float* scratch) {
+  constexpr int64_t kElements = (kTile + 2) * (kTile + 2);
+  const TileCut cut = cut_tiles(s, tiles_at_once(s));
+  float* made = scratch + kElements * element_step(cut.most * s.in);
+  for (int64_t piece = 0; piece < cut.pieces; ++piece) {
+    const int64_t begin = cut.begin(s, piece), count = cut.begin(s, piece + 1) - begin;
+    const int64_t step = element_step(count * s.in);
+    input_tiles<kTile>(s, begin, count, input, scratch, step);
+    for (int64_t panel = 0; panel < s.out; panel += kPanel) {
+      const int64_t width = std::min(kPanel, s.out - panel);
+      const int64_t made_step = element_step(count * width);
+      const float* own = weights + panel_place(s, panel);
+      for (int64_t e = 0; e < kElements; ++e)
+        multiply(count, width,
+                 {scratch + e * step, s.in / kBlock, count * kBlock,
+                  own + e * element_step(s.in * width), width, made + e * made_step, width});
+      output_tiles<kTile>(s, begin, count, panel, made, made_step, output);
+    }
+  }
+}
+
+void WinogradPack(const WinogradShape& s, const float* plain, bool turned, float* weights) {
+  if (s.tile == WinogradTile::k4)
+    pack<4>(s, plain, turned, weights);
+  else
+    pack<2>(s, plain, turned, weights);
+}
+
+void WinogradConvolve(const WinogradShape& s, const float* input, const float* weights,
+                      float* output, float* scratch) {
+  if (s.tile == WinogradTile::k4)
+    convolve<4>(s, input, weights, output, scratch);
+  else
+    convolve<2>(s, input, weights, output, scratch);
+}
+
+}  // namespace retort::nets::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace retort::nets {
+
+HWY_EXPORT(WinogradPack);
+HWY_EXPORT(WinogradConvolve);
+
+int64_t WinogradShape::tiles() const {
+  const int64_t side = static_cast<int64_t>(tile);
+  return images * ((height + side - 1) / side) * ((width + side - 1) / side);
+}
+
+int64_t winograd_weights(const WinogradShape& s) {
+  return panel_place(s, panels(s) * kPanel);
+}
+
+void winograd_pack(const WinogradShape& shape, const float* plain, bool turned, float* weights) {
+  HWY_DYNAMIC_DISPATCH(WinogradPack)(shape, plain, turned, weights);
+}
+
+int64_t winograd_scratch(const WinogradShape& s) {
+  const TileCut cut = cut_tiles(s, tiles_at_once(s));
+  return elements(s) * (element_step(cut.most * s.in) + element_step(cut.most * kPanel));
+}
+
+void winograd_convolve(const WinogradShape& shape, const float* input, const float* weights,
+                       float* output, float* scratch) {
+  HWY_DYNAMIC_DISPATCH(WinogradConvolve)(shape, input, weights, output, scratch);
+}
+
+}  // namespace retort::nets
+#endif

@@ -1,0 +1,89 @@
+// How a call is cut: tiles that are taken together, so that what they become stays in cache.
+#pragma once
+
+#include <algorithm>
+
+#include "nets/winograd/first_layer.h"
+#include "nets/winograd/winograd.h"
+
+namespace retort::nets {
+
+constexpr int64_t kPanel = 32;  ///< output channels of a panel of weights
+
+/// Where a tile lies.
+struct TilePlace {
+  int64_t image, top, left;  ///< of its first output
+};
+
+/// Calls visit(t, place) for tiles begin + t, t < count.
+template <class Visit>
+inline void each_tile(const WinogradShape& s, int64_t begin, int64_t count, const Visit& visit) {
+  const int64_t side = static_cast<int64_t>(s.tile);
+  const int64_t across = (s.width + side - 1) / side, down = (s.height + side - 1) / side;
+  TilePlace place{begin / (across * down), begin / across % down * side, begin % across * side};
+  for (int64_t t = 0; t < count; ++t) {
+    visit(t, place);
+    if ((place.left += side) < s.width) continue;
+    place.left = 0;
+    if ((place.top += side) < s.height) continue;
+    place.top = 0, ++place.image;
+  }
+}
+
+inline int64_t elements(const WinogradShape& s) {
+  const int64_t side = static_cast<int64_t>(s.tile) + 2;
+  return side * side;
+}
+
+/// The tiles of a call in pieces of nearly equal size.
+struct TileCut {
+  int64_t pieces, most;
+  int64_t begin(const WinogradShape& s, int64_t piece) const { return s.tiles() * piece / pieces; }
+};
+
+inline TileCut cut_tiles(const WinogradShape& s, int64_t at_most) {
+  const int64_t pieces = std::max<int64_t>(1, (s.tiles() + at_most - 1) / at_most);
+  return {pieces, (s.tiles() + pieces - 1) / pieces};
+}
+
+/// Tiles whose transformed inputs fill a quarter of a second cache of a megabyte.
+inline int64_t tiles_at_once(const WinogradShape& s) {
+  constexpr int64_t kFloats = 64 * 1024, kLeast = 14;
+  return std::max(kLeast, kFloats / (elements(s) * s.in) / kLeast * kLeast);
+}
+
+inline int64_t panels(const WinogradShape& s) {
+  return (s.out + kPanel - 1) / kPanel;
+}
+
+/// Floats from one element to the next where an element has `size`: an odd number of cache lines.
+inline int64_t element_step(int64_t size) {
+  return (size / 16 | 1) * 16;
+}
+
+/// Where the weights of the panel that begins at output `panel` lie.
+inline int64_t panel_place(const WinogradShape& s, int64_t panel) {
+  return panel / kPanel * elements(s) * element_step(s.in * kPanel);
+}
+
+/// Floats of an image with a border of zeros, in whole cache lines.
+inline int64_t first_padded(const FirstShape& s) {
+  const int64_t size = s.in * s.padded_height() * s.padded_width();
+  return (size + kWinogradBlock - 1) / kWinogradBlock * kWinogradBlock;
+}
+
+/// How the weight's cotangent is cut: tiles, and output channels whose sums are made together.
+struct SumsCut {
+  TileCut tiles;
+  int64_t group;
+};
+
+/// With few tiles the sums of one panel stay in the second cache until they are transformed back;
+/// with many, an element's matrices stay there, and the sums go through memory once a piece.
+inline SumsCut cut_sums(const WinogradShape& s) {
+  constexpr int64_t kMost = 128, kFew = 64;
+  const TileCut tiles = cut_tiles(s, kMost);
+  return {tiles, s.tiles() <= kFew ? kPanel : s.out};
+}
+
+}  // namespace retort::nets

@@ -1,0 +1,42 @@
+// Convolutions of 3x3, stride 1 and padding 1 in float32 by Winograd's minimal filtering, on maps
+// of blocks of 16 channels: [N, C / 16, H, W, 16]. Every call runs on the thread that makes it, and
+// an image gets the same bits alone and in any batch: callers deal images out. No torch here.
+#pragma once
+
+#include <cstdint>
+
+namespace retort::nets {
+
+constexpr int64_t kWinogradBlock = 16;  ///< channels that lie side by side
+
+/// F(2x2, 3x3) or F(4x4, 3x3): the outputs of a tile. The larger takes fewer products and rounds
+/// more.
+enum class WinogradTile : int64_t { k2 = 2, k4 = 4 };
+
+/// in and out are multiples of 16; sides are any.
+struct WinogradShape {
+  int64_t images, in, out, height, width;
+  WinogradTile tile = WinogradTile::k4;
+  int64_t tiles() const;  ///< of all images
+  int64_t input_size() const { return in * height * width; }
+  int64_t output_size() const { return out * height * width; }
+};
+
+/// Floats that transformed weights take.
+int64_t winograd_weights(const WinogradShape& shape);
+/// Transforms plain weights [out, in, 3, 3]. `turned`: for the way back, whose shape has in and out
+/// changed round: weights are those of the way there, [in, out, 3, 3] by this shape's names.
+void winograd_pack(const WinogradShape& shape, const float* plain, bool turned, float* weights);
+
+/// Floats that a call works in.
+int64_t winograd_scratch(const WinogradShape& shape);
+/// output = input * weights. The input's cotangent is the output's, convolved with turned weights.
+void winograd_convolve(const WinogradShape& shape, const float* input, const float* weights,
+                       float* output, float* scratch);
+
+int64_t winograd_weight_scratch(const WinogradShape& shape);
+/// Adds the weight's cotangent to `dweight` [out, in, 3, 3]: images in their order.
+void winograd_weight(const WinogradShape& shape, const float* input, const float* doutput,
+                     float* dweight, float* scratch);
+
+}  // namespace retort::nets
