@@ -5,6 +5,7 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -158,7 +159,7 @@ struct MethodEntry {
   std::string name;
   std::string summary;
   std::string paper;
-  std::unique_ptr<Method> (*make)();
+  std::function<std::unique_ptr<Method>()> make;
 };
 const std::vector<MethodEntry>& method_table();
 
