@@ -61,7 +61,7 @@ inline Answer call(const std::vector<std::string>& arguments) {
 /// Starts the built program; its output goes nowhere, its messages to the file `err`.
 inline pid_t start(const std::vector<std::string>& arguments,
                    const std::string& err = "/dev/null") {
-  std::vector<std::string> words{std::string(RETORT_BUILD_DIR) + "/retort"};
+  std::vector<std::string> words{RETORT_BUILD_DIR "/retort"};
   const std::vector<std::string> whole = on_test_device(arguments);
   words.insert(words.end(), whole.begin(), whole.end());
   std::vector<char*> argv;

@@ -46,8 +46,9 @@ TEST(Records, ADamagedLineIsNamed) {
 TEST(Records, ALineThatNestsTooDeepIsNamed) {
   TempFolder folder;
   const size_t depth = 1000000;
-  tests::write_text(folder / "r",
-                    "{\"a\":" + std::string(depth, '[') + std::string(depth, ']') + "}\n{}\n");
+  std::string text = "{\"a\":";
+  text.append(depth, '[').append(depth, ']').append("}\n{}\n");
+  tests::write_text(folder / "r", text);
   expect_error<DataError>([&] { RecordWriter(folder / "r", 0); }, {"line 1"});
 }
 

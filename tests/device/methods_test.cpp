@@ -61,7 +61,7 @@ std::vector<std::string> method_names() {
   return names;
 }
 INSTANTIATE_TEST_SUITE_P(All, DeviceMethod, testing::ValuesIn(method_names()),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& one) { return one.param; });
 
 class DeviceParametrisation : public testing::TestWithParam<std::string> {};
 
@@ -75,7 +75,7 @@ std::vector<std::string> parametrisation_names() {
   return names;
 }
 INSTANTIATE_TEST_SUITE_P(All, DeviceParametrisation, testing::ValuesIn(parametrisation_names()),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& one) { return one.param; });
 
 /// What one iteration asks of the host: the counts of two iterations less those of one.
 tests::HostWork::Counts host_work(const std::string& method, at::Device device) {
