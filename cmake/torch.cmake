@@ -43,7 +43,10 @@ add_library(retort_torch INTERFACE)
 add_library(retort::torch ALIAS retort_torch)
 set_target_properties(retort_torch PROPERTIES EXPORT_NAME torch)
 target_include_directories(retort_torch SYSTEM INTERFACE "${_include}" "${_include}/torch/csrc/api/include")
-target_compile_definitions(retort_torch INTERFACE _GLIBCXX_USE_CXX11_ABI=1)
+if(NOT DEFINED RETORT_CXX11_ABI)
+  set(RETORT_CXX11_ABI 1) # 0: PyTorch's own packages before 2.7; cmake/python.cmake asks
+endif()
+target_compile_definitions(retort_torch INTERFACE _GLIBCXX_USE_CXX11_ABI=${RETORT_CXX11_ABI})
 if(RETORT_TORCH_BUNDLED)
   # Such a PyTorch exports parts of a libstdc++ of its own, some of them hollow (a call of
   # std::filesystem::remove_all ends at address 0): the system's has to be found first. It has to be

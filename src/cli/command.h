@@ -25,6 +25,8 @@ struct Positional {
 /// Told what a command declares for the arguments that it was given.
 using Survey = std::function<void(OptionSet& options, const std::vector<Positional>& positionals)>;
 
+struct Host;
+
 /// Where a command writes and how it is asked to stop.
 struct Environment {
   std::ostream& out;  ///< results
@@ -34,8 +36,9 @@ struct Environment {
   StopFlag* stop = nullptr;
   Survey survey = {};  ///< where there is one, a command declares its options and does nothing else
   bool debug = false;  ///< says what is of use in finding a defect
+  const Host* host = nullptr;  ///< cli/host.h; where there is one, progress goes to it
 
-  ProgressStyle progress() const { return {&raw(err), terminal, width}; }
+  ProgressStyle progress() const;
 };
 
 using Arguments = std::vector<std::string>;

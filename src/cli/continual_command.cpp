@@ -6,6 +6,7 @@
 
 #include "augment/siamese.h"
 #include "cli/condenser.h"
+#include "cli/host.h"
 #include "cli/run_report.h"
 #include "continual/continual.h"
 #include "continual/ledger.h"
@@ -181,7 +182,7 @@ int run_continual(const Environment& environment, const Arguments& arguments) {
   if (command.experiment) folder_started(folder / command.name, given, kMethodFolder);
 
   const at::Device device = command.machine.apply(environment);
-  const data::Dataset data = data::open_dataset(command.data, {}, environment.progress());
+  const data::Dataset data = open_data(environment, command.data);
   const continual::TaskStream first(data, command.stream, 0);
   const std::string recipe = given.toml();  // as it was asked for
   command.settle_images_per_class(first, given);

@@ -4,6 +4,7 @@
 #include <ostream>
 
 #include "cli/arguments.h"
+#include "cli/host.h"
 #include "core/file.h"
 #include "core/sizes.h"
 #include "io/archive.h"
@@ -172,7 +173,7 @@ int run_data(const Environment& environment, const Arguments& arguments) {
     return 0;
   if (!path.empty()) options.data = path;
   use_threads(useful_threads(environment, threads));
-  const data::Dataset data = data::open_dataset(options, {}, environment.progress());
+  const data::Dataset data = open_data(environment, options);
   if (!npz.empty()) export_npz(data, npz);
   if (!grid.empty()) {
     const auto picture =

@@ -4,6 +4,7 @@
 #include <ostream>
 
 #include "augment/siamese.h"
+#include "cli/host.h"
 #include "cli/published_result.h"
 #include "cli/taken_over.h"
 #include "core/registry.h"
@@ -72,6 +73,8 @@ methods::RunSettings how(const Environment& environment, const DistillSettings& 
   how.stop = environment.stop;
   if (settings.loop().validate_every > 0)
     how.validate = eval::validator(data, settings.loop().seed, device);
+  if (environment.host) how.iteration = environment.host->iteration;
+  if (environment.host) how.record = environment.host->record;
   how.note = [&environment](const std::string& note) {
     environment.err << "note: " << note << "\n";
   };
@@ -80,6 +83,13 @@ methods::RunSettings how(const Environment& environment, const DistillSettings& 
   };
   how.recipe = &settings.options;
   return how;
+}
+
+/// The method of that name: the host's, or one of the table.
+methods::MethodEntry method_of(const Environment& environment, const std::string& name) {
+  if (environment.host && environment.host->method && environment.host->method->name == name)
+    return *environment.host->method;
+  return find_entry(std::span(methods::method_table()), "method", name);
 }
 
 /// Takes over what the files say that are given, and checks what needs no data.
@@ -91,9 +101,8 @@ void settle(DistillSettings& settings) {
   check_combination(settings);
 }
 
-data::Dataset open_data(const Environment& environment, const DistillSettings& settings) {
-  return data::open_dataset(settings.data, std::filesystem::path(settings.out) / "cache",
-                            environment.progress());
+data::Dataset data_of(const Environment& environment, const DistillSettings& settings) {
+  return open_data(environment, settings.data, std::filesystem::path(settings.out) / "cache");
 }
 
 void say_engine(const Environment& environment, const DistillSettings& settings,
@@ -107,7 +116,11 @@ void say_engine(const Environment& environment, const DistillSettings& settings,
 }  // namespace
 
 DistillSettings::DistillSettings(const std::string& method, const std::string& parametrisation)
-    : experiment(method, parametrisation) {
+    : DistillSettings(find_entry(std::span(methods::method_table()), "method", method),
+                      parametrisation) {}
+
+DistillSettings::DistillSettings(methods::MethodEntry method, const std::string& parametrisation)
+    : experiment(std::move(method), parametrisation) {
   experiment.declare(options);
   options.group("Data");
   data.declare(options);
@@ -132,7 +145,7 @@ void check_distil(const Environment& environment, DistillSettings& settings) {
   settle(settings);
   const bool started = methods::RunFolder::started(settings.out, settings.options);
   const at::Device device = settings.machine.apply(environment);
-  const data::Dataset data = open_data(environment, settings);
+  const data::Dataset data = data_of(environment, settings);
   if (!started) settings.experiment.check_set(data, how(environment, settings, data, device));
 }
 
@@ -140,7 +153,7 @@ int distil(const Environment& environment, DistillSettings& settings) {
   settle(settings);
   methods::RunFolder::started(settings.out, settings.options);
   const at::Device device = settings.machine.apply(environment);
-  const data::Dataset data = open_data(environment, settings);
+  const data::Dataset data = data_of(environment, settings);
   if (environment.debug) say_engine(environment, settings, data, device);
   const methods::DistillOutcome outcome =
       settings.experiment.run(data, settings.out, how(environment, settings, data, device));
@@ -155,7 +168,7 @@ int distil(const Environment& environment, DistillSettings& settings) {
 }
 
 int run_distill(const Environment& environment, const Arguments& arguments) {
-  DistillSettings settings(deciding(arguments, "method", "dm"),
+  DistillSettings settings(method_of(environment, deciding(arguments, "method", "dm")),
                            deciding(arguments, "parametrisation", "pixels"));
   const Usage usage{"distill", "Distils a large labelled image set into a tiny one.", kExamples};
   if (!parse(environment, usage, arguments, settings.options, {}, peek(arguments, "recipe"),

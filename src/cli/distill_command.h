@@ -19,6 +19,7 @@ struct DistillSettings {
   OptionSet options;  ///< all of these
 
   DistillSettings(const std::string& method, const std::string& parametrisation);
+  DistillSettings(methods::MethodEntry method, const std::string& parametrisation);
   DistillSettings(const DistillSettings&) = delete;
   DistillSettings& operator=(const DistillSettings&) = delete;
   const methods::DistillOptions& loop() const { return experiment.settings(); }

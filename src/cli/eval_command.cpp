@@ -7,6 +7,7 @@
 #include <ostream>
 
 #include "cli/evaluation.h"
+#include "cli/host.h"
 #include "cli/run_report.h"
 #include "cli/taken_over.h"
 #include "retort/core/error.h"
@@ -80,8 +81,8 @@ std::optional<Json> judge(const Environment& environment, EvalSettings& settings
   const bool is_run = fs::is_directory(folder);
   if (is_run) read_records(folder / "records.jsonl");  // a damaged one is refused before the work
   synthetic::Bundle bundle = synthetic::load_bundle(file);
-  const data::Dataset data = data::open_dataset(
-      settings.data, is_run ? folder / "cache" : fs::path(), environment.progress());
+  const data::Dataset data =
+      open_data(environment, settings.data, is_run ? folder / "cache" : fs::path());
   check_split_of(environment, bundle, "evaluating", settings.target, data);
   synthetic::fill_preprocessing(bundle, data);
   if (is_run) take_stored_labels(folder, bundle, settings.options);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <ostream>
 
+#include "cli/host.h"
 #include "retort/core/device.h"
 #include "retort/core/error.h"
 #include "retort/core/records.h"
@@ -81,8 +82,8 @@ int make_experts(const Environment& environment, ExpertsSettings& settings) {
                                    {}});
   trajectories::experts_started(settings.out, settings.options);
   const at::Device device = settings.machine.apply(environment);
-  const data::Dataset data = data::open_dataset(
-      settings.data, std::filesystem::path(settings.out) / "cache", environment.progress());
+  const data::Dataset data =
+      open_data(environment, settings.data, std::filesystem::path(settings.out) / "cache");
   trajectories::ExpertSettings how{device, environment.progress(), environment.stop};
   how.note = [&](const std::string& note) { environment.err << "note: " << note << "\n"; };
   how.need = [&](const trajectories::DiskNeed& need) {

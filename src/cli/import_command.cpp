@@ -4,6 +4,7 @@
 #include <ostream>
 
 #include "cli/arguments.h"
+#include "cli/host.h"
 #include "retort/core/error.h"
 #include "retort/core/records.h"
 #include "retort/synthetic/bundle.h"
@@ -76,7 +77,7 @@ int import_teacher(const Environment& environment, Settings& settings) {
   teachers::ImportedTeacher imported;
   if (settings.options.find("data")->was_set) {
     const at::Device device = settings.machine.apply(environment);
-    const data::Dataset data = data::open_dataset(settings.data, {}, environment.progress());
+    const data::Dataset data = open_data(environment, settings.data);
     teachers::TeacherImport about = teachers::of_data(data);
     about.objective = settings.objective;
     imported = teachers::import_teacher(settings.teacher, about);
@@ -126,8 +127,7 @@ synthetic::Bundle read_set(const Settings& settings, const data::Dataset* data,
 
 int import_set(const Environment& environment, const Settings& settings) {
   std::optional<data::Dataset> data;
-  if (settings.options.find("data")->was_set)
-    data = data::open_dataset(settings.data, {}, environment.progress());
+  if (settings.options.find("data")->was_set) data = open_data(environment, settings.data);
   std::vector<std::string> notes;
   synthetic::Bundle bundle = read_set(settings, data ? &*data : nullptr, notes);
   if (settings.mosaic > 1) bundle.recipe += fmt::format("mosaic = {}\n", settings.mosaic);

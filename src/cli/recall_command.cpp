@@ -10,6 +10,7 @@
 
 #include "cli/arguments.h"
 #include "cli/evaluation.h"
+#include "cli/host.h"
 #include "cli/run_report.h"
 #include "cli/taken_over.h"
 #include "core/file.h"
@@ -197,7 +198,7 @@ int run_recall(const Environment& environment, const Arguments& arguments) {
   // A run's recipe names its data; only where they are given now are students wanted.
   std::optional<data::Dataset> data;
   if (!peek(arguments, "data").empty() || bundle.preprocessing_missing) {
-    data = data::open_dataset(recall.data, {}, environment.progress());
+    data = open_data(environment, recall.data);
     check_split_of(environment, bundle, "recalling from", recall.target, *data);
     synthetic::fill_preprocessing(bundle, *data);
   }

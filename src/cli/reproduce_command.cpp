@@ -155,8 +155,9 @@ int run_reproduce(const Environment& environment, const Arguments& arguments) {
     return 0;
   job.read(set);
   // What the parts print is progress here: standard output is for the result.
-  const Environment part{environment.err, environment.err, environment.terminal, environment.width,
-                         environment.stop};
+  const Environment part{environment.err,   environment.err,  environment.terminal,
+                         environment.width, environment.stop, {},
+                         environment.debug, environment.host};
   if (const int code = train_experts(part, job); code != 0) return code;
   environment.err << "reproduce: distillation\n";
   if (const int code = distil(part, *job.run); code != 0) return code;

@@ -3,6 +3,7 @@
 #include <ostream>
 
 #include "cli/arguments.h"
+#include "cli/host.h"
 #include "core/file.h"
 #include "core/leftovers.h"
 #include "retort/core/device.h"
@@ -78,7 +79,7 @@ int run_squeeze(const Environment& environment, const Arguments& arguments) {
   const FolderKind kind = teachers::squeeze_folder_kind();
   folder_started(settings.out, settings.options, kind);
   const at::Device device = settings.machine.apply(environment);
-  const data::Dataset data = data::open_dataset(settings.data, {}, environment.progress());
+  const data::Dataset data = open_data(environment, settings.data);
   const auto network = nets::make_network(settings.squeeze.network,
                                           {data.channels, data.height, data.width, data.classes()});
   const teachers::SqueezeInput input{data,

@@ -5,6 +5,7 @@
 #include <ostream>
 
 #include "cli/arguments.h"
+#include "cli/host.h"
 #include "cli/taken_over.h"
 #include "core/file.h"
 #include "core/limits.h"
@@ -76,7 +77,7 @@ int run_statistics_study(const Environment& environment, const Arguments& argume
   keep_unnamed_page(settings.options);
   for (const std::string& path : paths) take_split_of(path, settings.options);
   settings.machine.apply(environment);
-  const data::Dataset data = data::open_dataset(settings.data, {}, environment.progress());
+  const data::Dataset data = open_data(environment, settings.data);
   const std::vector<studies::Kind> kinds = studies::measure_all(
       studies::read_teachers(paths, data), data, settings.study, environment.progress());
   const studies::Verdict verdict = studies::judge(kinds[1].teachers);

@@ -7,6 +7,7 @@
 #include <ostream>
 
 #include "cli/arguments.h"
+#include "cli/host.h"
 #include "cli/taken_over.h"
 #include "core/file.h"
 #include "core/version.h"
@@ -280,7 +281,7 @@ int run_study(const Environment& environment, const Arguments& arguments) {
   keep_unnamed_page(set);
   take_over(study, set);
   const at::Device device = study.machine.apply(environment);
-  const data::Dataset data = data::open_dataset(study.data, {}, environment.progress());
+  const data::Dataset data = open_data(environment, study.data);
   const auto network =
       nets::make_network(study.network, {data.channels, data.height, data.width, data.classes()});
   const Charts charts = draw(study, data, Worker(study, data, *network, device, environment));

@@ -21,7 +21,7 @@ std::string left_text(double seconds) {
 }  // namespace
 
 Progress::Progress(ProgressStyle style, std::string label, int64_t total, int64_t start)
-    : style_(style),
+    : style_(std::move(style)),
       label_(printable(label)),
       total_(total),
       start_(start),
@@ -38,6 +38,7 @@ Progress::~Progress() {
 void Progress::update(int64_t done, std::optional<double> loss) {
   done_ = done;
   loss_ = loss;
+  if (style_.tell) style_.tell({label_, total_, done_, loss_});
   if (!style_.out) return;
   const auto now = std::chrono::steady_clock::now();
   const auto pause = std::chrono::milliseconds(style_.terminal ? 100 : 10000);

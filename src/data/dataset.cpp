@@ -25,13 +25,9 @@
 namespace retort::data {
 namespace {
 
-PartBytes bytes_of(const RawImages& part) {
-  return {part.pixels.data(), part.pixels.size(), part.labels.data(), part.size()};
-}
-
-std::string hash_dataset(const RawDataset& raw) {
-  return hash_parts(raw.channels, raw.height, raw.width, raw.class_names,
-                    {bytes_of(raw.train), bytes_of(raw.test)});
+PartBytes bytes_of(const Split& part) {
+  return {part.images.data_ptr<uint8_t>(), part.images.nbytes(), part.labels.data_ptr<int64_t>(),
+          part.size()};
 }
 
 /// The vector's memory as a tensor, without a copy.
@@ -198,19 +194,28 @@ SplitIdentity identity_of(const Dataset& set, const DataOptions& options, bool t
 
 Dataset prepare_dataset(RawDataset raw, const DataOptions& options,
                         const std::filesystem::path& cache, const ProgressStyle& progress) {
+  Split train = adopt_split(std::move(raw.train), raw),
+        test = adopt_split(std::move(raw.test), raw);
+  return prepare_dataset(raw, std::move(train), std::move(test), options, cache, progress);
+}
+
+Dataset prepare_dataset(const RawDataset& about, Split train, Split test,
+                        const DataOptions& options, const std::filesystem::path& cache,
+                        const ProgressStyle& progress) {
   Dataset set;
-  set.name = raw.name;
-  set.reader = raw.reader;
-  set.channels = raw.channels;
-  set.height = raw.height;
-  set.width = raw.width;
-  set.class_names = raw.class_names;
-  set.class_ids = raw.class_ids;
-  set.notes = raw.notes;
-  set.mirrorable = raw.mirrorable && !are_characters(raw.name);
-  set.hash = hash_dataset(raw);
-  set.train = adopt_split(std::move(raw.train), raw);
-  set.test = adopt_split(std::move(raw.test), raw);
+  set.name = about.name;
+  set.reader = about.reader;
+  set.channels = about.channels;
+  set.height = about.height;
+  set.width = about.width;
+  set.class_names = about.class_names;
+  set.class_ids = about.class_ids;
+  set.notes = about.notes;
+  set.mirrorable = about.mirrorable && !are_characters(about.name);
+  set.hash = hash_parts(about.channels, about.height, about.width, about.class_names,
+                        {bytes_of(train), bytes_of(test)});
+  set.train = std::move(train);
+  set.test = std::move(test);
   const bool test_split = set.test.size() == 0;
   if (test_split) split_test(set, options);
   if (options.validation_fraction > 0) require_room(set, options);
@@ -221,7 +226,7 @@ Dataset prepare_dataset(RawDataset raw, const DataOptions& options,
                                           set.channels * set.height * set.width, set.class_names))
     set.notes.push_back(std::move(note));
   set.split = identity_of(set, options, test_split);
-  set.preprocessing = fit_preprocessing(options, raw.published, {}, cache, progress, set);
+  set.preprocessing = fit_preprocessing(options, about.published, {}, cache, progress, set);
   return set;
 }
 

@@ -4,17 +4,27 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <ostream>
 #include <string>
 
 namespace retort {
 
+/// How far one piece of work is.
+struct ProgressReport {
+  const std::string& label;
+  int64_t total = 0, done = 0;
+  std::optional<double> loss = {};
+};
+
 /// Where and how progress is shown. A null stream shows nothing.
 struct ProgressStyle {
   std::ostream* out = nullptr;
   bool terminal = false;
   int width = 80;
+  /// Told of every update beside that; on the thread that does the work, and must not throw.
+  std::function<void(const ProgressReport&)> tell = {};
 };
 
 /// Progress of one piece of work; finishes its line on destruction.

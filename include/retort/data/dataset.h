@@ -106,6 +106,12 @@ Dataset prepare_dataset(RawDataset raw, const DataOptions& options,
                         const std::filesystem::path& cache = {},
                         const ProgressStyle& progress = {});
 
+/// The same of images that lie in memory already and are used as they are, without a copy where
+/// none is split. `about` says all but the images; an empty `test` is split off.
+Dataset prepare_dataset(const RawDataset& about, Split train, Split test,
+                        const DataOptions& options, const std::filesystem::path& cache = {},
+                        const ProgressStyle& progress = {});
+
 /// Fits ZCA to uint8 images [N, C, H, W]: streamed covariance and eigen-decomposition in float64.
 Preprocessing fit_zca(const at::Tensor& images, double epsilon);
 
