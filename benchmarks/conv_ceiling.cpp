@@ -1,6 +1,6 @@
 // What could a step cost at best? Times oneDNN's convolutions of the ConvNet alone, one thread each
 // on all threads at once, by product, algorithm and images of a call; prints the best, and what the
-// convolutions of a step add up to with it. The table of nets/onednn/conv.cpp is filled from here.
+// convolutions of a step add up to with it.
 //     conv_ceiling [--width 128] [--size 32] [--threads 2]
 #include <fmt/format.h>
 
@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include "nets/onednn/primitive.h"
+#include "onednn_primitive.h"
 #include "retort/core/device.h"
 
 namespace {

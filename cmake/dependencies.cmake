@@ -88,15 +88,15 @@ retort_image_part(TIFF tiffio.h TIFFClientOpenExt tiff) # 4.5 and later
 retort_part(ARCHIVE archive.h archive)
 retort_part(MATIO matio.h matio)
 
-# The blocked engine of nets/ needs oneDNN and Highway. A PyTorch from elsewhere carries a oneDNN of
-# its own under the same names: two in one process would be mixed up, so it goes without.
+# The blocked engine of nets/ needs Highway. oneDNN is for benchmarks that set it beside ours; a
+# PyTorch from elsewhere carries one of its own under the same names: two would be mixed up.
 set(RETORT_BLOCKED OFF)
 if(NOT RETORT_TORCH_BUNDLED)
   retort_part(DNNL dnnl.hpp dnnl)
-  retort_part(HWY hwy/highway.h hwy)
-  if(RETORT_PARTS AND RETORT_DNNL_LIBRARY AND RETORT_HWY_LIBRARY)
-    set(RETORT_BLOCKED ON)
-    list(APPEND RETORT_PART_DEFINITIONS RETORT_WITH_BLOCKED=1)
-  endif()
 endif()
-message(STATUS "blocked engine (oneDNN and Highway): ${RETORT_BLOCKED}")
+retort_part(HWY hwy/highway.h hwy)
+if(RETORT_PARTS AND RETORT_HWY_LIBRARY)
+  set(RETORT_BLOCKED ON)
+  list(APPEND RETORT_PART_DEFINITIONS RETORT_WITH_BLOCKED=1)
+endif()
+message(STATUS "blocked engine (Highway): ${RETORT_BLOCKED}")

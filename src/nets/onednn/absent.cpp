@@ -1,10 +1,10 @@
-// Stands for the engine in builds without oneDNN or Highway.
+// Stands for the engine in builds without Highway.
 #include "nets/onednn/factory.h"
 
 namespace retort::nets {
 
 EngineEntry about_onednn() {
-  return {"onednn", false, "oneDNN and Highway are wanted: ConvNets run at libtorch's speed"};
+  return {"winograd", false, "Highway is wanted: ConvNets run at libtorch's speed"};
 }
 
 std::shared_ptr<const Engine> make_onednn(const std::shared_ptr<const Definition>&) {

@@ -28,14 +28,13 @@ float* HeldGroup::place(const at::Tensor& all, const MicroBatch& batch) const {
   return all.defined() ? all.data_ptr<float>() + offset(batch) : nullptr;
 }
 
-const PackedWeights& CallWeights::of(const at::Tensor& theta, const PassPlan& pass) {
-  const SingleThreadScope alone;
+const PackedWeights& CallWeights::of(const at::Tensor& theta, WithRespectTo wrt) {
   const float* data = floats(theta);
   auto known = std::find_if(packed_.begin(), packed_.end(),
                             [&](const auto& one) { return one->theta() == data; });
   if (known == packed_.end())
     known = packed_.insert(known, std::make_unique<PackedWeights>(space_.network, data));
-  prepare({space_.network, space_.plans, *lease_}, pass, **known);
+  prepare({space_.network, *lease_}, wrt, **known);
   return **known;
 }
 
@@ -44,9 +43,8 @@ void CallWeights::pack() {
   for (const auto& one : packed_)
     for (size_t i = 0; i < one->planned(); ++i) work.emplace_back(one.get(), i);
   parallel_for(std::ssize(work), [&](int64_t i) {
-    const SingleThreadScope alone;
     const auto& [weights, index] = work[to_size(i)];
-    weights->pack(index, space_.plans.engine());
+    weights->pack(index);
   });
 }
 
@@ -58,9 +56,9 @@ CallFrame::CallFrame(Workspace& space, const std::vector<Group>& all, const Quer
       losses(lanes.batches.size()) {
   const bool tangent = query.work == Work::kGradientJvp;
   for (const MicroBatch& batch : lanes.batches) {
-    const PassPlan pass{batch.rows(), {.theta = true, .images = query.wrt.images}, tangent};
-    packed.push_back(&weights.of(groups[batch.group].theta, pass));
-    if (tangent) packed_tangent.push_back(&weights.of(groups[batch.group].direction, pass));
+    const WithRespectTo wrt{.theta = true, .images = query.wrt.images};
+    packed.push_back(&weights.of(groups[batch.group].theta, wrt));
+    if (tangent) packed_tangent.push_back(&weights.of(groups[batch.group].direction, wrt));
   }
   weights.pack();
 }

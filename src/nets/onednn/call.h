@@ -15,7 +15,6 @@ namespace retort::nets {
 struct Workspace {
   explicit Workspace(BlockedNetwork its_network) : network(std::move(its_network)) {}
   const BlockedNetwork network;
-  ConvPlans plans;
   ArenaPool arenas;
 };
 
@@ -41,8 +40,8 @@ struct HeldGroup {
 class CallWeights {
  public:
   explicit CallWeights(Workspace& space) : space_(space), lease_(space.arenas.lease()) {}
-  /// The packed weights of `theta`, with what `pass` needs.
-  const PackedWeights& of(const at::Tensor& theta, const PassPlan& pass);
+  /// The packed weights of `theta`, for going back to `wrt`.
+  const PackedWeights& of(const at::Tensor& theta, WithRespectTo wrt);
   /// Packs all of them, on all threads: before the first micro batch.
   void pack();
 

@@ -1,20 +1,17 @@
 // The calls of the engine: a micro batch goes forward, meets the loss, and goes back on one thread.
-#include <fmt/format.h>
-
 #include <type_traits>
 
 #include "nets/onednn/factory.h"
 #include "nets/onednn/fit.h"
 #include "nets/onednn/head.h"
 #include "nets/onednn/observation.h"
-#include "nets/onednn/primitive.h"
 #include "nets/onednn/tangent_pass.h"
 #include "nets/sequential/dual_head.h"
 
 namespace retort::nets {
 namespace {
 
-constexpr const char* kName = "onednn";
+constexpr const char* kName = "winograd";
 
 /// A micro batch of a call, where it works, and the sum [P] that it adds to.
 struct BatchCall {
@@ -107,7 +104,7 @@ at::Tensor OnednnEngine::gradient_of(const BatchCall& call, const Gradient& answ
   const HeldGroup& own = call.held();
   const float* theta = floats(own.theta);
   const int64_t rows = call.rows();
-  BlockedPass pass({network, space_->plans, call.arena}, *call.frame.packed[call.index], rows,
+  BlockedPass pass({network, call.arena}, *call.frame.packed[call.index], rows,
                    /*keep=*/true);
   const float* features = pass.forward(own.image(call.batch()));
   const at::Tensor logits = head(network, theta, features, rows);
@@ -134,7 +131,7 @@ at::Tensor OnednnEngine::jvp_of(const BatchCall& call, const GradientJvp& answer
   const HeldGroup& own = call.held();
   const float *theta = floats(own.theta), *tangent = floats(own.direction);
   const int64_t rows = call.rows();
-  TangentPass pass({network, space_->plans, call.arena}, *call.frame.packed[call.index],
+  TangentPass pass({network, call.arena}, *call.frame.packed[call.index],
                    *call.frame.packed_tangent[call.index], rows);
   const float* features = pass.forward(own.image(call.batch()));
   DualHead found(head_tangent(network, theta, tangent, features, rows),
@@ -151,15 +148,8 @@ at::Tensor OnednnEngine::jvp_of(const BatchCall& call, const GradientJvp& answer
 }  // namespace
 
 EngineEntry about_onednn() {
-  const std::string version = fmt::format("oneDNN {}.{}", DNNL_VERSION_MAJOR, DNNL_VERSION_MINOR);
-  if (channel_block() == 0)
-    return {kName, false,
-            version + " finds no AVX2 on this processor: ConvNets run at libtorch's speed"};
-  const char* how = channel_block() < 16 ? "by direct convolutions (no AVX-512 here)"
-                    : kDnnlHasWinograd
-                        ? "with Winograd on AVX-512, several times faster"
-                        : "by direct convolutions (Winograd in float32 left oneDNN with version 3)";
-  return {kName, true, fmt::format("{} and Highway: ConvNets on a CPU, {}", version, how)};
+  return {kName, true,
+          "Winograd's convolutions on Highway: ConvNets on a CPU, several times faster"};
 }
 
 std::shared_ptr<const Engine> make_onednn(const std::shared_ptr<const Definition>& definition) {

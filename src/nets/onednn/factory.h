@@ -1,7 +1,7 @@
 // The ConvNet family (3x3 convolution, instance norm, ReLU, 2x2 average pooling, one linear layer)
-// on a CPU in float32: oneDNN's convolutions on its blocked layout, everything between them in
+// on a CPU in float32: Winograd's convolutions on a blocked layout, everything between them in
 // single passes over maps in cache. Rows are cut into micro batches, each of which stays on one
-// thread. Without oneDNN or Highway the build takes absent.cpp alone of this folder.
+// thread. Without Highway the build takes absent.cpp alone of this folder.
 #pragma once
 
 #include "nets/engine.h"

@@ -9,7 +9,7 @@ bool is_block(const Op& convolution, const Op& rest) {
   return convolution.kind == Op::Kind::kConv && rest.kind == Op::Kind::kNormActPool &&
          layer.norm == NormKind::kInstance && layer.activation == Activation::kRelu &&
          layer.pool == Pool::kAverage && convolution.conv.stride == 1 &&
-         convolution.conv.out % channel_block() == 0;
+         convolution.conv.kernel == 3 && convolution.conv.out % channel_block() == 0;
 }
 
 }  // namespace
@@ -17,16 +17,17 @@ bool is_block(const Op& convolution, const Op& rest) {
 std::optional<BlockedNetwork> fit_blocks(const Definition& definition) {
   const std::vector<Op>& ops = definition.ops;
   const std::vector<Slot>& slots = definition.parameters.slots;
-  if (channel_block() == 0 || ops.size() < 3 || ops.size() % 2 == 0) return {};
-  if (ops.back().kind != Op::Kind::kLinear || definition.shape.channels > 4) return {};
+  if (ops.size() < 3 || ops.size() % 2 == 0) return {};
+  if (ops.back().kind != Op::Kind::kLinear || definition.shape.channels > kFirstChannels) return {};
   BlockedNetwork network;
   auto [channels, height, width, classes] = definition.shape;
   for (size_t i = 0; i + 1 < ops.size(); i += 2) {
     if (!is_block(ops[i], ops[i + 1])) return {};
     const Convolution& conv = ops[i].conv;
+    if (i > 0 && conv.padding != 1) return {};
     BlockedLayer layer;
     layer.in = channels, layer.out = conv.out, layer.height = height, layer.width = width;
-    layer.kernel = conv.kernel, layer.padding = conv.padding;
+    layer.padding = conv.padding;
     layer.map_height = height + 2 * conv.padding - conv.kernel + 1;
     layer.map_width = width + 2 * conv.padding - conv.kernel + 1;
     if (layer.map_height % 2 != 0 || layer.map_width % 2 != 0) return {};

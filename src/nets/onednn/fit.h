@@ -8,8 +8,7 @@
 
 namespace retort::nets {
 
-/// The layers of a network of the family; nothing for another network, or where the processor has
-/// no blocked convolutions.
+/// The layers of a network of the family; nothing for another network, for another shape.
 std::optional<BlockedNetwork> fit_blocks(const Definition& definition);
 
 }  // namespace retort::nets

@@ -1,37 +1,32 @@
 #include "nets/onednn/head.h"
 
-#include <dnnl.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
 
+#include "nets/winograd/dense.h"
+
 namespace retort::nets {
 namespace {
 
-/// A row-major matrix in memory, which counts as its transpose where `transposed`.
-struct Matrix {
-  const float* data;
-  int64_t rows, columns;
-  bool transposed = false;
-};
-
-/// Row-major c = a b + beta c; on one thread inside a SingleThreadScope.
-void multiply(const Matrix& a, const Matrix& b, float beta, float* c) {
-  const int64_t m = a.transposed ? a.columns : a.rows, k = a.transposed ? a.rows : a.columns;
-  const int64_t n = b.transposed ? b.rows : b.columns;
-  dnnl_sgemm(a.transposed ? 'T' : 'N', b.transposed ? 'T' : 'N', m, n, k, 1.0f, a.data, a.columns,
-             b.data, b.columns, beta, c, n);
-}
-
-/// The head's weight [K, F] of a vector of parameters.
-Matrix weight_of(const BlockedNetwork& network, const float* theta, bool transposed = false) {
-  return {theta + network.head_weight, network.classes, network.features, transposed};
-}
-
 void add_product(const BlockedNetwork& network, const float* dlogits, const float* features,
                  int64_t rows, float* dtheta) {
-  multiply({dlogits, rows, network.classes, true}, {features, rows, network.features}, 1,
-           dtheta + network.head_weight);
+  add_matrix_product(network.classes, network.features, rows, dlogits, 1, network.classes, features,
+                     dtheta + network.head_weight);
+}
+
+/// Adds do W to dfeatures [n, F].
+void add_back(const BlockedNetwork& network, const float* dlogits, const float* theta, int64_t rows,
+              float* dfeatures) {
+  add_matrix_product(rows, network.features, network.classes, dlogits, network.classes, 1,
+                     theta + network.head_weight, dfeatures);
+}
+
+/// Adds f W^T to logits [n, K].
+void add_logits(const BlockedNetwork& network, const float* theta, const float* features,
+                int64_t rows, float* logits) {
+  add_rows_by_rows(rows, network.classes, network.features, features, theta + network.head_weight,
+                   logits);
 }
 
 void add_bias(const BlockedNetwork& network, const float* dlogits, int64_t rows, float* dtheta) {
@@ -63,15 +58,15 @@ at::Tensor head(const BlockedNetwork& network, const float* theta, const float* 
   float* out = logits.data_ptr<float>();
   for (int64_t n = 0; n < rows; ++n)
     std::copy_n(theta + network.head_bias, network.classes, out + n * network.classes);
-  multiply({features, rows, network.features}, weight_of(network, theta, true), 1, out);
+  add_logits(network, theta, features, rows, out);
   return logits;
 }
 
 Dual head_tangent(const BlockedNetwork& network, const float* theta, const float* tangent,
                   const float* features, int64_t rows) {
   Dual logits{head(network, theta, features, rows), head(network, tangent, features, rows)};
-  multiply({features + rows * network.features, rows, network.features},
-           weight_of(network, theta, true), 1, logits.tangent.data_ptr<float>());
+  add_logits(network, theta, features + rows * network.features, rows,
+             logits.tangent.data_ptr<float>());
   return logits;
 }
 
@@ -81,7 +76,8 @@ void head_back(const BlockedNetwork& network, const float* theta, const float* d
     add_product(network, dlogits, features, rows, dtheta);
     add_bias(network, dlogits, rows, dtheta);
   }
-  multiply({dlogits, rows, network.classes}, weight_of(network, theta), add ? 1 : 0, dfeatures);
+  if (!add) std::fill_n(dfeatures, rows * network.features, 0.0f);
+  add_back(network, dlogits, theta, rows, dfeatures);
 }
 
 void head_back_tangent(const BlockedNetwork& network, const float* theta, const float* tangent,
@@ -93,9 +89,9 @@ void head_back_tangent(const BlockedNetwork& network, const float* theta, const 
   // dW. = do.^T f + do^T f.;  df. = do. W + do W.
   add_product(network, value, features + size, rows, dtheta);
   head_back(network, theta, derivative, features, rows, dtheta, dfeatures + size);
-  const Matrix dvalue{value, rows, network.classes};
-  multiply(dvalue, weight_of(network, theta), 0, dfeatures);
-  multiply(dvalue, weight_of(network, tangent), 1, dfeatures + size);
+  std::fill_n(dfeatures, size, 0.0f);
+  add_back(network, value, theta, rows, dfeatures);
+  add_back(network, value, tangent, rows, dfeatures + size);
 }
 
 HeadLoss head_loss(const at::Tensor& logits, losses::Targets targets, double share,

@@ -13,9 +13,6 @@ void from_blocked(const float* from, int64_t rows, int64_t channels, int64_t pos
 
 void to_blocked(const float* from, int64_t rows, int64_t channels, int64_t positions, float* to);
 
-/// What col2im_columns() gives, [rows, C k k in blocks, map], added up to [rows, C, height, width].
-void col2im(const BlockedLayer& layer, const float* from, int64_t rows, float* to);
-
 inline BlockMap map_of(const BlockedLayer& layer) {
   return {layer.map_height, layer.map_width, channel_block()};
 }

@@ -22,8 +22,8 @@ class Seen {
         arenas_(lanes_.batches.size()),
         passes_(lanes_.batches.size()),
         features_(at::empty({group.rows(), space_->network.features})) {
-    for (const MicroBatch& batch : lanes_.batches)
-      packed_.push_back(&weights_.of(own_.theta, {batch.rows(), wrt_, false}));
+    for (size_t i = 0; i < lanes_.batches.size(); ++i)
+      packed_.push_back(&weights_.of(own_.theta, wrt_));
     weights_.pack();
   }
 
@@ -58,8 +58,8 @@ void Seen::forward(size_t i, const at::Tensor& logits) {
   const BlockedNetwork& network = space_->network;
   const int64_t count = batch.rows();
   ArenaPool::Lease arena = space_->arenas.lease();
-  auto pass = std::make_unique<BlockedPass>(PassTools{network, space_->plans, *arena}, *packed_[i],
-                                            count, goes_back());
+  auto pass =
+      std::make_unique<BlockedPass>(PassTools{network, *arena}, *packed_[i], count, goes_back());
   const float* found = pass->forward(own_.image(batch));
   std::copy_n(found, count * network.features,
               features_.data_ptr<float>() + batch.begin * network.features);

@@ -12,10 +12,8 @@ BlockedPass::BlockedPass(const PassTools& tools, const PackedWeights& weights, i
   float* shared = nullptr;
   if (!keep) {
     int64_t largest = 0;
-    for (size_t i = 0; i < tools.network.layers.size(); ++i) {
-      const BlockedLayer& layer = tools.network.layers[i];
-      largest = std::max(largest, (i == 0 ? chunk_of(layer, rows) : rows) * layer.map_size());
-    }
+    for (const BlockedLayer& layer : tools.network.layers)
+      largest = std::max(largest, chunk_of(layer, rows) * layer.map_size());
     shared = tools.arena.take(largest);
   }
   for (const BlockedLayer& l : tools.network.layers)
@@ -31,13 +29,13 @@ const float* BlockedPass::forward(const float* images) {
   for (size_t i = 0; i < maps_.size(); ++i) {
     const BlockedLayer& layer = tools_.network.layers[i];
     const Maps& maps = maps_[i];
-    const int64_t chunk = i == 0 ? chunk_of(layer, rows_) : rows_;
+    const int64_t chunk = chunk_of(layer, rows_);
     for (int64_t begin = 0; begin < rows_; begin += chunk) {
       const int64_t count = std::min(chunk, rows_ - begin);
       // Without a way back, all chunks use the same memory.
       float* map = keep_ ? maps.map : maps.map - begin * layer.map_size();
-      convolve(tools_, shape_of(layer, Product::kForward, count),
-               input + begin * layer.input_size(), weights_, i, map + begin * layer.map_size());
+      convolve(tools_, i, count, input + begin * layer.input_size(), weights_,
+               map + begin * layer.map_size());
       each_block(layer, begin, begin + count,
                  [&](int64_t row, int64_t channel, int64_t at, int64_t to) {
                    const int64_t norm = row * layer.out + channel;
@@ -76,12 +74,8 @@ void BlockedPass::backward_layer(size_t layer, const float* input, const float* 
   float* dgain = into.theta ? into.theta + l.gain : unwanted;
   float* dshift = into.theta ? into.theta + l.shift : unwanted + l.out;
   const int64_t chunk = layer == 0 ? chunk_of(l, rows_) : rows_;
-  WeightGradAccumulator weight(tools_, l, into.theta);
-  float* parts = nullptr;
-  if (layer == 0 && into.images) {
-    parts = tools_.arena.take(chunk * col2im_columns(l, 1).out * l.map_height * l.map_width);
-    std::fill_n(into.images, rows_ * l.input_size(), 0.0f);
-  }
+  if (layer == 0) dinput = into.images;
+  if (layer == 0 && dinput) std::fill_n(dinput, rows_ * l.input_size(), 0.0f);
   for (int64_t begin = 0; begin < rows_; begin += chunk) {
     const int64_t count = std::min(chunk, rows_ - begin);
     each_block(
@@ -92,17 +86,11 @@ void BlockedPass::backward_layer(size_t layer, const float* input, const float* 
                          {maps.mean + norm, maps.rstd + norm}, {dgain + channel, dshift + channel});
         });
     const float* dmap = maps.map + begin * l.map_size();
-    if (into.theta) weight.add(count, input + begin * l.input_size(), dmap);
-    if (layer > 0)
-      convolve(tools_, shape_of(l, Product::kInput, count), dinput + begin * l.input_size(),
-               weights_, layer, dmap);
-    if (parts) {
-      const ConvShape columns = col2im_columns(l, count);
-      convolve(tools_, columns, dmap, weights_, layer, parts);
-      col2im(l, parts, count, into.images + begin * l.input_size());
-    }
+    if (into.theta)
+      add_weight(tools_, layer, count, input + begin * l.input_size(), dmap, into.theta);
+    if (dinput)
+      convolve_back(tools_, layer, count, dmap, weights_, dinput + begin * l.input_size());
   }
-  weight.finish();
 }
 
 }  // namespace retort::nets

@@ -48,20 +48,17 @@ const float* TangentPass::forward(const float* images) {
   const int64_t chunk = chunk_of(first, rows_);
   for (int64_t begin = 0; begin < rows_; begin += chunk) {
     const int64_t count = std::min(chunk, rows_ - begin);
-    const ConvShape shape = shape_of(first, Product::kForward, count);
     const float* input = images + begin * first.input_size();
     float* map = maps_[0].map + begin * first.map_size();
-    convolve(tools_, shape, input, weights_, 0, map);
-    convolve(tools_, shape, input, tangent_, 0, map + rows_ * first.map_size());
+    convolve(tools_, 0, count, input, weights_, map);
+    convolve(tools_, 0, count, input, tangent_, map + rows_ * first.map_size());
     forward_tails(first, maps_[0], begin, begin + count);
   }
   for (size_t i = 1; i < layers.size(); ++i) {
     // w * [x, x.] in one, and w. * x beside it: the norm adds the two parts of the tangent.
     const float* input = maps_[i - 1].output;
-    convolve(tools_, shape_of(layers[i], Product::kForward, 2 * rows_), input, weights_, i,
-             maps_[i].map);
-    convolve(tools_, shape_of(layers[i], Product::kForward, rows_), input, tangent_, i,
-             maps_[i].second);
+    convolve(tools_, i, 2 * rows_, input, weights_, maps_[i].map);
+    convolve(tools_, i, rows_, input, tangent_, maps_[i].second);
     forward_tails(layers[i], maps_[i], 0, rows_);
   }
   const BlockedLayer& last = layers.back();
@@ -94,14 +91,11 @@ void TangentPass::backward(const float* dfeatures, const PassCotangents& into) {
     Maps& maps = maps_[i];
     backward_tails(l, maps, doutput, 0, rows_, into.theta);
     float* input = maps_[i - 1].output;
-    WeightGradAccumulator weight(tools_, l, into.theta);
-    weight.add(2 * rows_, input, maps.map);
-    weight.finish();
+    add_weight(tools_, i, 2 * rows_, input, maps.map, into.theta);
     // dx. = w^T dz. + w.^T dz: the second part goes where the tangent's was.
-    convolve(tools_, shape_of(l, Product::kInput, 2 * rows_), input, weights_, i, maps.map);
+    convolve_back(tools_, i, 2 * rows_, maps.map, weights_, input);
     float* part = tools_.arena.take(rows_ * l.input_size());
-    convolve(tools_, shape_of(l, Product::kInput, rows_), part, tangent_, i,
-             maps.map + rows_ * l.map_size());
+    convolve_back(tools_, i, rows_, maps.map + rows_ * l.map_size(), tangent_, part);
     doutput = {input + rows_ * l.input_size(), input, part};
   }
   first_layer_back(doutput, into);
@@ -111,27 +105,18 @@ void TangentPass::first_layer_back(const BlockDual& doutput, const PassCotangent
   const BlockedLayer& l = tools_.network.layers[0];
   const Maps& maps = maps_[0];
   const int64_t chunk = chunk_of(l, rows_);
-  WeightGradAccumulator weight(tools_, l, into.theta);
-  float* parts = nullptr;
-  if (into.images) {
-    parts = tools_.arena.take(chunk * col2im_columns(l, 1).out * l.map_height * l.map_width);
-    std::fill_n(into.images, rows_ * l.input_size(), 0.0f);
-  }
+  if (into.images) std::fill_n(into.images, rows_ * l.input_size(), 0.0f);
   for (int64_t begin = 0; begin < rows_; begin += chunk) {
     const int64_t count = std::min(chunk, rows_ - begin);
     backward_tails(l, maps, doutput, begin, begin + count, into.theta);
     const float* derivative = maps.map + begin * l.map_size();
     const float* value = derivative + rows_ * l.map_size();
-    weight.add(count, images_ + begin * l.input_size(), derivative);
-    if (!parts) continue;
+    add_weight(tools_, 0, count, images_ + begin * l.input_size(), derivative, into.theta);
+    if (!into.images) continue;
     float* images = into.images + begin * l.input_size();
-    const ConvShape columns = col2im_columns(l, count);
-    convolve(tools_, columns, derivative, weights_, 0, parts);
-    col2im(l, parts, count, images);
-    convolve(tools_, columns, value, tangent_, 0, parts);
-    col2im(l, parts, count, images);
+    convolve_back(tools_, 0, count, derivative, weights_, images);
+    convolve_back(tools_, 0, count, value, tangent_, images);
   }
-  weight.finish();
 }
 
 }  // namespace retort::nets
