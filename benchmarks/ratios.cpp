@@ -1,7 +1,10 @@
 // How much faster than plain PyTorch are we? Runs distillation_step and eager_torch.py in turn,
 // several times, and prints the ratios of their times and memory with their spread; with --growth,
-// also how a step grows with its sizes. Draws both on one page.
+// also how a step grows with its sizes. Draws both on one page. From PyTorch 2 on a step is also
+// compiled where that is possible, and the faster of the two is the one to beat.
 //     ratios BUILD [--rounds 5] [--python /usr/bin/python3] [--growth] [--page ratios.html]
+//     ratios BUILD --python venv/bin/python --python /usr/bin/python3      two PyTorch in turn
+//     ratios BUILD --other OLD/distillation_step         another build of ours in turn, too
 //     ratios BUILD --device cuda         both on a GPU; memory is the device's
 #include <fmt/format.h>
 #include <torch/types.h>
@@ -26,17 +29,18 @@ using nlohmann::json;
 
 struct Case {
   const char *name, *arguments;
-  double floor;  ///< the least ratio that is asked for
-  double work;   ///< 10^9 operations of its convolutions, counted as direct ones
+  double floor;          ///< the least ratio that is asked for
+  double work;           ///< 10^9 operations of its convolutions, counted as direct ones
+  bool compiles = true;  ///< by torch.compile, which cannot differentiate twice
 };
 constexpr Case kCases[] = {
     {"dm, 10 images per class", "dm --ipc 10", 5, 279.9},
-    {"dsa, 10 images per class", "dsa --ipc 10", 4, 869.6},
-    {"mtt, 10 images per class, batch 100, 10 steps", "mtt --ipc 10 --inner 10 --batch-syn 100", 4,
-     1087.2},
-    {"mtt, 1 image per class, batch 10, 10 steps", "mtt --ipc 1 --inner 10 --batch-syn 10", 4,
-     108.7},
-    {"train, batch 256", "train", 3, 76.1},
+    {"dsa, 10 images per class", "dsa --ipc 10", 5, 869.6},
+    {"mtt, 10 images per class, batch 100, 10 steps", "mtt --ipc 10 --inner 10 --batch-syn 100", 5,
+     1087.2, false},
+    {"mtt, 1 image per class, batch 10, 10 steps", "mtt --ipc 1 --inner 10 --batch-syn 10", 5,
+     108.7, false},
+    {"train, batch 256", "train", 4, 76.1},
 };
 
 /// One way in which a step grows.
@@ -96,68 +100,78 @@ Spread spread(std::vector<double> values) {
   return {values.front(), middle, values.back()};
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  std::string build, python = "/usr/bin/python3", device = "cpu", page_path;
+struct Options {
+  std::string build, device = "cpu", page;
+  std::vector<std::string> pythons{"/usr/bin/python3"}, others;
   int rounds = 5, iterations = 3;
   bool growth = false;
-  CLI::App app("Ratios of our steps to plain eager PyTorch's");
-  app.add_option("build", build, "the build folder")->required();
-  app.add_option("--rounds", rounds, "how often both are run in turn; 0: not at all")
-      ->check(CLI::NonNegativeNumber);
-  app.add_option("--iters", iterations, "steps of a run")->check(CLI::PositiveNumber);
-  app.add_option("--python", python, "one that has torch");
-  app.add_option("--device", device, "cpu, cuda or cuda:N");
-  app.add_option("--page", page_path, "where to draw");
-  app.add_flag("--growth", growth, "also how our step grows with its sizes");
-  CLI11_PARSE(app, argc, argv);
-  const std::string ours = build + "/benchmarks/distillation_step ";
-  const std::string eager = python + " benchmarks/eager_torch.py ";
-  retort::report::Page page;
-  page.title = "Speed beside plain PyTorch";
-  retort::report::Table table{.caption = fmt::format("medians of {} rounds in turn", rounds),
-                              .head = {"step", "ours, s", "PyTorch, s", "ratio", "least", "most",
-                                       "asked for", "ours, MB", "PyTorch, MB", "of the peak, %"},
-                              .rows = {}};
-  retort::report::Chart ratios{"Times faster than plain PyTorch, by round", "round", "ratio", {}};
-  const double peak = matrix_peak(retort::parse_device(device));
-  fmt::print("matrix products: {:.0f} * 10^9 operations a second\n", peak);
-  fmt::print("{:<48}{:>9}{:>9}{:>8} (least - most)  MB ours, theirs; of the peak\n", "", "ours s",
-             "eager s", "ratio");
-  for (const Case& one : kCases) {
-    if (rounds == 0) break;
-    std::vector<double> own, other, ratio, own_mb, other_mb;
-    retort::report::Series series{.name = one.name, .points = {}};
-    for (int round = 0; round < rounds; ++round) {
-      const std::string arguments =
-          fmt::format("{} --iters {} --device {}", one.arguments, iterations, device);
-      const json a = run(ours + arguments), b = run(eager + arguments);
-      own.push_back(a.at("seconds"));
-      other.push_back(b.at("seconds"));
-      own_mb.push_back(a.at("peak_mb"));
-      other_mb.push_back(b.at("peak_mb"));
-      ratio.push_back(other.back() / own.back());
-      series.points.emplace_back(round + 1, ratio.back());
+};
+
+/// One program that does a step: seconds and MB of every round.
+struct Contender {
+  std::string name, command;
+  bool compiles = false;
+  std::vector<double> seconds = {}, megabytes = {};
+
+  void step(const std::string& arguments, bool may_compile) {
+    json found = run(command + arguments);
+    if (compiles && may_compile) {
+      const json compiled = run(command + arguments + " --compile");
+      if (compiled.at("seconds") < found.at("seconds")) found = compiled;
+    }
+    seconds.push_back(found.at("seconds"));
+    megabytes.push_back(found.at("peak_mb"));
+  }
+};
+
+std::vector<Contender> contenders(const Options& o) {
+  std::vector<Contender> all{{"ours", o.build + "/benchmarks/distillation_step "}};
+  for (const std::string& other : o.others) all.push_back({other, other + " "});
+  for (const std::string& python : o.pythons) {
+    const json known =
+        run(python + " -c 'import json, torch; print(json.dumps([str(torch.__version__)]))'");
+    const std::string version = known.at(0);
+    all.push_back(
+        {"PyTorch " + version, python + " benchmarks/eager_torch.py ", version[0] >= '2'});
+  }
+  return all;
+}
+
+/// Runs all in turn and adds a row for each that is beside ours.
+void compare(const Options& o, const Case& one, double peak, retort::report::Table& table,
+             retort::report::Chart& chart) {
+  std::vector<Contender> all = contenders(o);
+  const std::string arguments =
+      fmt::format("{} --iters {} --device {}", one.arguments, o.iterations, o.device);
+  for (int round = 0; round < o.rounds; ++round)
+    for (Contender& contender : all) contender.step(arguments, one.compiles);
+  const Contender& ours = all.front();
+  const double s = spread(ours.seconds).median, mb = spread(ours.megabytes).median;
+  const double share = 100 * one.work / s / peak;
+  for (size_t k = 1; k < all.size(); ++k) {
+    std::vector<double> ratio;
+    retort::report::Series series{.name = one.name + (", " + all[k].name), .points = {}};
+    for (size_t round = 0; round < ours.seconds.size(); ++round) {
+      ratio.push_back(all[k].seconds[round] / ours.seconds[round]);
+      series.points.emplace_back(static_cast<double>(round) + 1, ratio.back());
     }
     const Spread r = spread(ratio);
-    const double s = spread(own).median, t = spread(other).median, mb = spread(own_mb).median,
-                 their_mb = spread(other_mb).median;
-    const double share = 100 * one.work / s / peak;
-    fmt::print("{:<48}{:>9.3f}{:>9.3f}{:>8.2f} ({:.2f} - {:.2f})  {:.0f}, {:.0f}; {:.0f} %\n",
-               one.name, s, t, r.median, r.least, r.most, mb, their_mb, share);
+    const double t = spread(all[k].seconds).median, their_mb = spread(all[k].megabytes).median;
+    fmt::print("{:<48}{:<20}{:>9.3f}{:>9.3f}{:>8.2f} ({:.2f} - {:.2f})  {:.0f}, {:.0f}; {:.0f} %\n",
+               one.name, all[k].name, s, t, r.median, r.least, r.most, mb, their_mb, share);
     std::fflush(stdout);
-    table.rows.push_back({one.name, fmt::format("{:.3f}", s), fmt::format("{:.3f}", t),
+    table.rows.push_back({one.name, all[k].name, fmt::format("{:.3f}", s), fmt::format("{:.3f}", t),
                           fmt::format("{:.2f}", r.median), fmt::format("{:.2f}", r.least),
                           fmt::format("{:.2f}", r.most), fmt::format("{:.0f}", one.floor),
                           fmt::format("{:.0f}", mb), fmt::format("{:.0f}", their_mb),
                           fmt::format("{:.0f}", share)});
-    ratios.series.push_back(series);
+    chart.series.push_back(series);
   }
-  if (rounds > 0) page.tables.push_back(table);
-  if (rounds > 1) page.charts.push_back(ratios);
+}
+
+void draw_growth(const Options& o, retort::report::Page& page) {
+  const std::string ours = o.build + "/benchmarks/distillation_step ";
   for (const Growth& one : kGrowth) {
-    if (!growth) break;
     retort::report::Chart chart{one.title, one.x, "seconds a step", {}};
     retort::report::Series series{.name = "seconds", .points = {}};
     for (const int value : one.values) {
@@ -170,6 +184,40 @@ int main(int argc, char** argv) {
     chart.series.push_back(series);
     page.charts.push_back(chart);
   }
-  if (!page_path.empty()) std::ofstream(page_path) << retort::report::render(page);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options o;
+  CLI::App app("Ratios of our steps to plain PyTorch's");
+  app.add_option("build", o.build, "the build folder")->required();
+  app.add_option("--rounds", o.rounds, "how often all are run in turn; 0: not at all")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--iters", o.iterations, "steps of a run")->check(CLI::PositiveNumber);
+  app.add_option("--python", o.pythons, "one that has torch; may be given more than once");
+  app.add_option("--other", o.others, "another distillation_step");
+  app.add_option("--device", o.device, "cpu, cuda or cuda:N");
+  app.add_option("--page", o.page, "where to draw");
+  app.add_flag("--growth", o.growth, "also how our step grows with its sizes");
+  CLI11_PARSE(app, argc, argv);
+  retort::report::Page page;
+  page.title = "Speed beside plain PyTorch";
+  retort::report::Table table{
+      .caption = fmt::format("medians of {} rounds in turn", o.rounds),
+      .head = {"step", "beside", "ours, s", "theirs, s", "ratio", "least", "most", "asked for",
+               "ours, MB", "theirs, MB", "of the peak, %"},
+      .rows = {}};
+  retort::report::Chart ratios{"Times faster, by round", "round", "ratio", {}};
+  const double peak = matrix_peak(retort::parse_device(o.device));
+  fmt::print("matrix products: {:.0f} * 10^9 operations a second\n", peak);
+  fmt::print("{:<48}{:<20}{:>9}{:>9}{:>8} (least - most)  MB ours, theirs; of the peak\n", "",
+             "beside", "ours s", "theirs s", "ratio");
+  for (const Case& one : kCases)
+    if (o.rounds > 0) compare(o, one, peak, table, ratios);
+  if (o.rounds > 0) page.tables.push_back(table);
+  if (o.rounds > 1) page.charts.push_back(ratios);
+  if (o.growth) draw_growth(o, page);
+  if (!o.page.empty()) std::ofstream(o.page) << retort::report::render(page);
   return 0;
 }

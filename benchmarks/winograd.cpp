@@ -13,7 +13,7 @@
 #include <thread>
 #include <vector>
 
-#include "nets/onednn/arena.h"
+#include "nets/blocked/arena.h"
 #include "nets/winograd/first_layer.h"
 #include "nets/winograd/winograd.h"
 #include "onednn_primitive.h"

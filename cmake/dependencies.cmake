@@ -88,12 +88,8 @@ retort_image_part(TIFF tiffio.h TIFFClientOpenExt tiff) # 4.5 and later
 retort_part(ARCHIVE archive.h archive)
 retort_part(MATIO matio.h matio)
 
-# The blocked engine of nets/ needs Highway. oneDNN is for benchmarks that set it beside ours; a
-# PyTorch from elsewhere carries one of its own under the same names: two would be mixed up.
+# The blocked engine of nets/ needs Highway.
 set(RETORT_BLOCKED OFF)
-if(NOT RETORT_TORCH_BUNDLED)
-  retort_part(DNNL dnnl.hpp dnnl)
-endif()
 retort_part(HWY hwy/highway.h hwy)
 if(RETORT_PARTS AND RETORT_HWY_LIBRARY)
   set(RETORT_BLOCKED ON)

@@ -3,7 +3,7 @@
 
 #include "nets/autograd/engine.h"
 #include "nets/engine.h"
-#include "nets/onednn/factory.h"
+#include "nets/blocked/factory.h"
 #include "nets/sequential/engine.h"
 
 namespace retort::nets {
@@ -16,7 +16,7 @@ struct EngineRow {
 };
 
 constexpr std::array kRows{
-    EngineRow{about_onednn, make_onednn},
+    EngineRow{about_blocked, make_blocked},
     EngineRow{about_sequential, make_sequential},
     EngineRow{about_autograd, make_autograd},
 };

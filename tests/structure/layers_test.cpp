@@ -98,8 +98,8 @@ const std::map<std::string, std::vector<std::string>>& nets_folders() {
       {"autograd", {}},
       {"sequential", {}},
       {"winograd", {}},
-      {"onednn", {"sequential", "winograd"}},  // the head: the loss of a sweep
-      {"engines.cpp", {"autograd", "sequential", "onednn"}},
+      {"blocked", {"sequential", "winograd"}},  // the head: the loss of a sweep
+      {"engines.cpp", {"autograd", "sequential", "blocked"}},
       {"layer_builder.cpp", {"fused"}},
   };
   return table;

@@ -27,7 +27,7 @@ class Mutation:
 
 MUTATIONS = [
     Mutation("the fast engine is lost", "src/nets/engines.cpp",
-             "    EngineRow{about_onednn, make_onednn},\n", "", ["nets_tests"]),
+             "    EngineRow{about_blocked, make_blocked},\n", "", ["nets_tests"]),
     Mutation("students ignore soft labels", "src/train/loop.cpp",
              "return {images, {examples.targets, loss_}, rows};",
              "const at::Tensor& all = examples.targets;\n"

@@ -104,7 +104,7 @@ class LayerBuilder;  // nets/layer_builder.h: hands out parameters while an arch
 struct Definition;   // nets/engine.h of the sources: what engines know of a network
 struct Query;        // what they are asked
 struct Group;        // one group's share of a call
-class Engine;        // computes calls: nets/onednn, nets/sequential, nets/autograd
+class Engine;        // computes calls: nets/blocked, nets/sequential, nets/autograd
 
 /// An architecture: builds logits from images through `f`. It is run once on one blank image to
 /// learn the layout and then for every call, so it is the whole definition of a network.
@@ -178,7 +178,7 @@ class Network {
 
 /// A row of the table of engines.
 struct EngineEntry {
-  std::string name;      ///< "onednn"
+  std::string name;      ///< "blocked"
   bool present = false;  ///< in this build, and able to run on this processor
   std::string summary;   ///< what it takes and how, or why it is absent
 };

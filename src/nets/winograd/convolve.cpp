@@ -15,6 +15,15 @@
 HWY_BEFORE_NAMESPACE();
 namespace retort::nets::HWY_NAMESPACE {
 
+/// The taps of a block of channels.
+struct Taps {
+  HWY_INLINE hn::Vec<Floats> load(int64_t i, int64_t j) const {
+    return hn::Load(Floats(), from + (3 * i + j) * kBlock);
+  }
+  static constexpr bool has(int64_t) { return true; }
+  const float* from;
+};
+
 /// Weights of panels [elements, in, panel]; lanes go over outputs.
 template <int kTile>
 HWY_INLINE void pack(const WinogradShape& s, const float* plain, bool turned, float* weights) {
@@ -34,7 +43,7 @@ HWY_INLINE void pack(const WinogradShape& s, const float* plain, bool turned, fl
         both_ways<3, kSide>(
             d,
             [](auto own, const auto* x, auto* y) HWY_ATTR { Transform<kTile>::weight(own, x, y); },
-            [&](auto y, auto x) HWY_ATTR { return hn::Load(d, taps + (3 * y + x) * kBlock + c); },
+            Taps{taps + c},
             [&](auto y, auto x, auto v)
                 HWY_ATTR { hn::Store(v, d, to + (y * kSide + x) * step + c); });
     }

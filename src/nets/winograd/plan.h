@@ -52,8 +52,12 @@ inline int64_t tiles_at_once(const WinogradShape& s) {
   return std::max(kLeast, kFloats / (elements(s) * s.in) / kLeast * kLeast);
 }
 
+inline int64_t panels_of(int64_t outputs) {
+  return (outputs + kPanel - 1) / kPanel;
+}
+
 inline int64_t panels(const WinogradShape& s) {
-  return (s.out + kPanel - 1) / kPanel;
+  return panels_of(s.out);
 }
 
 /// Floats from one element to the next where an element has `size`: an odd number of cache lines.
@@ -72,18 +76,14 @@ inline int64_t first_padded(const FirstShape& s) {
   return (size + kWinogradBlock - 1) / kWinogradBlock * kWinogradBlock;
 }
 
-/// How the weight's cotangent is cut: tiles, and output channels whose sums are made together.
-struct SumsCut {
-  TileCut tiles;
-  int64_t group;
-};
+/// Channels, and outputs, of a group whose sums for the weight's cotangent are made together.
+constexpr int64_t kGroup = 128;
 
-/// With few tiles the sums of one panel stay in the second cache until they are transformed back;
-/// with many, an element's matrices stay there, and the sums go through memory once a piece.
-inline SumsCut cut_sums(const WinogradShape& s) {
-  constexpr int64_t kMost = 128, kFew = 64;
-  const TileCut tiles = cut_tiles(s, kMost);
-  return {tiles, s.tiles() <= kFew ? kPanel : s.out};
+/// The tiles of such sums: with a row of six elements they fill two thirds of a second cache of a
+/// megabyte.
+inline TileCut cut_sums(const WinogradShape& s) {
+  constexpr int64_t kMost = 64;
+  return cut_tiles(s, kMost);
 }
 
 }  // namespace retort::nets

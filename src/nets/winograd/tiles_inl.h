@@ -15,32 +15,25 @@
 HWY_BEFORE_NAMESPACE();
 namespace retort::nets::HWY_NAMESPACE {
 
-/// Which rows or columns of a square at `first` lie on a map of `size`.
-struct Inside {
-  Inside(int64_t first, int64_t size, int64_t side)
-      : begin(std::max<int64_t>(0, -first)), end(std::min(side, size - first)), all(side) {}
-  bool has(int64_t i) const { return i >= begin && i < end; }
-  bool whole() const { return begin == 0 && end == all; }
-  int64_t begin, end, all;
+/// A square of kSide x kSide vectors whose corner is row `top`, column `left` of a map: rows
+/// outside are read as zeros, columns outside are to be left alone.
+template <int kSide>
+struct Square {
+  HWY_INLINE Square(const WinogradShape& s, int64_t top, int64_t left, const float* map)
+      : begin(-left), end(s.width - left) {
+    HWY_ALIGN static constexpr float kZeros[to_size(kSide * kBlock)] = {};
+    for (int64_t i = 0; i < kSide; ++i)
+      rows[i] =
+          top + i >= 0 && top + i < s.height ? map + ((top + i) * s.width + left) * kBlock : kZeros;
+  }
+  /// j has to be a column inside.
+  HWY_INLINE hn::Vec<Floats> load(int64_t i, int64_t j) const {
+    return hn::Load(Floats(), rows[i] + j * kBlock);
+  }
+  HWY_INLINE bool has(int64_t j) const { return j >= begin && j < end; }
+  const float* rows[to_size(kSide)];
+  int64_t begin, end;
 };
-
-/// Calls visit(load) with load(i, j), the value at row i, column j of a square of kSide whose
-/// corner is row `top`, column `left` of a map: zero outside.
-template <int kSide, class Visit>
-HWY_INLINE void with_square(const WinogradShape& s, int64_t top, int64_t left, const float* map,
-                            const Visit& visit) {
-  const Floats d;
-  const int64_t row = s.width * kBlock;
-  const float* corner = map + top * row + left * kBlock;
-  const Inside rows(top, s.height, kSide), columns(left, s.width, kSide);
-  const auto at = [&](int64_t i, int64_t j)
-                      HWY_ATTR { return hn::Load(d, corner + i * row + j * kBlock); };
-  if (rows.whole() && columns.whole())
-    visit(at);
-  else
-    visit([&](int64_t i, int64_t j)
-              HWY_ATTR { return rows.has(i) && columns.has(j) ? at(i, j) : hn::Zero(d); });
-}
 
 /// Inputs [in / 16, H, W, 16] of tiles to [elements, in / 16, count, 16].
 template <int kTile>
@@ -53,16 +46,24 @@ HWY_INLINE void input_tiles(const WinogradShape& s, int64_t begin, int64_t count
     each_tile(s, begin, count, [&](int64_t t, const TilePlace& place) HWY_ATTR {
       const float* from = input + (place.image * s.in + i / kBlock * kBlock) * map + i % kBlock;
       float* target = to + i / kBlock * kBlock * count + t * kBlock + i % kBlock;
-      with_square<kSide>(s, place.top - 1, place.left - 1, from, [&](const auto& load) HWY_ATTR {
-        both_ways<kSide, kSide>(
-            d,
-            [](auto own, const auto* x, auto* y) HWY_ATTR { Transform<kTile>::input(own, x, y); },
-            load,
-            [&](int64_t y, int64_t x, auto v)
-                HWY_ATTR { hn::Store(v, d, target + (y * kSide + x) * step); });
-      });
+      both_ways<kSide, kSide>(
+          d, [](auto own, const auto* x, auto* y) HWY_ATTR { Transform<kTile>::input(own, x, y); },
+          Square<kSide>(s, place.top - 1, place.left - 1, from),
+          [&](int64_t y, int64_t x, auto v)
+              HWY_ATTR { hn::Store(v, d, target + (y * kSide + x) * step); });
     });
 }
+
+/// The elements of a tile, `step` apart.
+template <int kSide>
+struct Elements {
+  HWY_INLINE hn::Vec<Floats> load(int64_t i, int64_t j) const {
+    return hn::Load(Floats(), from + (i * kSide + j) * step);
+  }
+  static constexpr bool has(int64_t) { return true; }
+  const float* from;
+  int64_t step;
+};
 
 /// [elements, count, width] of a panel to outputs [out / 16, H, W, 16].
 template <int kTile>
@@ -79,12 +80,20 @@ HWY_INLINE void output_tiles(const WinogradShape& s, int64_t begin, int64_t coun
       const float* from = made + t * width + o;
       float* to = output + (place.image * s.out + panel + o / kBlock * kBlock) * map +
                   place.top * row + place.left * kBlock + o % kBlock;
-      both_ways<kSide, kTile>(
-          d, [](auto own, const auto* x, auto* y) HWY_ATTR { Transform<kTile>::output(own, x, y); },
-          [&](int64_t y, int64_t x) HWY_ATTR { return hn::Load(d, from + (y * kSide + x) * step); },
-          [&](int64_t y, int64_t x, auto v) HWY_ATTR {
-            if (y < rows && x < columns) hn::Store(v, d, to + y * row + x * kBlock);
-          });
+      const auto made_by = [&](const auto& store) HWY_ATTR {
+        both_ways<kSide, kTile>(
+            d,
+            [](auto own, const auto* x, auto* y) HWY_ATTR { Transform<kTile>::output(own, x, y); },
+            Elements<kSide>{from, step}, store);
+      };
+      const auto put = [&](int64_t y, int64_t x, auto v)
+                           HWY_ATTR { hn::Store(v, d, to + y * row + x * kBlock); };
+      if (rows == kTile && columns == kTile)
+        made_by(put);
+      else
+        made_by([&](int64_t y, int64_t x, auto v) HWY_ATTR {
+          if (y < rows && x < columns) put(y, x, v);
+        });
     });
 }
 

@@ -32,6 +32,17 @@ struct Transform;
 
 template <>
 struct Transform<4> {
+  /// B^T and A, for their rows alone.
+  struct Input {
+    static constexpr double kRows[6][6] = {
+        {1, 0, -(kA2 + kB2), 0, 1, 0}, {0, -kB, -kB2, kA, 1, 0}, {0, kB, -kB2, -kA, 1, 0},
+        {0, -kA, -kA2, kB, 1, 0},      {0, kA, -kA2, -kB, 1, 0}, {0, 1, 0, -(kA2 + kB2), 0, 1}};
+  };
+  struct OutputBack {
+    static constexpr double kRows[6][4] = {
+        {1, 0, 0, 0},          {1, kA, kA2, kA* kA2},   {1, -kA, kA2, -kA* kA2},
+        {1, kB, kB2, kB* kB2}, {1, -kB, kB2, -kB* kB2}, {0, 0, 0, 1}};
+  };
   /// B^T x: 6 to 6.
   template <class D, class V = hn::Vec<D>>
   static HWY_INLINE void input(D d, const V* x, V* y) {
@@ -103,6 +114,13 @@ struct Transform<4> {
 
 template <>
 struct Transform<2> {
+  struct Input {
+    static constexpr double kRows[4][4] = {
+        {-1, 0, 1, 0}, {0, 1, 1, 0}, {0, -1, 1, 0}, {0, -1, 0, 1}};
+  };
+  struct OutputBack {
+    static constexpr double kRows[4][2] = {{1, 0}, {1, 1}, {1, -1}, {0, 1}};
+  };
   template <class D, class V = hn::Vec<D>>
   static HWY_INLINE void input(D, const V* x, V* y) {
     y[0] = hn::Sub(x[2], x[0]);
@@ -140,23 +158,60 @@ struct Transform<2> {
   }
 };
 
-/// T x T^T of a square: `load(i, j)` gives kFrom x kFrom vectors, `store(i, j, v)` takes kTo x kTo;
-/// `one` is T.
-template <int kFrom, int kTo, class D, class One, class Load, class Store>
-HWY_INLINE void both_ways(D d, const One& one, const Load& load, const Store& store) {
+/// T x T^T of a square: x.load(i, j) gives kFrom x kFrom vectors of the columns that it has(), the
+/// others are zeros; `store(i, j, v)` takes kTo x kTo; `one` is T.
+template <int kFrom, int kTo, class D, class One, class Square, class Store>
+HWY_INLINE void both_ways(D d, const One& one, const Square& square, const Store& store) {
   using V = hn::Vec<D>;
   V middle[to_size(kTo)][to_size(kFrom)];
-  for (int j = 0; j < kFrom; ++j) {
+  unroll<kFrom>([&](auto j) RETORT_INLINE_LAMBDA {
     V x[to_size(kFrom)], y[to_size(kTo)];
-    unroll<kFrom>([&](auto i) HWY_ATTR { x[i] = load(i, j); });
-    one(d, x, y);
-    unroll<kTo>([&](auto i) HWY_ATTR { middle[i][j] = y[i]; });
-  }
-  for (int i = 0; i < kTo; ++i) {
+    if (square.has(j)) {
+      unroll<kFrom>([&](auto i) RETORT_INLINE_LAMBDA { x[i] = square.load(i, j); });
+      one(d, x, y);
+    } else {
+      unroll<kTo>([&](auto i) RETORT_INLINE_LAMBDA { y[i] = hn::Zero(d); });
+    }
+    unroll<kTo>([&](auto i) RETORT_INLINE_LAMBDA { middle[i][j] = y[i]; });
+  });
+  unroll<kTo>([&](auto i) RETORT_INLINE_LAMBDA {
     V y[to_size(kTo)];
     one(d, middle[i], y);
-    unroll<kTo>([&](auto j) HWY_ATTR { store(i, j, y[j]); });
-  }
+    unroll<kTo>([&](auto j) RETORT_INLINE_LAMBDA { store(i, j, y[j]); });
+  });
+}
+
+/// Row kRow of a matrix times x(0), x(1), ..: what it holds is known here, and zeros cost nothing.
+template <class Matrix, int kRow, class D, class Value>
+HWY_INLINE hn::Vec<D> row_times(D d, const Value& x) {
+  constexpr int kCount = std::extent_v<decltype(Matrix::kRows), 1>;
+  hn::Vec<D> sum = hn::Zero(d);
+  bool first = true;
+  unroll<kCount>([&](auto i) RETORT_INLINE_LAMBDA {
+    constexpr double kFactor = Matrix::kRows[kRow][i];
+    if constexpr (kFactor == 1) {
+      sum = first ? x(i) : hn::Add(sum, x(i));
+    } else if constexpr (kFactor != 0) {
+      const auto factor = constant(d, kFactor);
+      sum = first ? hn::Mul(factor, x(i)) : hn::MulAdd(factor, x(i), sum);
+    }
+    if constexpr (kFactor != 0) first = false;
+  });
+  return sum;
+}
+
+/// Row kRow of T x T^T of a square of kFrom x kFrom vectors: `store(j, v)` takes its kTo; T is
+/// Matrix by its rows, and `one` as a whole.
+template <class Matrix, int kRow, int kFrom, int kTo, class D, class One, class Square, class Store>
+HWY_INLINE void row_both_ways(D d, const One& one, const Square& square, const Store& store) {
+  hn::Vec<D> x[to_size(kFrom)], y[to_size(kTo)];
+  unroll<kFrom>([&](auto j) RETORT_INLINE_LAMBDA {
+    x[j] = square.has(j) ? row_times<Matrix, kRow>(
+                               d, [&](auto i) RETORT_INLINE_LAMBDA { return square.load(i, j); })
+                         : hn::Zero(d);
+  });
+  one(d, x, y);
+  unroll<kTo>([&](auto j) RETORT_INLINE_LAMBDA { store(j, y[j]); });
 }
 
 }  // namespace retort::nets::HWY_NAMESPACE

@@ -13,6 +13,11 @@
 
 #include "core/sizes.h"
 
+/// Of a lambda whose vectors are to stay in registers: a call would pass them through memory.
+#ifndef RETORT_INLINE_LAMBDA
+#define RETORT_INLINE_LAMBDA HWY_ATTR __attribute__((always_inline))
+#endif
+
 HWY_BEFORE_NAMESPACE();
 namespace retort::nets::HWY_NAMESPACE {
 

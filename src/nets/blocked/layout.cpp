@@ -1,4 +1,4 @@
-#include "nets/onednn/layout.h"
+#include "nets/blocked/layout.h"
 
 namespace retort::nets {
 

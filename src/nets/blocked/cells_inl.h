@@ -11,7 +11,7 @@
 
 #include <array>
 
-#include "nets/onednn/kernels.h"
+#include "nets/blocked/kernels.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace retort::nets::HWY_NAMESPACE {

@@ -1,17 +1,17 @@
 // The calls of the engine: a micro batch goes forward, meets the loss, and goes back on one thread.
 #include <type_traits>
 
-#include "nets/onednn/factory.h"
-#include "nets/onednn/fit.h"
-#include "nets/onednn/head.h"
-#include "nets/onednn/observation.h"
-#include "nets/onednn/tangent_pass.h"
+#include "nets/blocked/factory.h"
+#include "nets/blocked/fit.h"
+#include "nets/blocked/head.h"
+#include "nets/blocked/observation.h"
+#include "nets/blocked/tangent_pass.h"
 #include "nets/sequential/dual_head.h"
 
 namespace retort::nets {
 namespace {
 
-constexpr const char* kName = "winograd";
+constexpr const char* kName = "blocked";
 
 /// A micro batch of a call, where it works, and the sum [P] that it adds to.
 struct BatchCall {
@@ -29,9 +29,9 @@ struct BatchCall {
   }
 };
 
-class OnednnEngine : public Engine {
+class BlockedEngine : public Engine {
  public:
-  explicit OnednnEngine(BlockedNetwork network)
+  explicit BlockedEngine(BlockedNetwork network)
       : space_(std::make_shared<Workspace>(std::move(network))) {}
 
   std::string name() const override { return kName; }
@@ -54,7 +54,7 @@ class OnednnEngine : public Engine {
   const std::shared_ptr<Workspace> space_;
 };
 
-bool OnednnEngine::accepts(const Query& query) const {
+bool BlockedEngine::accepts(const Query& query) const {
   if (!query.device.is_cpu() || query.type != at::kFloat || query.rows == 0) return false;
   switch (query.work) {
     case Work::kObserve:
@@ -69,7 +69,7 @@ bool OnednnEngine::accepts(const Query& query) const {
 
 /// Calls loss_of() for every micro batch, which fills its rows of the answer.
 template <class Answer, class LossOf>
-std::vector<Answer> OnednnEngine::gather(const std::vector<Group>& groups, const Query& query,
+std::vector<Answer> BlockedEngine::gather(const std::vector<Group>& groups, const Query& query,
                                          const LossOf& loss_of) const {
   CallFrame frame(*space_, groups, query);
   std::vector<Answer> answers(groups.size());
@@ -92,14 +92,14 @@ std::vector<Answer> OnednnEngine::gather(const std::vector<Group>& groups, const
   return answers;
 }
 
-std::vector<Gradient> OnednnEngine::gradient(const std::vector<Group>& groups,
+std::vector<Gradient> BlockedEngine::gradient(const std::vector<Group>& groups,
                                              const Query& query) const {
   return gather<Gradient>(groups, query, [&](const BatchCall& call, const Gradient& answer) {
     return gradient_of(call, answer);
   });
 }
 
-at::Tensor OnednnEngine::gradient_of(const BatchCall& call, const Gradient& answer) const {
+at::Tensor BlockedEngine::gradient_of(const BatchCall& call, const Gradient& answer) const {
   const BlockedNetwork& network = space_->network;
   const HeldGroup& own = call.held();
   const float* theta = floats(own.theta);
@@ -119,14 +119,14 @@ at::Tensor OnednnEngine::gradient_of(const BatchCall& call, const Gradient& answ
   return loss.loss;
 }
 
-std::vector<GradientJvp> OnednnEngine::gradient_jvp(const std::vector<Group>& groups,
+std::vector<GradientJvp> BlockedEngine::gradient_jvp(const std::vector<Group>& groups,
                                                     const Query& query) const {
   return gather<GradientJvp>(groups, query, [&](const BatchCall& call, const GradientJvp& answer) {
     return jvp_of(call, answer);
   });
 }
 
-at::Tensor OnednnEngine::jvp_of(const BatchCall& call, const GradientJvp& answer) const {
+at::Tensor BlockedEngine::jvp_of(const BatchCall& call, const GradientJvp& answer) const {
   const BlockedNetwork& network = space_->network;
   const HeldGroup& own = call.held();
   const float *theta = floats(own.theta), *tangent = floats(own.direction);
@@ -147,14 +147,14 @@ at::Tensor OnednnEngine::jvp_of(const BatchCall& call, const GradientJvp& answer
 
 }  // namespace
 
-EngineEntry about_onednn() {
+EngineEntry about_blocked() {
   return {kName, true,
           "Winograd's convolutions on Highway: ConvNets on a CPU, several times faster"};
 }
 
-std::shared_ptr<const Engine> make_onednn(const std::shared_ptr<const Definition>& definition) {
+std::shared_ptr<const Engine> make_blocked(const std::shared_ptr<const Definition>& definition) {
   auto network = fit_blocks(*definition);
-  return network ? std::make_shared<OnednnEngine>(std::move(*network)) : nullptr;
+  return network ? std::make_shared<BlockedEngine>(std::move(*network)) : nullptr;
 }
 
 }  // namespace retort::nets

@@ -1,4 +1,4 @@
-#include "nets/onednn/head.h"
+#include "nets/blocked/head.h"
 
 #include <torch/csrc/autograd/autograd.h>
 

@@ -2,13 +2,13 @@
 // this file once for every instruction set and chooses when the program runs. No torch here.
 // x is z less its mean, s the inverse deviation, n = s x, r = mean(n c.); a dot is a derivative
 // along the direction, n. = s x. - s^2 r x, s. = -s^2 r.
-#include "nets/onednn/kernels.h"
+#include "nets/blocked/kernels.h"
 
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "nets/onednn/tangent_kernels.cpp"
+#define HWY_TARGET_INCLUDE "nets/blocked/tangent_kernels.cpp"
 #include <hwy/foreach_target.h>
 
-#include "nets/onednn/cells_inl.h"
+#include "nets/blocked/cells_inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace retort::nets::HWY_NAMESPACE {

@@ -1,4 +1,4 @@
-#include "nets/onednn/call.h"
+#include "nets/blocked/call.h"
 
 #include <algorithm>
 

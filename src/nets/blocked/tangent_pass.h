@@ -1,7 +1,7 @@
 // A micro batch with derivatives along a direction of the parameters, on one thread.
 #pragma once
 
-#include "nets/onednn/pass.h"
+#include "nets/blocked/pass.h"
 
 namespace retort::nets {
 

@@ -1,4 +1,4 @@
-#include "nets/onednn/weights.h"
+#include "nets/blocked/weights.h"
 
 #include <algorithm>
 #include <stdexcept>

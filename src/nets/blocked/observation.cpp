@@ -1,10 +1,10 @@
-#include "nets/onednn/observation.h"
+#include "nets/blocked/observation.h"
 
 #include <algorithm>
 #include <optional>
 
-#include "nets/onednn/head.h"
-#include "nets/onednn/pass.h"
+#include "nets/blocked/head.h"
+#include "nets/blocked/pass.h"
 
 namespace retort::nets {
 namespace {

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "nets/onednn/arena.h"
+#include "nets/blocked/arena.h"
 #include "nets/winograd/first_layer.h"
 #include "nets/winograd/winograd.h"
 #include "retort/nets/network.h"

@@ -1,4 +1,4 @@
-#include "nets/onednn/fit.h"
+#include "nets/blocked/fit.h"
 
 namespace retort::nets {
 namespace {

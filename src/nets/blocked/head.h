@@ -4,7 +4,7 @@
 
 #include <torch/types.h>
 
-#include "nets/onednn/weights.h"
+#include "nets/blocked/weights.h"
 #include "nets/sequential/dual_layers.h"
 #include "retort/losses/losses.h"
 

@@ -1,13 +1,13 @@
 // Two passes over a map that lies in cache: sums, then values. Highway compiles this file once for
 // every instruction set and chooses when the program runs. No torch here.
 // x is z less its mean, s the inverse deviation.
-#include "nets/onednn/kernels.h"
+#include "nets/blocked/kernels.h"
 
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "nets/onednn/kernels.cpp"
+#define HWY_TARGET_INCLUDE "nets/blocked/kernels.cpp"
 #include <hwy/foreach_target.h>
 
-#include "nets/onednn/cells_inl.h"
+#include "nets/blocked/cells_inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace retort::nets::HWY_NAMESPACE {

@@ -1,8 +1,8 @@
-#include "nets/onednn/pass.h"
+#include "nets/blocked/pass.h"
 
 #include <algorithm>
 
-#include "nets/onednn/layout.h"
+#include "nets/blocked/layout.h"
 
 namespace retort::nets {
 

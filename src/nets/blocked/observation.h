@@ -1,7 +1,7 @@
 // Features and logits of a group of rows, and the way back.
 #pragma once
 
-#include "nets/onednn/call.h"
+#include "nets/blocked/call.h"
 
 namespace retort::nets {
 

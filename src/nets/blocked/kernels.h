@@ -1,6 +1,6 @@
 // Instance norm (affine), ReLU and 2x2 average pooling over one block of channels of one image,
 // with their cotangents and their derivatives along a direction (spec of the sweep of tangents).
-// Maps are oneDNN's blocked layout: [H, W, block] floats of neighbouring channels. No torch here.
+// Maps are [H, W, block] floats of neighbouring channels. No torch here.
 #pragma once
 
 #include <cstdint>

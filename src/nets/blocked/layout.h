@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include "nets/onednn/kernels.h"
-#include "nets/onednn/weights.h"
+#include "nets/blocked/kernels.h"
+#include "nets/blocked/weights.h"
 
 namespace retort::nets {
 

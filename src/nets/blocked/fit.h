@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "nets/engine.h"
-#include "nets/onednn/weights.h"
+#include "nets/blocked/weights.h"
 
 namespace retort::nets {
 

@@ -8,8 +8,8 @@
 
 namespace retort::nets {
 
-EngineEntry about_onednn();
+EngineEntry about_blocked();
 /// Null where the network is not of the family, or the engine is not present.
-std::shared_ptr<const Engine> make_onednn(const std::shared_ptr<const Definition>& definition);
+std::shared_ptr<const Engine> make_blocked(const std::shared_ptr<const Definition>& definition);
 
 }  // namespace retort::nets

@@ -1,5 +1,5 @@
 // No torch here.
-#include "nets/onednn/arena.h"
+#include "nets/blocked/arena.h"
 
 #include <sys/mman.h>
 

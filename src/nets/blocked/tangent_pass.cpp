@@ -1,8 +1,8 @@
-#include "nets/onednn/tangent_pass.h"
+#include "nets/blocked/tangent_pass.h"
 
 #include <algorithm>
 
-#include "nets/onednn/layout.h"
+#include "nets/blocked/layout.h"
 
 namespace retort::nets {
 

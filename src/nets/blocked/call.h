@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "nets/engine.h"
-#include "nets/onednn/weights.h"
+#include "nets/blocked/weights.h"
 #include "nets/row_lanes.h"
 
 namespace retort::nets {

@@ -1,4 +1,4 @@
-// The winograd engine against autograd in double: every call, shapes that end batches early,
+// The blocked engine against autograd in double: every call, shapes that end batches early,
 // groups, one thread and two. Skipped, aloud, where the build or the processor has no such engine.
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
@@ -50,18 +50,18 @@ struct Case {
 /// Empty where the engine is there, else why not.
 std::string reason_of_absence() {
   for (const EngineEntry& entry : engine_table())
-    if (entry.name == "winograd") return entry.present ? "" : entry.summary;
+    if (entry.name == "blocked") return entry.present ? "" : entry.summary;
   return "there is no such row";
 }
 
 void require_engine(const Network& network) {
   for (const Work work : {Work::kObserve, Work::kGradient, Work::kGradientJvp})
-    ASSERT_EQ(network.engine_name(work), "winograd") << network.name();
+    ASSERT_EQ(network.engine_name(work), "blocked") << network.name();
 }
 
-class OnednnEngine : public testing::TestWithParam<Case> {
+class BlockedEngine : public testing::TestWithParam<Case> {
  protected:
-  OnednnEngine()
+  BlockedEngine()
       : toy_(GetParam().network, GetParam().rows, GetParam().side, GetParam().channels,
              at::kFloat) {}
   void SetUp() override {
@@ -71,7 +71,7 @@ class OnednnEngine : public testing::TestWithParam<Case> {
   const Toy toy_;
 };
 
-class OnednnEngineGroups : public testing::Test {
+class BlockedEngineGroups : public testing::Test {
  protected:
   void SetUp() override {
     if (const std::string reason = reason_of_absence(); !reason.empty()) GTEST_SKIP() << reason;
@@ -90,7 +90,7 @@ const bool kRestricted = [] {
 #endif
 
 // Everything below is skipped without the engine: a build that loses it must not pass unseen.
-TEST(OnednnEnginePresence, IsThatOfTheBuild) {
+TEST(BlockedEnginePresence, IsThatOfTheBuild) {
 #ifdef RETORT_WITH_BLOCKED
   EXPECT_EQ(reason_of_absence(), "");
 #else
@@ -98,20 +98,20 @@ TEST(OnednnEnginePresence, IsThatOfTheBuild) {
 #endif
 }
 
-TEST_F(OnednnEngineGroups, LeaveOtherCallsToOtherEngines) {
+TEST_F(BlockedEngineGroups, LeaveOtherCallsToOtherEngines) {
   const Toy other("convnet-w10", 2, 16, 3, at::kFloat);  // a width of no blocks
   EXPECT_EQ(other.net->engine_name(), "autograd");
   EXPECT_EQ(other.net->engine_name(Work::kGradientJvp), "sequential");
   const auto net = make_network("convnet-w16", {3, 16, 16, 4});
   EXPECT_EQ(net->engine_name(Work::kGradient, at::kCUDA), "autograd");
-  net->restrict_to("winograd");
+  net->restrict_to("blocked");
   const Toy doubles("convnet-w16", 2, 16);
   EXPECT_THROW(net->gradient(doubles.inputs, doubles.hard), c10::Error);
   EXPECT_THROW(net->observe(doubles.inputs, {"logits"}), c10::Error);
   EXPECT_THROW(net->restrict_to("autograd"), c10::Error);
 }
 
-TEST_P(OnednnEngine, GradientsAreThoseOfAutograd) {
+TEST_P(BlockedEngine, GradientsAreThoseOfAutograd) {
   for (losses::Targets targets : {toy_.hard, toy_.soft}) {
     const WithRespectTo wanted{.images = true, .targets = targets.values.is_floating_point()};
     targets.weights = normals({toy_.inputs.images.size(0)}, 9, at::kFloat).abs();
@@ -125,7 +125,7 @@ TEST_P(OnednnEngine, GradientsAreThoseOfAutograd) {
   }
 }
 
-TEST_P(OnednnEngine, DerivativesAlongADirectionAreThoseOfAutograd) {
+TEST_P(BlockedEngine, DerivativesAlongADirectionAreThoseOfAutograd) {
   const at::Tensor v = normals(toy_.inputs.theta.sizes().vec(), 6, at::kFloat);
   for (const losses::Targets& targets : {toy_.hard, toy_.soft}) {
     const WithRespectTo wanted{.images = true, .targets = targets.values.is_floating_point()};
@@ -140,7 +140,7 @@ TEST_P(OnednnEngine, DerivativesAlongADirectionAreThoseOfAutograd) {
   }
 }
 
-TEST_P(OnednnEngine, FeaturesAndTheirPullbackAreThoseOfAutograd) {
+TEST_P(BlockedEngine, FeaturesAndTheirPullbackAreThoseOfAutograd) {
   const std::vector<std::string> taps{"features", "logits"};
   const Observation found = toy_.net->observe(toy_.inputs, taps, {.theta = true, .images = true});
   const Observation exact =
@@ -159,13 +159,13 @@ TEST_P(OnednnEngine, FeaturesAndTheirPullbackAreThoseOfAutograd) {
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    Shapes, OnednnEngine,
+    Shapes, BlockedEngine,
     testing::Values(Case{"convnet-w16", 5, 32, 3}, Case{"convnet-w128", 3, 16, 3},
                     Case{"convnet-w32-d2", 3, 12, 1}, Case{"convnet-w48-d3", 2, 28, 1},
                     Case{"convnet-w16-d4", 2, 64, 3}, Case{"convnet-w64-d1", 2, 4, 4},
                     Case{"convnet-w16-d2", 37, 8, 3}));
 
-TEST_F(OnednnEngineGroups, HaveTheirOwnThetasAndDirections) {
+TEST_F(BlockedEngineGroups, HaveTheirOwnThetasAndDirections) {
   const Toy toy("convnet-w16-d2", 23, 8, 3, at::kFloat);
   Inputs inputs = toy.inputs;
   inputs.offsets = {0, 1, 19, 23};
@@ -183,7 +183,7 @@ TEST_F(OnednnEngineGroups, HaveTheirOwnThetasAndDirections) {
   expect_close(d.images, exact_d.images, "images");
 }
 
-TEST_F(OnednnEngineGroups, GiveTheSameBytesEveryTime) {
+TEST_F(BlockedEngineGroups, GiveTheSameBytesEveryTime) {
   const Toy toy("convnet-w32", 40, 16, 3, at::kFloat);
   const at::Tensor v = normals(toy.inputs.theta.sizes().vec(), 6, at::kFloat);
   const Gradient g = toy.net->gradient(toy.inputs, toy.hard);
@@ -196,7 +196,7 @@ TEST_F(OnednnEngineGroups, GiveTheSameBytesEveryTime) {
   }
 }
 
-TEST_F(OnednnEngineGroups, DoNotHideNumbersThatAreNotFinite) {
+TEST_F(BlockedEngineGroups, DoNotHideNumbersThatAreNotFinite) {
   for (const char* name : {"convnet-w16", "convnet-w10"}) {  // by the engine, and without it
     Toy toy(name, 4, 16, 3, at::kFloat);
     toy.inputs.theta[0] = std::numeric_limits<float>::quiet_NaN();  // of the first convolution
@@ -222,7 +222,7 @@ auto on_threads(const Work& work) {
   return found;
 }
 
-TEST_F(OnednnEngineGroups, GiveTheSameBytesOnAnyNumberOfThreads) {
+TEST_F(BlockedEngineGroups, GiveTheSameBytesOnAnyNumberOfThreads) {
   for (const int64_t rows : {1, 3, 10, 21, 100}) {
     const Toy toy("convnet-w16", rows, 16, 3, at::kFloat);
     const at::Tensor v = normals(toy.inputs.theta.sizes().vec(), 6, at::kFloat);
@@ -243,7 +243,7 @@ TEST_F(OnednnEngineGroups, GiveTheSameBytesOnAnyNumberOfThreads) {
   }
 }
 
-TEST_F(OnednnEngineGroups, AreWhatTheyAreAlone) {
+TEST_F(BlockedEngineGroups, AreWhatTheyAreAlone) {
   const Toy toy("convnet-w16-d2", 60, 16, 3, at::kFloat);
   Inputs inputs = toy.inputs;
   inputs.offsets = {0, 10, 60};
