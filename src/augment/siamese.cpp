@@ -97,11 +97,23 @@ const Operation& find_operation(const std::string& name) {
   throw ConfigError::unknown("reading the augmentation strategy", "augmentation", name, names);
 }
 
+/// Of where in the image things are.
+bool is_place(std::string_view name) {
+  return name == "crop" || name == "scale" || name == "rotate";
+}
+
 std::vector<const Operation*> choose(const Strategy& strategy, RandomStream& stream) {
   std::vector<const Operation*> chosen;
   for (const std::string& name : strategy.operations) chosen.push_back(&find_operation(name));
   if (strategy.all || chosen.empty()) return chosen;
-  return {chosen[to_size(stream.uniform_int(std::ssize(chosen)))]};
+  const auto moves = std::stable_partition(chosen.begin(), chosen.end(), [&](const Operation* one) {
+    return strategy.one_place && !is_place(one->name);
+  });
+  if (moves == chosen.end()) return chosen;
+  const auto picked = moves + stream.uniform_int(chosen.end() - moves);
+  std::iter_swap(moves, picked);
+  chosen.erase(moves + 1, chosen.end());
+  return chosen;
 }
 
 void check_shapes(const at::Tensor& images, const at::Tensor& rows) {
@@ -116,8 +128,12 @@ void check_shapes(const at::Tensor& images, const at::Tensor& rows) {
 
 Strategy parse_strategy(const std::string& text) {
   Strategy strategy;
-  strategy.all = text.starts_with("all:");
-  const std::string words = strategy.all ? text.substr(4) : text;
+  constexpr std::string_view kAll = "all:", kOnePlace = "one-place:";
+  strategy.all = text.starts_with(kAll);
+  strategy.one_place = text.starts_with(kOnePlace);
+  const std::string words = text.substr(strategy.all         ? kAll.size()
+                                        : strategy.one_place ? kOnePlace.size()
+                                                             : 0);
   if (words.empty() || words == "none") return strategy;
   for (size_t first = 0; first <= words.size();) {
     const size_t last = std::min(words.find('_', first), words.size());

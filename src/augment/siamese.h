@@ -34,10 +34,12 @@ enum Column : int64_t {
 struct Strategy {
   std::vector<std::string> operations;  ///< of color, crop, cutout, flip, scale, rotate
   bool all = false;                     ///< false: one picked at random; true: all, in order
+  bool one_place = false;               ///< color, cutout and flip, and one of the others (IDC)
 };
 
 /// From "color_crop_cutout_flip_scale_rotate", "none" or empty; a leading "all:" applies all of
-/// them. ConfigError with the accepted words.
+/// them, "one-place:" color, cutout and flip with one of the others. ConfigError with the accepted
+/// words.
 Strategy parse_strategy(const std::string& text);
 
 /// The published default: digits, which are not `mirrorable`, are not flipped.

@@ -9,7 +9,7 @@
 #include <memory>
 #include <numeric>
 
-#include "augment/siamese.h"
+#include "augment/training_strategy.h"
 #include "core/mean.h"
 #include "core/registry.h"
 #include "eval/evaluation_notes.h"
@@ -61,7 +61,10 @@ train::TrainOptions training_of(const Protocol& protocol, const synthetic::Bundl
   if (training.augmentation == "auto")
     training.augmentation = bundle.augmentation.empty() ? augment::default_strategy(data.mirrorable)
                                                         : bundle.augmentation;
-  augment::parse_strategy(training.augmentation);  // refuses a damaged bundle before any work
+  const size_t flip = training.augmentation.find("_flip");
+  if (flip != std::string::npos && !data.mirrorable && protocol.training.augmentation != "auto")
+    training.augmentation.erase(flip, 5);  // digits, whatever the protocol was published for
+  augment::parse_training_strategy(training.augmentation);  // refuses a damaged bundle early
   if (protocol.steps) {
     const int64_t images = bundle.images.size(0);
     const int64_t batches = (images + training.batch_size - 1) / training.batch_size;

@@ -67,6 +67,36 @@ Protocol remembering() {
   return {"rtp", "published for addressable memories: 300 epochs at a constant rate", training};
 }
 
+constexpr const char* kFlippedAndMixed = "one-place:color_crop_flip_scale_rotate+cutmix";
+
+/// AdamW 1e-3 of PyTorch's decay, batches of 128, the rate halved after every fifth (Wang et al.,
+/// 2025: configurations and evaluate.py).
+Protocol ncfm() {
+  train::TrainOptions training;
+  training.optimizer = "adamw";
+  training.learning_rate = 1e-3;
+  training.weight_decay = 0.01;
+  training.schedule = "fifths";
+  training.epochs = 2000;
+  training.batch_size = 128;
+  training.augmentation = kFlippedAndMixed;
+  return {.name = "ncfm",
+          .summary = "published for NCFM: 2,000 epochs of AdamW, siamese augmentation and CutMix",
+          .training = training};
+}
+
+/// SGD 0.01, momentum 0.9, decay 5e-4, batches of 64 (Ran et al., 2026: arguments and train.py).
+Protocol tgdd() {
+  train::TrainOptions training;
+  training.schedule = "two_drops";
+  training.epochs = 1500;
+  training.batch_size = 64;
+  training.augmentation = kFlippedAndMixed;
+  return {.name = "tgdd",
+          .summary = "published for TGDD: 1,500 epochs of SGD, siamese augmentation and CutMix",
+          .training = training};
+}
+
 Protocol in_order() {
   train::TrainOptions training;
   training.learning_rate = 0.02;
@@ -88,6 +118,8 @@ std::vector<Protocol> own_protocols() {
       published("dc", "published for DC: 300 epochs, no augmentation", 300, "none"),
       datm(),
       remembering(),
+      ncfm(),
+      tgdd(),
       in_order(),
       published("short", "not published: as dm with 300 epochs, for quick comparisons", 300,
                 "auto"),

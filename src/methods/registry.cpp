@@ -3,6 +3,7 @@
 #include "methods/gradient/dc.h"
 #include "methods/kernel/kernel.h"
 #include "methods/matching/dm.h"
+#include "methods/matching/matching.h"
 #include "methods/selection/selection.h"
 #include "methods/trajectory/trajectory.h"
 #include "methods/unrolled/unrolled.h"
@@ -25,6 +26,17 @@ const std::vector<MethodEntry>& method_table() {
        "Zhao and Bilen, ICML 2021", make_dsa},
       {"dm", "distribution matching: class means of random networks' features",
        "Zhao and Bilen, WACV 2023", make_dm},
+      {"ncfm",
+       "characteristic functions of features of networks in training, compared where they differ "
+       "most",
+       "Wang et al., CVPR 2025", make_ncfm},
+      {"tgdd",
+       "class means of features along experts' trajectories, and the experts' cross-entropy",
+       "Ran et al., AAAI 2026", make_tgdd},
+      {"cafe",
+       "class means of every layer, real features told apart by them, and a schedule that follows "
+       "the network",
+       "Wang et al., CVPR 2022", make_cafe},
       {"mtt", "matching training trajectories: N steps on the set land where an expert did",
        "Cazenavette et al., CVPR 2022", make_mtt},
       {"ftd", "flat trajectory distillation: mtt with flat experts and a moving average",
@@ -49,6 +61,8 @@ const std::vector<MethodEntry>& method_table() {
        "Zhou, Yin, Shao and Shen, 2024", make_scdd},
       {"rded", "mosaics of the real patches that a teacher knows best", "Sun et al., CVPR 2024",
        make_rded},
+      {"cim", "mosaics restored to the features of the real images that a teacher knows best",
+       "ECCV 2026", make_cim},
       {"kip", "regression with the tangent kernel of an infinitely wide network",
        "Nguyen, Chen and Lee, ICLR 2021", make_kip},
   };

@@ -45,6 +45,25 @@ double halving(double step, double total) {
   return std::pow(0.5, std::floor(step * kTimes / total));
 }
 
+double fifths(double step, double total) {
+  constexpr double kTimes = 5;
+  return std::pow(0.5, std::floor(step * kTimes / total));
+}
+
+/// As PyTorch's MultiStepLR of whole epochs.
+double two_drops(double step, double total) {
+  constexpr double kFactor = 0.2;
+  return (step < std::floor(2 * total / 3) ? 1 : kFactor) *
+         (step < std::floor(5 * total / 6) ? 1 : kFactor);
+}
+
+double late_halvings(double step, double total) {
+  double factor = 1;
+  for (const double share : {0.6, 0.8, 0.9})
+    if (step >= share * total) factor /= 2;
+  return factor;
+}
+
 double drop(double step, double total) {
   return step > std::floor(total / 2) + 1 ? 0.1 : 1;
 }
@@ -61,6 +80,9 @@ const std::vector<ScheduleEntry>& schedule_table() {
       {"slow_cosine", "a quarter of a cosine, from 1 to 1/2", slow_cosine},
       {"linear", "a straight line, from 1 to 0", linear},
       {"halving", "halved after every tenth (DD)", halving},
+      {"fifths", "halved after every fifth (students of NCFM)", fifths},
+      {"two_drops", "x0.2 after two thirds and after five sixths (students of TGDD)", two_drops},
+      {"late_halvings", "halved after 0.6, 0.8 and 0.9 (images of CAFE)", late_halvings},
       {"drop", "0.1 after step total/2 + 1 (students of DC and DM)", drop},
   };
   return table;

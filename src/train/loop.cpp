@@ -6,6 +6,7 @@
 #include <cmath>
 #include <utility>
 
+#include "retort/augment/mix.h"
 #include "retort/core/error.h"
 #include "train/gsam.h"
 
@@ -107,14 +108,21 @@ LabelledBatch ShuffledBatches::get(int64_t epoch, int64_t batch) const {
   const auto end = order_.begin() + std::min((batch + 1) * batch_size_, source_.size());
   const std::vector<int64_t> rows(begin, end);
   const data::Batch examples = source_.get(rows);
-  at::Tensor images = examples.images;
-  if (!strategy_.operations.empty()) {
-    RandomStream stream = draws_.augmentation(epoch, batch);
-    const at::Tensor draws =
-        augment::draw_each(strategy_, images.size(0), images.size(2), images.size(3), stream);
-    images = augment::apply(images, draws);
+  at::Tensor images = examples.images, targets = examples.targets;
+  if (strategy_.operations.empty() && mixing_.share == 0) return {images, {targets, loss_}, rows};
+  const int64_t count = images.size(0), height = images.size(2), width = images.size(3);
+  RandomStream stream = draws_.augmentation(epoch, batch);
+  if (!strategy_.operations.empty())
+    images = augment::apply(images, augment::draw_each(strategy_, count, height, width, stream));
+  if (mixing_.share > 0 && stream.uniform() < mixing_.share) {
+    const augment::Mix mix =
+        augment::draw_mix(augment::Mix::Kind::kCut, 1, count, height, width, stream);
+    images = augment::mix_images(images, mix);
+    if (!targets.is_floating_point())
+      targets = at::one_hot(targets, mixing_.classes).to(images.scalar_type());
+    targets = augment::mix_targets(targets, mix);
   }
-  return {images, {examples.targets, loss_}, rows};
+  return {images, {targets, loss_}, rows};
 }
 
 }  // namespace retort::train

@@ -71,6 +71,8 @@ class ShuffledBatches : public BatchStream {
   };
   ShuffledBatches(const data::BatchSource& source, int64_t batch_size, augment::Strategy strategy,
                   Draws draws, losses::Kind loss = losses::Kind::kCrossEntropy);
+  /// Mixes a share of the batches by CutMix, after the augmentation.
+  void mix(double share, int64_t classes) { mixing_ = {share, classes}; }
 
   int64_t batches() const override;
   LabelledBatch get(int64_t epoch, int64_t batch) const override;
@@ -81,6 +83,10 @@ class ShuffledBatches : public BatchStream {
   const augment::Strategy strategy_;
   const Draws draws_;
   const losses::Kind loss_;
+  struct {
+    double share = 0;
+    int64_t classes = 0;
+  } mixing_;
   mutable int64_t epoch_ = -1;
   mutable std::vector<int64_t> order_;  // of epoch_
 };

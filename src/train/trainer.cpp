@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "augment/siamese.h"
+#include "augment/training_strategy.h"
 #include "optim/optimizer.h"
 #include "retort/core/error.h"
 #include "retort/core/random.h"
@@ -70,9 +70,10 @@ ModelState train(const nets::Network& network, const Student& student, const Tra
               "a start after some epochs has no moments");
   const TrainSeed own{seed.seed, seed.purpose, student.index};
   ModelState model = beginning(network, student, options, own, device);
-  const ShuffledBatches shuffled(*student.source, options.batch_size,
-                                 augment::parse_strategy(options.augmentation), draws_of(own),
-                                 options.loss);
+  const augment::TrainingStrategy strategy = augment::parse_training_strategy(options.augmentation);
+  ShuffledBatches shuffled(*student.source, options.batch_size, strategy.siamese, draws_of(own),
+                           options.loss);
+  shuffled.mix(strategy.cutmix, network.shape().classes);
   const BatchStream& batches = student.batch_stream ? *student.batch_stream : shuffled;
   const auto optimizer =
       optim::make_optimizer(optimizer_options(network, options, device), model.theta);

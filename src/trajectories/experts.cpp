@@ -11,7 +11,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "augment/siamese.h"
+#include "augment/training_strategy.h"
 #include "core/note.h"
 #include "retort/core/error.h"
 #include "retort/core/share.h"
@@ -185,7 +185,7 @@ void check_experts(const ExpertInput& input) {
                      "it keeps running statistics (BatchNorm), which are not part of a trajectory",
                      "networks without, such as convnet, whose norm is that of each image",
                      "leave the variant bn out"});
-  augment::parse_strategy(training_of(input).augmentation);
+  augment::parse_training_strategy(training_of(input).augmentation);
   parse_share(input.options.share);
 }
 

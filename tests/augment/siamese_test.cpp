@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "augment/image_rows.h"
+#include "augment/training_strategy.h"
 #include "retort/core/error.h"
 #include "support/golden_tensors.h"
 #include "support/support.h"
@@ -52,6 +53,36 @@ std::string operation_of(const at::Tensor& row) {
   if (any(1, 1)) found += "rotate";
   if (any(0, 0) && !any(1, 1)) found += "scale";
   return found;
+}
+
+// Colour and mirroring always, and just one of where things are.
+TEST(SiameseStrategy, OnePlaceAtATime) {
+  const Strategy strategy = parse_strategy("one-place:color_crop_flip_scale_rotate");
+  std::map<std::string, int> seen;
+  for (uint64_t i = 0; i < 300; ++i) {
+    RandomStream stream(0, "test", i);
+    const at::Tensor row = draw_shared(strategy, 32, 32, stream);
+    std::string found = operation_of(row);
+    ASSERT_TRUE(found.starts_with("color")) << found;
+    found.erase(0, 5);
+    if (const size_t flip = found.find("flip"); flip != std::string::npos) {
+      ++seen["flip"];
+      found.erase(flip, 4);
+    }
+    ++seen[found];
+  }
+  EXPECT_NEAR(seen["flip"], 150, 40);
+  for (const char* place : {"crop", "scale", "rotate"}) EXPECT_NEAR(seen[place], 100, 35) << place;
+  EXPECT_LE(seen.size(), 5u);  // and "" where a crop moves by nothing
+}
+
+TEST(SiameseStrategy, TrainingsMayMixAsWell) {
+  EXPECT_EQ(parse_training_strategy("color_crop").cutmix, 0);
+  const TrainingStrategy mixed = parse_training_strategy("one-place:crop_flip+cutmix");
+  EXPECT_EQ(mixed.cutmix, 0.5);
+  EXPECT_TRUE(mixed.siamese.one_place);
+  EXPECT_EQ(mixed.siamese.operations, (std::vector<std::string>{"crop", "flip"}));
+  EXPECT_THROW(parse_strategy("crop+cutmix"), ConfigError);  // matching mixes nothing
 }
 
 TEST(SiameseStrategy, ReadsWords) {

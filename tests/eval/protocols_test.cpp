@@ -4,7 +4,7 @@
 #include <cmath>
 #include <map>
 
-#include "augment/siamese.h"
+#include "augment/training_strategy.h"
 #include "core/registry.h"
 #include "retort/eval/evaluate.h"
 #include "train/learning_rate.h"
@@ -80,6 +80,38 @@ TEST(Protocols, DropTheRateWhereThePublishedScriptsDo) {
 // The strategy of main_DM.py and MTT's distill.py, and utils.py's ParamDiffAug.
 TEST(Protocols, AugmentAsThePublishedScripts) {
   EXPECT_EQ(augment::default_strategy(/*mirrorable=*/true), "color_crop_cutout_flip_scale_rotate");
+}
+
+// NCFM's config/ipc10/cifar10.yaml and condenser/evaluate.py: AdamW 1e-3 with PyTorch's decay,
+// batches of 128, 2,000 epochs, halved at each fifth, CutMix with a chance of 0.5.
+TEST(Protocols, NcfmFollowsItsConfiguration) {
+  const train::TrainOptions& ours = protocol("ncfm").training;
+  EXPECT_EQ(ours.optimizer, "adamw");
+  EXPECT_EQ(ours.weight_decay, 0.01);
+  EXPECT_EQ(ours.batch_size, 128);
+  EXPECT_EQ(train::passes(ours), 2000);
+  for (const auto& [epoch, rate] : std::map<int64_t, double>{
+           {0, 1e-3}, {399, 1e-3}, {400, 5e-4}, {800, 2.5e-4}, {1999, 6.25e-5}})
+    EXPECT_NEAR(train::learning_rate_at(ours, epoch), rate, 1e-15) << epoch;
+  EXPECT_EQ(augment::parse_training_strategy(ours.augmentation).cutmix, 0.5);
+}
+
+// TGDD's arguments/arg_condense.py and train.py: SGD 0.01, momentum 0.9, decay 5e-4, batches of 64,
+// 1,500 epochs, x0.2 at 1,000 and 1,250, CutMix with a chance of 0.5 and no cutout.
+TEST(Protocols, TgddFollowsItsArguments) {
+  const train::TrainOptions& ours = protocol("tgdd").training;
+  EXPECT_EQ(ours.optimizer, "sgd");
+  EXPECT_EQ(ours.momentum, 0.9);
+  EXPECT_EQ(ours.weight_decay, 5e-4);
+  EXPECT_EQ(ours.batch_size, 64);
+  EXPECT_EQ(train::passes(ours), 1500);
+  for (const auto& [epoch, rate] :
+       std::map<int64_t, double>{{0, 1e-2}, {999, 1e-2}, {1000, 2e-3}, {1249, 2e-3}, {1250, 4e-4}})
+    EXPECT_NEAR(train::learning_rate_at(ours, epoch), rate, 1e-15) << epoch;
+  const augment::TrainingStrategy strategy = augment::parse_training_strategy(ours.augmentation);
+  EXPECT_EQ(strategy.cutmix, 0.5);
+  EXPECT_TRUE(strategy.siamese.one_place);
+  EXPECT_EQ(strategy.siamese.operations.size(), 5u);
 }
 
 // FRePo's script/eval.py: step_per_prototpyes.

@@ -47,6 +47,27 @@ TEST(Schedule, HalvingHalvesTenTimes) {
   EXPECT_EQ(factor("halving", 399, 400), std::pow(0.5, 9));
 }
 
+TEST(Schedule, FifthsHalveFourTimes) {
+  EXPECT_EQ(factor("fifths", 399, 2000), 1);
+  EXPECT_EQ(factor("fifths", 400, 2000), 0.5);
+  EXPECT_EQ(factor("fifths", 1999, 2000), 0.0625);
+}
+
+TEST(Schedule, TwoDropsAreAtTwoThirdsAndFiveSixths) {
+  EXPECT_EQ(factor("two_drops", 39, 60), 1);
+  EXPECT_EQ(factor("two_drops", 40, 60), 0.2);
+  EXPECT_EQ(factor("two_drops", 49, 60), 0.2);
+  EXPECT_NEAR(factor("two_drops", 50, 60), 0.04, 1e-15);
+  EXPECT_EQ(factor("two_drops", 6, 10), 0.2);  // 20 / 3 rounded down
+}
+
+TEST(Schedule, LateHalvingsAreThree) {
+  EXPECT_EQ(factor("late_halvings", 1199, 2000), 1);
+  EXPECT_EQ(factor("late_halvings", 1200, 2000), 0.5);
+  EXPECT_EQ(factor("late_halvings", 1600, 2000), 0.25);
+  EXPECT_EQ(factor("late_halvings", 1999, 2000), 0.125);
+}
+
 TEST(Schedule, DropsOnceAfterHalf) {
   EXPECT_EQ(factor("drop", 501, 1000), 1);
   EXPECT_EQ(factor("drop", 502, 1000), 0.1);

@@ -66,6 +66,27 @@ TEST(Loop, APassIsStepsOverAllBatches) {
   EXPECT_LT((setting.model.theta - theta).abs().max().item<double>(), 1e-6);
 }
 
+// A mixed image is one of its own outside the box and another's within, and its targets say so.
+TEST(Loop, BatchesAreMixedWithTheirTargets) {
+  const Setting setting("mlp");
+  ShuffledBatches batches(*setting.source, 6, {}, draws());
+  batches.mix(1, 3);
+  int mixed = 0;
+  for (int64_t epoch = 0; epoch < 8; ++epoch) {
+    const LabelledBatch batch = batches.get(epoch, 0);
+    ASSERT_EQ(batch.targets.values.sizes(), at::IntArrayRef({6, 3}));
+    for (int64_t i = 0; i < 6; ++i) {
+      const at::Tensor own = setting.images[batch.rows[static_cast<size_t>(i)]];
+      const double same = batch.images[i].eq(own).to(at::kDouble).mean().item<double>();
+      const int64_t label = setting.labels[batch.rows[static_cast<size_t>(i)]].item<int64_t>();
+      EXPECT_GE(batch.targets.values[i][label].item<double>(), same - 1e-6);
+      EXPECT_NEAR(batch.targets.values[i].sum().item<double>(), 1, 1e-6);
+      mixed += same < 1;
+    }
+  }
+  EXPECT_GT(mixed, 10);
+}
+
 TEST(Loop, ShuffledBatchesAreAFunctionOfEpochAndBatch) {
   const Setting setting("mlp");
   const auto strategy = augment::parse_strategy("flip_scale");

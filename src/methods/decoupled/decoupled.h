@@ -1,5 +1,6 @@
 // Methods that need a teacher and no training within distillation: images are recovered from its
-// statistics (SRe2L, CDA, SC-DD) or put together from real patches that it knows (RDED).
+// statistics (SRe2L, CDA, SC-DD), put together from real patches that it knows (RDED), or drawn
+// towards real images that it knows (CIM).
 #pragma once
 
 #include <memory>
@@ -16,5 +17,7 @@ std::unique_ptr<Method> make_cda();
 std::unique_ptr<Method> make_scdd();
 /// RDED (Sun et al., CVPR 2024): mosaics of real patches.
 std::unique_ptr<Method> make_rded();
+/// CIM (ECCV 2026): small images that look like real ones to a teacher.
+std::unique_ptr<Method> make_cim();
 
 }  // namespace retort::methods

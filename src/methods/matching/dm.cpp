@@ -1,6 +1,7 @@
 // Distribution matching (Zhao and Bilen, WACV 2023, algorithm 1): a fresh random network every
 // iteration, and for every class the squared distance between the mean features of a real batch and
-// of the synthetic images, both under one siamese augmentation. First-order only.
+// of the synthetic images, both under one siamese augmentation. First-order only. With experts, the
+// network is one in training, of any age, in place of a fresh one.
 #include "methods/matching/dm.h"
 
 #include <algorithm>
@@ -9,15 +10,17 @@
 #include "augment/siamese.h"
 #include "core/sizes.h"
 #include "methods/deviations.h"
+#include "methods/matching/network_pool.h"
 #include "retort/data/class_sampler.h"
 
 namespace retort::methods {
 namespace {
 
-struct Options {
+struct Options : PoolOptions {
   int64_t real_batch = 256;
 
   void declare(OptionSet& set) {
+    PoolOptions::declare(set);
     set.add("real_batch", real_batch, "real images of each class in one iteration", {.min = 1});
   }
 };
@@ -66,8 +69,11 @@ class DistributionMatching : public Objective {
   DistributionMatching(const Context& context, const Options& options)
       : context_(context),
         options_(options),
+        pool_(optional_pool(context, options, "preparing 'dm'")),
         real_(context.data.train, context.data.preprocessing, context.device),
         strategy_(augment::parse_strategy(context.augmentation)) {}
+
+  std::string identity() const override { return pool_ ? pool_->identity() : std::string(); }
 
   void begin(int64_t iteration, const SyntheticSet&) override {
     draws_ = next_.iteration == iteration ? std::move(next_) : draw(iteration);
@@ -110,7 +116,8 @@ class DistributionMatching : public Objective {
     const auto index = static_cast<uint64_t>(iteration);
     Draws drawn;
     drawn.iteration = iteration;
-    drawn.theta = context_.network.initial(RandomStream(seed, "dm.network", index));
+    const RandomStream network(seed, "dm.network", index);
+    drawn.theta = pool_ ? pool_->any(network) : context_.network.initial(network);
     std::vector<at::Tensor> rows;
     for (int64_t k = 0; k < context_.data.classes(); ++k) {
       const auto c = static_cast<uint64_t>(k);
@@ -182,6 +189,7 @@ class DistributionMatching : public Objective {
 
   const Context context_;
   const Options options_;
+  const std::unique_ptr<const NetworkPool> pool_;
   const data::ClassSampler real_;
   const augment::Strategy strategy_;
   Draws draws_, next_;
@@ -202,6 +210,8 @@ std::unique_ptr<Method> make_dm() {
           "Augmentations are drawn from named streams, one per class and iteration; the reference "
           "seeds them from the clock, and classes that come within one millisecond share a draw.",
           "The saved set is the one that is evaluated; the reference saves it one update later.",
+          "With --experts, networks are snapshots of experts of any age up to --max-age; the paper "
+          "has random networks, which are the default.",
           kAllOfAnAugmentation});
 }
 
