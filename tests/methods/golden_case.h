@@ -40,7 +40,7 @@ struct Case {
         augmentation(std::move(augmented)),
         method(std::move(made)) {
     method->declare(set);
-    if (set.find("experts")) {
+    if (set.find("experts") && !given.count("experts")) {
       write_hashed_experts(folder / "experts", data, *network, 2, 6);
       given["experts"] = (folder / "experts").string();
     }

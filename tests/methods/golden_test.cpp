@@ -18,7 +18,7 @@ using namespace golden;
 
 void expect_dm(const std::string& name, const std::string& network, const char* augmentation) {
   Golden golden(name);
-  Case c(make_dm(), {{"real_batch", "7"}}, network, augmentation);
+  Case c(make_dm(), {{"real_batch", "7"}, {"experts", ""}}, network, augmentation);
   c.give_set(golden);
   std::vector<int64_t> real;
   std::vector<at::Tensor> rows;
