@@ -15,15 +15,6 @@
 HWY_BEFORE_NAMESPACE();
 namespace retort::nets::HWY_NAMESPACE {
 
-/// The taps of a block of channels.
-struct Taps {
-  HWY_INLINE hn::Vec<Floats> load(int64_t i, int64_t j) const {
-    return hn::Load(Floats(), from + (3 * i + j) * kBlock);
-  }
-  static constexpr bool has(int64_t) { return true; }
-  const float* from;
-};
-
 /// Weights of panels [elements, in, panel]; lanes go over outputs.
 template <int kTile>
 HWY_INLINE void pack(const WinogradShape& s, const float* plain, bool turned, float* weights) {

@@ -1,11 +1,14 @@
 // The 3x3 convolution of stride 1 whose input has 1 to 4 channels: plain images
-// [N, in, H, W], outputs in blocks of 16 channels, [N, out / 16, map, 16]. Direct: transforms cost
-// more than they save. Every call runs on the thread that makes it. No torch here.
+// [N, in, H, W], outputs in blocks of 16 channels, [N, out / 16, map, 16]. By F(4x4, 3x3) whose
+// elements are made where they are used; the input's cotangent directly. Every call runs on the
+// thread that makes it. No torch here.
 #pragma once
 
 #include <cstdint>
 
 namespace retort::nets {
+
+constexpr int64_t kFirstChannels = 4;  ///< of an input, at most
 
 /// out is a multiple of 16.
 struct FirstShape {
@@ -13,14 +16,12 @@ struct FirstShape {
   int64_t padding = 1;
   int64_t taps() const { return 9 * in; }
   int64_t input_size() const { return in * height * width; }
-  int64_t padded_height() const { return height + 2 * padding; }
-  int64_t padded_width() const { return width + 2 * padding; }
-  int64_t map_height() const { return padded_height() - 2; }
-  int64_t map_width() const { return padded_width() - 2; }
+  int64_t map_height() const { return height + 2 * padding - 2; }
+  int64_t map_width() const { return width + 2 * padding - 2; }
+  int64_t tiled_height() const { return (map_height() + 3) / 4 * 4 + 2; }
+  int64_t tiled_width() const { return (map_width() + 3) / 4 * 4 + 2; }
   int64_t positions() const { return map_height() * map_width(); }
 };
-
-constexpr int64_t kFirstChannels = 4;  ///< of an input, at most
 
 /// Floats that weights take for the way there, and for the way back.
 int64_t first_weights(const FirstShape& shape, bool turned);

@@ -70,10 +70,22 @@ inline int64_t panel_place(const WinogradShape& s, int64_t panel) {
   return panel / kPanel * elements(s) * element_step(s.in * kPanel);
 }
 
-/// Floats of an image with a border of zeros, in whole cache lines.
+constexpr int64_t kFirstElements = 36;  ///< of a tile of the first layer, at most
+
+/// Floats of an image with a border of zeros, up to whole tiles.
 inline int64_t first_padded(const FirstShape& s) {
-  const int64_t size = s.in * s.padded_height() * s.padded_width();
+  const int64_t size = s.tiled_height() * s.tiled_width() * kFirstChannels;
   return (size + kWinogradBlock - 1) / kWinogradBlock * kWinogradBlock;
+}
+
+/// Floats of its tiles' elements: at most those of four F(2x2) for 4x4 outputs.
+inline int64_t first_elements(const FirstShape& s) {
+  return (s.tiled_height() - 2) / 4 * ((s.tiled_width() - 2) / 4) * 64 * kFirstChannels;
+}
+
+/// What a position of the first layer's cotangent adds to its neighbours, in whole blocks.
+inline int64_t first_columns(const FirstShape& s) {
+  return (s.taps() + kWinogradBlock - 1) / kWinogradBlock * kWinogradBlock;
 }
 
 /// Channels, and outputs, of a group whose sums for the weight's cotangent are made together.

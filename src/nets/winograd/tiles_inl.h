@@ -19,12 +19,12 @@ namespace retort::nets::HWY_NAMESPACE {
 /// outside are read as zeros, columns outside are to be left alone.
 template <int kSide>
 struct Square {
-  HWY_INLINE Square(const WinogradShape& s, int64_t top, int64_t left, const float* map)
-      : begin(-left), end(s.width - left) {
+  HWY_INLINE Square(int64_t height, int64_t width, int64_t top, int64_t left, const float* map)
+      : begin(-left), end(width - left) {
     HWY_ALIGN static constexpr float kZeros[to_size(kSide * kBlock)] = {};
     for (int64_t i = 0; i < kSide; ++i)
       rows[i] =
-          top + i >= 0 && top + i < s.height ? map + ((top + i) * s.width + left) * kBlock : kZeros;
+          top + i >= 0 && top + i < height ? map + ((top + i) * width + left) * kBlock : kZeros;
   }
   /// j has to be a column inside.
   HWY_INLINE hn::Vec<Floats> load(int64_t i, int64_t j) const {
@@ -48,11 +48,20 @@ HWY_INLINE void input_tiles(const WinogradShape& s, int64_t begin, int64_t count
       float* target = to + i / kBlock * kBlock * count + t * kBlock + i % kBlock;
       both_ways<kSide, kSide>(
           d, [](auto own, const auto* x, auto* y) HWY_ATTR { Transform<kTile>::input(own, x, y); },
-          Square<kSide>(s, place.top - 1, place.left - 1, from),
+          Square<kSide>(s.height, s.width, place.top - 1, place.left - 1, from),
           [&](int64_t y, int64_t x, auto v)
               HWY_ATTR { hn::Store(v, d, target + (y * kSide + x) * step); });
     });
 }
+
+/// The taps of a block of channels.
+struct Taps {
+  HWY_INLINE hn::Vec<Floats> load(int64_t i, int64_t j) const {
+    return hn::Load(Floats(), from + (3 * i + j) * kBlock);
+  }
+  static constexpr bool has(int64_t) { return true; }
+  const float* from;
+};
 
 /// The elements of a tile, `step` apart.
 template <int kSide>

@@ -35,7 +35,7 @@ HWY_INLINE void input_row(const WinogradShape& s, const ChannelGroup& g, int64_t
       float* target = to + i / kBlock * kBlock * count + t * kBlock + i % kBlock;
       row_both_ways<typename T::Input, kRow, kSide, kSide>(
           d, [](auto own, const auto* x, auto* y) HWY_ATTR { T::input(own, x, y); },
-          Square<kSide>(s, place.top - 1, place.left - 1, from),
+          Square<kSide>(s.height, s.width, place.top - 1, place.left - 1, from),
           [&](auto j, auto v) HWY_ATTR { hn::Store(v, d, target + j * step); });
     });
 }
@@ -58,7 +58,7 @@ HWY_INLINE void cotangent_row(const WinogradShape& s, const ChannelGroup& g, int
       float* target = columns + t * width;
       row_both_ways<typename T::OutputBack, kRow, kTile, kSide>(
           d, [](auto own, const auto* x, auto* y) HWY_ATTR { T::output_back(own, x, y); },
-          Square<kTile>(s, place.top, place.left, from),
+          Square<kTile>(s.height, s.width, place.top, place.left, from),
           [&](auto j, auto v) HWY_ATTR { hn::Store(v, d, target + j * step); });
     });
   }
