@@ -1,6 +1,7 @@
 # The words that CI and a laptop both type. Each builds what it needs; `make` alone lists them.
 #
 #   CMAKE_ARGS   more arguments for configuring, such as -DCMAKE_PREFIX_PATH=... for another libtorch
+#   RETORT_PYTHON  the interpreter whose PyTorch the Python package is built for and tested with
 #   RETORT_DEPS  a folder made by `make deps-bundle`: nothing is installed, its headers are used
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
@@ -12,9 +13,9 @@ CONFIGURE := cmake -DRETORT_DEPS=$(abspath $(RETORT_DEPS)) $(CMAKE_ARGS) --prese
 DEPS := $(if $(RETORT_DEPS),@:,@scripts/install_deps.sh)
 # One version from PyPI, so that formatting does not depend on the machine.
 FORMATTER := .local/format/bin/clang-format
-SOURCES = $(shell find include src tests examples benchmarks -name '*.h' -o -name '*.cpp')
+SOURCES = $(shell find include src tests examples benchmarks python/src -name '*.h' -o -name '*.cpp')
 
-.PHONY: help demo combinations test test-slow build bench deps deps-bundle lint format asan tidy fuzz \
+.PHONY: help demo combinations test test-python test-slow build bench deps deps-bundle lint format asan tidy fuzz \
   install-test check-all clean
 
 help: ## list these words
@@ -37,6 +38,11 @@ test: ## build everything and run the fast tests
 	@$(CONFIGURE) release
 	@cmake --build --preset release -j $(JOBS)
 	@ctest --preset release
+	@JOBS=$(JOBS) scripts/test_python.sh -DRETORT_DEPS=$(abspath $(RETORT_DEPS))
+
+test-python: ## build the Python package for the PyTorch of RETORT_PYTHON (python3) and run its tests
+	@mkdir -p build
+	@JOBS=$(JOBS) scripts/test_python.sh -DRETORT_DEPS=$(abspath $(RETORT_DEPS))
 
 test-slow: build ## run the slow tests (an hour or so)
 	@ctest --preset slow

@@ -5,6 +5,7 @@
 #include <c10/core/DefaultDtype.h>
 #include <c10/core/InferenceMode.h>
 
+#include <atomic>
 #include <csignal>
 
 #include "bindings.h"
@@ -14,11 +15,11 @@ namespace retort::python {
 namespace {
 
 /// What a handler can reach.
-StopFlag* stopping = nullptr;
+std::atomic<StopFlag*> stopping = nullptr;
 struct sigaction before_us {};
 
 void on_interrupt(int signal) {
-  if (stopping) stopping->request();
+  if (StopFlag* flag = stopping) flag->request();
   before_us.sa_handler(signal);  // Python's own: only sets its flag
 }
 

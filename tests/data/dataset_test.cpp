@@ -52,6 +52,29 @@ TEST(MakeSplit, ListsTheRowsOfEachClassInOrder) {
   EXPECT_THROW(make_split(split.images, split.labels, 2), c10::Error);
 }
 
+/// One part as tensors that own their memory.
+Split held(const RawImages& part) {
+  const auto count = std::ssize(part.labels);
+  return make_split(at::tensor(part.pixels, at::kByte).view({count, 1, 1, 2}),
+                    at::tensor(part.labels, at::kLong), 2);
+}
+
+TEST(PrepareDataset, TakesImagesThatLieInMemoryWithoutACopy) {
+  const RawDataset raw = make_raw();
+  RawDataset about = raw;
+  about.train = about.test = {};
+  const Split train = held(raw.train);
+  const Dataset set = prepare_dataset(about, train, held(raw.test), {});
+  const Dataset read = prepare_dataset(raw, {});
+  EXPECT_EQ(set.train.images.data_ptr(), train.images.data_ptr());
+  EXPECT_EQ(set.hash, read.hash);
+  EXPECT_EQ(set.split, read.split);
+  EXPECT_EQ(set.preprocessing.mean(), read.preprocessing.mean());
+  EXPECT_TRUE(set.test.images.equal(read.test.images));
+  const Dataset split = prepare_dataset(about, train, held({}), {});
+  EXPECT_TRUE(split.test.images.equal(prepare_dataset(make_raw(10, false), {}).test.images));
+}
+
 TEST(PrepareDataset, KeepsWhatTheReaderFound) {
   const Dataset set = prepare_dataset(make_raw(), {});
   EXPECT_EQ(set.name, "toy");
