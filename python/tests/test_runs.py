@@ -83,6 +83,13 @@ def test_ctrl_c_writes_a_checkpoint(straight, tmp_path):
     assert (tmp_path / "run" / "distilled.safetensors").read_bytes() == straight
 
 
+def test_ctrl_c_reaches_work_in_c_plus_plus(small, tmp_path):
+    threading.Timer(2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        retort.distill(data=small, out=tmp_path / "run", **{**QUICK, "iterations": 1_000_000})
+    assert (tmp_path / "run" / "checkpoint.safetensors").exists()
+
+
 def test_callbacks_are_told(small, tmp_path):
     class Told(retort.Callback):
         def __init__(self):
