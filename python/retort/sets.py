@@ -23,7 +23,7 @@ class Normalize:
     def __init__(self, handle: _core.Set):
         if handle.preprocessing_missing:
             raise _core.StateError("normalising images: the set's whitening is not in its file.\n  what to do: "
-                                   "export the set with the data that it was made from")
+                                   "retort.evaluate(set, data) takes it from the data that it was made from")
         self.kind = handle.preprocessing
         self.mean, self.std = list(handle.mean), list(handle.deviation)
         self._whitening = handle.whitening if self.kind == "zca" else None
@@ -193,7 +193,7 @@ class SyntheticSet:
 
 _ABOUT = ("soft_label_kind", "student_learning_rate", "step_learning_rates", "method", "parametrisation", "data_name",
           "data_hash", "recipe", "protocol", "network", "augmentation", "storage_bytes", "storage", "counts", "seed",
-          "images_per_class_equivalents", "compact")
+          "images_per_class_equivalents", "compact", "preprocessing", "preprocessing_missing")
 
 
 def load(path: str | os.PathLike) -> SyntheticSet:

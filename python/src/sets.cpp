@@ -61,10 +61,11 @@ SharedBundle make(const at::Tensor& images, const at::Tensor& labels,
 /// Pixels in [0, 1] as they are displayed.
 at::Tensor pixels(const Bundle& bundle) {
   if (bundle.preprocessing_missing)
-    throw StateError(ErrorMessage{"showing a set",
-                                  "its whitening is not in the file",
-                                  {},
-                                  "call with_data(data) with the data that it was made from"});
+    throw StateError(
+        ErrorMessage{"showing a set",
+                     "its whitening is not in the file",
+                     {},
+                     "retort.evaluate(set, data) takes it from the data that it was made from"});
   return bundle.preprocessing.invert(bundle.images);
 }
 

@@ -191,9 +191,7 @@ def test_teacher_labels_and_students_of_them(small, tmp_path):
     teacher = retort.squeeze(data=small, out=tmp_path / "teacher", network="convnet-w8-bn", epochs=1, progress=False)["out"]
     retort.distill(data=small, out=tmp_path / "run", method="rded", teacher=teacher, images_per_class=1, mosaic=2,
                    network="convnet-w8-bn", progress=False)
-    labels = retort.relabel(tmp_path / "run", teacher=teacher, label_epochs=1, progress=False) \
-        if "label_epochs" in [one.name for one in retort.options("relabel")] else \
-        retort.relabel(tmp_path / "run", teacher=teacher, progress=False)
+    labels = retort.relabel(tmp_path / "run", teacher=teacher, progress=False)
     assert Path(labels["out"]).exists()
 
 
