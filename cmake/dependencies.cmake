@@ -88,6 +88,24 @@ retort_image_part(TIFF tiffio.h TIFFClientOpenExt tiff) # 4.5 and later
 retort_part(ARCHIVE archive.h archive)
 retort_part(MATIO matio.h matio)
 
+# Several processes. Only the file that speaks MPI is told of it.
+set(RETORT_MPI OFF)
+if(RETORT_PARTS)
+  find_package(MPI QUIET COMPONENTS C)
+  if(MPI_C_FOUND)
+    file(STRINGS "${MPI_C_HEADER_DIR}/mpi.h" _uses REGEX "OMPI_MAJOR_VERSION")
+    if(_uses)
+      set(RETORT_MPI ON)
+      list(APPEND RETORT_LIBRARIES ${MPI_C_LIBRARIES})
+    endif()
+  endif()
+endif()
+if(RETORT_MPI)
+  message(STATUS "MPI: ${MPI_C_LIBRARIES}")
+else()
+  message(STATUS "MPI: absent (mpi.h of Open MPI)")
+endif()
+
 # The blocked engine of nets/ needs Highway.
 set(RETORT_BLOCKED OFF)
 retort_part(HWY hwy/highway.h hwy)

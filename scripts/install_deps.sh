@@ -8,7 +8,8 @@ packages_of() {
   case $1 in
     build) echo g++ make cmake ninja-build git ca-certificates libtorch-dev libopenblas0 \
       libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libfmt-dev libturbojpeg0-dev libpng-dev \
-      libwebp-dev libgif-dev libtiff-dev libarchive-dev libmatio-dev libhwy-dev libgtest-dev ;;
+      libwebp-dev libgif-dev libtiff-dev libarchive-dev libmatio-dev libhwy-dev libopenmpi-dev \
+      openmpi-bin libgtest-dev ;;
     pytorch) echo python3-torch python3-numpy ;;
     bench) echo libbenchmark-dev libdnnl-dev ;;
     lint) echo python3-venv ;;

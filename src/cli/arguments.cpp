@@ -1,5 +1,7 @@
 #include "cli/arguments.h"
 
+#include <torch/cuda.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
@@ -90,13 +92,21 @@ size_t columns_of(const std::string& text) {
       std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
+/// "cuda" is the first device; of several processes on a machine each has the next, in turn.
+std::string device_of(const std::string& asked, const ProcessGroup& group) {
+  const auto count = static_cast<int64_t>(torch::cuda::device_count());
+  if (asked != "cuda" || group.local_rank() == 0 || count == 0) return asked;
+  return fmt::format("cuda:{}", group.local_rank() % count);
+}
+
 }  // namespace
 
 void MachineOptions::declare(OptionSet& options) {
   options.group("Machine");
   options.add("device", device, "cpu, cuda or cuda:N", {}, Role::kExecution);
-  options.add("threads", threads, "number of processor threads; 0: all", {.min = 0, .max = 1024},
-              Role::kExecution);
+  options.add("threads", threads,
+              "number of processor threads; 0: all, or this process's part of them",
+              {.min = 0, .max = 1024}, Role::kExecution);
   options.add("json", json, "print one JSON document on standard output", {}, Role::kExecution);
 }
 
@@ -128,8 +138,10 @@ int64_t parse_bytes(const std::string& text) {
 }
 
 at::Device MachineOptions::apply(const Environment& environment) {
-  threads_used = use_threads(useful_threads(environment, threads));
-  const at::Device chosen = parse_device(device);
+  const ProcessGroup& group = *environment.group;
+  threads_used =
+      use_threads(useful_threads(environment, threads > 0 ? threads : group.processors()));
+  const at::Device chosen = parse_device(device_of(device, group));
   if (chosen.is_cpu() && !fast_blas())
     environment.err << "note: the reference BLAS is in use, 25 to 50 times slower than OpenBLAS: "
                        "install libopenblas0\n";

@@ -8,6 +8,7 @@
 
 #include "cli/printable.h"
 #include "retort/core/options.h"
+#include "retort/core/process_group.h"
 #include "retort/core/progress.h"
 #include "retort/core/stop.h"
 
@@ -38,6 +39,9 @@ struct Environment {
   bool debug = false;  ///< says what is of use in finding a defect
   const Host* host = nullptr;  ///< cli/host.h; where there is one, progress goes to it
 
+  const ProcessGroup* group = &ProcessGroup::alone();  ///< whom the work is shared with
+
+  /// Of the first process alone.
   ProgressStyle progress() const;
 };
 
@@ -48,6 +52,7 @@ struct Command {
   std::string name;
   std::string summary;
   int (*run)(const Environment& environment, const Arguments& arguments);
+  bool shared = false;  ///< among the processes of a job; else the first does it alone
 };
 
 /// All subcommands, in the order of the help text.
@@ -65,6 +70,7 @@ int run_statistics_study(const Environment& environment, const Arguments& argume
 int run_continual(const Environment& environment, const Arguments& arguments);
 int run_pack(const Environment& environment, const Arguments& arguments);
 int run_data(const Environment& environment, const Arguments& arguments);
+int run_merge(const Environment& environment, const Arguments& arguments);
 int run_report(const Environment& environment, const Arguments& arguments);
 int run_export(const Environment& environment, const Arguments& arguments);
 int run_import(const Environment& environment, const Arguments& arguments);

@@ -146,7 +146,9 @@ void settle_name(Continual& command) {
 /// Learns what is not known yet, in a folder whose lock is held; false where it was asked to stop.
 bool learn(const Environment& environment, const Continual& command, const data::Dataset& data,
            const nets::Network& network, at::Device device, const Condenser& condense) {
-  continual::Ledger ledger(fs::path(command.out) / "records.jsonl", command.name);
+  const ProcessGroup& group = *environment.group;
+  continual::Ledger ledger(fs::path(command.out) / "records.jsonl", command.name,
+                           group.size() == 1);
   continual::ContinualInput input{data,         network, command.stream, training_of(command, data),
                                   command.uses, {},      device,         command.name};
   if (command.experiment) input.condense = condense;
@@ -155,6 +157,8 @@ bool learn(const Environment& environment, const Continual& command, const data:
   input.known = [&](const std::string& use, int64_t order, int64_t task) {
     return ledger.known(use, order, task);
   };
+  input.group = &group;
+  input.round = [&] { ledger.gather(group); };
   input.begin = [&](const continual::TaskStream& begun) { ledger.begin(begun); };
   input.record = [&](const continual::Learned& learned) { ledger.add(learned); };
   return continual::learn_continually(input);
@@ -191,13 +195,20 @@ int run_continual(const Environment& environment, const Arguments& arguments) {
   const Condenser condense(command, data, device, environment);
   if (command.experiment) condense.check(first);
 
-  const FolderLock lock(folder, kStreamFolder, false);
-  folder_started(folder, shared, kStreamFolder);
-  remove_leftovers_in(folder);
-  write_atomically(folder / "recipe.toml", shared.toml());
-  if (command.experiment) write_atomically(folder / command.name / "recipe.toml", recipe);
+  const ProcessGroup& group = *environment.group;
+  group.barrier();  // all have looked at the folder
+  std::optional<FolderLock> lock;
+  if (group.first()) {
+    lock.emplace(folder, kStreamFolder, false);
+    folder_started(folder, shared, kStreamFolder);
+    remove_leftovers_in(folder);
+    write_atomically(folder / "recipe.toml", shared.toml());
+    if (command.experiment) write_atomically(folder / command.name / "recipe.toml", recipe);
+  }
+  group.barrier();
   if (!learn(environment, command, data, *network, device, condense))
     return say_stopped(environment);
+  if (!group.first()) return 0;
   require_whole_sets(folder / command.name);
   print(environment, command);
   return 0;

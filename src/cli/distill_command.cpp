@@ -82,6 +82,7 @@ methods::RunSettings how(const Environment& environment, const DistillSettings& 
     if (!started) require_length(settings);
   };
   how.recipe = &settings.options;
+  how.group = environment.group;
   return how;
 }
 
@@ -163,7 +164,7 @@ int distil(const Environment& environment, DistillSettings& settings) {
         settings.loop().iterations);
     return kStopped;
   }
-  print_result(environment, settings, outcome);
+  if (environment.group->first()) print_result(environment, settings, outcome);
   return 0;
 }
 

@@ -86,14 +86,16 @@ std::optional<Json> judge(const Environment& environment, EvalSettings& settings
   check_split_of(environment, bundle, "evaluating", settings.target, data);
   synthetic::fill_preprocessing(bundle, data);
   if (is_run) take_stored_labels(folder, bundle, settings.options);
-  const eval::Evaluation evaluation = eval::evaluate(bundle, data, settings.options, device,
-                                                     environment.progress(), environment.stop);
-  if (environment.stop && environment.stop->requested()) {
+  const eval::Evaluation evaluation =
+      eval::evaluate(bundle, data, settings.options, device, environment.progress(),
+                     environment.stop, *environment.group);
+  if (environment.group->any(environment.stop && environment.stop->requested())) {
     environment.err << "stopped: nothing is recorded of this evaluation\n";
     return {};
   }
   Json record = to_json(evaluation);
   record["split"] = data.split.words();
+  if (!environment.group->first()) return record;
   fs::path page;
   if (is_run) page = keep(environment, folder, record);
   if (settings.machine.json) {

@@ -16,12 +16,12 @@ constexpr const char* kExamples =
     "Examples:\n"
     "  retort experts --data cifar-10-batches-bin --normalisation zca --count 20 --out experts/\n"
     "  retort experts --data my_images/ --resolution 32 --flat --snapshots float16 --out flat/\n"
-    "  retort experts --data cifar-10-batches-bin --count 100 --share 0/4 --out experts/\n"
+    "  retort experts --data cifar-10-batches-bin --count 100 --shard 0/4 --out experts/\n"
     "  retort experts --import replay_buffer_0.pt,replay_buffer_1.pt --data cifar-10-batches-bin "
     "--network convnet --out experts/\n\n"
     "Training that was stopped or killed goes on when the same command is given again, and ends "
     "in\n"
-    "the same bytes. Several processes may work in one folder, each with its own --share.\n";
+    "the same bytes. Several jobs may work in one folder, each with its own --shard.\n";
 
 Json number_or_null(double value) {
   return std::isfinite(value) ? Json(value) : Json();
@@ -90,6 +90,7 @@ int make_experts(const Environment& environment, ExpertsSettings& settings) {
     print_need(environment, need, settings.out);
   };
   how.recipe = &settings.options;
+  how.group = environment.group;
   const trajectories::ExpertOutcome outcome =
       trajectories::make_experts(data, settings.experts, settings.out, how);
   if (outcome.stopped) return say_stopped(environment);

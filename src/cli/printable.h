@@ -36,6 +36,13 @@ class PrintableStream : public std::ostream {
   std::ostream& to_;
 };
 
+/// Takes everything and passes on nothing.
+class SilentBuffer : public std::streambuf {
+ protected:
+  int_type overflow(int_type c) override { return traits_type::not_eof(c); }
+  std::streamsize xsputn(const char*, std::streamsize size) override { return size; }
+};
+
 /// The stream behind a PrintableStream, for progress bars, which move the cursor themselves.
 std::ostream& raw(std::ostream& stream);
 

@@ -2,13 +2,10 @@
 
 #include <c10/util/Exception.h>
 #include <sys/ioctl.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <csignal>
 #include <cstdlib>
-#include <cstring>
 #include <exception>
 #include <filesystem>
 #include <iostream>
@@ -17,11 +14,12 @@
 
 #include "cli/arguments.h"
 #include "cli/command.h"
+#include "cli/handlers.h"
+#include "cli/launch.h"
 #include "core/file.h"
 #include "core/limits.h"
-#include "core/plain_file.h"
+#include "core/note.h"
 #include "core/registry.h"
-#include "core/safe_point.h"
 #include "core/version.h"
 #include "retort/core/device.h"
 #include "retort/core/error.h"
@@ -29,93 +27,6 @@
 
 namespace retort::cli {
 namespace {
-
-StopFlag& stop_flag() {
-  static StopFlag flag;  // the one thing a signal handler can reach
-  return flag;
-}
-
-constexpr const char* kStarvedAdvice = ".\n  what to do: lower --real-batch or --images-per-class";
-
-bool& json_asked() {
-  static bool asked = false;  // read by a handler
-  return asked;
-}
-
-/// In a handler: nothing here may allocate or lock.
-void say(int file, const char* text) {
-  const ssize_t ignored = ::write(file, text, std::strlen(text));
-  static_cast<void>(ignored);
-}
-
-void on_signal(int) {
-  stop_flag().request();
-  // Most commands look at the flag; of those that do not within this time nothing is lost by ending
-  // at once: whatever they write survives a kill.
-  const itimerval soon{{0, 0}, {0, 700'000}};
-  setitimer(ITIMER_REAL, &soon, nullptr);
-}
-
-void on_alarm(int) {
-  if (safe_point_ahead()) {
-    say(STDERR_FILENO, "\nretort: stopping after this iteration; once more stops at once\n");
-    return;
-  }
-  say(STDERR_FILENO, "\nretort: stopped\n");
-  ::_exit(kStopped);
-}
-
-/// The last words of a handler; `found` and `more` follow each other.
-[[noreturn]] void end_at_once(const char* found, const char* more, const char* advice, int code) {
-  for (const char* part : {"retort: ", found, more, advice}) say(STDERR_FILENO, part);
-  say(STDERR_FILENO, "\n");
-  if (json_asked()) {
-    say(STDOUT_FILENO, "{\"error\":\"the message stands on standard error\",\"exit_code\":");
-    const char digit[] = {static_cast<char>('0' + code), '\0'};
-    say(STDOUT_FILENO, digit);
-    say(STDOUT_FILENO, "}\n");
-  }
-  ::_exit(code);
-}
-
-/// A file that is mapped ended before the map did.
-void on_bus_error(int signal, siginfo_t* about, void*) {
-  if (const char* path = mapped_file_at(about->si_addr))
-    end_at_once(path, ": it was cut short, or its disk failed, while it was being read",
-                ".\n  what to do: restore the file, and give the same command again.", 3);
-  std::signal(signal, SIG_DFL);  // not one of ours: the instruction is repeated, and ends us
-}
-
-/// Something was thrown where nobody can catch it: in a thread of a library.
-[[noreturn]] void on_terminate() {
-  try {
-    if (const auto thrown = std::current_exception()) std::rethrow_exception(thrown);
-  } catch (const std::bad_alloc&) {
-    end_at_once("out of memory", "", kStarvedAdvice, 4);
-  } catch (const Error& error) {
-    end_at_once(error.what(), "", "", error.exit_code());
-  } catch (const std::exception& error) {
-    end_at_once("this is a defect of retort, please report it: ", error.what(), "", 1);
-  } catch (...) {
-  }
-  end_at_once("this is a defect of retort, please report it: it was ended by a library", "", "", 1);
-}
-
-void install_handlers() {
-  struct sigaction action {};
-  action.sa_handler = on_signal;
-  action.sa_flags = static_cast<int>(SA_RESETHAND);  // a second signal ends the program at once
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
-  action.sa_handler = on_alarm;
-  action.sa_flags = SA_RESTART;
-  sigaction(SIGALRM, &action, nullptr);
-  action.sa_sigaction = on_bus_error;
-  action.sa_flags = SA_SIGINFO;
-  sigaction(SIGBUS, &action, nullptr);
-  std::set_terminate(on_terminate);
-  std::signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes is a failed write like any other
-}
 
 int terminal_width() {
   winsize size{};
@@ -156,7 +67,11 @@ int dispatch(const Environment& environment, Arguments arguments) {
   }
   const Command& command = find_entry(std::span(command_table()), "command", arguments[0]);
   arguments.erase(arguments.begin());
-  return command.run(environment, arguments);
+  if (command.shared) return command.run(environment, arguments);
+  if (!environment.group->first()) return 0;  // the work of one
+  Environment alone = environment;
+  alone.group = &ProcessGroup::alone();
+  return command.run(alone, arguments);
 }
 
 /// True where the last --json among the words says yes.
@@ -180,26 +95,33 @@ struct Ending {
 
 /// Tells the user of a failure and returns the exit code.
 int report_failure(const Environment& environment, const Arguments& arguments,
-                   const std::string& message, int code) {
-  environment.err << "retort: " << message << "\n";
+                   const Failure& failure) {
+  if (failure.unheard) {  // the others are at long work: nobody speaks for this process
+    std::cerr << "retort: " << printable(failure.message) << "\n" << std::flush;
+    environment.group->abort(failure.code);
+  }
+  environment.err << "retort: " << failure.message << "\n";
   if (asks_for_json(arguments))
-    environment.out << json_text(Json{{"error", message}, {"exit_code", code}}) << "\n";
-  return code;
+    environment.out << json_text(Json{{"error", failure.message}, {"exit_code", failure.code}})
+                    << "\n";
+  return failure.code;
 }
 
 Ending guarded(const Environment& given, Arguments arguments) {
   Environment environment = given;
   const bool debug = environment.debug = take_flag(arguments, "--debug");
   auto fail = [&](const std::string& message, int code) -> Ending {
-    return {report_failure(environment, arguments, message, code)};
+    return {report_failure(environment, arguments, environment.group->fail({code, message}))};
   };
   auto starved = [&](const std::string& found) -> Ending {
-    return {report_failure(environment, arguments,
-                           found + "\n  what to do: lower --real-batch or --images-per-class", 4),
-            true};
+    return {fail(found + "\n  what to do: lower --real-batch or --images-per-class", 4).code, true};
   };
   try {
-    return {dispatch(environment, arguments)};
+    const int code = dispatch(environment, arguments);
+    environment.group->barrier();  // whatever went wrong elsewhere is known here
+    return {code};
+  } catch (const PeerError& error) {
+    return {report_failure(environment, arguments, {error.exit_code(), error.what()})};
   } catch (const Error& error) {
     return fail(error.what(), error.exit_code());
   } catch (const std::bad_alloc&) {
@@ -229,21 +151,23 @@ int say_stopped(const Environment& environment) {
 
 const std::vector<Command>& command_table() {
   static const std::vector<Command> kTable{
-      {"distill", "make a tiny set from a large one", run_distill},
+      {"distill", "make a tiny set from a large one", run_distill, true},
       {"reproduce", "run a recipe whole, and print the result beside the published one",
-       run_reproduce},
-      {"eval", "train students on a set and test them, beside random images", run_eval},
-      {"relabel", "store a teacher's labels of the views that students will see", run_relabel},
-      {"experts", "train the experts of trajectory matching, or import published ones",
-       run_experts},
+       run_reproduce, true},
+      {"eval", "train students on a set and test them, beside random images", run_eval, true},
+      {"relabel", "store a teacher's labels of the views that students will see", run_relabel,
+       true},
+      {"experts", "train the experts of trajectory matching, or import published ones", run_experts,
+       true},
       {"squeeze", "train a teacher, supervised or self-supervised", run_squeeze},
       {"recall", "decode mixed labels from a set of memories", run_recall},
       {"study", "measure experts and the sets that follow them, storage, statistics of teachers",
        run_study},
       {"continual", "learn tasks that come one after another, with stored sets as the memory",
-       run_continual},
+       run_continual, true},
       {"data", "show what a folder of images holds, class by class", run_data},
       {"pack", "write a data set into one mapped file, for data larger than memory", run_pack},
+      {"merge", "put together what independent jobs have made of one set", run_merge},
       {"report", "write the page of a run", run_report},
       {"export", "write a set as PNG folders, .npz or .pt", run_export},
       {"import", "read a published set or a folder of images as a bundle", run_import},
@@ -255,27 +179,40 @@ const std::vector<Command>& command_table() {
 }
 
 int run_program(int argc, char** argv) {
-  install_handlers();
-  keep_freed_memory();
-  PrintableStream out(std::cout), err(std::cerr);
-  const Environment environment{out, err, isatty(STDERR_FILENO) == 1, terminal_width(),
-                                &stop_flag()};
   const Arguments arguments(argv + 1, argv + argc);
-  json_asked() = asks_for_json(arguments);
+  const Launch launch = launch_of_environment();
+  StopFlag& stop = install_handlers({asks_for_json(arguments), !launch.first});
+  keep_freed_memory();
+  SilentBuffer nothing;  // the first process of a job speaks for all
+  std::ostream silence(&nothing);
+  PrintableStream out(launch.first ? std::cout : silence), err(launch.first ? std::cerr : silence);
+  Environment environment{out, err, isatty(STDERR_FILENO) == 1, terminal_width(), &stop};
+  std::unique_ptr<ProcessGroup> group;
+  try {
+    group = join(launch);
+  } catch (const Error& error) {
+    wait_for_the_end(launch);
+    return report_failure(environment, arguments, {error.exit_code(), error.what()});
+  }
+  environment.group = group.get();
   Ending ending = guarded(environment, arguments);
   out.flush();
   if (!out) {
     std::cerr << "retort: writing to standard output failed\n";
     if (ending.code == 0) ending.code = 4;
   }
+  group.reset();
   // OpenBLAS's threads ask for memory again and again while a process exits in the usual way.
   if (ending.out_of_memory) std::_Exit(ending.code);
   return ending.code;
 }
 
-int run(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err) {
+int run(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err,
+        const ProcessGroup& group) {
   PrintableStream clean_out(out), clean_err(err);
-  return guarded({clean_out, clean_err}, arguments).code;
+  Environment environment{clean_out, clean_err};
+  environment.group = &group;
+  return guarded(environment, arguments).code;
 }
 
 }  // namespace retort::cli

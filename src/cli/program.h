@@ -5,13 +5,16 @@
 #include <string>
 #include <vector>
 
+#include "retort/core/process_group.h"
+
 namespace retort::cli {
 
 /// Runs one command line; returns the exit code. Installs signal handlers for long commands.
 int run_program(int argc, char** argv);
 
 /// The same in-process: arguments without the program name, output to the given streams, never a
-/// terminal, no signal handlers.
-int run(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err);
+/// terminal, no signal handlers. Processes of a `group` make the same call.
+int run(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err,
+        const ProcessGroup& group = ProcessGroup::alone());
 
 }  // namespace retort::cli

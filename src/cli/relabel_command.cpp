@@ -110,12 +110,12 @@ int run_relabel(const Environment& environment, const Arguments& arguments) {
        bundle.split},
       device);
   const teachers::LabelPlan plan = eval::plan_labels(bundle, settings.relabel, teacher);
-  const bool before = finished(path, plan);
+  const bool before = environment.group->agree(finished(path, plan)) != 0;
   if (!before) {
     const auto source = data::tensor_source(bundle.images.to(device), bundle.labels.to(device));
     const train::Views views(*source, plan.views, plan.seed, bundle.preprocessing);
     if (!teachers::write_labels(path, plan, views, teacher, environment.progress(),
-                                environment.stop))
+                                environment.stop, *environment.group))
       return say_stopped(environment);
   }
   print_result(environment, settings, bundle, plan, path, before);

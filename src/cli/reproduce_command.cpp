@@ -157,14 +157,14 @@ int run_reproduce(const Environment& environment, const Arguments& arguments) {
   // What the parts print is progress here: standard output is for the result.
   const Environment part{environment.err,   environment.err,  environment.terminal,
                          environment.width, environment.stop, {},
-                         environment.debug, environment.host};
+                         environment.debug, environment.host, environment.group};
   if (const int code = train_experts(part, job); code != 0) return code;
   environment.err << "reproduce: distillation\n";
   if (const int code = distil(part, *job.run); code != 0) return code;
   std::optional<Json> found = evaluation_of(job);
   if (!found) found = evaluate(part, job);
   if (!found) return kStopped;
-  print(environment, job, *found);
+  if (environment.group->first()) print(environment, job, *found);
   return 0;
 }
 

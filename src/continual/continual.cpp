@@ -259,8 +259,13 @@ Json Learned::json() const {
 }
 
 bool learn_continually(const ContinualInput& input) {
-  for (int64_t order = 0; order < input.options.orders; ++order)
-    if (!OrderRun(input, order).run()) return false;
+  const ProcessGroup& group = *input.group;
+  for (int64_t first = 0; first < input.options.orders; first += group.size()) {
+    const int64_t order = first + group.rank();
+    const bool whole = order >= input.options.orders || OrderRun(input, order).run();
+    if (input.round) input.round();
+    if (group.any(!whole)) return false;
+  }
   return true;
 }
 

@@ -13,6 +13,7 @@
 
 #include "core/sizes.h"
 #include "retort/core/options.h"
+#include "retort/core/process_group.h"
 #include "retort/core/progress.h"
 #include "retort/core/records.h"
 #include "retort/core/stop.h"
@@ -146,6 +147,10 @@ struct ContinualInput {
   std::function<bool(const std::string& use, int64_t order, int64_t task)> known = {};
   std::function<void(const TaskStream&)> begin = {};  ///< an order that is not wholly known begins
   std::function<void(const Learned&)> record = {};
+  /// Processes that make the same call share the orders: each tells its own of what it learned.
+  const ProcessGroup* group = &ProcessGroup::alone();
+  /// After as many orders as there are processes, when all have learned one.
+  std::function<void()> round = {};
 };
 
 /// Learns what is not known yet, order after order; false where it was asked to stop. Every figure

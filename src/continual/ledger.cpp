@@ -1,11 +1,15 @@
 #include "continual/ledger.h"
 
+#include <nlohmann/json.hpp>
+
 #include <limits>
+#include <sstream>
 
 namespace retort::continual {
 
-Ledger::Ledger(const std::filesystem::path& path, std::string name)
-    : name_(std::move(name)), writer_(path, std::numeric_limits<int64_t>::max()) {
+Ledger::Ledger(const std::filesystem::path& path, std::string name, bool writes)
+    : name_(std::move(name)), path_(path) {
+  if (writes) writer_.emplace(path, std::numeric_limits<int64_t>::max());
   for (const Json& record : read_records(path)) {
     const std::string kind = record.value("kind", "");
     if (kind == "order") orders_.insert(record.value("order", int64_t{-1}));
@@ -20,13 +24,35 @@ bool Ledger::known(const std::string& use, int64_t order, int64_t task) const {
 }
 
 void Ledger::begin(const TaskStream& stream) {
-  if (orders_.insert(stream.order()).second) writer_.write(stream.record());
+  add(stream.record());
 }
 
 void Ledger::add(const Learned& learned) {
   Json record = learned.json();
   record["name"] = name_;
-  writer_.write(record);
+  add(record);
+}
+
+void Ledger::add(const Json& record) {
+  if (record.value("kind", "") == "order" &&
+      !orders_.insert(record.value("order", int64_t{-1})).second)
+    return;
+  if (writer_)
+    writer_->write(record);
+  else
+    kept_ += json_text(record) + "\n";
+}
+
+void Ledger::gather(const ProcessGroup& group) {
+  if (writer_) return;
+  const std::vector<std::string> all = group.gather(kept_);
+  kept_.clear();
+  if (!group.first()) return;
+  RecordWriter writer(path_, std::numeric_limits<int64_t>::max());
+  for (const std::string& part : all) {
+    std::istringstream lines(part);
+    for (std::string line; std::getline(lines, line);) writer.write(Json::parse(line));
+  }
 }
 
 }  // namespace retort::continual

@@ -3,6 +3,7 @@
 #include <torch/cuda.h>
 #include <torch/version.h>
 
+#include "core/mpi_group.h"
 #include "retort/core/device.h"
 
 namespace retort {
@@ -48,7 +49,8 @@ std::vector<BuildPart> build_parts() {
           {"GIF", RETORT_WITH_GIF == 1, "giflib: image folders"},
           {"TIFF", RETORT_WITH_TIFF == 1, "libtiff 4.5: image folders"},
           {"archives", RETORT_WITH_ARCHIVE == 1, "libarchive: .gz, .npz and .pt files"},
-          {"MATLAB files", RETORT_WITH_MATIO == 1, "matio: SVHN"}};
+          {"MATLAB files", RETORT_WITH_MATIO == 1, "matio: SVHN"},
+          {"MPI", has_mpi(), mpi_detail()}};
 }
 
 }  // namespace retort

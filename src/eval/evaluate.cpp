@@ -7,16 +7,14 @@
 #include <chrono>
 #include <cmath>
 #include <memory>
-#include <numeric>
 
 #include "augment/training_strategy.h"
 #include "core/mean.h"
 #include "core/registry.h"
+#include "core/sizes.h"
 #include "eval/evaluation_notes.h"
-#include "eval/post_training.h"
-#include "eval/subjects.h"
+#include "eval/judge.h"
 #include "retort/core/error.h"
-#include "train/sequential_training.h"
 
 namespace retort::eval {
 namespace {
@@ -102,122 +100,63 @@ void count_bytes(const synthetic::Bundle& bundle, const Subject& subject, Result
   if (result.labels != "hard") result.label_bytes = subject.taught.front().label_bytes;
 }
 
-/// How far all groups of students together are, in steps of the optimizer.
-class Advance {
- public:
-  Advance(ProgressStyle style, const std::vector<Subject>& subjects, int64_t networks,
-          int64_t students)
-      : style_(style),
-        groups_(networks * std::ssize(subjects)),
-        progress_(style, "evaluation, all steps", networks * students * steps_of(subjects)) {}
+/// What is known of a group of students before it is tested.
+Result result_of(const synthetic::Bundle& bundle, const nets::Network& network,
+                 const Subject& subject, int64_t students) {
+  Result result;
+  result.subject = subject.name;
+  result.network = network.name();
+  result.epochs = subject.training.epochs;
+  result.images = subject.sources.front()->size();
+  result.steps = subject.steps();
+  result.draws = std::min(std::ssize(subject.sources), students);
+  count_bytes(bundle, subject, result);
+  return result;
+}
 
-  void begin(const std::string& group) {
-    if (style_.out)
-      *style_.out << fmt::format("{}{} of {}: {}\n", style_.terminal ? "\r\033[K" : "", ++group_,
-                                 groups_, group)
-                  << std::flush;
-  }
-  void add(int64_t steps, double loss) { progress_.update(done_ += steps, loss); }
-
- private:
-  static int64_t steps_of(const std::vector<Subject>& subjects) {
-    int64_t steps = 0;
-    for (const Subject& subject : subjects) steps += subject.steps();
-    return steps;
-  }
-  ProgressStyle style_;
-  int64_t groups_, group_ = 0, done_ = 0;
-  Progress progress_;
-};
-
-/// What all groups of students have in common.
-struct Judge {
+/// What an evaluation trains and tests, when all of it is made.
+struct Work {
   const synthetic::Bundle& bundle;
-  const std::optional<PostTraining>& post;
-  const data::Split& validation;
-  const data::Split& part;
+  const data::Dataset& data;
   const EvalOptions& options;
+  const Protocol& protocol;
+  const data::Split& part;
+  const Networks& networks;
+  const std::vector<Subject>& subjects;
   at::Device device;
-  Advance& advance;
+  ProgressStyle style;
   const StopFlag* stop;
 
-  bool stopped() const { return stop && stop->requested(); }
-
-  /// Trains all students of one network on one subject and tests each once; no accuracies after a
-  /// stop.
-  Result operator()(const nets::Network& network, const Subject& subject) const {
-    const auto begin = std::chrono::steady_clock::now();
-    Result result;
-    result.subject = subject.name;
-    result.network = network.name();
-    result.epochs = subject.training.epochs;
-    result.images = subject.sources.front()->size();
-    result.steps = subject.steps();
-    result.draws = std::min(std::ssize(subject.sources), options.students);
-    count_bytes(bundle, subject, result);
-    Best best(network, validation, bundle.preprocessing, device, options.students);
-    const std::vector<train::ModelState> students = train_students(network, subject, best);
-    if (stopped()) return result;
-    test(network, students, result);
-    if (!subject.taught.empty() && best.on())
-      for (const train::ModelState& student : best.kept())
-        result.best.push_back(
-            train::accuracy(network, student, part, bundle.preprocessing, device));
-    result.seconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    return result;
-  }
-
-  void test(const nets::Network& network, const std::vector<train::ModelState>& students,
-            Result& result) const {
-    result.class_accuracies.assign(part.rows_by_class.size(), 0);
-    for (const train::ModelState& student : students) {
-      const auto right =
-          train::right_by_class(network, student, part, bundle.preprocessing, device);
-      const auto all = std::accumulate(right.begin(), right.end(), int64_t{0});
-      result.accuracies.push_back(static_cast<double>(all) / static_cast<double>(part.size()));
-      for (size_t c = 0; c < right.size(); ++c)  // NaN where the class has no image
-        result.class_accuracies[c] += static_cast<double>(right[c]) /
-                                      static_cast<double>(part.rows_by_class[c].size()) /
-                                      static_cast<double>(students.size());
-      if (!student.average_theta.defined()) continue;
-      train::ModelState average;
-      average.theta = student.average_theta;
-      average.state = student.average_state;
-      result.averaged.push_back(
-          train::accuracy(network, average, part, bundle.preprocessing, device));
-    }
-  }
-
-  std::vector<train::ModelState> train_students(const nets::Network& network,
-                                                const Subject& subject, Best& best) const {
-    advance.begin(fmt::format("{} on {}, {} student{}", network.name(), subject.name,
-                              options.students, options.students == 1 ? "" : "s"));
-    train::TrainOptions training = subject.training;
-    if (post && post->learning_rate &&
-        !(bundle.student_learning_rate && subject.name == "distilled"))
-      training.learning_rate = post->learning_rate(network.name(), bundle);
-    const bool ordered = !subject.step_rates.empty();
-    const int64_t each = ordered ? 1 : subject.steps_an_epoch();
-    train::Callbacks callbacks;
-    callbacks.stop = stop;
-    callbacks.advice = divergence_advice(bundle, subject.name, network.name());
-    callbacks.epoch = [&](const train::Epoch& epoch) {
-      advance.add(each, epoch.loss);
-      if (!subject.taught.empty()) best.see(epoch);
-    };
-    train::TrainSeed seed{static_cast<uint64_t>(options.seed), "eval.student", 0};
-    if (ordered) {
-      std::vector<train::ModelState> all;
-      for (const train::Student& student : subject.students(options.students)) {
-        seed.index = student.index;
-        all.push_back(train::train_sequentially(network, *student.source, subject.counts,
-                                                subject.step_rates, seed, device, callbacks));
+  /// Adds the results, those that were finished where it was asked to stop.
+  void run(const ProcessGroup& group, Evaluation& evaluation) const {
+    const Dealt dealt(group, std::ssize(networks), std::ssize(subjects), options.students);
+    int64_t steps = 0;
+    for (int64_t n = 0; n < std::ssize(networks); ++n)
+      for (int64_t i = 0; i < std::ssize(subjects); ++i)
+        steps += std::ssize(dealt.students(n, i)) * subjects[to_size(i)].steps();
+    Advance advance(style, std::ssize(networks) * std::ssize(subjects), steps);
+    const data::Split none;  // what is tested on is not chosen by
+    const Judge judge{bundle,  protocol.post, options.part == "test" ? data.validation : none,
+                      part,    options,       device,
+                      advance, stop};
+    std::vector<std::vector<Marks>> mine;
+    for (int64_t n = 0; n < std::ssize(networks); ++n) {
+      for (int64_t i = 0; i < std::ssize(subjects); ++i) {
+        const auto begin = std::chrono::steady_clock::now();
+        const nets::Network& network = *networks[to_size(n)];
+        const Subject& subject = subjects[to_size(i)];
+        Result result = result_of(bundle, network, subject, options.students);
+        mine.push_back(judge(network, subject, dealt.students(n, i)));
+        if (judge.stopped()) break;
+        result.seconds =
+            std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+        evaluation.results.push_back(std::move(result));
       }
-      return all;
+      if (judge.stopped()) break;
     }
-    return train::train_many(network, subject.students(options.students), training, seed, device,
-                             callbacks);
+    if (group.size() > 1 && group.any(judge.stopped())) evaluation.results.clear();
+    for (size_t i = 0; i < evaluation.results.size(); ++i)
+      add_marks(gathered(group, mine[i], part.rows_by_class.size()), part, evaluation.results[i]);
   }
 };
 
@@ -240,7 +179,7 @@ double Result::balanced() const {
 
 Evaluation evaluate(const synthetic::Bundle& bundle, const data::Dataset& data,
                     const EvalOptions& options, at::Device device, ProgressStyle style,
-                    const StopFlag* stop) {
+                    const StopFlag* stop, const ProcessGroup& group) {
   check_fit(bundle, data);
   const data::Split& part = part_of(data, options.part);
   std::string name = options.protocol.empty() ? bundle.protocol : options.protocol;
@@ -278,19 +217,8 @@ Evaluation evaluate(const synthetic::Bundle& bundle, const data::Dataset& data,
   evaluation.soft_labels = teaching.on() ? teaching.soft() : bundle.soft_labels.defined();
   evaluation.notes = evaluation_notes(
       {bundle, data, part, options, protocol, evaluation.soft_labels, static_cast<bool>(choice)});
-  const data::Split none;
-  Advance advance(style, subjects, std::ssize(networks), options.students);
-  // What is tested on is not chosen by.
-  const Judge judge{bundle,  protocol.post, options.part == "test" ? data.validation : none,
-                    part,    options,       device,
-                    advance, stop};
-  for (const auto& network : networks) {
-    for (const Subject& subject : subjects) {
-      Result result = judge(*network, subject);
-      if (judge.stopped()) return evaluation;
-      evaluation.results.push_back(std::move(result));
-    }
-  }
+  Work{bundle, data, options, protocol, part, networks, subjects, device, style, stop}.run(
+      group, evaluation);
   return evaluation;
 }
 

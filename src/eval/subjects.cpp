@@ -135,9 +135,9 @@ Redraw redraw_of(const synthetic::Bundle& bundle, const data::Dataset& data,
   };
 }
 
-std::vector<train::Student> Subject::students(int64_t count) const {
+std::vector<train::Student> Subject::students(const std::vector<int64_t>& numbers) const {
   std::vector<train::Student> all;
-  for (int64_t i = 0; i < count; ++i) {
+  for (const int64_t i : numbers) {
     const size_t which = to_size(i) % sources.size();
     all.push_back({sources[which].get(), static_cast<uint64_t>(i)});
     if (!taught.empty()) all.back().batch_stream = taught[which].batch_stream.get();

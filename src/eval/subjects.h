@@ -22,7 +22,8 @@ struct Subject {
   std::vector<double> step_rates = {};     ///< not empty: trained in order
   std::vector<LabelledViews> taught = {};  ///< of a post-training, one a source
 
-  std::vector<train::Student> students(int64_t count) const;
+  /// Those of these numbers.
+  std::vector<train::Student> students(const std::vector<int64_t>& numbers) const;
   int64_t steps_an_epoch() const;
   /// Steps of one student.
   int64_t steps() const;

@@ -40,7 +40,9 @@ double seconds_through(const std::vector<Json>& records, int64_t iteration) {
 /// Says once in a run, over all of its starts, that something runs away.
 class Warner {
  public:
-  Warner(const Run& run, Records& records) : run_(run), records_(records) {
+  Warner(const Run& run, std::optional<Records>& records) : run_(run), records_(records) {
+    said_ = !run.input.how.group->first();
+    if (said_) return;
     for (const Json& record : read_records(run.folder.records()))
       said_ = said_ || record.value("kind", "") == "warning";
   }
@@ -50,7 +52,7 @@ class Warner {
     const std::optional<std::string> text = runaway(images, learned, iterations);
     if (!text) return;
     said_ = true;
-    records_.write({{"kind", "warning"}, {"iteration", iterations}, {"text", *text}});
+    records_->write({{"kind", "warning"}, {"iteration", iterations}, {"text", *text}});
     const ProgressStyle& style = run_.input.how.progress;
     if (style.out)
       *style.out << (style.terminal ? "\r\033[K" : "") << "warning: " << *text << "\n"
@@ -59,7 +61,7 @@ class Warner {
 
  private:
   const Run& run_;
-  Records& records_;
+  std::optional<Records>& records_;
   bool said_ = false;
 };
 
@@ -74,7 +76,7 @@ class Descending {
  private:
   synthetic::Bundle bundle_now() const;
   void open();
-  void checkpoint() { loop_->save(run_.folder.checkpoint(), done_, run_.input.data.hash); }
+  void checkpoint();
   void record(double loss);
   void validate();
   bool due(int64_t every) const { return done_ % every == 0 || done_ == options_.iterations; }
@@ -82,10 +84,11 @@ class Descending {
   Run& run_;
   const DistillOptions& options_;
   const RunSettings& how_;
+  const ProcessGroup& group_;
   const bool resuming_;
   int64_t done_ = 0;
   std::optional<OuterLoop> loop_;
-  std::optional<Records> records_;
+  std::optional<Records> records_;  // of the first process
 };
 
 Descending::Descending(Run& run, std::unique_ptr<synthetic::Parametrisation> parametrisation,
@@ -93,9 +96,10 @@ Descending::Descending(Run& run, std::unique_ptr<synthetic::Parametrisation> par
     : run_(run),
       options_(run.input.options),
       how_(run.input.how),
-      resuming_(std::filesystem::exists(run.folder.checkpoint())) {
+      group_(*how_.group),
+      resuming_(group_.agree(std::filesystem::exists(run.folder.checkpoint())) != 0) {
   if (!resuming_) start(run.input, *parametrisation, *objective);
-  loop_.emplace(options_, std::move(parametrisation), std::move(objective));
+  loop_.emplace(options_, std::move(parametrisation), std::move(objective), group_);
   open();
 }
 
@@ -104,6 +108,7 @@ void Descending::open() {
   if (resuming_) resumed = loop_->load(run_.folder.checkpoint(), run_.input.data.hash);
   say_note(how_.progress, resumed.note);
   done_ = resumed.iteration;
+  if (!group_.first()) return;
   run_.folder.update_recipe();  // only now: a checkpoint that does not fit changes nothing
   // Without a checkpoint nothing that an earlier start recorded counts.
   records_.emplace(run_, resuming_ ? done_ : -1);
@@ -111,7 +116,12 @@ void Descending::open() {
   if (resuming_) return;
   save_preview(run_.folder.images() / "initial.png", bundle_now());
   records_->write(opening_record(run_, bundle_now()));
-  checkpoint();
+  loop_->save(run_.folder.checkpoint(), done_, run_.input.data.hash);
+}
+
+void Descending::checkpoint() {
+  loop_->collect();
+  if (group_.first()) loop_->save(run_.folder.checkpoint(), done_, run_.input.data.hash);
 }
 
 synthetic::Bundle Descending::bundle_now() const {
@@ -124,6 +134,7 @@ synthetic::Bundle Descending::bundle_now() const {
 }
 
 void Descending::record(double loss) {
+  if (!records_) return;
   records_->write({{"kind", "iteration"},
                    {"iteration", done_},
                    {"loss", loss},
@@ -132,6 +143,8 @@ void Descending::record(double loss) {
 }
 
 void Descending::validate() {
+  loop_->collect();
+  if (!records_) return;
   save_preview(run_.folder.images() / fmt::format("{:06d}.png", done_), bundle_now());
   Json record = how_.validate(bundle_now());
   record["kind"] = "validation";
@@ -141,7 +154,7 @@ void Descending::validate() {
 
 DistillOutcome Descending::run() {
   Progress progress(how_.progress, options_.method, options_.iterations, done_);
-  Warner warner(run_, *records_);
+  Warner warner(run_, records_);
   constexpr int64_t kMeasured = 3;
   int64_t measured = 0;
   double loss = 0;
@@ -152,7 +165,7 @@ DistillOutcome Descending::run() {
     progress.update(done_, loss);
     if (how_.iteration) how_.iteration(done_, loss);
     if (++measured == kMeasured) say_estimate(run_, measured, options_.iterations - done_);
-    const bool stop = how_.stop && how_.stop->requested();
+    const bool stop = group_.any(how_.stop && how_.stop->requested());
     if (due(options_.record_every)) record(loss);
     if (how_.validate && options_.validate_every > 0 && done_ % options_.validate_every == 0) {
       ahead.reset();  // it may take minutes
@@ -161,9 +174,10 @@ DistillOutcome Descending::run() {
     if (due(options_.checkpoint_every) || stop) checkpoint();
     if (stop && done_ < options_.iterations) return {{}, true, done_, loss, run_.seconds()};
   }
+  loop_->collect();
   synthetic::Bundle bundle = bundle_now();
   warner.look(bundle.images, loop_->learned(), done_);
-  return finish(run_, *records_, std::move(bundle), done_, loss);
+  return finish(run_, records_, std::move(bundle), {done_, loss, loop_->moved()});
 }
 
 }  // namespace

@@ -34,6 +34,21 @@ void require_pixels(const DistillOptions& options) {
                    "--parametrisation pixels", "or choose a method that learns images"});
 }
 
+/// A job's part of a set is whole rows of pixels, moved as they are in one run.
+void require_mergeable(const DistillInput& input) {
+  OptionSet own;
+  input.method.declare(own);
+  const Option* shard = own.find("shard");
+  if (!shard || parse_shard(shard->text()).count == 1) return;
+  Problems problems;
+  if (input.options.parametrisation != "pixels")
+    problems.add("--shard " + shard->text() +
+                 " needs --parametrisation pixels: others join the rows");
+  if (input.options.clip_norm > 0)
+    problems.add("--shard " + shard->text() + " needs --clip-norm 0: the norm is of all rows");
+  problems.raise("dealing out the work");
+}
+
 /// `layout` must outlive it.
 Context context_of(const DistillInput& input, const synthetic::SetLayout& layout) {
   return {input.data,
@@ -42,7 +57,7 @@ Context context_of(const DistillInput& input, const synthetic::SetLayout& layout
           augmentation_of(input),
           static_cast<uint64_t>(input.options.seed),
           input.device,
-          {},
+          input.how.group,
           input.options.iterations,
           input.how.progress};
 }
@@ -57,15 +72,18 @@ std::unique_ptr<Selector> selector_of(const DistillInput& input, const Context& 
 }
 
 DistillOutcome select(const Run& run, Selector& selector) {
-  run.folder.update_recipe();
-  Records records(run, 0);
   at::Tensor images = selector.compose();
   const bool composed = images.defined();
   if (!composed) images = rows_as_input(run.input, selector.select());
   synthetic::Bundle bundle = make_bundle(run, images);
   bundle.chosen = !composed;
-  if (read_records(run.folder.records()).empty()) records.write(opening_record(run, bundle));
-  return finish(run, records, std::move(bundle), run.input.options.iterations, 0);
+  std::optional<Records> records;
+  if (run.input.how.group->first()) {
+    run.folder.update_recipe();
+    records.emplace(run, 0);
+    if (read_records(run.folder.records()).empty()) records->write(opening_record(run, bundle));
+  }
+  return finish(run, records, std::move(bundle), {run.input.options.iterations, 0, {}});
 }
 
 }  // namespace
@@ -79,6 +97,7 @@ Distillation::Distillation(const DistillInput& input, bool fresh)
       parametrisation_(parametrise(input)),
       layout_(parametrisation_->layout()),
       context_(context_of(input, layout_)) {
+  require_mergeable(input);
   if (fresh) check_start(input, *parametrisation_);
   selector_ = selector_of(input, context_);
   if (!selector_) objective_ = input.method.objective(context_);

@@ -126,7 +126,8 @@ void Experiment::check_set(const data::Dataset& data, const RunSettings& how) co
 DistillOutcome Experiment::run(const data::Dataset& data, const std::filesystem::path& folder,
                                const RunSettings& how) const {
   const OptionSet& recorded = how.recipe ? *how.recipe : own_;
-  const bool started = RunFolder::started(folder, recorded);
+  const ProcessGroup& group = *how.group;
+  const bool started = group.agree(RunFolder::started(folder, recorded)) != 0;
   require_validation_part(settings_, data);
   const Start start(*this, data, how);
   std::unique_ptr<Distillation> work;
@@ -136,8 +137,9 @@ DistillOutcome Experiment::run(const data::Dataset& data, const std::filesystem:
     say(how, work->notes());
     if (how.begin) how.begin(false);
   }
-  const RunFolder run(folder, recorded);
-  if (run.finished(settings_.iterations)) return finished_before(run, settings_.iterations);
+  const RunFolder run(folder, recorded, group.first());
+  if (group.agree(run.finished(settings_.iterations)) != 0)
+    return finished_before(run, settings_.iterations);
   if (started) {
     say(how, data.notes);
     if (how.begin) how.begin(true);

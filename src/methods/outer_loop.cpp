@@ -69,10 +69,12 @@ void require_same(const std::string& began, const std::string& now, const std::s
 
 OuterLoop::OuterLoop(const DistillOptions& options,
                      std::unique_ptr<synthetic::Parametrisation> parametrisation,
-                     std::unique_ptr<Objective> objective)
+                     std::unique_ptr<Objective> objective, const ProcessGroup& processes)
     : options_(options),
       parametrisation_(std::move(parametrisation)),
-      objective_(std::move(objective)) {
+      objective_(std::move(objective)),
+      group_(processes),
+      rows_(objective_->rows()) {
   groups_ = parametrisation_->parameters();
   learned_ = objective_->learned();
   for (const auto* groups : {&groups_, &learned_})
@@ -81,6 +83,29 @@ OuterLoop::OuterLoop(const DistillOptions& options,
     for (const ParameterGroup& group : groups_) average_.push_back(group.value.clone());
   set_.offsets = parametrisation_->layout().offsets();
   set_.labels = parametrisation_->layout().labels();
+  // Where a row of the set is a row of what is stored, and nothing joins the rows.
+  apart_ = rows_ && group_.size() > 1 && options_.parametrisation == "pixels" &&
+           options_.clip_norm == 0 && learned_.empty();
+}
+
+void OuterLoop::collect() {
+  if (!apart_) return;
+  const at::NoGradGuard no_graph;
+  for (const auto& [name, tensor] : tensors())
+    if (tensor.dim() > 0 && tensor.size(0) == set_.labels.size(0))
+      group_.gather_rows(tensor, *rows_);
+}
+
+std::vector<int64_t> OuterLoop::moved() const {
+  if (!rows_) return {};
+  const at::Tensor like = at::zeros({}, at::kLong);
+  std::vector<at::Tensor> mine;
+  for (const int64_t row : *rows_) mine.push_back(at::full({}, row, at::kLong));
+  std::vector<int64_t> all;
+  for (const at::Tensor& row : group_.gather(mine, like)) all.push_back(row.item<int64_t>());
+  if (std::ssize(all) == set_.labels.size(0)) return {};
+  std::sort(all.begin(), all.end());
+  return all;
 }
 
 /// One of its own has the defaults of its kind.
@@ -101,6 +126,7 @@ double OuterLoop::step(int64_t iteration) {
   for (int64_t s = 0; s < objective_->steps(); ++s) {
     if (s > 0) set_.images = parametrisation_->decode();
     const Cotangents found = objective_->evaluate(set_, s);
+    if (rows_ && !apart_ && !found.skip) group_.gather_rows(found.images, *rows_);
     loss = found.loss;
     if (found.skip) continue;  // a loss that is not finite among them
     require_finite(std::isfinite(loss), fmt::format("the loss became {}", loss),

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,10 +25,16 @@ class OuterLoop {
  public:
   OuterLoop(const DistillOptions& options,
             std::unique_ptr<synthetic::Parametrisation> parametrisation,
-            std::unique_ptr<Objective> objective);
+            std::unique_ptr<Objective> objective,
+            const ProcessGroup& group = ProcessGroup::alone());
 
   /// One iteration; returns its loss. StateError when the loss or a gradient is not finite.
   double step(int64_t iteration);
+  /// Brings the rows that other processes move to what they are there: before what reads all of
+  /// them. A call of all processes of the group.
+  void collect();
+  /// The rows that the group moves, ascending; empty where these are all. A call of all.
+  std::vector<int64_t> moved() const;
   /// Writes all that the next iteration needs.
   void save(const std::filesystem::path& path, int64_t iteration, const std::string& data_hash);
   /// Where a run goes on, and what is to be said of it.
@@ -61,6 +68,9 @@ class OuterLoop {
   std::vector<optim::Schedule> schedules_;                     // in the same order
   std::vector<at::Tensor> average_;                            // of the groups; may be none
   SyntheticSet set_;
+  const ProcessGroup& group_;
+  std::optional<std::vector<int64_t>> rows_;  // of this process
+  bool apart_ = false;                        // each process moves its rows alone
 };
 
 }  // namespace retort::methods

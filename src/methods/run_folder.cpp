@@ -22,8 +22,9 @@ bool RunFolder::started(const std::filesystem::path& path, const OptionSet& opti
   return folder_started(path, options, kind_of(options, open_ended));
 }
 
-RunFolder::RunFolder(std::filesystem::path path, const OptionSet& options)
+RunFolder::RunFolder(std::filesystem::path path, const OptionSet& options, bool writes)
     : path_(std::move(path)), options_(options.toml()) {
+  if (!writes) return;
   started(path_, options);  // before even a lock is left in a folder of something else
   lock_ = std::make_unique<FolderLock>(path_, kind_of(options), false);
   started(path_, options);  // again: another process may have begun here before the lock

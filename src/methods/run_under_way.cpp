@@ -75,21 +75,24 @@ Json opening_record(const Run& run, const synthetic::Bundle& bundle) {
       {"images_per_class_equivalents", bundle.images_per_class_equivalents()},
       {"deviations", deviations},
       {"notes", notes}};
+  if (run.input.how.group->size() > 1) record["processes"] = run.input.how.group->size();
   if (uses_network(run.input))
     record["engine"] = run.input.network.engine_name(nets::Work::kGradient, run.input.device);
   return record;
 }
 
-DistillOutcome finish(const Run& run, Records& records, synthetic::Bundle bundle, int64_t iteration,
-                      double loss) {
+namespace {
+
+void write_result(const Run& run, Records& records, const synthetic::Bundle& bundle, const End& end,
+                  double seconds) {
   save_preview(run.folder.images() / "final.png", bundle);
   save_bases(run.folder.images() / "bases.png", bundle);
   synthetic::save_bundle(run.folder.bundle(), bundle);
-  const double seconds = run.seconds();
   Json record{{"kind", "finish"},
-              {"iteration", iteration},
+              {"iteration", end.iteration},
               {"seconds", seconds},
               {"peak_memory_bytes", peak_memory_bytes()}};
+  if (!end.rows.empty()) record["rows"] = end.rows;
   std::vector<std::string> notes;  // the page shows them
   for (const Json& earlier : read_records(run.folder.records()))
     if (earlier.value("kind", "") == "warning") notes.push_back(earlier.value("text", ""));
@@ -99,7 +102,16 @@ DistillOutcome finish(const Run& run, Records& records, synthetic::Bundle bundle
   if (!note.empty() && run.input.how.progress.out)
     *run.input.how.progress.out << "note: " << note << "\n";
   records.write(record);
-  return {std::move(bundle), false, iteration, loss, seconds};
+}
+
+}  // namespace
+
+DistillOutcome finish(const Run& run, std::optional<Records>& records, synthetic::Bundle bundle,
+                      const End& end) {
+  const double seconds = run.seconds();
+  if (records) write_result(run, *records, bundle, end, seconds);
+  run.input.how.group->barrier();
+  return {std::move(bundle), false, end.iteration, end.loss, seconds};
 }
 
 }  // namespace retort::methods

@@ -3,7 +3,9 @@
 
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "methods/distillation.h"
 
@@ -49,8 +51,16 @@ synthetic::Bundle make_bundle(const Run& run, at::Tensor images);
 /// What a run's records begin with; `bundle` is where it starts.
 Json opening_record(const Run& run, const synthetic::Bundle& bundle);
 
-/// Writes the result; the finishing record comes last, so that a kill before it repeats this.
-DistillOutcome finish(const Run& run, Records& records, synthetic::Bundle bundle, int64_t iteration,
-                      double loss);
+/// Where a run ended.
+struct End {
+  int64_t iteration = 0;
+  double loss = 0;
+  std::vector<int64_t> rows = {};  ///< of the set that were moved, where others are another job's
+};
+
+/// Writes the result, on the process that has records; the finishing record comes last, so that a
+/// kill before it repeats this. All processes return when it is there.
+DistillOutcome finish(const Run& run, std::optional<Records>& records, synthetic::Bundle bundle,
+                      const End& end);
 
 }  // namespace retort::methods

@@ -13,6 +13,7 @@
 #include "core/file.h"
 #include "core/sizes.h"
 #include "io/safetensors.h"
+#include "retort/core/process_group.h"
 #include "retort/core/progress.h"
 #include "retort/core/stop.h"
 #include "retort/train/trainer.h"
@@ -56,10 +57,11 @@ std::string pack_labels(const LabelPlan& plan, const at::Tensor& logits);
 at::Tensor unpack_labels(const LabelPlan& plan, const std::byte* bytes, int64_t rows);
 
 /// Writes, or goes on with, the file: it grows as `path`.partial. False where a stop was asked for.
-/// StateError where the partial file is of another plan.
+/// StateError where the partial file is of another plan. The processes of a `group` share the
+/// batches; the first writes.
 bool write_labels(const std::filesystem::path& path, const LabelPlan& plan,
                   const train::Views& views, const LoadedTeacher& teacher, ProgressStyle style,
-                  const StopFlag* stop);
+                  const StopFlag* stop, const ProcessGroup& group = ProcessGroup::alone());
 
 /// A finished file, mapped.
 class StoredLabels {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 #include <span>
 
 #include "core/note.h"
@@ -85,6 +86,12 @@ struct Writing {
     file.put({reinterpret_cast<const char*>(&hash), sizeof hash}, place_of_hash(block));
     file.put(rows, begin(block));
   }
+  void finish(const std::filesystem::path& path) {
+    auto tensors = label_tensors(plan);
+    tensors[piece_hashes("logits")].bytes = std::as_bytes(std::span(hashes));
+    file.put(sealed_header(header, tensors), 0);
+    file.finish(path);
+  }
   /// Whether a block is there as it was written; its hash is then taken over.
   bool whole(int64_t block) {
     const std::string rows = file.read(begin(block + 1) - begin(block), begin(block));
@@ -127,29 +134,42 @@ int64_t reached(Writing& writing, ProgressStyle style, const std::filesystem::pa
   return blocks;
 }
 
+std::string labels_of(const LabelPlan& plan, const train::Views& views,
+                      const LoadedTeacher& teacher, int64_t place) {
+  const at::Tensor images = views.get(place / plan.batches(), place % plan.batches()).images;
+  return pack_labels(plan, teacher.logits(images, plan.batch_statistics));
+}
+
 }  // namespace
 
 bool write_labels(const std::filesystem::path& path, const LabelPlan& plan,
                   const train::Views& views, const LoadedTeacher& teacher, ProgressStyle style,
-                  const StopFlag* stop) {
+                  const StopFlag* stop, const ProcessGroup& group) {
   check_plan(plan);
   const std::vector<int64_t> kept = plan.kept(), offsets = row_offsets(plan, kept);
   const auto all = std::ssize(kept);
-  Growing file(path.string() + ".partial");
-  Writing writing{file, plan, offsets};
-  int64_t done = reached(writing, style, path);
+  std::optional<Growing> file;
+  std::optional<Writing> writing;
+  if (group.first()) {
+    file.emplace(path.string() + ".partial");
+    writing.emplace(Writing{*file, plan, offsets});
+  }
+  int64_t done = group.agree(writing ? reached(*writing, style, path) : 0);
   Progress progress(style, "labels", all, done);
   while (done < all) {
-    if (stop && stop->requested()) return false;
-    const int64_t place = kept[to_size(done)];
-    const at::Tensor images = views.get(place / plan.batches(), place % plan.batches()).images;
-    writing.add(done, pack_labels(plan, teacher.logits(images, plan.batch_statistics)));
-    progress.update(++done);
+    if (group.any(stop && stop->requested())) return false;
+    // A batch of each process: whole batches alone have the same bytes on any number of them.
+    const int64_t mine = done + group.rank();
+    const auto made = group.gather(mine < all ? labels_of(plan, views, teacher, kept[to_size(mine)])
+                                              : std::string());
+    for (const std::string& rows : made) {
+      if (rows.empty()) continue;
+      if (writing) writing->add(done, rows);
+      progress.update(++done);
+    }
   }
-  auto tensors = label_tensors(plan);
-  tensors[piece_hashes("logits")].bytes = std::as_bytes(std::span(writing.hashes));
-  file.put(sealed_header(writing.header, tensors), 0);
-  file.finish(path);
+  if (writing) writing->finish(path);
+  group.barrier();
   return true;
 }
 

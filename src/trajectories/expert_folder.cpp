@@ -38,7 +38,8 @@ void ExpertOptions::declare(OptionSet& options) {
   options.add(
       "import", imports,
       "MTT's files, replay_buffer_0.pt and so on, to convert to experts in place of training");
-  options.add("share", share, "INDEX/COUNT: the experts that this process trains", {},
+  options.add("shard", shard,
+              "INDEX/COUNT: the experts that this job trains; jobs may share a folder", {},
               Role::kExecution);
 }
 

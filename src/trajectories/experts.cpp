@@ -2,7 +2,7 @@
 // constant rate without momentum or decay, siamese augmentation with parameters for each image. One
 // after the other on all threads: at 256 images of 3x32x32, two threads make an epoch 1.7 (width
 // 32) to 1.8 (width 128) times faster than one, so that two experts side by side would gain 9 to 17
-// percent for twice the memory. Processes with a share of the experts each can have that.
+// percent for twice the memory. Processes of a group, which share the experts, have that.
 #include "retort/trajectories/experts.h"
 
 #include <fmt/format.h>
@@ -10,9 +10,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 
 #include "augment/training_strategy.h"
 #include "core/note.h"
+#include "core/sizes.h"
 #include "retort/core/error.h"
 #include "retort/core/share.h"
 #include "trajectories/expert_folder.h"
@@ -62,13 +64,22 @@ class Workshop {
   Workshop(const ExpertInput& input, const std::filesystem::path& folder)
       : input_(input), training_(training_of(input)), common_(plan_of(input, folder)) {
     common_.metadata.merge(settings_of(training_, input.options));
-    for (const int64_t expert : parse_share(input.options.share).items(input.options.count)) {
+    const Share shard = parse_shard(input.options.shard);
+    for (const int64_t expert : shard.items(input.options.count)) {
       const TrajectoryPlan plan = plan_for(expert);
       if (std::filesystem::exists(trajectory_path(folder, expert)))
         finished_.push_back(finished_result(plan));
       else
         open_.push_back(expert);
     }
+  }
+
+  /// Only the part of the open experts that is this process's. A call of all of the group.
+  void deal() {
+    const std::vector<int64_t> all = open_;
+    open_.clear();
+    for (const int64_t i : Share().within(group()).items(std::ssize(all)))
+      open_.push_back(all[to_size(i)]);
   }
 
   TrajectoryPlan plan_for(int64_t expert) const {
@@ -80,10 +91,14 @@ class Workshop {
   const std::vector<int64_t>& open() const { return open_; }
 
   ExpertOutcome run() {
-    record_results(common_.folder, finished_);
-    for (const ExpertResult& result : finished_)  // removes what a kill may have left of its making
-      GrowingTrajectory::claim(plan_for(result.expert));
     const size_t wanted = finished_.size() + open_.size();
+    if (group().first()) {
+      record_results(common_.folder, finished_);
+      for (const ExpertResult& result : finished_)  // removes what a kill may have left of it
+        GrowingTrajectory::claim(plan_for(result.expert));
+    }
+    group().barrier();  // all have seen what is open
+    deal();
     source_ = data::real_source(input_.data.train, input_.data.preprocessing, input_.device);
     const auto total = std::ssize(open_);
     for (const int64_t expert : open_) done_ += GrowingTrajectory::reached(plan_for(expert));
@@ -91,6 +106,7 @@ class Workshop {
     progress_ = &progress;
     for (size_t i = 0; i < open_.size() && !stopped(); ++i) make(open_[i]);
     if (!stopped()) require_all();
+    put_together();
     std::sort(finished_.begin(), finished_.end(),
               [](const ExpertResult& a, const ExpertResult& b) { return a.expert < b.expert; });
     return {finished_, made_, finished_.size() < wanted};
@@ -112,8 +128,26 @@ class Workshop {
     if (!std::filesystem::exists(trajectory_path(plan.folder, expert))) return;
     finished_.push_back(finished_result(plan));
     ++made_;
-    record_results(plan.folder, {finished_.back()},
-                   std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
+    seconds_[expert] = taken.count();
+    if (group().size() == 1) record_results(plan.folder, {finished_.back()}, taken.count());
+  }
+
+  /// What the others made is known to all; the first process records it, in order of the experts.
+  void put_together() {
+    if (group().size() == 1) return;
+    made_ = 0;
+    std::vector<double> mine;
+    for (const auto& [expert, seconds] : seconds_)
+      mine.insert(mine.end(), {static_cast<double>(expert), seconds});
+    const std::vector<double> all = group().gather(mine);
+    for (size_t i = 0; i + 1 < all.size(); i += 2) {
+      const auto expert = static_cast<int64_t>(all[i]);
+      ++made_;
+      const ExpertResult result = finished_result(plan_for(expert));
+      if (!seconds_.contains(expert)) finished_.push_back(result);
+      if (group().first()) record_results(common_.folder, {result}, all[i + 1]);
+    }
   }
 
   void train_into(GrowingTrajectory& file, const TrajectoryPlan& plan) {
@@ -144,6 +178,7 @@ class Workshop {
                                 input_.data.preprocessing, input_.device));
   }
 
+  const ProcessGroup& group() const { return *input_.group; }
   bool stopped() const { return input_.stop && input_.stop->requested(); }
 
   /// Those that other processes finished meanwhile count; StateError for those that they did not.
@@ -174,6 +209,7 @@ class Workshop {
   std::vector<ExpertResult> finished_;
   Progress* progress_ = nullptr;
   int64_t done_ = 0, made_ = 0;
+  std::map<int64_t, double> seconds_;  // that each expert of this process took
 };
 
 }  // namespace
@@ -186,7 +222,7 @@ void check_experts(const ExpertInput& input) {
                      "networks without, such as convnet, whose norm is that of each image",
                      "leave the variant bn out"});
   augment::parse_training_strategy(training_of(input).augmentation);
-  parse_share(input.options.share);
+  parse_shard(input.options.shard);
 }
 
 DiskNeed disk_need(const ExpertInput& input, const std::filesystem::path& folder) {

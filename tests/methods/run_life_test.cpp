@@ -5,6 +5,7 @@
 
 #include "core/file.h"
 #include "methods/distillation.h"
+#include "methods/merge.h"
 #include "methods/toy_run.h"
 #include "retort/core/error.h"
 #include "support/support.h"
@@ -19,30 +20,37 @@ const MethodEntry& dm() {
   return find_entry(std::span(method_table()), "method", "dm");
 }
 
-TEST(Recovery, SharesGatheredAreTheSetOfOneProcess) {
+class Shards : public testing::TestWithParam<const char*> {};
+
+TEST_P(Shards, MergedAreTheSetOfOneRun) {
   TempFolder folder;
-  const MethodEntry& sre2l = find_entry(std::span(method_table()), "method", "sre2l");
-  ToyRun(sre2l).run(folder / "whole");
-  Problems problems;
-  std::string runs;
-  for (const char* index : {"0", "1"}) {
-    ToyRun part(sre2l);
-    part.set.set("share", std::string(index) + "/2", "toy", problems);
-    part.run(folder / index);
-    runs += (runs.empty() ? "" : ",") + (folder / index).string();
-  }
-  ToyRun gathered(sre2l);
-  gathered.set.set("gather", runs, "toy", problems);
-  problems.raise("toy");
-  gathered.run(folder / "gathered");
-  EXPECT_TRUE(
-      synthetic::load_bundle(folder / "whole" / "distilled.safetensors")
-          .images.equal(
-              synthetic::load_bundle(folder / "gathered" / "distilled.safetensors").images));
-  ToyRun twice(sre2l);
-  twice.set.set("gather", (folder / "0").string() + "," + (folder / "0").string(), "toy", problems);
-  tests::expect_error<StateError>([&] { twice.run(folder / "twice"); }, {"the same share"});
+  const MethodEntry& method = find_entry(std::span(method_table()), "method", GetParam());
+  ToyRun(method).run(folder / "whole");
+  const auto part = [&](const std::string& shard, const std::string& name) {
+    ToyRun run(method);
+    Problems problems;
+    run.set.set("shard", shard, "toy", problems);
+    problems.raise("toy");
+    run.run(folder / name);
+    return folder / name;
+  };
+  const auto first = part("0/2", "0"), second = part("1/2", "1");
+  const Merged merged = merge_shards({second, first});
+  write_merged(merged, first, folder / "merged");
+  EXPECT_EQ(read_file(folder / "whole" / "distilled.safetensors"),
+            read_file(folder / "merged" / "distilled.safetensors"));
+  tests::expect_error<StateError>([&] { merge_shards({first, first}); }, {"the same shard"});
+  tests::expect_error<StateError>([&] { merge_shards({first}); }, {"one shard of 2", "one of 1"});
+  tests::expect_error<StateError>(
+      [&] {
+        merge_shards({folder / "whole", first});
+      },
+      {"one shard of 1", "one of 2"});
+  tests::expect_error<StateError>([&] { write_merged(merged, first, folder / "whole"); },
+                                  {"holds something already"});
 }
+
+INSTANTIATE_TEST_SUITE_P(Methods, Shards, testing::Values("dm", "sre2l"));
 
 TEST(RunFolder, RefusesOtherOptionsNamingTheKeys) {
   TempFolder folder;

@@ -134,7 +134,7 @@ TEST(Experts, ThatWereDamagedMeanwhileEndInTheSameBytes) {
               "the one before it is gone on from");
 }
 
-TEST(Experts, OfSharesAndOfALargerCountAreThoseOfOneProcess) {
+TEST(Experts, OfShardsAndOfALargerCountAreThoseOfOneProcess) {
   const TempFolder folder;
   Small small;
   small.options.flat.on = true;
@@ -142,8 +142,8 @@ TEST(Experts, OfSharesAndOfALargerCountAreThoseOfOneProcess) {
   small.options.count = 1;
   small.train(folder / "shared");
   small.options.count = 3;
-  for (const char* share : {"1/2", "0/2"}) {
-    small.options.share = share;
+  for (const char* shard : {"1/2", "0/2"}) {
+    small.options.shard = shard;
     small.train(folder / "shared");
   }
   expect_same_experts(folder / "one", folder / "shared");
@@ -180,7 +180,7 @@ TEST(Experts, RefuseOtherOptionsAndNetworksWithRunningStatistics) {
   const Small coupled("convnet-w4-d1-bn");
   expect_error<ConfigError>([&] { check_experts(coupled.input()); }, {"running statistics", "bn"});
   Small wrong;
-  wrong.options.share = "2/2";
+  wrong.options.shard = "2/2";
   expect_error<ConfigError>([&] { check_experts(wrong.input()); }, {"'2/2'", "INDEX/COUNT"});
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "retort/core/options.h"
+#include "retort/core/process_group.h"
 #include "retort/core/progress.h"
 #include "retort/core/records.h"
 #include "retort/core/stop.h"
@@ -123,10 +124,12 @@ void check_fit(const synthetic::Bundle& bundle, const data::Dataset& data);
 /// has a choice of its own by the same method.
 /// StateError where the bundle and the data do not fit (classes, shape); ConfigError on unknown
 /// names and an empty part, before anything is trained. After a stop only finished results are
-/// returned.
+/// returned. The processes of a `group` that make the same call share the students, and all return
+/// the same; of their times the first's is told.
 Evaluation evaluate(const synthetic::Bundle& bundle, const data::Dataset& data,
                     const EvalOptions& options = {}, at::Device device = at::kCPU,
-                    ProgressStyle style = {}, const StopFlag* stop = nullptr);
+                    ProgressStyle style = {}, const StopFlag* stop = nullptr,
+                    const ProcessGroup& group = ProcessGroup::alone());
 
 /// An evaluation as a record of kind "evaluation", with the date: what a run's records and --json
 /// hold of it.

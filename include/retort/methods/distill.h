@@ -45,8 +45,9 @@ class RunFolder {
  public:
   /// Creates the folder or opens what an earlier start left. Options that change the result must
   /// be the same as before, but for a larger `iterations`; StateError lists the keys that differ,
-  /// or says that the folder holds something else or is in use.
-  RunFolder(std::filesystem::path path, const OptionSet& options);
+  /// or says that the folder holds something else or is in use. One of several processes of a run
+  /// `writes`; for the others nothing is made or locked.
+  RunFolder(std::filesystem::path path, const OptionSet& options, bool writes = true);
   /// Refuses what the constructor refuses without making anything; true where there is a run to go
   /// on with. Where iterations depend on how many follow, a larger number is refused as well.
   static bool started(const std::filesystem::path& path, const OptionSet& options,

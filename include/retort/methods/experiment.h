@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "retort/core/options.h"
+#include "retort/core/process_group.h"
 #include "retort/core/progress.h"
 #include "retort/core/records.h"
 #include "retort/core/stop.h"
@@ -44,6 +45,9 @@ struct RunSettings {
   std::function<void(bool started)> begin = {};
   /// What the folder and the bundle record, where that is more than the experiment's own options.
   const OptionSet* recipe = nullptr;
+  /// Processes that make the same call: they share the work, and the first writes the folder, which
+  /// all must see. The result is the same for any number of them.
+  const ProcessGroup* group = &ProcessGroup::alone();
 };
 
 /// How a run ended.

@@ -7,11 +7,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "retort/core/options.h"
+#include "retort/core/process_group.h"
 #include "retort/core/progress.h"
 #include "retort/core/share.h"
 #include "retort/data/dataset.h"
@@ -30,8 +32,8 @@ struct Context {
   std::string augmentation;  ///< a DSA strategy
   uint64_t seed = 0;
   at::Device device;
-  Share share = {};
-  int64_t iterations = 0;       ///< how many the whole run has
+  const ProcessGroup* group = &ProcessGroup::alone();  ///< whom the work is shared with
+  int64_t iterations = 0;                              ///< how many the whole run has
   ProgressStyle progress = {};  ///< where a Selector shows its work, which the loop cannot count
 };
 
@@ -72,6 +74,10 @@ class Objective {
   virtual Cotangents evaluate(const SyntheticSet& set, int64_t step) = 0;
   /// Image steps within one iteration (DC's matching steps); most have one.
   virtual int64_t steps() const { return 1; }
+  /// The rows of the set that this process moves, where other processes or jobs move the rest and
+  /// none needs the others': evaluate() leaves the cotangents of the rest zero. Nothing: every
+  /// process gives the cotangents of all rows.
+  virtual std::optional<std::vector<int64_t>> rows() const { return {}; }
   /// What it works with beside data and options, by content: "teacher 0123456789abcdef". A run goes
   /// on with the same alone. Empty: with nothing.
   virtual std::string identity() const { return {}; }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "retort/core/options.h"
+#include "retort/core/process_group.h"
 #include "retort/core/progress.h"
 #include "retort/core/stop.h"
 #include "retort/data/dataset.h"
@@ -30,7 +31,7 @@ struct ExpertOptions {
   train::Gsam flat;                   ///< FTD's update in place of plain SGD
   std::string snapshots = "float32";  ///< float32 | float16
   int64_t seed = 0;
-  std::string share = "0/1";         ///< INDEX/COUNT: which experts this process trains
+  std::string shard = "0/1";         ///< INDEX/COUNT: which experts this job trains
   std::vector<std::string> imports;  ///< MTT's replay_buffer_*.pt, in place of training
   void declare(OptionSet& options);
 };
@@ -43,6 +44,7 @@ struct ExpertInput {
   at::Device device;
   ProgressStyle progress;
   const StopFlag* stop = nullptr;
+  const ProcessGroup* group = &ProcessGroup::alone();
 };
 
 /// One finished expert.
@@ -54,14 +56,14 @@ struct ExpertResult {
 
 /// What a call of train_experts or import_experts ended with.
 struct ExpertOutcome {
-  std::vector<ExpertResult> experts;  ///< the finished ones of this share
+  std::vector<ExpertResult> experts;  ///< the finished ones of this shard
   int64_t made = 0;                   ///< by this call
   bool stopped = false;               ///< a stop was asked for: the same call goes on
   std::string network = {};           ///< its whole name
   int64_t parameters = 0;             ///< how many an expert has
 };
 
-/// Disk that the unfinished experts of a share need beyond what is theirs already, and what is
+/// Disk that the unfinished experts of a shard need beyond what is theirs already, and what is
 /// free.
 struct DiskNeed {
   int64_t experts = 0;
@@ -82,9 +84,10 @@ void open_experts(const std::filesystem::path& folder, const OptionSet& options)
 /// ResourceError where the disk is too small.
 DiskNeed disk_need(const ExpertInput& input, const std::filesystem::path& folder);
 
-/// Trains the share's experts that are not finished, each from where an earlier start came to, and
-/// ends in the same bytes as without a stop or kill. Several processes may work in one folder; an
-/// expert that another one is training is left to it, and a StateError at the end names those.
+/// Trains the shard's experts that are not finished, each from where an earlier start came to, and
+/// ends in the same bytes as without a stop or kill. The processes of a group share them. Several
+/// jobs may work in one folder; an expert that another one is training is left to it, and a
+/// StateError at the end names those.
 ExpertOutcome train_experts(const ExpertInput& input, const std::filesystem::path& folder);
 
 /// Reads all of the buffers that are to be imported: DataError where one does not hold snapshots of
@@ -103,6 +106,8 @@ struct ExpertSettings {
   std::function<void(const DiskNeed& need)> need = {};     ///< before anything is trained
   /// What the folder records, where that is more than the options of the experts.
   const OptionSet* recipe = nullptr;
+  /// Processes that make the same call: they share the experts, in one folder that all see.
+  const ProcessGroup* group = &ProcessGroup::alone();
 };
 
 /// All of the above in one call: refuses what cannot be before anything is on disk, makes the

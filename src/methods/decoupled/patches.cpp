@@ -121,15 +121,23 @@ at::Tensor compose_patches(const Context& context, const teachers::LoadedTeacher
                            const PatchOptions& options) {
   check_patches(context, options);
   const data::ClassSampler real(context.data.train, context.data.preprocessing, context.device);
-  std::vector<at::Tensor> images;
-  Progress progress(context.progress, "rded, classes", std::ssize(context.layout.counts));
-  for (size_t c = 0; c < context.layout.counts.size(); ++c) {
-    const int64_t needed = context.layout.counts[c] * options.mosaic * options.mosaic;
+  const synthetic::SetLayout& layout = context.layout;
+  const std::vector<int64_t> offsets = layout.offsets();
+  at::Tensor images = at::empty({layout.size(), layout.channels, layout.height, layout.width});
+  std::vector<int64_t> rows;  // of this process's classes
+  const std::vector<int64_t> classes = Share().within(*context.group).items(layout.classes());
+  Progress progress(context.progress, "rded, classes", std::ssize(classes));
+  for (const int64_t label : classes) {
+    const auto c = to_size(label);
+    const int64_t needed = layout.counts[c] * options.mosaic * options.mosaic;
     const ScoredPatches scored = draw_crops(context, real, teacher, options, c, needed);
-    images.push_back(tiled(choose_patches(scored, needed, options.choice), options.mosaic));
-    progress.update(static_cast<int64_t>(c) + 1);
+    images.slice(0, offsets[c], offsets[c + 1])
+        .copy_(tiled(choose_patches(scored, needed, options.choice), options.mosaic));
+    for (int64_t row = offsets[c]; row < offsets[c + 1]; ++row) rows.push_back(row);
+    progress.update(label - classes.front() + 1);
   }
-  return at::cat(images).to(at::kCPU);
+  context.group->gather_rows(images, rows);
+  return images;
 }
 
 }  // namespace retort::methods

@@ -4,10 +4,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <numeric>
 
 #include "core/sizes.h"
-#include "methods/decoupled/gather.h"
 #include "methods/decoupled/groups.h"
+#include "methods/shards.h"
 #include "optim/schedule.h"
 #include "retort/core/error.h"
 #include "retort/core/random.h"
@@ -77,11 +78,7 @@ void RecoveryOptions::declare(OptionSet& set) {
           "initialisation: what --initialisation says; patches: real ones, chosen by the teacher",
           {.choices = {"initialisation", "patches"}});
   patches.declare(set);
-  set.add("share", share,
-          "INDEX/COUNT: the passes that this process recovers, into an --out of its own; --gather "
-          "puts them together");
-  set.add("gather", gather, "finished runs, one for each share, to take the images of", {},
-          Role::kExecution);
+  set.add("shard", shard, kShardHelp);
 }
 
 double min_crop_area_at(const std::string& schedule, double low, double milestone,
@@ -108,10 +105,16 @@ Recovery::Recovery(const Context& context, const RecoveryOptions& options)
         "choose another --teacher, or --statistics-weight 0"});
   weights_ = layer_weights(options, layers);
   passes_ = make_passes();
-  share_ = parse_share(options.share);
-  if (share_.count > 1 && !options.gather.empty())
-    throw ConfigError(
-        ErrorMessage{kDoing, "both --share and --gather are given", "one of them", {}});
+  share_ = parse_shard(options.shard).within(*context.group);
+}
+
+std::optional<std::vector<int64_t>> Recovery::rows() const {
+  std::vector<int64_t> mine;
+  for (const int64_t i : share_.items(std::ssize(passes_))) {
+    const std::vector<int64_t>& rows = passes_[to_size(i)].rows;
+    mine.insert(mine.end(), rows.begin(), rows.end());
+  }
+  return mine;
 }
 
 std::vector<augment::Crop> Recovery::crops_of(size_t group) const {
@@ -152,19 +155,22 @@ std::vector<Recovery::Pass> Recovery::make_passes() const {
 
 Cotangents Recovery::evaluate(const SyntheticSet& set, int64_t) {
   Cotangents result{0, at::zeros_like(set.images)};
-  result.skip = !options_.gather.empty();
-  if (result.skip) return result;
-  int64_t groups = 0;
+  std::vector<double> losses, groups;
   for (const int64_t i : share_.items(std::ssize(passes_))) {
     const Pass& pass = passes_[to_size(i)];
-    descend(set, pass, result);
-    groups += static_cast<int64_t>(pass.end - pass.begin);
+    losses.push_back(descend(set, pass, result.images));
+    groups.push_back(static_cast<double>(pass.end - pass.begin));
   }
-  result.loss /= static_cast<double>(std::max<int64_t>(groups, 1));
+  losses = context_.group->gather(losses);
+  groups = context_.group->gather(groups);
+  result.loss = std::accumulate(losses.begin(), losses.end(), 0.0) /
+                std::max(std::accumulate(groups.begin(), groups.end(), 0.0), 1.0);
   return result;
 }
 
-void Recovery::descend(const SyntheticSet& set, const Pass& pass, Cotangents& result) const {
+double Recovery::descend(const SyntheticSet& set, const Pass& pass,
+                         const at::Tensor& cotangents_of_images) const {
+  double loss = 0;
   std::vector<augment::Crop> crops;
   for (size_t g = pass.begin; g < pass.end; ++g)
     for (const augment::Crop& crop : crops_of(g)) crops.push_back(crop);
@@ -187,12 +193,13 @@ void Recovery::descend(const SyntheticSet& set, const Pass& pass, Cotangents& re
 
   const at::Tensor labels = set.labels.index_select(0, rows).to(device);
   std::map<std::string, at::Tensor> cotangents;
-  cotangents["logits"] = cotangents_of_logits(seen.taps.at("logits"), labels, pass, result.loss);
+  cotangents["logits"] = cotangents_of_logits(seen.taps.at("logits"), labels, pass, loss);
   for (size_t l = 0; l < kept.size(); ++l)
-    cotangents[taps[l]] =
-        cotangents_of_input(seen.taps.at(taps[l]), kept[l].moments,
-                            options_.statistics_weight * weights_[l], pass, result.loss);
-  result.images.index_copy_(0, rows.to(device), map.adjoint(seen.pullback(cotangents).images));
+    cotangents[taps[l]] = cotangents_of_input(seen.taps.at(taps[l]), kept[l].moments,
+                                              options_.statistics_weight * weights_[l], pass, loss);
+  at::Tensor(cotangents_of_images)
+      .index_copy_(0, rows.to(device), map.adjoint(seen.pullback(cotangents).images));
+  return loss;
 }
 
 at::Tensor Recovery::cotangents_of_logits(const at::Tensor& logits, const at::Tensor& labels,
@@ -223,11 +230,6 @@ at::Tensor Recovery::cotangents_of_input(const at::Tensor& input, const losses::
 }
 
 at::Tensor Recovery::starting_images(const at::Tensor& images, bool given) {
-  if (!options_.gather.empty()) {
-    std::vector<std::vector<int64_t>> rows;
-    for (const Pass& pass : passes_) rows.push_back(pass.rows);
-    return gather_shares(context_, options_.gather, rows);
-  }
   if (given || options_.start_from == "initialisation") return images;
   return compose_patches(context_, teacher_, options_.patches);
 }

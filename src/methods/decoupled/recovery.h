@@ -35,8 +35,7 @@ struct RecoveryOptions {
   int64_t groups_at_once = 1;
   std::string start_from = "initialisation";  ///< initialisation | patches
   PatchOptions patches = {.choice = "medium"};
-  std::string share = "0/1";
-  std::vector<std::string> gather;
+  std::string shard = "0/1";
 
   void declare(OptionSet& set);
 };
@@ -55,6 +54,7 @@ class Recovery : public Objective {
   void begin(int64_t iteration, const SyntheticSet&) override { iteration_ = iteration; }
   Cotangents evaluate(const SyntheticSet& set, int64_t step) override;
   at::Tensor starting_images(const at::Tensor& images, bool given) override;
+  std::optional<std::vector<int64_t>> rows() const override;
   std::string identity() const override { return "teacher " + teacher_.hash; }
   bool open_ended() const override {
     return options_.crop_schedule == "none" || options_.crop_schedule == "fixed";
@@ -71,8 +71,8 @@ class Recovery : public Objective {
     std::vector<int64_t> edges;  ///< where the groups begin in `rows`, and the end
   };
   std::vector<Pass> make_passes() const;
-  /// Adds the gradients of a pass to `result`.
-  void descend(const SyntheticSet& set, const Pass& pass, Cotangents& result) const;
+  /// The loss of a pass; writes its cotangents.
+  double descend(const SyntheticSet& set, const Pass& pass, const at::Tensor& cotangents) const;
   /// Cotangents of the logits of a pass; adds its loss.
   at::Tensor cotangents_of_logits(const at::Tensor& logits, const at::Tensor& labels,
                                   const Pass& pass, double& loss) const;

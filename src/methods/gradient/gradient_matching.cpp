@@ -6,6 +6,7 @@
 #include "methods/gradient/gradient_matching.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "core/sizes.h"
 
@@ -117,29 +118,36 @@ Cotangents GradientMatching::evaluate(const SyntheticSet& set, int64_t step) {
   }
   rows_ = at::cat(rows);
   Cotangents result{0, at::empty_like(set.images)};
-  at::Tensor loss = at::zeros({}, set.images.options().dtype(at::kDouble));
-  // The classes are separable, with frozen BatchNorm too: groups of them bound the memory.
-  for (int64_t first = 0, last = 0; first < classes; first = last) {
-    last = end_of_group(first, set);
-    loss += match(set, first, last, result.images);
+  // The classes are separable, with frozen BatchNorm too: processes share them, and groups of them
+  // bound the memory.
+  const Share share = Share().within(*context_.group);
+  const int64_t begin = share.begin(classes), end = share.end(classes);
+  std::vector<double> losses;
+  for (int64_t first = begin, last = 0; first < end; first = last) {
+    last = end_of_group(first, end, set);
+    const at::Tensor found = match(set, first, last, result.images).to(at::kCPU, at::kDouble);
+    losses.insert(losses.end(), found.data_ptr<double>(), found.data_ptr<double>() + found.numel());
   }
-  result.loss = loss.item<double>();
+  losses = context_.group->gather(losses);
+  result.loss = std::accumulate(losses.begin(), losses.end(), 0.0);
+  std::vector<int64_t> mine;
+  for (int64_t row = set.offset(begin); row < set.offset(end); ++row) mine.push_back(row);
+  context_.group->gather_rows(result.images, mine);
   return result;
 }
 
-/// One past the last class of the pass that begins with `first`.
-int64_t GradientMatching::end_of_group(int64_t first, const SyntheticSet& set) const {
-  const int64_t classes = std::ssize(set.offsets) - 1;
+/// One past the last class, before `end`, of the pass that begins with `first`.
+int64_t GradientMatching::end_of_group(int64_t first, int64_t end, const SyntheticSet& set) const {
   const int64_t numbers = std::min(bounds_.gradient, context_.network.spare_bytes() / 16);
   const int64_t most = numbers / context_.network.parameters().size;
   int64_t last = first + 1;
-  while (last < classes && last - first < most &&
+  while (last < end && last - first < most &&
          set.offset(last + 1) - set.offset(first) <= context_.network.rows_at_once(bounds_.rows))
     ++last;
   return last;
 }
 
-/// The loss of classes first..last-1; writes their cotangents.
+/// The losses of classes first..last-1; writes their cotangents.
 at::Tensor GradientMatching::match(const SyntheticSet& set, int64_t first, int64_t last,
                                    at::Tensor& cotangents) const {
   const int64_t begin = set.offset(first), end = set.offset(last);
@@ -156,7 +164,7 @@ at::Tensor GradientMatching::match(const SyntheticSet& set, int64_t first, int64
   const at::Tensor vjp =
       context_.network.gradient_jvp(inputs, targets, distance.derivative, {.images = true}).images;
   cotangents.slice(0, begin, end).copy_(rows.defined() ? augment::pullback(rows, vjp) : vjp);
-  return distance.value.sum();
+  return distance.value;
 }
 
 /// Gradients at a real batch of each of classes first..last-1, [G, P].

@@ -81,7 +81,7 @@ class GradientMatching : public Objective {
   at::Tensor augmented_real(int64_t c) const;
   /// [n, 16]; undefined without augmentation.
   at::Tensor rows_of(const std::vector<int64_t>& offsets, int64_t first) const;
-  int64_t end_of_group(int64_t first, const SyntheticSet& set) const;
+  int64_t end_of_group(int64_t first, int64_t end, const SyntheticSet& set) const;
   /// Brings the network to a matching step.
   void go_on(const SyntheticSet& set, int64_t step);
   void calibrate();

@@ -5,12 +5,14 @@
 #include "methods/matching/dm.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "augment/siamese.h"
 #include "core/sizes.h"
 #include "methods/deviations.h"
 #include "methods/matching/network_pool.h"
+#include "methods/shards.h"
 #include "retort/data/class_sampler.h"
 
 namespace retort::methods {
@@ -18,12 +20,20 @@ namespace {
 
 struct Options : PoolOptions {
   int64_t real_batch = 256;
+  std::string shard = "0/1";
 
   void declare(OptionSet& set) {
     PoolOptions::declare(set);
     set.add("real_batch", real_batch, "real images of each class in one iteration", {.min = 1});
+    set.add("shard", shard, kShardHelp);
   }
 };
+
+ConfigError inseparable(const std::string& network) {
+  return ConfigError(
+      ErrorMessage{"preparing 'dm'", "network '" + network + "' joins the classes (BatchNorm)",
+                   "with --shard a network without, such as convnet", "choose another --network"});
+}
 
 constexpr int64_t kRealRows = 640;        // rows of one pass without a graph: memory against speed
 constexpr int64_t kSyntheticRows = 1024;  // rows of one pass with a graph
@@ -71,7 +81,27 @@ class DistributionMatching : public Objective {
         options_(options),
         pool_(optional_pool(context, options, "preparing 'dm'")),
         real_(context.data.train, context.data.preprocessing, context.device),
-        strategy_(augment::parse_strategy(context.augmentation)) {}
+        strategy_(augment::parse_strategy(context.augmentation)) {
+    const int64_t classes = context.layout.classes();
+    last_ = classes;
+    const Share shard = parse_shard(options.shard);
+    if (!separable()) {
+      if (shard.count > 1) throw inseparable(context.network.name());
+      return;
+    }
+    const Share share = shard.within(*context.group);
+    first_ = share.begin(classes);
+    last_ = share.end(classes);
+  }
+
+  std::optional<std::vector<int64_t>> rows() const override {
+    if (!separable()) return {};
+    const std::vector<int64_t> offsets = context_.layout.offsets();
+    std::vector<int64_t> mine;
+    for (int64_t row = offsets[to_size(first_)]; row < offsets[to_size(last_)]; ++row)
+      mine.push_back(row);
+    return mine;
+  }
 
   std::string identity() const override { return pool_ ? pool_->identity() : std::string(); }
 
@@ -84,20 +114,18 @@ class DistributionMatching : public Objective {
   }
 
   Cotangents evaluate(const SyntheticSet& set, int64_t) override {
-    const auto classes = std::ssize(set.offsets) - 1;
     Cotangents result{0, at::zeros_like(set.images)};
-    at::Tensor loss = at::zeros({}, set.images.options().dtype(at::kDouble));
-    // Without BatchNorm the classes are separable: passes of several classes bound the memory.
-    const int64_t limit = context_.network.couples_rows()
-                              ? set.images.size(0)
-                              : context_.network.rows_at_once(kSyntheticRows);
-    for (int64_t first = 0; first < classes;) {
+    std::vector<at::Tensor> losses;
+    // Passes of several classes bound the memory.
+    const int64_t limit =
+        separable() ? context_.network.rows_at_once(kSyntheticRows) : set.images.size(0);
+    for (int64_t first = first_; first < last_;) {
       int64_t last = first + 1;
-      while (last < classes && set.offset(last + 1) - set.offset(first) <= limit) ++last;
-      loss += match(set, first, last, result.images);
+      while (last < last_ && set.offset(last + 1) - set.offset(first) <= limit) ++last;
+      losses.push_back(match(set, first, last, result.images));
       first = last;
     }
-    result.loss = read(loss);
+    result.loss = sum_of(losses);
     return result;
   }
 
@@ -133,10 +161,21 @@ class DistributionMatching : public Objective {
     return drawn;
   }
 
-  /// A value, which a GPU still computes: meanwhile the next iteration's numbers are drawn.
-  double read(const at::Tensor& value) {
-    if (!value.is_cpu() && next_.iteration < 0) next_ = draw(draws_.iteration + 1);
-    return value.item<double>();
+  /// Without BatchNorm no class knows of another.
+  bool separable() const { return !context_.network.couples_rows(); }
+
+  /// The sum over all classes, in their order. While a GPU still computes the values, the next
+  /// iteration's numbers are drawn.
+  double sum_of(const std::vector<at::Tensor>& losses) {
+    std::vector<double> values;
+    if (!losses.empty()) {
+      const at::Tensor mine = at::cat(losses);
+      if (!mine.is_cpu() && next_.iteration < 0) next_ = draw(draws_.iteration + 1);
+      const at::Tensor host = mine.to(at::kCPU);
+      values.assign(host.data_ptr<double>(), host.data_ptr<double>() + host.numel());
+    }
+    if (separable()) values = context_.group->gather(values);
+    return std::accumulate(values.begin(), values.end(), 0.0);
   }
 
   /// The augmentation row of every image: class c's for rows offsets[c]..offsets[c + 1] - 1.
@@ -148,22 +187,24 @@ class DistributionMatching : public Objective {
     return draws_.rows.index_select(0, at::tensor(owner, at::kLong));
   }
 
-  /// Mean features of a real batch of every class, [K, D], in large passes over all classes.
+  /// Mean features of a real batch of each of this process's classes, in large passes over them.
   at::Tensor real_means() const {
+    if (first_ == last_) return {};
     const at::NoGradGuard no_graph;
     const at::Tensor rows = rows_of(draws_.offsets, 0);
-    const int64_t total = draws_.offsets.back();
-    const int64_t step =
-        context_.network.couples_rows() ? total : context_.network.rows_at_once(kRealRows);
+    const int64_t begin = draws_.offsets[to_size(first_)], all = draws_.offsets[to_size(last_)];
+    const int64_t step = separable() ? context_.network.rows_at_once(kRealRows) : all;
     std::vector<at::Tensor> features;
-    for (int64_t at = 0; at < total; at += step) {
-      const int64_t end = std::min(total, at + step);
+    for (int64_t at = begin; at < all; at += step) {
+      const int64_t end = std::min(all, at + step);
       const at::Tensor images =
           real_.images(at::ArrayRef<int64_t>(draws_.picked).slice(to_size(at), to_size(end - at)));
       features.push_back(
           features_of(augment::apply(images, rows.slice(0, at, end)), {}).taps.at("features"));
     }
-    return class_means(at::cat(features), draws_.offsets);
+    std::vector<int64_t> offsets;
+    for (int64_t c = first_; c <= last_; ++c) offsets.push_back(draws_.offsets[to_size(c)] - begin);
+    return class_means(at::cat(features), offsets);
   }
 
   nets::Observation features_of(const at::Tensor& images, nets::WithRespectTo back) const {
@@ -171,7 +212,7 @@ class DistributionMatching : public Objective {
     return context_.network.observe({theta_.to(type), state_.to(type), images}, {"features"}, back);
   }
 
-  /// The loss of classes first..last-1; writes their cotangents.
+  /// The losses of classes first..last-1; writes their cotangents.
   at::Tensor match(const SyntheticSet& set, int64_t first, int64_t last,
                    const at::Tensor& cotangents) const {
     const int64_t begin = set.offset(first), end = set.offset(last);
@@ -180,11 +221,11 @@ class DistributionMatching : public Objective {
     const at::Tensor rows = rows_of(offsets, first);
     const nets::Observation observed =
         features_of(augment::apply(set.images.slice(0, begin, end), rows), {.images = true});
-    const at::Tensor gap =
-        class_means(observed.taps.at("features"), offsets) - real_means_.slice(0, first, last);
+    const at::Tensor gap = class_means(observed.taps.at("features"), offsets) -
+                           real_means_.slice(0, first - first_, last - first_);
     const at::Tensor vjp = observed.pullback({{"features", slopes(gap, offsets)}}).images;
     cotangents.slice(0, begin, end).copy_(augment::pullback(rows, vjp));
-    return gap.square().sum().to(at::kDouble);
+    return gap.square().sum(1).to(at::kDouble);
   }
 
   const Context context_;
@@ -194,6 +235,7 @@ class DistributionMatching : public Objective {
   const augment::Strategy strategy_;
   Draws draws_, next_;
   at::Tensor theta_, state_, real_means_;
+  int64_t first_ = 0, last_ = 0;  // the classes of this process are first_..last_ - 1
 };
 
 }  // namespace

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <numeric>
 
 #include "core/sizes.h"
 #include "methods/deviations.h"
@@ -43,6 +45,10 @@ void TrajectoryOptions::declare(OptionSet& set) {
           "iterations start at an epoch of the expert below this one", {.min = 1});
   set.add("synthetic_batch", synthetic_batch,
           "synthetic images in one inner step; 0: the whole set", {.min = 0});
+  set.add("trajectories_per_step", trajectories_per_step,
+          "trajectories of experts whose mean gradient moves the images; 1: as published. Several "
+          "can be shared among processes",
+          {.min = 1, .max = 100000});
   set.add("student_learning_rate", student_learning_rate,
           "learning rate of the inner steps at the beginning; it is learned",
           {.min = kSmallestRate});
@@ -82,11 +88,17 @@ at::Tensor TrajectoryMatching::targets(const SyntheticSet& set) {
 // Experts in a fresh random order each time all have been used, as the reference visits them.
 void TrajectoryMatching::begin(int64_t iteration, const SyntheticSet&) {
   rate_.clamp_min_(kSmallestRate);
-  const auto index = static_cast<uint64_t>(iteration);
+  iteration_ = iteration;
+  drawn_ = -1;
+}
+
+void TrajectoryMatching::prepare(uint64_t index) {
+  if (drawn_ == static_cast<int64_t>(index)) return;
+  drawn_ = static_cast<int64_t>(index);
   const auto count = static_cast<uint64_t>(experts_.count());
   const int64_t expert = RandomStream(context_.seed, "trajectory.expert", index / count)
                              .permutation(experts_.count())[index % count];
-  const auto [first, last] = start_epochs(iteration);
+  const auto [first, last] = start_epochs(iteration_);
   const int64_t epoch =
       first + RandomStream(context_.seed, "trajectory.start", index).uniform_int(last - first);
   start_ = experts_.snapshot(expert, epoch).to(context_.device);
@@ -94,7 +106,7 @@ void TrajectoryMatching::begin(int64_t iteration, const SyntheticSet&) {
   draw_steps(index);
 }
 
-void TrajectoryMatching::draw_steps(uint64_t iteration) {
+void TrajectoryMatching::draw_steps(uint64_t index) {
   steps_.clear();
   const bool whole = options_.synthetic_batch == 0 || options_.synthetic_batch >= images();
   std::vector<int64_t> order;  // consumed from the end: the short remainder comes first
@@ -104,7 +116,7 @@ void TrajectoryMatching::draw_steps(uint64_t iteration) {
     int64_t rows = images();
     if (!whole) {
       if (order.empty())
-        order = RandomStream(context_.seed, "trajectory.order", iteration, step_index)
+        order = RandomStream(context_.seed, "trajectory.order", index, step_index)
                     .permutation(images());
       const auto left = std::ssize(order);
       rows = left % options_.synthetic_batch == 0 ? options_.synthetic_batch
@@ -113,7 +125,7 @@ void TrajectoryMatching::draw_steps(uint64_t iteration) {
           at::ArrayRef<int64_t>(order).slice(to_size(left - rows), to_size(rows)), at::kLong);
       order.resize(to_size(left - rows));
     }
-    RandomStream draw(context_.seed, "trajectory.augment", iteration, step_index);
+    RandomStream draw(context_.seed, "trajectory.augment", index, step_index);
     if (!strategy_.operations.empty())
       step.augment =
           augment::draw_each(strategy_, rows, context_.data.height, context_.data.width, draw);
@@ -121,8 +133,55 @@ void TrajectoryMatching::draw_steps(uint64_t iteration) {
   }
 }
 
-// Loss: |theta_N - theta*|^2 / |theta_0 - theta*|^2, sums in double.
 Cotangents TrajectoryMatching::evaluate(const SyntheticSet& set, int64_t) {
+  const int64_t all = options_.trajectories_per_step;
+  std::vector<Pull> pulls;
+  for (const int64_t i : Share().within(group()).items(all)) {
+    prepare(static_cast<uint64_t>(iteration_ * all + i));
+    pulls.push_back(follow(set));
+  }
+  return mean_of(pulls, set);
+}
+
+/// One trajectory is followed by every process, which is sooner done than sending what it says.
+const ProcessGroup& TrajectoryMatching::group() const {
+  return options_.trajectories_per_step == 1 ? ProcessGroup::alone() : *context_.group;
+}
+
+Cotangents TrajectoryMatching::mean_of(const std::vector<Pull>& mine, const SyntheticSet& set) {
+  std::vector<double> losses;
+  std::vector<at::Tensor> images;
+  for (const Pull& pull : mine) {
+    losses.push_back(pull.loss);
+    if (pull.images.defined()) images.push_back(pull.images);
+  }
+  losses = group().gather(losses);
+  Cotangents mean;
+  // Those that say nothing are no part of the mean, where there are others.
+  std::vector<double> counted;
+  for (const double loss : losses)
+    if (accepts(loss)) counted.push_back(loss);
+  mean.skip = counted.empty();
+  if (mean.skip) counted = losses;
+  const auto count = static_cast<double>(counted.size());
+  mean.loss = std::accumulate(counted.begin(), counted.end(), 0.0) / count;
+  if (mean.skip || !std::isfinite(mean.loss)) return mean;
+  mean.images = group().all_reduce(images, set.images);
+  const std::vector<synthetic::ParameterGroup> groups = learned();
+  for (size_t i = 0; i < groups.size(); ++i) {
+    std::vector<at::Tensor> gradients;
+    for (const Pull& pull : mine)
+      if (pull.images.defined()) gradients.push_back(pull.learned[i]);
+    mean.learned.push_back(group().all_reduce(gradients, groups[i].value));
+  }
+  if (count == 1) return mean;
+  mean.images = mean.images / count;
+  for (at::Tensor& gradient : mean.learned) gradient = gradient / count;
+  return mean;
+}
+
+// Loss: |theta_N - theta*|^2 / |theta_0 - theta*|^2, sums in double.
+TrajectoryMatching::Pull TrajectoryMatching::follow(const SyntheticSet& set) {
   const train::UnrollSet inner{set.images, targets(set), rate_.item<double>()};
   train::UnrollOptions how;
   how.hessian = with_hessian();
@@ -131,10 +190,9 @@ Cotangents TrajectoryMatching::evaluate(const SyntheticSet& set, int64_t) {
   train::Unroll unroll(context_.network, inner, steps_, how);
   const at::Tensor gap = unroll.forward(start_) - end_;
   const double scale = (start_ - end_).to(at::kDouble).square().sum().item<double>();
-  Cotangents result;
+  Pull result;
   result.loss = gap.to(at::kDouble).square().sum().item<double>() / scale;
-  result.skip = !accepts(result.loss);
-  if (result.skip || !std::isfinite(result.loss)) return result;
+  if (!accepts(result.loss) || !std::isfinite(result.loss)) return result;
   const train::UnrollGradient vjp = unroll.backward(gap * (2 / scale));
   result.images = vjp.images;
   result.learned = {at::full({1}, vjp.learning_rate, at::kDouble)};

@@ -23,6 +23,7 @@ struct TrajectoryOptions {
   int64_t expert_epochs = 2;     ///< M
   int64_t max_start_epoch = 15;  ///< start epochs are below it
   int64_t synthetic_batch = 0;   ///< 0: the whole set in every step
+  int64_t trajectories_per_step = 1;
   double student_learning_rate = 0.01;
   double student_rate_learning_rate = 1e-5;
   bool checkpoint_steps = false;
@@ -55,17 +56,32 @@ class TrajectoryMatching : public Objective {
 
   const Context& context() const { return context_; }
   const trajectories::Trajectories& experts() const { return experts_; }
-  const at::Tensor& target_theta() const { return end_; }  ///< theta* of the iteration, [P]
+  const at::Tensor& target_theta() const { return end_; }  ///< theta* of the trajectory, [P]
   int64_t images() const { return context_.layout.size(); }
 
  private:
-  void draw_steps(uint64_t iteration);
+  /// What one trajectory says of the set.
+  struct Pull {
+    double loss = 0;
+    at::Tensor images;                ///< undefined where it says nothing
+    std::vector<at::Tensor> learned;  ///< in the order of learned()
+  };
+
+  /// Draws trajectory `index` of the run, counted over all iterations.
+  void prepare(uint64_t index);
+  void draw_steps(uint64_t index);
+  Pull follow(const SyntheticSet& set);
+  const ProcessGroup& group() const;  ///< that shares the trajectories of a step
+  /// The mean of all processes' pulls, in order of their trajectories.
+  Cotangents mean_of(const std::vector<Pull>& mine, const SyntheticSet& set);
 
   const Context context_;
   const TrajectoryOptions options_;
   const trajectories::Trajectories experts_;
   const augment::Strategy strategy_;
-  at::Tensor rate_;         // float64 [1], learned
+  at::Tensor rate_;  // float64 [1], learned
+  int64_t iteration_ = 0;
+  int64_t drawn_ = -1;      // the trajectory of the three below
   at::Tensor start_, end_;  // theta_0 and theta*
   std::vector<train::UnrollStep> steps_;
 };

@@ -1,8 +1,11 @@
 // TESLA (Cui et al., ICML 2023): large minibatches, and soft labels from the target snapshot. Its
 // approximate gradient leaves the Hessian out; the constant memory that it was made for is every
 // method's here.
+#include <fmt/format.h>
+
 #include "methods/trajectory/matching.h"
 #include "methods/trajectory/trajectory.h"
+#include "retort/core/error.h"
 
 namespace retort::methods {
 namespace {
@@ -24,6 +27,12 @@ class TeslaMatching : public TrajectoryMatching {
  public:
   TeslaMatching(const Context& context, const Options& options)
       : TrajectoryMatching(context, options), options_(options) {
+    if (options_.teacher_labels && options_.trajectories_per_step > 1)
+      throw ConfigError(ErrorMessage{
+          "preparing to match trajectories",
+          fmt::format("--trajectories-per-step is {}, and each would give its own teacher's labels",
+                      options_.trajectories_per_step),
+          "with --teacher-labels 1", "leave one of the two out"});
     if (options_.teacher_labels) labels_ = at::zeros({images(), context.layout.classes()});
   }
 

@@ -1,0 +1,98 @@
+// Training and testing the students of an evaluation, and putting together what several processes
+// found.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "eval/subjects.h"
+#include "retort/core/process_group.h"
+#include "retort/core/share.h"
+
+namespace retort::eval {
+
+/// How far all groups of students together are, in steps of the optimizer.
+class Advance {
+ public:
+  /// `steps` are those of all students that are counted.
+  Advance(ProgressStyle style, int64_t groups, int64_t steps)
+      : style_(style), groups_(groups), progress_(style, "evaluation, all steps", steps) {}
+
+  void begin(const std::string& group) {
+    if (style_.out)
+      *style_.out << fmt::format("{}{} of {}: {}\n", style_.terminal ? "\r\033[K" : "", ++group_,
+                                 groups_, group)
+                  << std::flush;
+  }
+  void add(int64_t steps, double loss) { progress_.update(done_ += steps, loss); }
+
+ private:
+  ProgressStyle style_;
+  int64_t groups_, group_ = 0, done_ = 0;
+  Progress progress_;
+};
+
+/// The students of an evaluation, numbered over networks, subjects and students in that order:
+/// which of them this process trains.
+class Dealt {
+ public:
+  Dealt(const ProcessGroup& group, int64_t networks, int64_t subjects, int64_t students)
+      : subjects_(subjects), students_(students) {
+    const Share share = Share().within(group);
+    begin_ = share.begin(networks * subjects * students);
+    end_ = share.end(networks * subjects * students);
+  }
+  std::vector<int64_t> students(int64_t network, int64_t subject) const {
+    const int64_t first = (network * subjects_ + subject) * students_;
+    std::vector<int64_t> mine;
+    for (int64_t i = std::max(begin_, first); i < std::min(end_, first + students_); ++i)
+      mine.push_back(i - first);
+    return mine;
+  }
+
+ private:
+  int64_t subjects_, students_, begin_ = 0, end_ = 0;
+};
+
+/// What one student got right.
+struct Marks {
+  std::vector<double> right;           ///< rows of each class
+  std::vector<double> averaged, best;  ///< accuracies, one or none
+};
+
+/// What all groups of students have in common.
+struct Judge {
+  const synthetic::Bundle& bundle;
+  const std::optional<PostTraining>& post;
+  const data::Split& validation;
+  const data::Split& part;
+  const EvalOptions& options;
+  at::Device device;
+  Advance& advance;
+  const StopFlag* stop;
+
+  bool stopped() const { return stop && stop->requested(); }
+  /// Trains students of one network on one subject and tests each once; nothing after a stop.
+  std::vector<Marks> operator()(const nets::Network& network, const Subject& subject,
+                                const std::vector<int64_t>& students) const;
+
+ private:
+  Marks test(const nets::Network& network, const train::ModelState& student) const;
+  std::vector<train::ModelState> train_students(const nets::Network& network,
+                                                const Subject& subject,
+                                                const std::vector<int64_t>& students,
+                                                Best& best) const;
+};
+
+/// The marks of all processes' students, in order.
+std::vector<Marks> gathered(const ProcessGroup& group, const std::vector<Marks>& mine,
+                            size_t classes);
+
+/// Adds the marks of students, in their order, to a result. NaN where a class has no image.
+void add_marks(const std::vector<Marks>& all, const data::Split& part, Result& result);
+
+}  // namespace retort::eval
