@@ -45,6 +45,17 @@ Rows classes() {
   return rows;
 }
 
+/// Networks with the engines of their calls on a CPU: "autograd" is libtorch's own speed.
+Rows networks() {
+  Rows rows = rows_of(nets::network_table());
+  for (auto& [name, summary] : rows) {
+    const auto network = nets::make_network(name, {3, 32, 32, 10});
+    summary += fmt::format("; gradients by {}, along directions by {}", network->engine_name(),
+                           network->engine_name(nets::Work::kGradientJvp));
+  }
+  return rows;
+}
+
 struct Section {
   std::string name;
   Rows (*rows)();
@@ -53,7 +64,7 @@ struct Section {
 const std::vector<Section>& sections() {
   static const std::vector<Section> kSections{
       {"methods", [] { return rows_of(methods::method_table()); }},
-      {"networks", [] { return rows_of(nets::network_table()); }},
+      {"networks", networks},
       {"parametrisations", [] { return rows_of(synthetic::parametrisation_table()); }},
       {"protocols", [] { return rows_of(eval::protocols()); }},
       {"optimizers", [] { return rows_of(optim::optimizer_table()); }},

@@ -25,24 +25,19 @@ Moments moments(const at::Tensor& input) {
   return {mean, (input - by_channel(mean)).square().mean({0, 2, 3})};
 }
 
-StatisticsDistance statistics_distance(const at::Tensor& input, const Moments& kept,
+StatisticsDistance statistics_distance(const Moments& found, const Moments& kept,
                                        StatisticsUnit unit) {
-  const Moments found = moments(input);
   const bool raw = unit == StatisticsUnit::kRaw;
   const at::Tensor floor = kept.variance + kBatchNormEpsilon;
   const at::Tensor variance_unit = raw ? at::ones_like(floor) : floor;
   const at::Tensor mean_unit = raw ? variance_unit : floor.sqrt();
-  const auto channels = static_cast<double>(input.size(1));
-  const double share = raw ? 1 : 1 / std::sqrt(channels);
+  const double share = raw ? 1 : 1 / std::sqrt(static_cast<double>(floor.numel()));
 
   const auto [variance_norm, by_variance] =
       norm_of((found.variance - kept.variance) / variance_unit);
   const auto [mean_norm, by_mean] = norm_of((found.mean - kept.mean) / mean_unit);
-  // d mean / dx = 1 / n and d variance / dx = 2 (x - mean) / n, n values a channel.
-  const double n = static_cast<double>(input.numel()) / channels;
-  const at::Tensor slope = by_channel(by_variance / variance_unit * (2 * share / n));
-  const at::Tensor level = by_channel(by_mean / mean_unit * (share / n));
-  return {share * (variance_norm + mean_norm), (input - by_channel(found.mean)) * slope + level};
+  return {share * (variance_norm + mean_norm),
+          {by_mean / mean_unit * share, by_variance / variance_unit * share}};
 }
 
 }  // namespace retort::losses

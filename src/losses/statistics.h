@@ -22,14 +22,14 @@ enum class StatisticsUnit {
                ///< when the layer before is scaled; e = 1e-5, BatchNorm's
 };
 
-/// The distance of one layer's batch and its derivative.
+/// The distance of one layer's batch and its derivatives by the batch's moments.
 struct StatisticsDistance {
   double value = 0;
-  at::Tensor derivative;  ///< by the input, of its shape
+  Moments derivative;
 };
 
-/// Of the moments of `input` [N, C, h, w], what enters a BatchNorm layer, from the ones it keeps.
-StatisticsDistance statistics_distance(const at::Tensor& input, const Moments& kept,
+/// Of the moments of what enters a BatchNorm layer from the ones that it keeps.
+StatisticsDistance statistics_distance(const Moments& found, const Moments& kept,
                                        StatisticsUnit unit);
 
 }  // namespace retort::losses

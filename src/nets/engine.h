@@ -14,13 +14,16 @@
 
 namespace retort::nets {
 
+constexpr const char* kMoments = ".moments";  ///< ends the name of such a tap
+
 /// A network as engines see it.
 struct Definition {
   std::string name;
   Architecture architecture;
   Shape shape;
   Layout parameters, state;
-  std::vector<Op> ops;  ///< all of its operations where it is sequential, else empty
+  std::vector<Op> ops;      ///< all that happens, in order; empty where something is not known
+  bool sequential = false;  ///< every operation takes the one before it
 };
 
 /// A group of rows with what they are evaluated at.
@@ -29,8 +32,9 @@ struct Group {
   at::Tensor state;   ///< [S]
   at::Tensor images;  ///< [n, C, H, W]
   NormMode norm = NormMode::kBatch;
-  losses::Targets targets = {};  ///< of gradients
-  at::Tensor direction = {};     ///< [P], of kGradientJvp
+  losses::Targets targets = {};       ///< of gradients
+  at::Tensor direction = {};          ///< [P], of kGradientJvp
+  std::vector<int64_t> offsets = {};  ///< of the rows that have moments of their own; empty: all
   int64_t rows() const { return images.size(0); }
 };
 

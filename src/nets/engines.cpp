@@ -2,8 +2,9 @@
 #include <array>
 
 #include "nets/autograd/engine.h"
-#include "nets/engine.h"
 #include "nets/blocked/factory.h"
+#include "nets/engine.h"
+#include "nets/graph/factory.h"
 #include "nets/sequential/engine.h"
 
 namespace retort::nets {
@@ -17,6 +18,7 @@ struct EngineRow {
 
 constexpr std::array kRows{
     EngineRow{about_blocked, make_blocked},
+    EngineRow{about_graph, make_graph},
     EngineRow{about_sequential, make_sequential},
     EngineRow{about_autograd, make_autograd},
 };

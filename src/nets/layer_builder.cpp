@@ -6,6 +6,7 @@
 #include <cmath>
 #include <utility>
 
+#include "core/sizes.h"
 #include "nets/fused/block.h"
 #include "nets/max_windows.h"
 #include "retort/core/error.h"
@@ -75,16 +76,43 @@ void LayerBuilder::tap(const std::string& name, const at::Tensor& x) {
   if (found != apply_->taps.end()) found->second = x;
 }
 
+void LayerBuilder::tap_moments(const std::string& name, const at::Tensor& x) {
+  if (initialising()) return;
+  const auto found = apply_->taps.find(name);
+  if (found == apply_->taps.end()) return;
+  std::vector<int64_t> edges = apply_->offsets;
+  if (edges.empty()) edges = {0, x.size(0)};
+  std::vector<at::Tensor> all;
+  for (size_t g = 0; g + 1 < edges.size(); ++g) {
+    const at::Tensor rows = x.slice(0, edges[g], edges[g + 1]);
+    const at::Tensor mean = rows.mean({0, 2, 3}), away = rows - mean.view({1, -1, 1, 1});
+    all.push_back(at::stack({mean, away.square().mean({0, 2, 3})}));
+  }
+  found->second = at::stack(all);
+}
+
 bool LayerBuilder::first_order_cpu(const at::Tensor& x) const {
   return !apply_->second_order && x.device().is_cpu() && x.scalar_type() == at::kFloat;
 }
 
-at::Tensor LayerBuilder::recorded(const at::Tensor& x, const Op& op, const at::Tensor& result) {
+int64_t LayerBuilder::maker_of(const at::Tensor& x) {
+  for (size_t i = init_->made.size(); i-- > 0;)
+    if (x.is_same(init_->made[i])) return to_int64(i) - 1;
+  init_->known = false;
+  return -1;
+}
+
+at::Tensor LayerBuilder::recorded(const at::Tensor& x, Op op, const at::Tensor& result,
+                                  const at::Tensor& y) {
   InitPass& d = *init_;
-  d.sequential = d.sequential && x.is_same(d.last);
+  op.from = {maker_of(x), y.defined() ? maker_of(y) : -1};
+  op.sides = {result.size(1), result.dim() > 2 ? result.size(2) : 1,
+              result.dim() > 2 ? result.size(3) : 1};
+  d.sequential = d.sequential && op.from[0] == std::ssize(d.ops) - 1 && !y.defined();
   d.ops.push_back(op);
   d.activations += result.numel();
-  return d.last = blank(result.sizes().vec());  // a tensor of its own: a second use of x is seen
+  d.made.push_back(blank(result.sizes().vec()));  // a tensor of its own
+  return d.made.back();
 }
 
 at::Tensor LayerBuilder::conv(const std::string& name, at::Tensor x, const Convolution& settings) {
@@ -103,7 +131,7 @@ at::Tensor LayerBuilder::conv(const std::string& name, at::Tensor x, const Convo
     if (height < 0 || width < 0)
       refuse(name, fmt::format("gets a map of {}x{}", x.size(2), x.size(3)),
              fmt::format("sides of at least {}", kernel - 2 * padding));
-    return recorded(x, {.kind = Op::Kind::kConv, .conv = settings, .slot = slot},
+    return recorded(x, {.kind = Op::Kind::kConv, .conv = settings, .slot = slot, .name = name},
                     blank({x.size(0), out, height / stride + 1, width / stride + 1}));
   }
   // oneDNN's channels-last convolutions take half the time for few input channels. But on several
@@ -171,17 +199,23 @@ at::Tensor LayerBuilder::norm(const std::string& name, const at::Tensor& x, Norm
 
 at::Tensor LayerBuilder::norm_act_pool(const std::string& name, const at::Tensor& x,
                                        const NormActPool& layer) {
-  const size_t slot = slots();
+  const size_t slot = slots(), statistic = initialising() ? init_->state.slots.size() : 0;
   at::Tensor y;
   if (layer.norm != NormKind::kNone) tap(name + ".input", x);
   if (layer.norm == NormKind::kNone)
     y = finish(x, layer);
   else if (layer.norm == NormKind::kBatch)
-    y = finish(batch_norm(name, x), layer);
+    tap_moments(name + ".moments", x), y = finish(batch_norm(name, x), layer);
   else
     y = affine_norm(name, x, layer);
   if (!initialising()) return y;
-  return recorded(x, {.kind = Op::Kind::kNormActPool, .layer = layer, .slot = slot}, y);
+  return recorded(x,
+                  {.kind = Op::Kind::kNormActPool,
+                   .layer = layer,
+                   .slot = slot,
+                   .statistic = statistic,
+                   .name = name},
+                  y);
 }
 
 at::Tensor LayerBuilder::activate(const at::Tensor& x, Activation activation) {
@@ -230,6 +264,11 @@ at::Tensor LayerBuilder::pooled(const at::Tensor& x, Pool pool, int64_t window) 
   return take_from_windows(x, largest_in_windows(x, window), window);
 }
 
+at::Tensor LayerBuilder::add(const at::Tensor& x, const at::Tensor& y) {
+  if (!initialising()) return x + y;
+  return recorded(x, {.kind = Op::Kind::kAdd}, blank(x.sizes().vec()), y);
+}
+
 at::Tensor LayerBuilder::global_average(const at::Tensor& x) {
   if (initialising())
     return recorded(x, {.kind = Op::Kind::kGlobalAverage}, blank({x.size(0), x.size(1), 1, 1}));
@@ -245,7 +284,8 @@ at::Tensor LayerBuilder::linear(const std::string& name, const at::Tensor& x, in
   const at::Tensor weight = parameter(name + ".weight", {out, in}, Slot::Start::kUniform, bound);
   const at::Tensor shift = parameter(name + ".bias", {out}, Slot::Start::kUniform, bound);
   if (!initialising()) return at::linear(flat, weight, shift);
-  return recorded(x, {.kind = Op::Kind::kLinear, .slot = slot}, blank({x.size(0), out}));
+  return recorded(x, {.kind = Op::Kind::kLinear, .slot = slot, .name = name},
+                  blank({x.size(0), out}));
 }
 
 at::Tensor LayerBuilder::features(const at::Tensor& x) {
@@ -253,7 +293,7 @@ at::Tensor LayerBuilder::features(const at::Tensor& x) {
   tap("features", flat);
   if (initialising()) {
     init_->feature_size = flat.size(1);
-    if (x.is_same(init_->last)) init_->last = flat;  // flattening is none
+    init_->made[to_size(maker_of(x) + 1)] = flat;  // flattening is no operation
   }
   return flat;
 }

@@ -4,6 +4,7 @@
 
 #include <torch/types.h>
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -39,13 +40,29 @@ struct NormActPool {
   Pool pool = Pool::kNone;
 };
 
-/// One operation of a sequential network: one in which every operation takes the one before it.
+/// A map's channels and sides.
+struct Sides {
+  int64_t channels = 0, height = 1, width = 1;
+};
+
+/// One operation of a network whose operations are all known.
 struct Op {
-  enum class Kind { kConv, kNormActPool, kPool, kGlobalAverage, kLinear } kind = Kind::kNormActPool;
+  enum class Kind {
+    kConv,
+    kNormActPool,
+    kPool,
+    kGlobalAverage,
+    kLinear,
+    kAdd
+  } kind = Kind::kNormActPool;
   Convolution conv = {};
-  NormActPool layer = {};  ///< kNormActPool; kPool: its pool
-  int64_t window = 2;      ///< kPool
-  size_t slot = 0;         ///< of its first parameter
+  NormActPool layer = {};              ///< kNormActPool; kPool: its pool
+  int64_t window = 2;                  ///< kPool
+  size_t slot = 0;                     ///< of its first parameter
+  size_t statistic = 0;                ///< of its first running statistic
+  std::string name = {};               ///< of the layer
+  std::array<int64_t, 2> from = {-1};  ///< the operations that it takes; -1: the images
+  Sides sides = {};                    ///< of what it makes
 };
 
 /// What a run on a blank image collects.
@@ -55,9 +72,10 @@ struct InitPass {
   std::vector<std::string> taps;
   int64_t feature_size = 0;
   int64_t activations = 0;  ///< numbers that the operations make of one image
-  std::vector<Op> ops;      ///< the whole network where it is sequential
-  bool sequential = true;
-  at::Tensor last;  ///< what the next operation of a sequential network takes
+  std::vector<Op> ops;
+  std::vector<at::Tensor> made;  ///< the images, then what every operation makes
+  bool known = true;             ///< `ops` are all that happens
+  bool sequential = true;        ///< every operation takes the one before it
 };
 
 /// What a run on a batch is given, and what it leaves.
@@ -65,7 +83,8 @@ struct ApplyPass {
   std::vector<at::Tensor> theta;  ///< one tensor a slot
   std::vector<at::Tensor> state;  ///< one a slot; kUpdating writes into them: hand in copies
   NormMode norm = NormMode::kBatch;
-  bool second_order = false;  ///< a graph of a graph is wanted: no fused layers
+  std::vector<int64_t> offsets = {};  ///< of the groups of rows that have moments; empty: one
+  bool second_order = false;          ///< a graph of a graph is wanted: no fused layers
   /// Filled where the key is a tap; values carry their graph.
   std::map<std::string, at::Tensor> taps = {};
 };
@@ -89,6 +108,8 @@ class LayerBuilder {
   at::Tensor pool(const at::Tensor& x, Pool pool, int64_t window = 2);
   /// norm, activation and pool in this order; the norm's parameters go by `name`.
   at::Tensor norm_act_pool(const std::string& name, const at::Tensor& x, const NormActPool& layer);
+  /// x + y, of one shape.
+  at::Tensor add(const at::Tensor& x, const at::Tensor& y);
   /// Mean over the whole map: [N, C, h, w] to [N, C, 1, 1].
   at::Tensor global_average(const at::Tensor& x);
   /// x [N, in] to [N, out]; a map is flattened first.
@@ -111,8 +132,12 @@ class LayerBuilder {
   size_t slots() const { return initialising() ? init_->parameters.slots.size() : 0; }
   bool first_order_cpu(const at::Tensor& x) const;
   void tap(const std::string& name, const at::Tensor& x);
-  /// On the blank image: notes an operation from x to the result, which it returns.
-  at::Tensor recorded(const at::Tensor& x, const Op& op, const at::Tensor& result);
+  void tap_moments(const std::string& name, const at::Tensor& x);
+  /// On the blank image: which operation made x.
+  int64_t maker_of(const at::Tensor& x);
+  /// On the blank image: notes an operation from x (and y) to the result, which it returns.
+  at::Tensor recorded(const at::Tensor& x, Op op, const at::Tensor& result,
+                      const at::Tensor& y = {});
   void refuse(const std::string& layer, const std::string& found, const std::string& accepted);
 
   InitPass* init_ = nullptr;

@@ -60,14 +60,14 @@ Network::Network(std::string name, Architecture architecture, Shape shape) {
                                    "there is nothing to build for",
                                    "at least one channel, pixel and class",
                                    {}});
-  declared.last = at::zeros({1}).expand({1, channels, height, width});
+  declared.made = {at::zeros({1}).expand({1, channels, height, width})};
   LayerBuilder builder(declared);
-  const at::Tensor logits = architecture(builder, declared.last);
+  const at::Tensor logits = architecture(builder, declared.made.front());
   TORCH_CHECK(logits.dim() == 2 && logits.size(1) == classes, "an architecture returns [N, K]");
-  if (!declared.sequential || !logits.is_same(declared.last)) declared.ops.clear();
+  if (!declared.known || !logits.is_same(declared.made.back())) declared.ops.clear();
   definition_ = std::make_shared<Definition>(
       Definition{std::move(name), std::move(architecture), shape, std::move(declared.parameters),
-                 std::move(declared.state), std::move(declared.ops)});
+                 std::move(declared.state), std::move(declared.ops), declared.sequential});
   engines_ = make_engines(definition_);
   taps_ = std::move(declared.taps);
   taps_.emplace_back("logits");
@@ -92,7 +92,7 @@ const Layout& Network::state() const {
 }
 
 bool Network::is_sequential() const {
-  return !definition_->ops.empty();
+  return definition_->sequential && !definition_->ops.empty();
 }
 
 void Network::limit_memory(int64_t bytes) {

@@ -64,7 +64,8 @@ Vjp pull_groups(const std::vector<Observation>& seen, const std::vector<int64_t>
   for (size_t g = 0; g < seen.size(); ++g) {
     std::map<std::string, at::Tensor> own;
     for (const auto& [name, value] : cotangents)
-      own[name] = value.narrow(0, edges[g], edges[g + 1] - edges[g]);
+      own[name] = name.ends_with(kMoments) ? value.narrow(0, to_int64(g), 1)
+                                           : value.narrow(0, edges[g], edges[g + 1] - edges[g]);
     pulled.push_back(seen[g].pullback(own));
   }
   return {gather(pulled, &Vjp::images, false), gather(pulled, &Vjp::theta, true)};
@@ -111,7 +112,12 @@ Observation Network::observe(const Inputs& inputs, const std::vector<std::string
   asked.wrt = wrt;
   const Engine& engine = engine_for(asked);
   if (inputs.theta.dim() == 1)
-    return engine.observe({inputs.theta, inputs.state, inputs.images, inputs.norm}, asked);
+    return engine.observe({.theta = inputs.theta,
+                           .state = inputs.state,
+                           .images = inputs.images,
+                           .norm = inputs.norm,
+                           .offsets = inputs.offsets},
+                          asked);
   std::vector<Observation> seen;
   for (const Group& group : groups_of(inputs)) seen.push_back(engine.observe(group, asked));
   Observation all;

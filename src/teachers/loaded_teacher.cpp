@@ -62,7 +62,7 @@ std::vector<KeptStatistics> kept_statistics(const LoadedTeacher& teacher, at::Sc
     const auto part = [&](int64_t offset) {
       return teacher.state.narrow(0, offset, layer.channels).to(type);
     };
-    all.push_back({layer.name + ".input", {part(layer.mean), part(layer.variance)}});
+    all.push_back({layer.name + ".moments", {part(layer.mean), part(layer.variance)}});
   }
   return all;
 }

@@ -34,7 +34,7 @@ LoadedTeacher open_teacher(const std::filesystem::path& path, const std::string&
 
 /// What a BatchNorm layer keeps, as tensors of the type asked for.
 struct KeptStatistics {
-  std::string input;  ///< the tap of what enters the layer
+  std::string tap;  ///< of the moments [G, 2, C] of what enters the layer
   losses::Moments moments;
 };
 /// Of all layers, in the order of norm_layers.

@@ -33,6 +33,27 @@ TEST(Observe, PullsFeaturesBackAsFiniteDifferencesSay) {
   EXPECT_LT(difference((pulled.images * x).sum(), along_x), 1e-6);
 }
 
+TEST(Observe, PullsMomentsOfGroupsBackAsFiniteDifferencesSay) {
+  Toy toy("convnet-w3-d2-bn-tanh", 5);
+  toy.inputs.offsets = {0, 2, 5};
+  const std::string tap = "block2.norm.moments";
+  const Observation seen =
+      toy.net->observe(toy.inputs, {tap, "block2.norm.input"}, {.images = true});
+  const at::Tensor rows = seen.taps.at("block2.norm.input").slice(0, 2, 5);
+  EXPECT_LT(difference(seen.taps.at(tap)[1][0], rows.mean({0, 2, 3})), 1e-12);
+  EXPECT_LT(difference(seen.taps.at(tap)[1][1], rows.var({0, 2, 3}, false)), 1e-12);
+  const at::Tensor c = normals({2, 2, 3}, 64), x = normals(toy.inputs.images.sizes().vec(), 65);
+  const Vjp pulled = seen.pullback({{tap, c}});
+  const auto along_x = slope(
+      [&](const at::Tensor& images) {
+        Inputs inputs = toy.inputs;
+        inputs.images = images;
+        return (toy.net->observe(inputs, {tap}).taps.at(tap) * c).sum();
+      },
+      toy.inputs.images, x);
+  EXPECT_LT(difference((pulled.images * x).sum(), along_x), 1e-6);
+}
+
 TEST(Observe, PullbackOfTheLossIsTheGradient) {
   for (const char* specification : {"convnet-w8", "resnet18", "convnet-w8-bn"}) {
     const Toy toy(specification, 3, 16, 3, at::kFloat);

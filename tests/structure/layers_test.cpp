@@ -99,7 +99,8 @@ const std::map<std::string, std::vector<std::string>>& nets_folders() {
       {"sequential", {}},
       {"winograd", {}},
       {"blocked", {"sequential", "winograd"}},  // the head: the loss of a sweep
-      {"engines.cpp", {"autograd", "sequential", "blocked"}},
+      {"graph", {"blocked", "winograd"}},       // arenas, the linear layer and its loss
+      {"engines.cpp", {"autograd", "blocked", "graph", "sequential"}},
       {"layer_builder.cpp", {"fused"}},
   };
   return table;

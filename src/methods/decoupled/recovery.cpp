@@ -184,19 +184,20 @@ double Recovery::descend(const SyntheticSet& set, const Pass& pass,
   std::vector<teachers::KeptStatistics> kept;
   if (options_.statistics_weight > 0) kept = teachers::kept_statistics(teacher_, type);
   std::vector<std::string> taps;
-  for (const auto& layer : kept) taps.push_back(layer.input);
+  for (const auto& layer : kept) taps.push_back(layer.tap);
   taps.emplace_back("logits");
   const at::Tensor state = teacher_.state.defined() ? teacher_.state.to(type) : at::Tensor();
   const nets::Observation seen = teacher_.network->observe(
-      {teacher_.theta.to(type), state, map.apply(images), {}, nets::NormMode::kFrozen}, taps,
-      {.images = true});
+      {teacher_.theta.to(type), state, map.apply(images), pass.edges, nets::NormMode::kFrozen},
+      taps, {.images = true});
 
   const at::Tensor labels = set.labels.index_select(0, rows).to(device);
   std::map<std::string, at::Tensor> cotangents;
   cotangents["logits"] = cotangents_of_logits(seen.taps.at("logits"), labels, pass, loss);
   for (size_t l = 0; l < kept.size(); ++l)
-    cotangents[taps[l]] = cotangents_of_input(seen.taps.at(taps[l]), kept[l].moments,
-                                              options_.statistics_weight * weights_[l], pass, loss);
+    cotangents[taps[l]] =
+        cotangents_of_moments(seen.taps.at(taps[l]), kept[l].moments,
+                              options_.statistics_weight * weights_[l], loss);
   at::Tensor(cotangents_of_images)
       .index_copy_(0, rows.to(device), map.adjoint(seen.pullback(cotangents).images));
   return loss;
@@ -215,18 +216,18 @@ at::Tensor Recovery::cotangents_of_logits(const at::Tensor& logits, const at::Te
   return (log_p.exp() - chosen) * weight;
 }
 
-at::Tensor Recovery::cotangents_of_input(const at::Tensor& input, const losses::Moments& kept,
-                                         double weight, const Pass& pass, double& loss) const {
+at::Tensor Recovery::cotangents_of_moments(const at::Tensor& found, const losses::Moments& kept,
+                                           double weight, double& loss) const {
   const auto unit = options_.statistics_unit == "raw" ? losses::StatisticsUnit::kRaw
                                                       : losses::StatisticsUnit::kScaleFree;
-  std::vector<at::Tensor> pieces;
-  for (size_t g = 0; g + 1 < pass.edges.size(); ++g) {
-    const auto one =
-        losses::statistics_distance(input.slice(0, pass.edges[g], pass.edges[g + 1]), kept, unit);
+  at::Tensor cotangents = at::empty_like(found);
+  for (int64_t g = 0; g < found.size(0); ++g) {
+    const auto one = losses::statistics_distance({found[g][0], found[g][1]}, kept, unit);
     loss += weight * one.value;
-    pieces.push_back(one.derivative * weight);
+    cotangents[g][0].copy_(one.derivative.mean * weight);
+    cotangents[g][1].copy_(one.derivative.variance * weight);
   }
-  return at::cat(pieces);
+  return cotangents;
 }
 
 at::Tensor Recovery::starting_images(const at::Tensor& images, bool given) {

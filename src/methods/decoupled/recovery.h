@@ -76,9 +76,9 @@ class Recovery : public Objective {
   /// Cotangents of the logits of a pass; adds its loss.
   at::Tensor cotangents_of_logits(const at::Tensor& logits, const at::Tensor& labels,
                                   const Pass& pass, double& loss) const;
-  /// Cotangents of what enters a layer; adds its loss.
-  at::Tensor cotangents_of_input(const at::Tensor& input, const losses::Moments& kept,
-                                 double weight, const Pass& pass, double& loss) const;
+  /// Cotangents of the moments [G, 2, C] of what enters a layer; adds its loss.
+  at::Tensor cotangents_of_moments(const at::Tensor& found, const losses::Moments& kept,
+                                   double weight, double& loss) const;
 
   const Context context_;
   const RecoveryOptions options_;

@@ -58,7 +58,7 @@ at::Tensor block(LayerBuilder& f, const std::string& name, const at::Tensor& x, 
     across = f.conv(name + ".shortcut.conv", x, {out, 1, step, 0, false});
     across = f.norm(name + ".shortcut.norm", f.pool(across, halving(style, stride)), style.norm);
   }
-  return f.activate(y + across, Activation::kRelu);
+  return f.activate(f.add(y, across), Activation::kRelu);
 }
 
 at::Tensor stem(LayerBuilder& f, at::Tensor x, int64_t width, bool usual, const Style& style) {

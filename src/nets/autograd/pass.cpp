@@ -17,7 +17,7 @@ Pass run_pass(const Definition& network, const Group& group, const PassKeeps& ke
     pass.theta.push_back(leaf(slot, keep.wrt.theta));
   pass.images = leaf(group.images, keep.wrt.images);
 
-  ApplyPass apply{pass.theta, {}, group.norm, keep.second_order};
+  ApplyPass apply{pass.theta, {}, group.norm, group.offsets, keep.second_order};
   const bool updating = network.state.size > 0 && group.norm == NormMode::kUpdating;
   if (network.state.size > 0 && group.norm != NormMode::kBatch) {
     TORCH_CHECK(group.state.defined(), "network '", network.name, "' needs its running state");

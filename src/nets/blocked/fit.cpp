@@ -17,7 +17,7 @@ bool is_block(const Op& convolution, const Op& rest) {
 std::optional<BlockedNetwork> fit_blocks(const Definition& definition) {
   const std::vector<Op>& ops = definition.ops;
   const std::vector<Slot>& slots = definition.parameters.slots;
-  if (ops.size() < 3 || ops.size() % 2 == 0) return {};
+  if (!definition.sequential || ops.size() < 3 || ops.size() % 2 == 0) return {};
   if (ops.back().kind != Op::Kind::kLinear || definition.shape.channels > kFirstChannels) return {};
   BlockedNetwork network;
   auto [channels, height, width, classes] = definition.shape;

@@ -47,6 +47,8 @@ std::vector<std::unique_ptr<DualLayer>> dual_layers(const std::vector<Op>& ops, 
       case Op::Kind::kLinear:
         layers.push_back(dual_linear(op.slot, p));
         break;
+      case Op::Kind::kAdd:
+        TORCH_INTERNAL_ASSERT(false, "a sequential network adds nothing");
     }
   }
   return layers;

@@ -120,7 +120,7 @@ EngineEntry about_sequential() {
 }
 
 std::shared_ptr<const Engine> make_sequential(const std::shared_ptr<const Definition>& definition) {
-  if (definition->ops.empty()) return nullptr;
+  if (!definition->sequential || definition->ops.empty()) return nullptr;
   return std::make_shared<SequentialEngine>(definition);
 }
 

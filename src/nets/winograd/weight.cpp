@@ -163,9 +163,16 @@ void weight_row(const WinogradShape& s, const ChannelGroup& g, const float* inpu
   }
 }
 
+/// The groups of a shape, by the inputs first.
+HWY_INLINE ChannelGroup group_of(const WinogradShape& s, int64_t index) {
+  const int64_t across = (s.out + kGroup - 1) / kGroup;
+  const int64_t i = index / across * kGroup, o = index % across * kGroup;
+  return {i, std::min(kGroup, s.in - i), o, std::min(kGroup, s.out - o)};
+}
+
 template <int kTile>
-HWY_INLINE void weight(const WinogradShape& s, const float* input, const float* doutput,
-                       float* dweight, float* scratch) {
+HWY_INLINE void weight(const WinogradShape& s, int64_t index, const float* input,
+                       const float* doutput, float* dweight, float* scratch) {
   constexpr int kSide = kTile + 2;
   const int64_t tiles = cut_sums(s).most, in = std::min(s.in, kGroup);
   const int64_t out = panels_of(std::min(s.out, kGroup));
@@ -173,24 +180,21 @@ HWY_INLINE void weight(const WinogradShape& s, const float* input, const float* 
   places.cotangent = places.input + kSide * element_step(tiles * in);
   places.sums = places.cotangent + out * kSide * element_step(tiles * kPanel);
   places.halves = places.sums + out * kSide * element_step(in * kPanel);
-  for (int64_t i = 0; i < s.in; i += kGroup)
-    for (int64_t o = 0; o < s.out; o += kGroup) {
-      const ChannelGroup group{i, std::min(kGroup, s.in - i), o, std::min(kGroup, s.out - o)};
-      unroll<kSide>([&](auto row)
-                        HWY_ATTR { weight_row<kTile, row>(s, group, input, doutput, places); });
-      for (int64_t panel = 0; panel < group.out; panel += kPanel)
-        unpack<kTile>(s, group, panel, std::min(kPanel, group.out - panel),
-                      places.halves + panel / kPanel * 3 * kSide * element_step(group.in * kPanel),
-                      dweight);
-    }
+  const ChannelGroup group = group_of(s, index);
+  unroll<kSide>([&](auto row)
+                    HWY_ATTR { weight_row<kTile, row>(s, group, input, doutput, places); });
+  for (int64_t panel = 0; panel < group.out; panel += kPanel)
+    unpack<kTile>(s, group, panel, std::min(kPanel, group.out - panel),
+                  places.halves + panel / kPanel * 3 * kSide * element_step(group.in * kPanel),
+                  dweight);
 }
 
-void WinogradWeight(const WinogradShape& s, const float* input, const float* doutput,
+void WinogradWeight(const WinogradShape& s, int64_t group, const float* input, const float* doutput,
                     float* dweight, float* scratch) {
   if (s.tile == WinogradTile::k4)
-    weight<4>(s, input, doutput, dweight, scratch);
+    weight<4>(s, group, input, doutput, dweight, scratch);
   else
-    weight<2>(s, input, doutput, dweight, scratch);
+    weight<2>(s, group, input, doutput, dweight, scratch);
 }
 
 }  // namespace retort::nets::HWY_NAMESPACE
@@ -209,9 +213,19 @@ int64_t winograd_weight_scratch(const WinogradShape& s) {
                  4 * out * element_step(in * kPanel));
 }
 
+int64_t winograd_weight_groups(const WinogradShape& s) {
+  return (s.in + kGroup - 1) / kGroup * ((s.out + kGroup - 1) / kGroup);
+}
+
+void winograd_weight_group(const WinogradShape& shape, int64_t group, const float* input,
+                           const float* doutput, float* dweight, float* scratch) {
+  HWY_DYNAMIC_DISPATCH(WinogradWeight)(shape, group, input, doutput, dweight, scratch);
+}
+
 void winograd_weight(const WinogradShape& shape, const float* input, const float* doutput,
                      float* dweight, float* scratch) {
-  HWY_DYNAMIC_DISPATCH(WinogradWeight)(shape, input, doutput, dweight, scratch);
+  for (int64_t group = 0; group < winograd_weight_groups(shape); ++group)
+    winograd_weight_group(shape, group, input, doutput, dweight, scratch);
 }
 
 }  // namespace retort::nets

@@ -38,5 +38,9 @@ int64_t winograd_weight_scratch(const WinogradShape& shape);
 /// Adds the weight's cotangent to `dweight` [out, in, 3, 3]: images in their order.
 void winograd_weight(const WinogradShape& shape, const float* input, const float* doutput,
                      float* dweight, float* scratch);
+/// The same of one group of input and output channels, so that threads can share the work.
+int64_t winograd_weight_groups(const WinogradShape& shape);
+void winograd_weight_group(const WinogradShape& shape, int64_t group, const float* input,
+                           const float* doutput, float* dweight, float* scratch);
 
 }  // namespace retort::nets

@@ -1,0 +1,14 @@
+// First-order calls of residual and plain convolutional networks in float32 on a CPU, by
+// Winograd's convolutions on whole batches: gradients, observations of logits, features and
+// moments with their way back. Second-order products are other engines'.
+#pragma once
+
+#include "nets/engine.h"
+
+namespace retort::nets {
+
+EngineEntry about_graph();
+/// Null where an operation of the network is not among the engine's.
+std::shared_ptr<const Engine> make_graph(const std::shared_ptr<const Definition>& definition);
+
+}  // namespace retort::nets
