@@ -47,11 +47,10 @@ void recover(const nets::Network& net, const at::Tensor& theta, const at::Tensor
     const auto part = [&](const nets::Slot& slot) {
       return state.narrow(0, slot.offset, slot.count);
     };
-    const auto one = losses::statistics_distance({found[0][0], found[0][1]},
+    const auto one = losses::statistics_distance(losses::from_rows(found[0]),
                                                  {part(slots[2 * l]), part(slots[2 * l + 1])},
                                                  losses::StatisticsUnit::kRaw);
-    cotangents[taps[l]] =
-        0.01 * at::stack({one.derivative.mean, one.derivative.variance}).unsqueeze(0);
+    cotangents[taps[l]] = 0.01 * losses::as_rows(one.derivative).unsqueeze(0);
   }
   const at::Tensor p = at::softmax(seen.taps.at("logits"), 1);
   const at::Tensor chosen = at::one_hot(labels.values, p.size(1));

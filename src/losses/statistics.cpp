@@ -25,6 +25,14 @@ Moments moments(const at::Tensor& input) {
   return {mean, (input - by_channel(mean)).square().mean({0, 2, 3})};
 }
 
+at::Tensor as_rows(const Moments& moments) {
+  return at::stack({moments.mean, moments.variance});
+}
+
+Moments from_rows(const at::Tensor& rows) {
+  return {rows[0], rows[1]};
+}
+
 StatisticsDistance statistics_distance(const Moments& found, const Moments& kept,
                                        StatisticsUnit unit) {
   const bool raw = unit == StatisticsUnit::kRaw;

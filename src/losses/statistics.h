@@ -14,6 +14,9 @@ struct Moments {
   at::Tensor mean, variance;  ///< [C]
 };
 Moments moments(const at::Tensor& input);
+/// Moments as the two rows of a tensor [2, C], and back.
+at::Tensor as_rows(const Moments& moments);
+Moments from_rows(const at::Tensor& rows);
 
 /// What the distances are measured in.
 enum class StatisticsUnit {

@@ -77,9 +77,7 @@ void LayerBuilder::tap(const std::string& name, const at::Tensor& x) {
 }
 
 void LayerBuilder::tap_moments(const std::string& name, const at::Tensor& x) {
-  if (initialising()) return;
-  const auto found = apply_->taps.find(name);
-  if (found == apply_->taps.end()) return;
+  if (initialising() || apply_->taps.count(name) == 0) return;
   std::vector<int64_t> edges = apply_->offsets;
   if (edges.empty()) edges = {0, x.size(0)};
   std::vector<at::Tensor> all;
@@ -88,7 +86,7 @@ void LayerBuilder::tap_moments(const std::string& name, const at::Tensor& x) {
     const at::Tensor mean = rows.mean({0, 2, 3}), away = rows - mean.view({1, -1, 1, 1});
     all.push_back(at::stack({mean, away.square().mean({0, 2, 3})}));
   }
-  found->second = at::stack(all);
+  apply_->taps[name] = at::stack(all);
 }
 
 bool LayerBuilder::first_order_cpu(const at::Tensor& x) const {

@@ -53,15 +53,6 @@ struct Recipient {
   }
 };
 
-losses::Moments found_in(const nets::Observation& seen, const std::string& tap) {
-  const at::Tensor& found = seen.taps.at(tap);  // [1, 2, C]
-  return {found[0][0], found[0][1]};
-}
-
-at::Tensor as_tap(const losses::Moments& moments) {
-  return at::stack({moments.mean, moments.variance}).unsqueeze(0);
-}
-
 /// Value and gradient by the images of all layers' distances, the first ten times.
 std::pair<double, at::Tensor> all_layers(const Recipient& with, const at::Tensor& images,
                                          losses::StatisticsUnit unit) {
@@ -72,21 +63,21 @@ std::pair<double, at::Tensor> all_layers(const Recipient& with, const at::Tensor
   double value = 0;
   for (size_t l = 0; l < with.layers.size(); ++l) {
     const double weight = l == 0 ? kFirstLayer : 1;
-    const losses::StatisticsDistance distance =
-        losses::statistics_distance(found_in(seen, taps[l]), with.kept(with.layers[l]), unit);
+    const auto distance = losses::statistics_distance(losses::from_rows(seen.taps.at(taps[l])[0]),
+                                                      with.kept(with.layers[l]), unit);
     value += weight * distance.value;
-    cotangents[taps[l]] = weight * as_tap(distance.derivative);
+    cotangents[taps[l]] = weight * losses::as_rows(distance.derivative).unsqueeze(0);
   }
   return {value, seen.pullback(cotangents).images};
 }
 
-double one_layer(const Recipient& with, const at::Tensor& images,
-                 const teachers::NormLayer& layer) {
+double one_layer(const Recipient& with, const at::Tensor& x, const teachers::NormLayer& layer) {
   const std::string tap = layer.name + ".moments";
-  const nets::Observation seen = with.see(images, {tap});
-  const losses::StatisticsDistance distance = losses::statistics_distance(
-      found_in(seen, tap), with.kept(layer), losses::StatisticsUnit::kRaw);
-  return seen.pullback({{tap, as_tap(distance.derivative)}}).images.norm().item<double>();
+  const nets::Observation seen = with.see(x, {tap});
+  const auto distance = losses::statistics_distance(losses::from_rows(seen.taps.at(tap)[0]),
+                                                    with.kept(layer), losses::StatisticsUnit::kRaw);
+  const at::Tensor cotangent = losses::as_rows(distance.derivative).unsqueeze(0);
+  return seen.pullback({{tap, cotangent}}).images.norm().item<double>();
 }
 
 /// Chance of at least `up` of `all` with a fair coin.

@@ -67,8 +67,11 @@ struct Vjp {
 
 /// Chosen values inside a forward pass.
 struct Observation {
-  std::map<std::string, at::Tensor> taps;  ///< by name, without a graph
-  at::Tensor state;                        ///< new running state (kUpdating), else the inputs'
+  /// By name, without a graph. Beside those that Network::taps() lists there is
+  /// "<name>.moments" for every BatchNorm layer: mean and biased variance of its input over rows
+  /// and positions, [G, 2, C] for the groups of rows that `offsets` part (G = 1 without).
+  std::map<std::string, at::Tensor> taps;
+  at::Tensor state;  ///< new running state (kUpdating), else the inputs'
   /// Cotangents by tap name to cotangents of what the observation was asked for with respect to;
   /// valid once. Empty where it was asked for nothing.
   std::function<Vjp(const std::map<std::string, at::Tensor>&)> pullback;
@@ -104,7 +107,7 @@ class LayerBuilder;  // nets/layer_builder.h: hands out parameters while an arch
 struct Definition;   // nets/engine.h of the sources: what engines know of a network
 struct Query;        // what they are asked
 struct Group;        // one group's share of a call
-class Engine;        // computes calls: nets/blocked, nets/sequential, nets/autograd
+class Engine;        // computes calls: nets/blocked, nets/graph, nets/sequential, nets/autograd
 
 /// An architecture: builds logits from images through `f`. It is run once on one blank image to
 /// learn the layout and then for every call, so it is the whole definition of a network.

@@ -195,9 +195,8 @@ double Recovery::descend(const SyntheticSet& set, const Pass& pass,
   std::map<std::string, at::Tensor> cotangents;
   cotangents["logits"] = cotangents_of_logits(seen.taps.at("logits"), labels, pass, loss);
   for (size_t l = 0; l < kept.size(); ++l)
-    cotangents[taps[l]] =
-        cotangents_of_moments(seen.taps.at(taps[l]), kept[l].moments,
-                              options_.statistics_weight * weights_[l], loss);
+    cotangents[taps[l]] = cotangents_of_moments(seen.taps.at(taps[l]), kept[l].moments,
+                                                options_.statistics_weight * weights_[l], loss);
   at::Tensor(cotangents_of_images)
       .index_copy_(0, rows.to(device), map.adjoint(seen.pullback(cotangents).images));
   return loss;
@@ -222,10 +221,9 @@ at::Tensor Recovery::cotangents_of_moments(const at::Tensor& found, const losses
                                                       : losses::StatisticsUnit::kScaleFree;
   at::Tensor cotangents = at::empty_like(found);
   for (int64_t g = 0; g < found.size(0); ++g) {
-    const auto one = losses::statistics_distance({found[g][0], found[g][1]}, kept, unit);
+    const auto one = losses::statistics_distance(losses::from_rows(found[g]), kept, unit);
     loss += weight * one.value;
-    cotangents[g][0].copy_(one.derivative.mean * weight);
-    cotangents[g][1].copy_(one.derivative.variance * weight);
+    cotangents[g].copy_(losses::as_rows(one.derivative) * weight);
   }
   return cotangents;
 }

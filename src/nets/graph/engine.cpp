@@ -1,3 +1,4 @@
+// The calls of the engine: one pass over all rows of a group, and back.
 #include <algorithm>
 #include <optional>
 
@@ -31,17 +32,12 @@ PackedPlan::Back back_to(WithRespectTo wrt) {
   return wrt.theta ? PackedPlan::Back::kMaps : PackedPlan::Back::kNone;
 }
 
-/// The term of a norm's name; null where there is none of BatchNorm.
-const PlanTerm* norm_named(const Plan& plan, const std::string& name) {
+/// The norm whose moments a tap names; null where there is no such BatchNorm.
+const PlanTerm* moments_of_tap(const Plan& plan, const std::string& tap) {
   for (const PlanStep& step : plan.steps)
     for (const PlanTerm& term : step.terms)
-      if (term.norm == NormKind::kBatch && term.name == name) return &term;
+      if (term.norm == NormKind::kBatch && tap == term.name + kMoments) return &term;
   return nullptr;
-}
-
-const PlanTerm* moments_of_tap(const Plan& plan, const std::string& tap) {
-  if (!tap.ends_with(kMoments)) return nullptr;
-  return norm_named(plan, tap.substr(0, tap.size() - std::string_view(kMoments).size()));
 }
 
 /// A theta with its weights laid out.

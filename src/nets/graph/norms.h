@@ -1,5 +1,5 @@
 // Coefficients of norms: from the sums over maps of single images to an affine map by channel, and
-// the same for cotangents. Sums over a batch go over its images in order. No torch here.
+// the same for cotangents. Sums over a batch go over its images in order.
 #pragma once
 
 #include <cstdint>
