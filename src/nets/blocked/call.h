@@ -5,8 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "nets/engine.h"
 #include "nets/blocked/weights.h"
+#include "nets/engine.h"
 #include "nets/row_lanes.h"
 
 namespace retort::nets {
@@ -16,6 +16,7 @@ struct Workspace {
   explicit Workspace(BlockedNetwork its_network) : network(std::move(its_network)) {}
   const BlockedNetwork network;
   ArenaPool arenas;
+  ArenaPool weights;  // apart: memory of a pass would grow to hold them, and theirs to hold a pass
 };
 
 inline const float* floats(const at::Tensor& x) {
@@ -39,7 +40,7 @@ struct HeldGroup {
 /// The packed weights of a call: one for every theta and direction that its groups have.
 class CallWeights {
  public:
-  explicit CallWeights(Workspace& space) : space_(space), lease_(space.arenas.lease()) {}
+  explicit CallWeights(Workspace& space) : space_(space), lease_(space.weights.lease()) {}
   /// The packed weights of `theta`, for going back to `wrt`.
   const PackedWeights& of(const at::Tensor& theta, WithRespectTo wrt);
   /// Packs all of them, on all threads: before the first micro batch.

@@ -70,7 +70,7 @@ bool BlockedEngine::accepts(const Query& query) const {
 /// Calls loss_of() for every micro batch, which fills its rows of the answer.
 template <class Answer, class LossOf>
 std::vector<Answer> BlockedEngine::gather(const std::vector<Group>& groups, const Query& query,
-                                         const LossOf& loss_of) const {
+                                          const LossOf& loss_of) const {
   CallFrame frame(*space_, groups, query);
   std::vector<Answer> answers(groups.size());
   for (size_t g = 0; g < groups.size(); ++g) {
@@ -93,7 +93,7 @@ std::vector<Answer> BlockedEngine::gather(const std::vector<Group>& groups, cons
 }
 
 std::vector<Gradient> BlockedEngine::gradient(const std::vector<Group>& groups,
-                                             const Query& query) const {
+                                              const Query& query) const {
   return gather<Gradient>(groups, query, [&](const BatchCall& call, const Gradient& answer) {
     return gradient_of(call, answer);
   });
@@ -120,7 +120,7 @@ at::Tensor BlockedEngine::gradient_of(const BatchCall& call, const Gradient& ans
 }
 
 std::vector<GradientJvp> BlockedEngine::gradient_jvp(const std::vector<Group>& groups,
-                                                    const Query& query) const {
+                                                     const Query& query) const {
   return gather<GradientJvp>(groups, query, [&](const BatchCall& call, const GradientJvp& answer) {
     return jvp_of(call, answer);
   });

@@ -3,8 +3,8 @@
 
 #include <optional>
 
-#include "nets/engine.h"
 #include "nets/blocked/weights.h"
+#include "nets/engine.h"
 
 namespace retort::nets {
 
