@@ -63,9 +63,10 @@ TEST(Commands, DistilEvaluateReportExportImport) {
 }
 
 TEST(Commands, EveryCommandHasHelpAndRefusesUnknownFlags) {
-  const std::string commands[] = {
-      "distill", "reproduce", "recall", "study",    "experts",    "eval",      "data",    "report",
-      "export",  "import",    "list",   "describe", "completion", "continual", "squeeze", "pack"};
+  const std::string commands[] = {"distill", "reproduce", "recall",     "study",     "experts",
+                                  "eval",    "data",      "report",     "export",    "import",
+                                  "list",    "describe",  "completion", "continual", "squeeze",
+                                  "pack",    "merge"};
   for (const std::string& name : commands) {
     const Answer help = call({name, "--help"});
     EXPECT_EQ(help.code, 0) << name << help.err;
