@@ -43,9 +43,9 @@ std::string network_of(const synthetic::Bundle& bundle, const Protocol& protocol
 }
 
 Networks make_networks(const synthetic::Bundle& bundle, const data::Dataset& data,
-                       const Protocol& protocol, const std::vector<std::string>& asked) {
-  std::vector<std::string> names = asked;
-  if (names.empty()) names = {network_of(bundle, protocol)};
+                       const Protocol& protocol, const EvalOptions& options) {
+  std::vector<std::string> names = options.networks;
+  if (names.empty() && options.learners.empty()) names = {network_of(bundle, protocol)};
   Networks networks;
   for (const std::string& name : names)
     networks.push_back(
@@ -101,11 +101,11 @@ void count_bytes(const synthetic::Bundle& bundle, const Subject& subject, Result
 }
 
 /// What is known of a group of students before it is tested.
-Result result_of(const synthetic::Bundle& bundle, const nets::Network& network,
+Result result_of(const synthetic::Bundle& bundle, const std::string& network,
                  const Subject& subject, int64_t students) {
   Result result;
   result.subject = subject.name;
-  result.network = network.name();
+  result.network = network;
   result.epochs = subject.training.epochs;
   result.images = subject.sources.front()->size();
   result.steps = subject.steps();
@@ -127,26 +127,39 @@ struct Work {
   ProgressStyle style;
   const StopFlag* stop;
 
+  /// Networks first, then learners.
+  const Learner& learner(int64_t kind) const {
+    return options.learners[to_size(kind - std::ssize(networks))];
+  }
+  const std::string& name(int64_t kind) const {
+    return kind < std::ssize(networks) ? networks[to_size(kind)]->name() : learner(kind).name;
+  }
+  std::vector<Marks> marks(const Judge& judge, int64_t kind, const Subject& subject,
+                           const std::vector<int64_t>& students) const {
+    if (kind < std::ssize(networks)) return judge(*networks[to_size(kind)], subject, students);
+    return judge(learner(kind), subject, students);
+  }
+
   /// Adds the results, those that were finished where it was asked to stop.
   void run(const ProcessGroup& group, Evaluation& evaluation) const {
-    const Dealt dealt(group, std::ssize(networks), std::ssize(subjects), options.students);
+    const int64_t kinds = std::ssize(networks) + std::ssize(options.learners);
+    const Dealt dealt(group, kinds, std::ssize(subjects), options.students);
     int64_t steps = 0;
-    for (int64_t n = 0; n < std::ssize(networks); ++n)
+    for (int64_t n = 0; n < kinds; ++n)
       for (int64_t i = 0; i < std::ssize(subjects); ++i)
         steps += std::ssize(dealt.students(n, i)) * subjects[to_size(i)].steps();
-    Advance advance(style, std::ssize(networks) * std::ssize(subjects), steps);
+    Advance advance(style, kinds * std::ssize(subjects), steps);
     const data::Split none;  // what is tested on is not chosen by
     const Judge judge{bundle,  protocol.post, options.part == "test" ? data.validation : none,
                       part,    options,       device,
                       advance, stop};
     std::vector<std::vector<Marks>> mine;
-    for (int64_t n = 0; n < std::ssize(networks); ++n) {
+    for (int64_t n = 0; n < kinds; ++n) {
       for (int64_t i = 0; i < std::ssize(subjects); ++i) {
         const auto begin = std::chrono::steady_clock::now();
-        const nets::Network& network = *networks[to_size(n)];
         const Subject& subject = subjects[to_size(i)];
-        Result result = result_of(bundle, network, subject, options.students);
-        mine.push_back(judge(network, subject, dealt.students(n, i)));
+        Result result = result_of(bundle, name(n), subject, options.students);
+        mine.push_back(marks(judge, n, subject, dealt.students(n, i)));
         if (judge.stopped()) break;
         result.seconds =
             std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
@@ -191,7 +204,7 @@ Evaluation evaluate(const synthetic::Bundle& bundle, const data::Dataset& data,
     training.batch_size = teaching.views().batch_size;
   else
     require_labels_of(protocol, bundle);
-  const Networks networks = make_networks(bundle, data, protocol, options.networks);
+  const Networks networks = make_networks(bundle, data, protocol, options);
   // Stored labels are those of one choice.
   const Redraw choice =
       teaching.stored() ? Redraw() : redraw_of(bundle, data, options, device, style);

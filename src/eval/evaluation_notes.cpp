@@ -71,8 +71,8 @@ bool has_batchnorm(const std::string& network) {
 std::string norm_note(const Noted& noted) {
   const bool changed =
       noted.protocol.without_batchnorm || evaluated_without_batchnorm(noted.bundle);
-  if (!changed || !noted.options.networks.empty() || !has_batchnorm(noted.bundle.network))
-    return {};
+  const bool own = noted.options.networks.empty() && noted.options.learners.empty();
+  if (!changed || !own || !has_batchnorm(noted.bundle.network)) return {};
   return fmt::format(
       "made with {}, evaluated without its BatchNorm, as published: so small a set does not "
       "measure its statistics. --networks {} evaluates with it",

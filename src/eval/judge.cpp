@@ -45,9 +45,6 @@ std::vector<train::ModelState> Judge::train_students(const nets::Network& networ
                                                      Best& best) const {
   advance.begin(fmt::format("{} on {}, {} student{}", network.name(), subject.name, students.size(),
                             students.size() == 1 ? "" : "s"));
-  train::TrainOptions training = subject.training;
-  if (post && post->learning_rate && !(bundle.student_learning_rate && subject.name == "distilled"))
-    training.learning_rate = post->learning_rate(network.name(), bundle);
   const bool ordered = !subject.step_rates.empty();
   const int64_t each = ordered ? 1 : subject.steps_an_epoch();
   train::Callbacks callbacks;
@@ -57,7 +54,7 @@ std::vector<train::ModelState> Judge::train_students(const nets::Network& networ
     advance.add(each, epoch.loss);
     if (!subject.taught.empty()) best.see(epoch);
   };
-  train::TrainSeed seed{static_cast<uint64_t>(options.seed), "eval.student", 0};
+  train::TrainSeed seed = this->seed();
   if (ordered) {
     std::vector<train::ModelState> all;
     for (const train::Student& student : subject.students(students)) {
@@ -67,7 +64,15 @@ std::vector<train::ModelState> Judge::train_students(const nets::Network& networ
     }
     return all;
   }
-  return train::train_many(network, subject.students(students), training, seed, device, callbacks);
+  return train::train_many(network, subject.students(students), training(subject, network.name()),
+                           seed, device, callbacks);
+}
+
+train::TrainOptions Judge::training(const Subject& subject, const std::string& network) const {
+  train::TrainOptions training = subject.training;
+  if (post && post->learning_rate && !(bundle.student_learning_rate && subject.name == "distilled"))
+    training.learning_rate = post->learning_rate(network, bundle);
+  return training;
 }
 
 void add_marks(const std::vector<Marks>& all, const data::Split& part, Result& result) {

@@ -12,6 +12,7 @@
 #include "eval/subjects.h"
 #include "retort/core/process_group.h"
 #include "retort/core/share.h"
+#include "retort/eval/learner.h"
 
 namespace retort::eval {
 
@@ -79,8 +80,17 @@ struct Judge {
   /// Trains students of one network on one subject and tests each once; nothing after a stop.
   std::vector<Marks> operator()(const nets::Network& network, const Subject& subject,
                                 const std::vector<int64_t>& students) const;
+  /// The same of students that are no Network of ours.
+  std::vector<Marks> operator()(const Learner& learner, const Subject& subject,
+                                const std::vector<int64_t>& students) const;
+  /// How students of this network, by name, are trained on a subject.
+  train::TrainOptions training(const Subject& subject, const std::string& network) const;
+  /// Whose numbers the students draw.
+  train::TrainSeed seed() const { return {static_cast<uint64_t>(options.seed), "eval.student", 0}; }
 
  private:
+  double accuracy(const Predict& predict, const data::Split& split) const;
+  std::optional<Marks> teach(const Learner& learner, const Subject& subject, int64_t student) const;
   Marks test(const nets::Network& network, const train::ModelState& student) const;
   std::vector<train::ModelState> train_students(const nets::Network& network,
                                                 const Subject& subject,

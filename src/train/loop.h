@@ -91,4 +91,9 @@ class ShuffledBatches : public BatchStream {
   mutable std::vector<int64_t> order_;  // of epoch_
 };
 
+/// The batches of a student without views of its own: its source, shuffled, and augmented and mixed
+/// by draws of (seed, purpose, index).
+ShuffledBatches shuffled_batches(const data::BatchSource& source, const TrainOptions& options,
+                                 int64_t classes, const TrainSeed& seed);
+
 }  // namespace retort::train

@@ -10,6 +10,7 @@
 #include "retort/core/random.h"
 #include "train/learning_rate.h"
 #include "train/loop.h"
+#include "train/right_by_class.h"
 
 namespace retort::train {
 namespace {
@@ -44,18 +45,24 @@ ModelState beginning(const nets::Network& network, const Student& student,
   return model;
 }
 
-ShuffledBatches::Draws draws_of(const TrainSeed& seed) {
-  return {[seed](int64_t epoch) {
-            return RandomStream(seed.seed, seed.purpose + ".order", seed.index,
-                                static_cast<uint64_t>(epoch));
-          },
-          [seed](int64_t epoch, int64_t batch) {
-            return RandomStream(seed.seed, seed.purpose + ".augment", seed.index,
-                                static_cast<uint64_t>(epoch), static_cast<uint64_t>(batch));
-          }};
-}
-
 }  // namespace
+
+ShuffledBatches shuffled_batches(const data::BatchSource& source, const TrainOptions& options,
+                                 int64_t classes, const TrainSeed& seed) {
+  const ShuffledBatches::Draws draws{
+      [seed](int64_t epoch) {
+        return RandomStream(seed.seed, seed.purpose + ".order", seed.index,
+                            static_cast<uint64_t>(epoch));
+      },
+      [seed](int64_t epoch, int64_t batch) {
+        return RandomStream(seed.seed, seed.purpose + ".augment", seed.index,
+                            static_cast<uint64_t>(epoch), static_cast<uint64_t>(batch));
+      }};
+  const augment::TrainingStrategy strategy = augment::parse_training_strategy(options.augmentation);
+  ShuffledBatches shuffled(source, options.batch_size, strategy.siamese, draws, options.loss);
+  shuffled.mix(strategy.cutmix, classes);
+  return shuffled;
+}
 
 Start initial_start(const nets::Network& network, const TrainSeed& seed) {
   Start start;
@@ -70,10 +77,8 @@ ModelState train(const nets::Network& network, const Student& student, const Tra
               "a start after some epochs has no moments");
   const TrainSeed own{seed.seed, seed.purpose, student.index};
   ModelState model = beginning(network, student, options, own, device);
-  const augment::TrainingStrategy strategy = augment::parse_training_strategy(options.augmentation);
-  ShuffledBatches shuffled(*student.source, options.batch_size, strategy.siamese, draws_of(own),
-                           options.loss);
-  shuffled.mix(strategy.cutmix, network.shape().classes);
+  const ShuffledBatches shuffled =
+      shuffled_batches(*student.source, options, network.shape().classes, own);
   const BatchStream& batches = student.batch_stream ? *student.batch_stream : shuffled;
   const auto optimizer =
       optim::make_optimizer(optimizer_options(network, options, device), model.theta);
@@ -97,7 +102,7 @@ ModelState train(const nets::Network& network, const data::BatchSource& source,
   return train(network, Student{&source, seed.index}, options, seed, device, callbacks);
 }
 
-std::vector<int64_t> right_by_class(const nets::Network& network, const ModelState& trained,
+std::vector<int64_t> right_by_class(const std::function<at::Tensor(const at::Tensor&)>& predict,
                                     const data::Split& split,
                                     const data::Preprocessing& preprocessing, at::Device device) {
   constexpr int64_t kChunk = 1024;  // bounds the float copy of the images: 12 MB at 3x32x32
@@ -107,11 +112,20 @@ std::vector<int64_t> right_by_class(const nets::Network& network, const ModelSta
   for (int64_t begin = 0; begin < split.size(); begin += kChunk) {
     const int64_t count = std::min(kChunk, split.size() - begin);
     const at::Tensor images = preprocessing.apply(split.images.narrow(0, begin, count), device);
-    const at::Tensor found = network.predict(trained.theta, trained.state, images).argmax(1);
+    const at::Tensor found = predict(images).argmax(1);
     const at::Tensor labels = split.labels.narrow(0, begin, count);
     right += at::bincount(labels.masked_select(found.to(at::kCPU).eq(labels)), {}, classes);
   }
   return {right.data_ptr<int64_t>(), right.data_ptr<int64_t>() + classes};
+}
+
+std::vector<int64_t> right_by_class(const nets::Network& network, const ModelState& trained,
+                                    const data::Split& split,
+                                    const data::Preprocessing& preprocessing, at::Device device) {
+  const auto predict = [&](const at::Tensor& images) {
+    return network.predict(trained.theta, trained.state, images);
+  };
+  return right_by_class(predict, split, preprocessing, device);
 }
 
 double accuracy(const nets::Network& network, const ModelState& trained, const data::Split& split,

@@ -14,6 +14,7 @@
 #include "retort/core/records.h"
 #include "retort/core/stop.h"
 #include "retort/data/dataset.h"
+#include "retort/eval/learner.h"
 #include "retort/synthetic/bundle.h"
 #include "retort/train/trainer.h"
 #include "retort/train/views.h"
@@ -79,7 +80,8 @@ struct Result {
 };
 
 struct EvalOptions {
-  std::vector<std::string> networks;  ///< empty: the bundle's own
+  std::vector<std::string> networks;  ///< empty: the bundle's own, where there is no learner
+  std::vector<Learner> learners;      ///< students of other kinds, judged after those networks
   int64_t students = 3;
   std::string protocol;           ///< empty: the bundle's own
   int64_t evaluation_epochs = 0;  ///< 0: the protocol's
