@@ -20,6 +20,11 @@ void bind_errors(py::module_& module);
 void bind_data(py::module_& module);
 void bind_sets(py::module_& module);
 void bind_runs(py::module_& module);
+void bind_network(py::module_& module);
+void bind_unroll(py::module_& module);
+void bind_draws(py::module_& module);
+void bind_objective(py::module_& module);
+void bind_learner(py::module_& module);
 
 /// A message of the library in Python's words: "--images-per-class" is images_per_class.
 std::string in_python(const std::string& message);

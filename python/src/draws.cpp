@@ -12,8 +12,7 @@ namespace {
 RandomStream stream(uint64_t seed, const std::string& purpose,
                     const std::vector<uint64_t>& indices) {
   std::array<uint64_t, 4> all{};
-  if (indices.size() > all.size())
-    throw py::value_error("a stream is named by at most 4 indices");
+  if (indices.size() > all.size()) throw py::value_error("a stream is named by at most 4 indices");
   std::copy(indices.begin(), indices.end(), all.begin());
   return {seed, purpose, all[0], all[1], all[2], all[3]};
 }

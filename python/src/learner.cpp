@@ -44,12 +44,12 @@ LabelledBatch batch(const Lesson& lesson, int64_t epoch, int64_t number) {
 std::vector<eval::Learner> learners_of(const py::dict& functions) {
   std::vector<eval::Learner> all;
   for (const auto& [name, function] : functions)
-    all.push_back({name.cast<std::string>(),
-                   [train = Kept(py::reinterpret_borrow<py::object>(function))](
-                       const Lesson& lesson) {
-                     const py::gil_scoped_acquire held;
-                     return learned((*train)(py::cast(lesson, py::return_value_policy::copy)));
-                   }});
+    all.push_back(
+        {name.cast<std::string>(),
+         [train = Kept(py::reinterpret_borrow<py::object>(function))](const Lesson& lesson) {
+           const py::gil_scoped_acquire held;
+           return learned((*train)(py::cast(lesson, py::return_value_policy::copy)));
+         }});
   return all;
 }
 
@@ -57,10 +57,9 @@ void bind_learner(py::module_& module) {
   py::class_<LabelledBatch>(module, "LabelledBatch")
       .def_readonly("images", &LabelledBatch::images)
       .def_property_readonly("targets", [](const LabelledBatch& b) { return b.targets.values; })
-      .def("loss",
-           [](const LabelledBatch& b, const at::Tensor& logits) {
-             return losses::mean_loss(logits, b.targets);
-           });
+      .def("loss", [](const LabelledBatch& b, const at::Tensor& logits) {
+        return losses::mean_loss(logits, b.targets);
+      });
   py::class_<train::TrainOptions>(module, "TrainOptions")
       .def_readonly("optimizer", &train::TrainOptions::optimizer)
       .def_readonly("learning_rate", &train::TrainOptions::learning_rate)
@@ -78,9 +77,8 @@ void bind_learner(py::module_& module) {
       .def_readonly("batches", &Lesson::batches)
       .def_property_readonly("device", [](const Lesson& lesson) { return lesson.device.str(); })
       .def("batch", &batch, py::arg("epoch"), py::arg("batch"))
-      .def("rate", [](const Lesson& l, int64_t epoch, int64_t number) {
-        return l.rate(epoch, number);
-      })
+      .def("rate",
+           [](const Lesson& l, int64_t epoch, int64_t number) { return l.rate(epoch, number); })
       .def("resets", [](const Lesson& l, int64_t epoch) { return l.resets(epoch); })
       .def("done", &done, py::arg("epoch"), py::arg("loss"), py::arg("now"));
 }

@@ -8,4 +8,9 @@ PYBIND11_MODULE(_core, module) {
   bind_data(module);
   bind_sets(module);
   bind_runs(module);
+  bind_draws(module);
+  bind_network(module);
+  bind_unroll(module);
+  bind_objective(module);
+  bind_learner(module);
 }

@@ -39,8 +39,7 @@ py::tuple gradient(const Network& network, const Question& question, const losse
   nets::Gradient found;
   {
     const LongCall call;
-    found =
-        network.gradient(question.inputs(), targets, {.images = images, .targets = of_targets});
+    found = network.gradient(question.inputs(), targets, {.images = images, .targets = of_targets});
   }
   return py::make_tuple(found.loss, found.theta, if_defined(found.images),
                         if_defined(found.targets), found.logits, if_defined(found.state));

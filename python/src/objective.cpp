@@ -103,13 +103,12 @@ std::shared_ptr<MethodHandle> method(py::object driver, const std::string& name,
   if (std::find(taken.begin(), taken.end(), name) != taken.end())
     throw ConfigError(ErrorMessage{"taking a method written in Python",
                                    "its name is '" + name + "', that of a built-in one",
-                                   "a name of its own",
-                                   "give the class another `name`"});
+                                   "a name of its own", "give the class another `name`"});
   auto handle = std::make_shared<MethodHandle>();
-  handle->entry = {name, summary, {},
-                   [driver = Kept(std::move(driver)), defaults = defaults_of(defaults)] {
-                     return std::make_unique<PythonMethod>(driver, defaults);
-                   }};
+  handle->entry = {
+      name, summary, {}, [driver = Kept(std::move(driver)), defaults = defaults_of(defaults)] {
+        return std::make_unique<PythonMethod>(driver, defaults);
+      }};
   return handle;
 }
 

@@ -10,6 +10,7 @@
 #include "core/registry.h"
 #include "core/version.h"
 #include "data_handle.h"
+#include "learner.h"
 #include "retort/core/options.h"
 
 namespace retort::python {
@@ -72,7 +73,7 @@ Words run(const std::string& command, const std::vector<std::string>& arguments,
 /// then Ctrl-C: in both cases the command has come to its safe point.
 py::tuple call(const std::string& command, const std::vector<std::string>& arguments,
                const std::shared_ptr<DataHandle>& data, const std::shared_ptr<MethodHandle>& method,
-               const py::dict& functions) {
+               const py::dict& functions, const py::dict& learners) {
   StopFlag stop;
   Ears ears(stop);
   Listeners listeners(functions, ears);
@@ -84,6 +85,7 @@ py::tuple call(const std::string& command, const std::vector<std::string>& argum
       return data->open(options, cache, progress);
     };
   if (method) host.method = method->entry;
+  host.learners = learners_of(learners);
   Words words;
   {
     const Interruptible interruptible(stop);
@@ -123,7 +125,8 @@ void bind_runs(py::module_& module) {
   py::class_<MethodHandle, std::shared_ptr<MethodHandle>>(module, "Method")
       .def_property_readonly("name", [](const MethodHandle& method) { return method.entry.name; });
   module.def("run", &call, py::arg("command"), py::arg("arguments"), py::arg("data") = nullptr,
-             py::arg("method") = nullptr, py::arg("functions") = py::dict());
+             py::arg("method") = nullptr, py::arg("functions") = py::dict(),
+             py::arg("learners") = py::dict());
   module.def("options", &options, py::arg("command"),
              py::arg("arguments") = std::vector<std::string>{});
   module.def("version", &version);

@@ -41,8 +41,8 @@ class Unrolled {
       const LongCall call;
       found = unroll_.backward(cotangent.detach());
     }
-    const py::object rate = set_.step_rates.empty() ? py::cast(found.learning_rate)
-                                                    : py::cast(found.step_rates);
+    const py::object rate =
+        set_.step_rates.empty() ? py::cast(found.learning_rate) : py::cast(found.step_rates);
     return py::make_tuple(found.theta, found.images, if_defined(found.targets), rate);
   }
   at::Tensor losses() const { return at::stack(unroll_.losses()); }
@@ -59,18 +59,18 @@ void bind_unroll(py::module_& module) {
   using train::UnrollOptions;
   using train::UnrollStep;
   py::class_<UnrollStep>(module, "UnrollStep")
-      .def(py::init([](const std::optional<at::Tensor>& rows,
-                       const std::optional<at::Tensor>& augment) {
-             return UnrollStep{rows.value_or(at::Tensor()), augment.value_or(at::Tensor())};
-           }),
+      .def(py::init(
+               [](const std::optional<at::Tensor>& rows, const std::optional<at::Tensor>& augment) {
+                 return UnrollStep{rows.value_or(at::Tensor()), augment.value_or(at::Tensor())};
+               }),
            py::arg("rows"), py::arg("augment"));
   py::class_<UnrollOptions>(module, "UnrollOptions")
       .def(py::init([](double momentum, double weight_decay, bool hessian, bool checkpoints,
                        int64_t window) {
              return UnrollOptions{momentum, weight_decay, hessian, checkpoints, window};
            }),
-           py::arg("momentum"), py::arg("weight_decay"), py::arg("hessian"),
-           py::arg("checkpoints"), py::arg("window"));
+           py::arg("momentum"), py::arg("weight_decay"), py::arg("hessian"), py::arg("checkpoints"),
+           py::arg("window"));
   py::class_<Unrolled>(module, "Unrolled")
       .def(py::init<std::shared_ptr<nets::Network>, const at::Tensor&, const at::Tensor&,
                     const Rate&, std::vector<UnrollStep>, const UnrollOptions&,

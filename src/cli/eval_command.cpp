@@ -86,6 +86,7 @@ std::optional<Json> judge(const Environment& environment, EvalSettings& settings
   check_split_of(environment, bundle, "evaluating", settings.target, data);
   synthetic::fill_preprocessing(bundle, data);
   if (is_run) take_stored_labels(folder, bundle, settings.options);
+  if (environment.host) settings.options.learners = environment.host->learners;
   const eval::Evaluation evaluation =
       eval::evaluate(bundle, data, settings.options, device, environment.progress(),
                      environment.stop, *environment.group);

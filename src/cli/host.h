@@ -6,11 +6,13 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <vector>
 
 #include "cli/command.h"
 #include "retort/core/progress.h"
 #include "retort/core/records.h"
 #include "retort/data/dataset.h"
+#include "retort/eval/learner.h"
 #include "retort/methods/method.h"
 
 namespace retort::cli {
@@ -23,6 +25,7 @@ struct Host {
                               const ProgressStyle& progress)>
       open = {};
   std::optional<methods::MethodEntry> method = {};  ///< another one for `retort distill`
+  std::vector<eval::Learner> learners = {};         ///< more students for `retort eval`
   std::function<void(int64_t done, double loss)> iteration = {};  ///< of a distillation
   std::function<void(const Json& record)> record = {};            ///< that a run writes
   std::function<void(const ProgressReport& report)> progress = {};
