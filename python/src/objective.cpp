@@ -1,5 +1,5 @@
 // A loss written in Python as a method of its own. What Python gives is a driver
-// (retort/_objective.py), which checks what the user's class answers.
+// (retort/objective.py), which checks what the user's class answers.
 #include <pybind11/stl.h>
 
 #include "bindings.h"

@@ -2,7 +2,7 @@
 
 import torch
 
-from . import _core, _inputs
+from . import _core, inputs
 
 
 class Stream:
@@ -14,20 +14,20 @@ class Stream:
 
     def __init__(self, seed, purpose, *indices):
         for value in (seed, *indices):
-            _inputs.whole("the seed or an index of a stream", value, 0)
+            inputs.whole("the seed or an index of a stream", value, 0)
         self._stream = _core.RandomStream(seed, purpose, list(indices))
 
     def integer(self, n):
         """Uniform in 0..n-1."""
-        return self._stream.integer(_inputs.whole("n", n, 1))
+        return self._stream.integer(inputs.whole("n", n, 1))
 
     def permutation(self, n):
         """A random order of 0..n-1: int64 [n]."""
-        return torch.tensor(self._stream.permutation(_inputs.whole("n", n, 0)), dtype=torch.int64)
+        return torch.tensor(self._stream.permutation(inputs.whole("n", n, 0)), dtype=torch.int64)
 
     def sample(self, n, count):
         """`count` different integers of 0..n-1 in random order; all n of them where count >= n: int64."""
-        return torch.tensor(self._stream.sample(_inputs.whole("n", n, 0), _inputs.whole("count", count, 0)),
+        return torch.tensor(self._stream.sample(inputs.whole("n", n, 0), inputs.whole("count", count, 0)),
                             dtype=torch.int64)
 
     def normal(self, *shape):
@@ -55,12 +55,12 @@ def draw_augmentation(strategy, side, stream, count=None):
     return _core.draw_augmentation(strategy, height, width, stream._stream, count)
 
 
-def augment(images, rows):
+def apply_augmentation(images, rows):
     """Images [N, C, H, W] under drawn `rows` ([N, 16], or [1, 16] for all), differentiable by the images.
 
     The same row gives the same transformation to real and synthetic images.
     """
-    _inputs.floating("images", images, ["N", "C", "H", "W"])
+    inputs.floating("images", images, ["N", "C", "H", "W"])
     if not isinstance(rows, torch.Tensor) or rows.dim() != 2 or rows.shape[1] != 16 or \
             rows.shape[0] not in (1, images.shape[0]):
         found = list(rows.shape) if isinstance(rows, torch.Tensor) else type(rows).__name__
@@ -93,7 +93,7 @@ class RealImages:
         """Different rows of class `label` in random order: `count`, or all where it has no more; a list."""
         if not 0 <= label < self._sampler.classes:
             raise ValueError(f"label is {label}; classes from 0 to {self._sampler.classes - 1} are there")
-        return self._sampler.rows(stream._stream, label, _inputs.whole("count", count, 1))
+        return self._sampler.rows(stream._stream, label, inputs.whole("count", count, 1))
 
     def images(self, rows):
         """[n, C, H, W] of given rows, in their order."""

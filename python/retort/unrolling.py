@@ -4,9 +4,9 @@ import math
 
 import torch
 
-from . import _core, _inputs
-from ._draws import Stream, draw_augmentation
-from ._network import Network
+from . import _core, inputs
+from .draws import Stream, draw_augmentation
+from .network import Network
 
 
 def unroll(theta, images, labels, rate, *, network, steps, batch=None, rows=None, momentum=0.0, weight_decay=0.0,
@@ -42,11 +42,11 @@ def unroll(theta, images, labels, rate, *, network, steps, batch=None, rows=None
     """
     if not isinstance(network, Network):
         raise TypeError(f"network is a {type(network).__name__}; a retort.Network is expected")
-    _inputs.images(images, network.shape)
-    _inputs.theta(theta, network.parameters, images, groups=False)
-    _inputs.labels(labels, images.shape[0], network.shape[3], images)
-    _inputs.whole("steps", steps, 1)
-    _inputs.whole("window", window, 0)
+    inputs.images(images, network.shape)
+    inputs.theta(theta, network.parameters, images, groups=False)
+    inputs.labels(labels, images.shape[0], network.shape[3], images)
+    inputs.whole("steps", steps, 1)
+    inputs.whole("window", window, 0)
     rate = _rate(rate, steps, momentum, images)
     for name, value, most in (("momentum", momentum, 1.0), ("weight_decay", weight_decay, math.inf)):
         if not 0 <= value < most:
@@ -133,7 +133,7 @@ def _batches(count, steps, batch, rows, seed):
         return [one.cpu() for one in rows]
     if batch is None or batch == count:
         return [None] * steps
-    _inputs.whole("batch", batch, 1)
+    inputs.whole("batch", batch, 1)
     if batch > count:
         raise ValueError(f"batch is {batch}; there are {count} images")
     each = count // batch

@@ -4,8 +4,8 @@ from typing import NamedTuple, Optional
 
 import torch
 
-from . import _core, _inputs
-from ._draws import Stream
+from . import _core, inputs
+from .draws import Stream
 
 
 class Gradient(NamedTuple):
@@ -47,7 +47,7 @@ class Network:
     def __init__(self, specification="convnet", *, channels=3, side=32, classes=10):
         height, width = (side, side) if isinstance(side, int) else side
         for name, value in (("channels", channels), ("side", height), ("side", width), ("classes", classes)):
-            _inputs.whole(name, value, 1)
+            inputs.whole(name, value, 1)
         self._network = _core.Network(specification, channels, height, width, classes)
 
     @classmethod
@@ -137,7 +137,7 @@ class Network:
         """
         asked = self._ask(theta, images, statistics, norm, groups)
         targets = self._targets(labels, images, loss, temperature)
-        _inputs.theta(v, self.parameters, images, "v")
+        inputs.theta(v, self.parameters, images, "v")
         if theta.dim() == 2 and v.shape != theta.shape:
             raise ValueError(f"v has the shape {list(v.shape)}; that of theta, {list(theta.shape)}, is expected")
         return GradientJvp(*self._network.gradient_jvp(
@@ -163,13 +163,13 @@ class Network:
         return self._network.predict(theta, asked[0], images)
 
     def _ask(self, theta, images, statistics, norm, groups, groups_of_theta=True):
-        _inputs.images(images, self.shape)
-        _inputs.theta(theta, self.parameters, images, groups=groups_of_theta)
+        inputs.images(images, self.shape)
+        inputs.theta(theta, self.parameters, images, groups=groups_of_theta)
         if norm not in ("batch", "updating", "frozen"):
             raise ValueError(f"norm is {norm!r}; batch, updating or frozen is expected")
         offsets = [0]
         for rows in groups or []:
-            offsets.append(offsets[-1] + _inputs.whole("groups", rows, 1))
+            offsets.append(offsets[-1] + inputs.whole("groups", rows, 1))
         if groups and offsets[-1] != images.shape[0]:
             raise ValueError(f"groups have {offsets[-1]} rows together; there are {images.shape[0]} images")
         if theta.dim() == 2 and theta.shape[0] != max(len(offsets) - 1, 1):
@@ -186,8 +186,8 @@ class Network:
                                  f"initial_statistics()")
             statistics = self.initial_statistics().to(images)
             return statistics.expand(theta.shape[0], -1).contiguous() if theta.dim() == 2 else statistics
-        _inputs.floating("statistics", statistics, ["G", "S"] if statistics.dim() == 2 else ["S"])
-        _inputs.alike("statistics", statistics, "images", images)
+        inputs.floating("statistics", statistics, ["G", "S"] if statistics.dim() == 2 else ["S"])
+        inputs.alike("statistics", statistics, "images", images)
         if statistics.shape[-1] != self.statistics:
             raise ValueError(f"statistics has {statistics.shape[-1]} numbers; the network has {self.statistics}")
         return statistics
@@ -197,7 +197,7 @@ class Network:
             raise ValueError(f"loss is {loss!r}; cross_entropy, kl or squared is expected")
         if not temperature > 0:
             raise ValueError(f"temperature is {temperature}; a number above 0 is expected")
-        _inputs.labels(labels, images.shape[0], self.shape[3], images)
+        inputs.labels(labels, images.shape[0], self.shape[3], images)
         if loss != "cross_entropy" and not labels.dtype.is_floating_point:
             raise ValueError(f"loss {loss!r} takes floating labels [N, K]; they are {labels.dtype}")
         return labels
