@@ -16,12 +16,17 @@ import torch as _torch  # noqa: E402,F401  its libraries have to be there first
 from ._build import VERSION as __version__  # noqa: E402
 from ._core import ConfigError, DataError, Error, ResourceError, StateError  # noqa: E402
 from .callbacks import Callback, TensorBoard, WandB  # noqa: E402
+from .draws import RealImages, Stream, apply_augmentation, draw_augmentation  # noqa: E402
 from .images import Images  # noqa: E402
+from .network import Gradient, GradientJvp, Network  # noqa: E402
+from .objective import Objective, Run  # noqa: E402
 from .runs import (Evaluation, Option, distill, evaluate, experts, import_published, options, relabel,  # noqa: E402
                    reproduce, squeeze)
 from .sets import Normalize, SetDataset, SyntheticSet, augment, from_tensors, load  # noqa: E402
+from .unrolling import unroll  # noqa: E402
 
-__all__ = ["Callback", "ConfigError", "DataError", "Error", "Evaluation", "Images", "Normalize", "Option",
-           "ResourceError", "SetDataset", "StateError", "SyntheticSet", "TensorBoard", "WandB", "__version__", "augment",
-           "distill", "evaluate", "experts", "from_tensors", "import_published", "load", "options", "relabel",
-           "reproduce", "squeeze"]
+__all__ = ["Callback", "ConfigError", "DataError", "Error", "Evaluation", "Gradient", "GradientJvp", "Images",
+           "Network", "Normalize", "Objective", "Option", "RealImages", "ResourceError", "Run", "SetDataset",
+           "StateError", "Stream", "SyntheticSet", "TensorBoard", "WandB", "__version__", "apply_augmentation",
+           "augment", "distill", "draw_augmentation", "evaluate", "experts", "from_tensors", "import_published",
+           "load", "options", "relabel", "reproduce", "squeeze", "unroll"]

@@ -1,5 +1,9 @@
 """What is drawn, always from a named stream: numbers, augmentations, real images."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import torch
 
 from . import _core, inputs
@@ -12,34 +16,35 @@ class Stream:
     an iteration that opens its own needs nothing of the past (Salmon et al., SC 2011).
     """
 
-    def __init__(self, seed, purpose, *indices):
+    def __init__(self, seed: int, purpose: str, *indices: int):
         for value in (seed, *indices):
             inputs.whole("the seed or an index of a stream", value, 0)
         self._stream = _core.RandomStream(seed, purpose, list(indices))
 
-    def integer(self, n):
+    def integer(self, n: int) -> int:
         """Uniform in 0..n-1."""
         return self._stream.integer(inputs.whole("n", n, 1))
 
-    def permutation(self, n):
+    def permutation(self, n: int) -> torch.Tensor:
         """A random order of 0..n-1: int64 [n]."""
         return torch.tensor(self._stream.permutation(inputs.whole("n", n, 0)), dtype=torch.int64)
 
-    def sample(self, n, count):
+    def sample(self, n: int, count: int) -> torch.Tensor:
         """`count` different integers of 0..n-1 in random order; all n of them where count >= n: int64."""
         return torch.tensor(self._stream.sample(inputs.whole("n", n, 0), inputs.whole("count", count, 0)),
                             dtype=torch.int64)
 
-    def normal(self, *shape):
+    def normal(self, *shape: int) -> torch.Tensor:
         """Standard normals, float32 on the CPU."""
         return self._stream.normal(list(shape))
 
-    def uniform(self, *shape, low=0.0, high=1.0):
+    def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> torch.Tensor:
         """Uniforms of [low, high), float32 on the CPU."""
         return self._stream.uniform(list(shape), low, high)
 
 
-def draw_augmentation(strategy, side, stream, count=None):
+def draw_augmentation(strategy: str, side: int | tuple[int, int], stream: Stream,
+                      count: int | None = None) -> torch.Tensor:
     """Parameters of differentiable siamese augmentation (Zhao and Bilen, ICML 2021) for images of `side` pixels.
 
     Args:
@@ -55,7 +60,7 @@ def draw_augmentation(strategy, side, stream, count=None):
     return _core.draw_augmentation(strategy, height, width, stream._stream, count)
 
 
-def apply_augmentation(images, rows):
+def apply_augmentation(images: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     """Images [N, C, H, W] under drawn `rows` ([N, 16], or [1, 16] for all), differentiable by the images.
 
     The same row gives the same transformation to real and synthetic images.
@@ -86,24 +91,24 @@ class RealImages:
     def __init__(self, sampler):
         self._sampler = sampler
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self._sampler.size
 
-    def rows(self, stream, label, count):
+    def rows(self, stream: Stream, label: int, count: int) -> list[int]:
         """Different rows of class `label` in random order: `count`, or all where it has no more; a list."""
         if not 0 <= label < self._sampler.classes:
             raise ValueError(f"label is {label}; classes from 0 to {self._sampler.classes - 1} are there")
         return self._sampler.rows(stream._stream, label, inputs.whole("count", count, 1))
 
-    def images(self, rows):
+    def images(self, rows: Sequence[int]) -> torch.Tensor:
         """[n, C, H, W] of given rows, in their order."""
         return self._sampler.images(self._checked(rows))
 
-    def labels(self, rows):
+    def labels(self, rows: Sequence[int]) -> torch.Tensor:
         """int64 [n] of given rows."""
         return self._sampler.labels(self._checked(rows))
 
-    def draw(self, stream, label, count):
+    def draw(self, stream: Stream, label: int, count: int) -> torch.Tensor:
         """Images of `rows(stream, label, count)`."""
         return self.images(self.rows(stream, label, count))
 

@@ -1,6 +1,9 @@
 """Networks as pure functions of one parameter vector, with exact products of second order."""
 
-from typing import NamedTuple, Optional
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 
@@ -13,10 +16,10 @@ class Gradient(NamedTuple):
 
     loss: torch.Tensor  #: scalar: the mean over the rows
     theta: torch.Tensor  #: dl/dtheta, [P]
-    images: Optional[torch.Tensor]  #: dl/dX, [N, C, H, W], where asked for
-    labels: Optional[torch.Tensor]  #: dl/dY, [N, K], where asked for
+    images: torch.Tensor | None  #: dl/dX, [N, C, H, W], where asked for
+    labels: torch.Tensor | None  #: dl/dY, [N, K], where asked for
     logits: torch.Tensor  #: [N, K]
-    statistics: Optional[torch.Tensor]  #: new running statistics [S], where the network has some
+    statistics: torch.Tensor | None  #: new running statistics [S], where the network has some
 
 
 class GradientJvp(NamedTuple):
@@ -24,8 +27,8 @@ class GradientJvp(NamedTuple):
 
     loss: torch.Tensor  #: <g, v>
     theta: torch.Tensor  #: H v, [P]
-    images: Optional[torch.Tensor]  #: (d2l/dX dtheta) v
-    labels: Optional[torch.Tensor]  #: (d2l/dY dtheta) v
+    images: torch.Tensor | None  #: (d2l/dX dtheta) v
+    labels: torch.Tensor | None  #: (d2l/dY dtheta) v
 
 
 class Network:
@@ -44,7 +47,8 @@ class Network:
         ConfigError (a ValueError): an unknown name, or a shape that the network cannot take.
     """
 
-    def __init__(self, specification="convnet", *, channels=3, side=32, classes=10):
+    def __init__(self, specification: str = "convnet", *, channels: int = 3, side: int | tuple[int, int] = 32,
+                 classes: int = 10):
         height, width = (side, side) if isinstance(side, int) else side
         for name, value in (("channels", channels), ("side", height), ("side", width), ("classes", classes)):
             inputs.whole(name, value, 1)
@@ -57,27 +61,27 @@ class Network:
         return self
 
     @property
-    def name(self):
+    def name(self) -> str:
         """The specification that it was made from."""
         return self._network.name
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int, int, int]:
         """(channels, height, width, classes)."""
         return self._network.shape
 
     @property
-    def parameters(self):
+    def parameters(self) -> int:
         """P, the number of parameters."""
         return self._network.parameters
 
     @property
-    def statistics(self):
+    def statistics(self) -> int:
         """S, how many running statistics it has: 0 without BatchNorm."""
         return self._network.statistics
 
     @property
-    def taps(self):
+    def taps(self) -> list[str]:
         """The values that `observe` can show: "logits", "features" (input of the last linear layer), "NAME.input"."""
         return list(self._network.taps)
 
@@ -86,23 +90,25 @@ class Network:
         return (f"retort.Network({self.name!r}, {channels}x{height}x{width}, {classes} classes, "
                 f"{self.parameters} parameters)")
 
-    def initial(self, seed=0, *, stream=None):
+    def initial(self, seed: int = 0, *, stream: Stream | None = None) -> torch.Tensor:
         """Parameters by PyTorch's default initialisation: float32 [P] on the CPU, of `seed` or of a `Stream`."""
         return self._network.initial((stream or Stream(seed, "network"))._stream)
 
-    def initial_statistics(self):
+    def initial_statistics(self) -> torch.Tensor | None:
         """Running statistics of a fresh network (means 0, variances 1), float32 [S] on the CPU; None without."""
         return self._network.initial_state() if self.statistics else None
 
-    def named(self, theta):
+    def named(self, theta: torch.Tensor) -> dict[str, torch.Tensor]:
         """Views of `theta` by parameter, {"block1.conv.weight": [...], ...}, in the order that they lie in it."""
         if not isinstance(theta, torch.Tensor) or tuple(theta.shape) != (self.parameters,):
             raise ValueError(f"theta is not a tensor [{self.parameters}]")
         return {name: theta[offset : offset + count].view(shape)
                 for name, shape, offset, count in self._network.slots}
 
-    def gradient(self, theta, images, labels, *, loss="cross_entropy", temperature=1.0, statistics=None, norm="batch",
-                 groups=None, images_gradient=False, labels_gradient=False):
+    def gradient(self, theta: torch.Tensor, images: torch.Tensor, labels: torch.Tensor, *, loss: str = "cross_entropy",
+                 temperature: float = 1.0, statistics: torch.Tensor | None = None, norm: str = "batch",
+                 groups: Sequence[int] | None = None, images_gradient: bool = False,
+                 labels_gradient: bool = False) -> Gradient:
         """The mean loss and its gradient.
 
         The loss can be differentiated by theta, images and floating labels, and so can the gradient (once): matching
@@ -129,8 +135,10 @@ class Network:
             (bool(images_gradient), bool(labels_gradient)))
         return Gradient(found_loss, found, *rest)
 
-    def gradient_jvp(self, theta, images, labels, v, *, loss="cross_entropy", temperature=1.0, statistics=None,
-                     norm="batch", groups=None, images_gradient=True, labels_gradient=False):
+    def gradient_jvp(self, theta: torch.Tensor, images: torch.Tensor, labels: torch.Tensor, v: torch.Tensor, *,
+                     loss: str = "cross_entropy", temperature: float = 1.0, statistics: torch.Tensor | None = None,
+                     norm: str = "batch", groups: Sequence[int] | None = None, images_gradient: bool = True,
+                     labels_gradient: bool = False) -> GradientJvp:
         """Exact derivatives of `gradient` along `v` ([P], or [G, P]), without a graph: H v, <g, v> and the mixed ones.
 
         Arguments and errors are those of `gradient`.
@@ -144,7 +152,9 @@ class Network:
             _question(theta, images, asked), _core.Targets(targets, loss, float(temperature)), v,
             bool(images_gradient), bool(labels_gradient)))
 
-    def observe(self, theta, images, taps="features", *, statistics=None, norm="batch", groups=None):
+    def observe(self, theta: torch.Tensor, images: torch.Tensor, taps: str | Sequence[str] = "features", *,
+                statistics: torch.Tensor | None = None, norm: str = "batch",
+                groups: Sequence[int] | None = None) -> Any:
         """Values inside one forward pass: a tensor for one name of `Network.taps`, a dictionary for a list of them.
 
         They can be differentiated (once) by theta and images. Arguments and errors are those of `gradient`.
@@ -157,7 +167,8 @@ class Network:
         seen = _Observe.apply(theta, images, self._network, asked, names)
         return seen[0] if isinstance(taps, str) else dict(zip(names, seen))
 
-    def predict(self, theta, images, *, statistics=None):
+    def predict(self, theta: torch.Tensor, images: torch.Tensor, *,
+                statistics: torch.Tensor | None = None) -> torch.Tensor:
         """Logits [N, K] as of a network in use: running statistics, without a graph, in pieces that fit into caches."""
         asked = self._ask(theta, images, statistics, "frozen", None, groups_of_theta=False)
         return self._network.predict(theta, asked[0], images)

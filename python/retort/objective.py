@@ -29,19 +29,19 @@ class Run:
         self.counts = list(told["counts"])  #: synthetic images of each class
 
     @property
-    def classes(self):
+    def classes(self) -> int:
         """How many classes there are."""
         return len(self.class_names)
 
-    def stream(self, purpose, *indices):
+    def stream(self, purpose: str, *indices: int) -> Stream:
         """The stream (the run's seed, purpose, indices): name the iteration, and a resumed run draws the same."""
         return Stream(self.seed, purpose, *indices)
 
-    def draw_augmentation(self, stream, count=None):
+    def draw_augmentation(self, stream: Stream, count: int | None = None) -> torch.Tensor:
         """Parameters of the run's augmentation: one row for all images, or `count` rows."""
         return draw_augmentation(self.augmentation, self.network.shape[1:3], stream, count)
 
-    def augment(self, images, rows):
+    def augment(self, images: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         """Images [N, C, H, W] under drawn rows ([1, 16] or [N, 16]), differentiable by the images."""
         return apply_augmentation(images, rows)
 
@@ -60,20 +60,21 @@ class Objective:
     network, protocol, augmentation, image_optimiser, image_schedule, clip_norm, image_beta2, clamp_pixels).
     """
 
-    def setup(self, run):
+    def setup(self, run: Run) -> None:
         """Called once a start with a `Run`."""
 
-    def loss(self, images, labels, iteration):
+    def loss(self, images: torch.Tensor, labels: torch.Tensor, iteration: int) -> torch.Tensor:
+        """The number to descend."""
         raise NotImplementedError
 
-    def state(self):
+    def state(self) -> dict[str, torch.Tensor]:
         """Tensors by name that a resumed run must begin an iteration with; most objectives need none."""
         return {}
 
-    def restore(self, state):
+    def restore(self, state: dict[str, torch.Tensor]) -> None:
         """Takes back what `state` gave."""
 
-    def identity(self):
+    def identity(self) -> str:
         """What makes it another method: a run goes on with the same alone. Name the settings that matter."""
         return ""
 

@@ -17,9 +17,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from . import _core
+from . import _core, students
 from .callbacks import Callback, listeners
 from .images import data_argument
+from .objective import method_argument
 from .sets import SyntheticSet, load
 
 Option = namedtuple("Option", "name type default help choices group")
@@ -43,14 +44,14 @@ def distill(*, data: Any, out: str | os.PathLike, method: Any = None, callbacks:
     returned; the same options and seed give the same bytes as `retort distill`. `callbacks` are functions of
     (iteration, loss) or `Callback`s. The set that comes back has `run`, a dictionary of how it went.
     """
-    named = method if method is None or isinstance(method, str) else method.name
+    named, handle = method_argument(method)
     given = {"out": out, **({} if named is None else {"method": named}), **options}
     callbacks = list(callbacks)
     for callback in callbacks:
         if isinstance(callback, Callback):
             callback.begin({"data": str(data) if isinstance(data, (str, os.PathLike)) else repr(data), **given})
     run = _command("distill", given, data=data, progress=progress, callbacks=callbacks,
-                   method=None if named is method else method._handle())
+                   method=handle)
     made = load(out)
     made.run = run
     for callback in callbacks:
@@ -108,13 +109,20 @@ def evaluate(set: SyntheticSet | str | os.PathLike, data: Any, *, networks: Any 
     """Trains fresh students on a set and tests them once, beside random real images of the same bytes.
 
     `set` is a run folder, a bundle or a `SyntheticSet`; a run keeps the figures in its records and page. `data` is
-    what it was made from. `networks` names the students' networks ("convnet", "resnet18", ...; a list, or one).
+    what it was made from. `networks` are the students: names ("convnet", "resnet18", ...) and functions that make a
+    fresh `torch.nn.Module`, or pairs (name, function); a list, or one. Modules are trained by the same protocol.
     Usual options: `students`, `protocol`, `part` ("test" or "validation"), `random_baseline`, `teacher`, `device`.
     """
-    if networks is not None:
-        options["networks"] = networks
+    names, modules = students.split(networks)
+    if names:
+        options["networks"] = names
+    learners = {}
+    if modules:
+        about = set if isinstance(set, SyntheticSet) else load(set)
+        students.check(modules, about.images.shape[1:], len(about.class_names))
+        learners = students.learners(modules, len(about.class_names))
     with _file_of(set) as target:
-        return Evaluation(_command("eval", options, target, data=data, progress=progress))
+        return Evaluation(_command("eval", options, target, data=data, progress=progress, learners=learners))
 
 
 def experts(*, data: Any, out: str | os.PathLike, progress: bool = True, **options: Any) -> dict:
@@ -189,14 +197,15 @@ class _file_of:
 
 
 def _command(command: str, given: Mapping[str, Any], *positionals: str, data: Any = None, progress: bool = True,
-             callbacks: Iterable[Callback | Callable] = (), method: Any = None) -> dict:
+             callbacks: Iterable[Callback | Callable] = (), method: Any = None,
+             learners: Mapping[str, Callable] | None = None) -> dict:
     held = None
     if data is not None:
         text, held = data_argument(data)
         given = {**given, "data": text}
     words = [*positionals, *_words(given), "--json=yes"]
     with listeners(callbacks, progress) as functions:
-        _, out, err = _core.run(command, words, held and held._handle, method, functions)
+        _, out, err = _core.run(command, words, held and held._handle, method, functions, learners or {})
     for line in filter(None, err.splitlines()):
         _log.info(line.removeprefix("note: "))
     return json.loads(out)

@@ -1,6 +1,10 @@
 """Training unrolled, as a function that autograd can differentiate."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -9,9 +13,11 @@ from .draws import Stream, draw_augmentation
 from .network import Network
 
 
-def unroll(theta, images, labels, rate, *, network, steps, batch=None, rows=None, momentum=0.0, weight_decay=0.0,
-           augmentation="none", seed=0, hessian=True, checkpoints=False, window=0, statistics=None,
-           with_losses=False):
+def unroll(theta: torch.Tensor, images: torch.Tensor, labels: torch.Tensor, rate: float | torch.Tensor, *,
+           network: Network, steps: int, batch: int | None = None,
+           rows: torch.Tensor | Sequence[torch.Tensor] | None = None, momentum: float = 0.0, weight_decay: float = 0.0,
+           augmentation: str = "none", seed: int = 0, hessian: bool = True, checkpoints: bool = False, window: int = 0,
+           statistics: torch.Tensor | None = None, with_losses: bool = False) -> Any:
     """Trains a network for some steps of SGD and returns where it ends: theta [P].
 
     Autograd can differentiate the result (once) by the start, the images, soft labels and the rate. The derivative is
