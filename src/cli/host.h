@@ -25,10 +25,10 @@ struct Host {
                               const ProgressStyle& progress)>
       open = {};
   std::optional<methods::MethodEntry> method = {};  ///< another one for `retort distill`
-  std::vector<eval::Learner> learners = {};         ///< more students for `retort eval`
   std::function<void(int64_t done, double loss)> iteration = {};  ///< of a distillation
   std::function<void(const Json& record)> record = {};            ///< that a run writes
   std::function<void(const ProgressReport& report)> progress = {};
+  std::vector<eval::Learner> learners = {};  ///< more students for `retort eval`
 };
 
 /// The data of a command: the host's, or what the options name.

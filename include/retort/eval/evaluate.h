@@ -81,7 +81,6 @@ struct Result {
 
 struct EvalOptions {
   std::vector<std::string> networks;  ///< empty: the bundle's own, where there is no learner
-  std::vector<Learner> learners;      ///< students of other kinds, judged after those networks
   int64_t students = 3;
   std::string protocol;           ///< empty: the bundle's own
   int64_t evaluation_epochs = 0;  ///< 0: the protocol's
@@ -93,6 +92,7 @@ struct EvalOptions {
   std::string student_labels = "auto";  ///< where a teacher labels: auto | hard | live | a file
   std::string teacher;                  ///< its file; auto with a teacher: live
   bool redraw = true;                   ///< a set that chance chose: chosen anew for every student
+  std::vector<Learner> learners = {};   ///< students of other kinds, judged after those networks
   void declare(OptionSet& options);
 };
 
