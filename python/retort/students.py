@@ -5,8 +5,6 @@ import functools
 
 import torch
 
-from . import _inputs
-
 
 def split(networks):
     """(names for the option `networks`, {name: factory} of modules).

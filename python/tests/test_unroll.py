@@ -92,8 +92,9 @@ def test_batches_go_over_the_whole_set_by_the_seed():
 
 
 def test_augmented_steps_go_back_to_the_images():
-    network, theta, images, labels, target = example()
-    images = images[:, :, :8, :8]
+    _, _, images, labels, _ = example()
+    network = retort.Network("convnet-w4-d2-swish", channels=3, side=8, classes=3)  # ReLU's kinks upset differences
+    theta, target = network.initial(1).double(), network.initial(2).double()
 
     def ours(x):
         end = retort.unroll(theta, x, labels, 0.05, network=network, steps=3, batch=2, seed=3,
@@ -101,9 +102,9 @@ def test_augmented_steps_go_back_to_the_images():
         return (end - target).square().sum()
 
     value, (slope,) = answers(ours, (images,))
-    direction, step = torch.randn_like(images), 1e-6
+    direction, step = torch.randn_like(images), 1e-5
     difference = (ours(images + step * direction) - ours(images - step * direction)) / (2 * step)
-    assert abs(float((slope * direction).sum() - difference)) < 1e-5 * max(1.0, abs(float(difference)))
+    assert abs(float((slope * direction).sum() - difference)) < 1e-6 * abs(float(difference))
 
 
 def test_losses_come_along_and_a_window_is_shorter():
