@@ -50,7 +50,7 @@ def twins(students):
 @pytest.mark.parametrize("protocol", ["dm", "dc", "rtp", "dd", "frepo", "frozen", "sre2l-tiny"])
 def test_a_twin_learns_as_ours_does(made, protocol):
     found = retort.evaluate(made, data(), networks=[NETWORK, ("twin", twins(2))], students=2, protocol=protocol,
-                            evaluation_epochs=6, redraw=False, progress=False, validation_fraction=0.0)
+                            evaluation_epochs=40, redraw=False, progress=False)
     by = {(result["network"], result["subject"]): result for result in found.results}
     assert len(by) == 4 and [result["network"] for result in found.results] == [NETWORK] * 2 + ["twin"] * 2
     for subject in ("distilled", "random"):
