@@ -113,7 +113,9 @@ TEST(ReadDataset, NamesOtherProgramsFilesWithAWayOut) {
          {"a NumPy array", "labels.npy", "np.load", "np.savez"});
   expect("noname", "PAR1", {"a Parquet file"});
   expect("c.tar.gz", "\x1f\x8b", {"a compressed archive", "tar -xf /", "c.tar.gz"});
-  expect("d.tar", std::string(257, '\0') + "ustar", {"a tar archive", "tar -xf"});
+  std::string tar(257, '\0');
+  tar += "ustar";
+  expect("d.tar", tar, {"a tar archive", "tar -xf"});
   expect("db/data.mdb", "", {"an LMDB database", "np.savez"});
   expect("a.pt", "PK\3\4", {"PyTorch", "retort import"});
   expect("a.csv", "path,label\n", {"a table", "folder of images for each class"});

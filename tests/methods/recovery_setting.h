@@ -23,7 +23,7 @@ struct RecoverySetting {
     images = images.to(at::kDouble);
   }
   Context context() const {
-    return {data, *network, layout, "none", 7, at::Device(at::kCPU), {}, 100};
+    return {data, *network, layout, "none", 7, at::Device(at::kCPU), &ProcessGroup::alone(), 100};
   }
   Cotangents at(const at::Tensor& x, int64_t iteration = 30) const {
     Recovery recovery(context(), options);

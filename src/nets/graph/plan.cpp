@@ -193,7 +193,7 @@ class Planner {
 
   bool finish(const Op& head) {
     const auto from = values_of(head.from[0]);
-    if (!from || *from != std::ssize(plan_.steps) - 1) return false;
+    if (!from || *from < 0 || *from != std::ssize(plan_.steps) - 1) return false;
     plan_.features = plan_.steps.back().size();
     plan_.classes = definition_.shape.classes;
     plan_.parameters = definition_.parameters.size;
