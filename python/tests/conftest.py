@@ -1,9 +1,14 @@
 """What the tests share: small labelled images that networks can learn, and a quick distillation of them."""
 
+import signal
+
 import numpy
 import pytest
 
 import retort
+
+# What a shell runs in the background ignores Ctrl-C, and would hand that on to the tests of it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def drawn(count: int, seed: int, classes: int = 3, side: int = 16) -> tuple[numpy.ndarray, numpy.ndarray]:

@@ -205,8 +205,8 @@ def test_a_recipe_of_the_package(tmp_path):
 
 def test_options_are_listed():
     names = {one.name for one in retort.options("distill", method="mtt")}
-    assert {"images_per_class", "experts", "seed"} <= names and "json" not in names
-    assert "experts" not in {one.name for one in retort.options("distill", method="dm")}
+    assert {"images_per_class", "inner_steps", "seed"} <= names and "json" not in names
+    assert "inner_steps" not in {one.name for one in retort.options("distill", method="dm")}
 
 
 def test_an_import_beside_another_pytorch_names_both(tmp_path):
