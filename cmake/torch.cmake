@@ -42,7 +42,11 @@ set(RETORT_TORCH_HEADERS "${_include}")
 add_library(retort_torch INTERFACE)
 add_library(retort::torch ALIAS retort_torch)
 set_target_properties(retort_torch PROPERTIES EXPORT_NAME torch)
-target_include_directories(retort_torch SYSTEM INTERFACE "${_include}" "${_include}/torch/csrc/api/include")
+# The installed package names these folders in retort-config.cmake: an exported target may not hold
+# a path below the sources, and a virtual environment often lies there.
+foreach(_folder "${_include}" "${_include}/torch/csrc/api/include")
+  target_include_directories(retort_torch SYSTEM INTERFACE "$<BUILD_INTERFACE:${_folder}>")
+endforeach()
 if(NOT DEFINED RETORT_CXX11_ABI)
   set(RETORT_CXX11_ABI 1) # 0: PyTorch's own packages before 2.7; cmake/python.cmake asks
 endif()
