@@ -5,6 +5,10 @@ namespace retort::cli {
 void PublishedResult::declare(OptionSet& options) {
   options.add("experts_count", experts_count, "experts to match", {.min = 0, .max = 1e5});
   options.add("experts_epochs", experts_epochs, "epochs of an expert", {.min = 1, .max = 1e5});
+  options.add("experts_learning_rate", experts_learning_rate, "learning rate of an expert",
+              {.min = 0});
+  options.add("experts_augmentation", experts_augmentation,
+              "augmentation of an expert's training; auto: the data set's published one");
   options.add("experts_flat", experts_flat, "experts by FTD's flat update");
   options.add("experts_gsam_alpha", experts_gsam_alpha, "weight of the flat update's second aim",
               {.min = 0, .max = 1e6});

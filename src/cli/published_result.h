@@ -13,6 +13,8 @@ namespace retort::cli {
 struct PublishedResult {
   int64_t experts_count = 0;  ///< 0: the method takes none
   int64_t experts_epochs = 50;
+  double experts_learning_rate = 0.01;
+  std::string experts_augmentation = "auto";
   bool experts_flat = false;
   double experts_gsam_alpha = 0.3;
   std::string label_teacher;      ///< network of the teacher of the labels, where it is another one

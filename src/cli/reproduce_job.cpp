@@ -151,7 +151,9 @@ void ReproduceJob::give_experts(ExpertsSettings& settings) const {
               {"network", run->loop().network},
               {"out", experts},
               {"count", std::to_string(claim.experts_count)},
-              {"epochs", std::to_string(claim.experts_epochs)}};
+              {"epochs", std::to_string(claim.experts_epochs)},
+              {"learning_rate", fmt::format("{}", claim.experts_learning_rate)},
+              {"augmentation", claim.experts_augmentation}};
   if (claim.experts_flat)
     given.insert(given.end(),
                  {{"flat", "yes"}, {"gsam_alpha", fmt::format("{}", claim.experts_gsam_alpha)}});
