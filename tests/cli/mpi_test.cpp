@@ -25,16 +25,19 @@ using Words = std::vector<std::string>;
 const char* const kDriver = RETORT_BUILD_DIR "/tests/retort_mpi_driver";
 const char* const kProgram = RETORT_BUILD_DIR "/retort";
 
-/// More processes than processors, as root, on one machine without ssh: for tests alone.
+/// More processes than processors, as root, on one machine without ssh: for tests alone. Open MPI 5
+/// reads the names with PRTE.
 void allow_small_machines() {
-  for (const auto& [name, value] :
-       std::map<std::string, std::string>{{"OMPI_ALLOW_RUN_AS_ROOT", "1"},
-                                          {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"},
-                                          {"OMPI_MCA_rmaps_base_oversubscribe", "1"},
-                                          {"OMPI_MCA_hwloc_base_binding_policy", "none"},
-                                          {"OMPI_MCA_mpi_yield_when_idle", "1"},
-                                          {"OMPI_MCA_plm", "isolated"},
-                                          {"OMPI_MCA_btl", "self,vader"}})
+  for (const auto& [name, value] : std::map<std::string, std::string>{
+           {"OMPI_ALLOW_RUN_AS_ROOT", "1"},
+           {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"},
+           {"OMPI_MCA_rmaps_base_oversubscribe", "1"},
+           {"OMPI_MCA_hwloc_base_binding_policy", "none"},
+           {"OMPI_MCA_mpi_yield_when_idle", "1"},
+           {"PRTE_MCA_rmaps_default_mapping_policy", ":oversubscribe"},
+           {"PRTE_MCA_hwloc_default_binding_policy", "none"},
+           {"OMPI_MCA_plm", "isolated"},
+           {"OMPI_MCA_btl", "self,vader"}})
     setenv(name.c_str(), value.c_str(), 0);
 }
 
