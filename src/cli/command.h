@@ -63,6 +63,8 @@ int run_squeeze(const Environment& environment, const Arguments& arguments);
 int run_experts(const Environment& environment, const Arguments& arguments);
 int run_reproduce(const Environment& environment, const Arguments& arguments);
 int run_eval(const Environment& environment, const Arguments& arguments);
+int run_score(const Environment& environment, const Arguments& arguments);
+int run_search(const Environment& environment, const Arguments& arguments);
 int run_relabel(const Environment& environment, const Arguments& arguments);
 int run_recall(const Environment& environment, const Arguments& arguments);
 int run_study(const Environment& environment, const Arguments& arguments);

@@ -14,6 +14,7 @@
 
 #include "cli/arguments.h"
 #include "cli/command.h"
+#include "cli/estimate.h"
 #include "cli/handlers.h"
 #include "cli/launch.h"
 #include "core/file.h"
@@ -44,7 +45,11 @@ void print_help(std::ostream& out) {
          "  retort eval runs/a --data shapes\n"
          "  retort COMMAND --help       all options of a command\n"
          "  retort describe dm          what a method does and takes\n"
-         "\n--debug shows everything that is known of an error, and which engine a network has;\n"
+         "\n--estimate (distill, experts, squeeze, relabel, eval, search, reproduce) says how long "
+         "a "
+         "command would\ntake, how much memory and disk, from a few of its steps, and stops "
+         "there.\n"
+         "--debug shows everything that is known of an error, and which engine a network has;\n"
          "--version prints the version.\n";
 }
 
@@ -67,6 +72,8 @@ int dispatch(const Environment& environment, Arguments arguments) {
   }
   const Command& command = find_entry(std::span(command_table()), "command", arguments[0]);
   arguments.erase(arguments.begin());
+  if (can_estimate(command.name) && take_flag(arguments, "--estimate"))
+    return environment.group->first() ? estimate(environment, command, arguments) : 0;
   if (command.shared) return command.run(environment, arguments);
   if (!environment.group->first()) return 0;  // the work of one
   Environment alone = environment;
@@ -155,6 +162,9 @@ const std::vector<Command>& command_table() {
       {"reproduce", "run a recipe whole, and print the result beside the published one",
        run_reproduce, true},
       {"eval", "train students on a set and test them, beside random images", run_eval, true},
+      {"score", "score finished sets as DD-Ranking does, coresets beside them", run_score},
+      {"search", "rank many networks by training on a set, and check the ranking", run_search,
+       true},
       {"relabel", "store a teacher's labels of the views that students will see", run_relabel,
        true},
       {"experts", "train the experts of trajectory matching, or import published ones", run_experts,

@@ -5,6 +5,7 @@
 #include "eval/relabel.h"
 #include "retort/core/error.h"
 #include "retort/core/records.h"
+#include "teachers/fkd.h"
 
 namespace retort::cli {
 namespace {
@@ -22,17 +23,21 @@ constexpr const char* kExamples =
 struct Settings {
   eval::RelabelOptions relabel;
   MachineOptions machine;
-  std::string target, teacher, out;
+  std::string target, teacher, out, format = "retort";
   OptionSet options;
 
   Settings() {
     options.group("Labels");
     options.add("teacher", teacher, "file of the teacher");
     relabel.declare(options);
+    options.add("format", format,
+                "retort: one mapped file; fkd: a folder epoch_E/batch_B.tar, as SRe2L and CDA read "
+                "it",
+                {.choices = {"retort", "fkd"}});
     machine.declare(options);
     options.group("Run");
-    options.add("out", out, "the file; empty: labels.safetensors in the run's folder", {},
-                Role::kExecution);
+    options.add("out", out, "the file, or folder; empty: labels.safetensors in the run's folder",
+                {}, Role::kExecution);
   }
 };
 
@@ -88,6 +93,40 @@ void print_result(const Environment& environment, const Settings& settings,
       static_cast<double>(bytes) / static_cast<double>(images), plan.views.text(), path.string());
 }
 
+/// The first process does it alone: each file is one batch's.
+int write_folder(const Environment& environment, const Settings& settings,
+                 const synthetic::Bundle& bundle, const teachers::LabelPlan& plan,
+                 const teachers::LoadedTeacher& teacher) {
+  if (settings.out.empty())
+    throw ConfigError(ErrorMessage{"reading the options of 'retort relabel'",
+                                   "missing: --out, the folder of the labels",
+                                   {},
+                                   {}});
+  if (!environment.group->first()) return 0;
+  const at::Device device = teacher.theta.device();
+  const auto source = data::tensor_source(bundle.images.to(device), bundle.labels.to(device));
+  if (!teachers::write_fkd(settings.out, plan, *source, teacher, environment.progress(),
+                           environment.stop))
+    return say_stopped(environment);
+  const teachers::FkdLabels written(settings.out, bundle.images, bundle.labels, bundle.classes());
+  const Json json{{"out", settings.out},
+                  {"label_bytes", written.bytes()},
+                  {"epochs", written.epochs()},
+                  {"batches", written.epochs() * written.batches()},
+                  {"agreement", written.agreement()}};
+  if (settings.machine.json)
+    environment.out << json_text(json, 2) << "\n";
+  else
+    environment.out << fmt::format(
+        "labels of {} batches in {} epochs: {} in {}\nthe teacher sees a class of its view in "
+        "{:.1f} "
+        "% of the images\n",
+        written.epochs() * written.batches(), written.epochs(),
+        format_bytes(static_cast<double>(written.bytes())), settings.out,
+        100 * written.agreement());
+  return 0;
+}
+
 }  // namespace
 
 int run_relabel(const Environment& environment, const Arguments& arguments) {
@@ -97,7 +136,8 @@ int run_relabel(const Environment& environment, const Arguments& arguments) {
   if (!parse(environment, usage, arguments, settings.options,
              {{"bundle", "a run folder or a bundle (.safetensors)", &settings.target, true}}))
     return 0;
-  const std::filesystem::path path = file_of(settings);
+  const std::filesystem::path path =
+      settings.format == "fkd" ? settings.out : file_of(settings).string();
   const at::Device device = settings.machine.apply(environment);
   const synthetic::Bundle bundle = synthetic::load_bundle(bundle_of(settings.target));
   const teachers::LoadedTeacher teacher = teachers::open_teacher(
@@ -110,6 +150,7 @@ int run_relabel(const Environment& environment, const Arguments& arguments) {
        bundle.split},
       device);
   const teachers::LabelPlan plan = eval::plan_labels(bundle, settings.relabel, teacher);
+  if (settings.format == "fkd") return write_folder(environment, settings, bundle, plan, teacher);
   const bool before = environment.group->agree(finished(path, plan)) != 0;
   if (!before) {
     const auto source = data::tensor_source(bundle.images.to(device), bundle.labels.to(device));

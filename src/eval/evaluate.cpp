@@ -1,25 +1,27 @@
 // Students on a bundle, on random real images of the same number, and on the whole set.
 #include "retort/eval/evaluate.h"
 
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <memory>
+#include <numeric>
 
-#include "augment/training_strategy.h"
 #include "core/mean.h"
-#include "core/registry.h"
 #include "core/sizes.h"
+#include "eval/cost.h"
+#include "eval/evaluate_under.h"
 #include "eval/evaluation_notes.h"
 #include "eval/judge.h"
+#include "eval/preparing.h"
 #include "retort/core/error.h"
+#include "train/train_many.h"
 
 namespace retort::eval {
 namespace {
-
-using Networks = std::vector<std::unique_ptr<nets::Network>>;
 
 const data::Split& part_of(const data::Dataset& data, const std::string& part) {
   if (part != "test" && part != "validation")
@@ -31,56 +33,6 @@ const data::Split& part_of(const data::Dataset& data, const std::string& part) {
                      "a part with at least one image",
                      part == "validation" ? "set --validation-fraction above 0, such as 0.1"
                                           : "set --test-fraction above 0"});
-}
-
-/// The bundle's own network as the protocol wants it.
-std::string network_of(const synthetic::Bundle& bundle, const Protocol& protocol) {
-  std::string name = bundle.network.empty() ? "convnet" : bundle.network;
-  const size_t place = (name + "-").find("-bn-");
-  if (place == std::string::npos) return name;
-  if (protocol.without_batchnorm) return name.replace(place, 3, "-nonorm");
-  return evaluated_without_batchnorm(bundle) ? name.replace(place, 3, "-in") : name;
-}
-
-Networks make_networks(const synthetic::Bundle& bundle, const data::Dataset& data,
-                       const Protocol& protocol, const EvalOptions& options) {
-  std::vector<std::string> names = options.networks;
-  if (names.empty() && options.learners.empty()) names = {network_of(bundle, protocol)};
-  Networks networks;
-  for (const std::string& name : names)
-    networks.push_back(
-        nets::make_network(name, {data.channels, data.height, data.width, data.classes()}));
-  return networks;
-}
-
-train::TrainOptions training_of(const Protocol& protocol, const synthetic::Bundle& bundle,
-                                const data::Dataset& data, const EvalOptions& options) {
-  train::TrainOptions training = protocol.training;
-  if (training.augmentation == "auto")
-    training.augmentation = bundle.augmentation.empty() ? augment::default_strategy(data.mirrorable)
-                                                        : bundle.augmentation;
-  const size_t flip = training.augmentation.find("_flip");
-  if (flip != std::string::npos && !data.mirrorable && protocol.training.augmentation != "auto")
-    training.augmentation.erase(flip, 5);  // digits, whatever the protocol was published for
-  augment::parse_training_strategy(training.augmentation);  // refuses a damaged bundle early
-  if (protocol.steps) {
-    const int64_t images = bundle.images.size(0);
-    const int64_t batches = (images + training.batch_size - 1) / training.batch_size;
-    training.epochs = (protocol.steps(images) + batches - 1) / batches;
-  }
-  if (options.evaluation_epochs > 0) training.epochs = options.evaluation_epochs;
-  return training;
-}
-
-/// A cross-entropy makes nothing of the targets of a regression.
-void require_labels_of(const Protocol& protocol, const synthetic::Bundle& bundle) {
-  const bool regression = bundle.soft_labels.defined() && bundle.soft_label_kind == "targets";
-  if (!regression || protocol.training.loss == losses::Kind::kSquared) return;
-  throw ConfigError({"preparing the labels of students",
-                     fmt::format("the set's labels are targets of a regression, protocol '{}' "
-                                 "takes probabilities",
-                                 protocol.name),
-                     "a protocol with a squared error, such as frepo", "give --protocol frepo"});
 }
 
 /// Bytes of the images and labels that a subject trains on.
@@ -140,6 +92,37 @@ struct Work {
     return judge(learner(kind), subject, students);
   }
 
+  /// Seconds of this process's share.
+  double expected(const ProcessGroup& group) const {
+    const auto kinds = std::ssize(networks);
+    const Dealt dealt(group, kinds, std::ssize(subjects), options.students);
+    Advance silent({}, 0, 0);
+    const data::Split none;
+    const Judge judge{bundle, protocol.post, none, part, options, device, silent, stop};
+    double seconds = 0;
+    for (int64_t n = 0; n < kinds; ++n)
+      for (int64_t i = 0; i < std::ssize(subjects); ++i)
+        seconds += expected(judge, *networks[to_size(n)], subjects[to_size(i)],
+                            std::ssize(dealt.students(n, i)));
+    return seconds;
+  }
+  /// Of so many students.
+  double expected(const Judge& judge, const nets::Network& network, const Subject& subject,
+                  int64_t students) const {
+    if (students == 0) return 0;
+    const train::TrainOptions training = judge.training(subject, network.name());
+    const int64_t rows = std::min(subject.sources.front()->size(), training.batch_size);
+    const int64_t together =
+        device.is_cpu() ? train::students_at_once(students, rows, at::get_num_threads()) : 1;
+    std::vector<int64_t> some(to_size(together));
+    std::iota(some.begin(), some.end(), 0);
+    const TrainingCost cost = measure_training(network, subject.students(some), training, part,
+                                               bundle.preprocessing, device);
+    const int64_t rounds = (students + together - 1) / together;
+    return static_cast<double>(rounds * subject.steps()) * cost.step +
+           static_cast<double>(students * part.size()) * cost.test;
+  }
+
   /// Adds the results, those that were finished where it was asked to stop.
   void run(const ProcessGroup& group, Evaluation& evaluation) const {
     const int64_t kinds = std::ssize(networks) + std::ssize(options.learners);
@@ -194,22 +177,60 @@ Evaluation evaluate(const synthetic::Bundle& bundle, const data::Dataset& data,
                     const EvalOptions& options, at::Device device, ProgressStyle style,
                     const StopFlag* stop, const ProcessGroup& group) {
   check_fit(bundle, data);
-  const data::Split& part = part_of(data, options.part);
-  std::string name = options.protocol.empty() ? bundle.protocol : options.protocol;
-  if (name.empty()) name = protocols().front().name;
-  const Protocol& protocol = find_entry<Protocol>(protocols(), "protocol", name);
-  const LabelSource teaching(protocol, bundle, data, options, device);
-  train::TrainOptions training = training_of(protocol, bundle, data, options);
-  if (teaching.on())
-    training.batch_size = teaching.views().batch_size;
-  else
-    require_labels_of(protocol, bundle);
-  const Networks networks = make_networks(bundle, data, protocol, options);
-  // Stored labels are those of one choice.
-  const Redraw choice =
-      teaching.stored() ? Redraw() : redraw_of(bundle, data, options, device, style);
-  const std::vector<Subject> subjects =
-      make_subjects({bundle, data, options, protocol, training, teaching, choice, device});
+  part_of(data, options.part);
+  return evaluate_under(
+      {bundle, data, protocol_of(bundle, options), options, {}, device, style, stop, group});
+}
+
+namespace {
+
+/// What is trained in an evaluation, when all of it is made.
+struct Prepared {
+  explicit Prepared(const Judgement& judgement)
+      : part(part_of(judgement.data, judgement.options.part)),
+        teaching(judgement.protocol, judgement.bundle, judgement.data, judgement.options,
+                 judgement.device),
+        training(
+            training_of(judgement.protocol, judgement.bundle, judgement.data, judgement.options)) {
+    const auto& [bundle, data, protocol, options, redraw, device, style, stop, group] = judgement;
+    if (teaching.on())
+      training.batch_size = teaching.views().batch_size;
+    else
+      require_labels_of(protocol, bundle);
+    networks = make_networks(bundle, data, protocol, options);
+    // Stored labels are those of one choice.
+    choice = redraw              ? redraw
+             : teaching.stored() ? Redraw()
+                                 : redraw_of(bundle, data, options, device, style);
+    subjects = make_subjects({bundle, data, options, protocol, training, teaching, choice, device});
+  }
+  Work work(const Judgement& judgement) const {
+    return {
+        judgement.bundle, judgement.data, judgement.options, judgement.protocol, part,
+        networks,         subjects,       judgement.device,  judgement.style,    judgement.stop};
+  }
+
+  const data::Split& part;
+  const LabelSource teaching;
+  train::TrainOptions training;
+  Networks networks;
+  Redraw choice;
+  std::vector<Subject> subjects;
+};
+
+}  // namespace
+
+double expected_seconds(const Judgement& judgement) {
+  check_fit(judgement.bundle, judgement.data);
+  return Prepared(judgement).work(judgement).expected(judgement.group);
+}
+
+Evaluation evaluate_under(const Judgement& judgement) {
+  const auto& [bundle, data, protocol, options, redraw, device, style, stop, group] = judgement;
+  check_fit(bundle, data);
+  const Prepared prepared(judgement);
+  const data::Split& part = prepared.part;
+  const LabelSource& teaching = prepared.teaching;
 
   Evaluation evaluation;
   evaluation.protocol = protocol.name;
@@ -228,10 +249,9 @@ Evaluation evaluate(const synthetic::Bundle& bundle, const data::Dataset& data,
   evaluation.test_images = part.size();
   evaluation.seed = options.seed;
   evaluation.soft_labels = teaching.on() ? teaching.soft() : bundle.soft_labels.defined();
-  evaluation.notes = evaluation_notes(
-      {bundle, data, part, options, protocol, evaluation.soft_labels, static_cast<bool>(choice)});
-  Work{bundle, data, options, protocol, part, networks, subjects, device, style, stop}.run(
-      group, evaluation);
+  evaluation.notes = evaluation_notes({bundle, data, part, options, protocol,
+                                       evaluation.soft_labels, static_cast<bool>(prepared.choice)});
+  prepared.work(judgement).run(group, evaluation);
   return evaluation;
 }
 

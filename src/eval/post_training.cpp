@@ -40,10 +40,14 @@ LabelSource::LabelSource(const Protocol& protocol, const synthetic::Bundle& bund
     teacher_ = std::make_unique<teachers::LoadedTeacher>(
         teachers::open_teacher(options.teacher, kDoing, data, device));
   if (!stored) return;
-  open_stored(labels, bundle);
-  data::check_split({"the teacher of the labels '" + labels + "'", stored_->plan().data_hash,
-                     stored_->plan().split},
-                    kDoing, data);
+  if (std::filesystem::is_directory(labels)) {
+    open_folder(labels, bundle);
+  } else {
+    open_stored(labels, bundle);
+    data::check_split({"the teacher of the labels '" + labels + "'", stored_->plan().data_hash,
+                       stored_->plan().split},
+                      kDoing, data);
+  }
   if (!teacher_ && (options.random_baseline || options.whole_set))
     throw ConfigError(ErrorMessage{kDoing, "real images have no stored labels",
                                    "--teacher, for labels of real images",
@@ -72,6 +76,12 @@ void LabelSource::open_stored(const std::string& path, const synthetic::Bundle& 
   seed_ = plan.seed;
 }
 
+/// Its views are its own: of the protocol, batches are as large.
+void LabelSource::open_folder(const std::string& path, const synthetic::Bundle& bundle) {
+  folder_ = std::make_unique<teachers::FkdLabels>(path, bundle.images, bundle.labels, classes_);
+  views_.batch_size = folder_->batch_size();
+}
+
 LabelledViews LabelSource::teach(const data::BatchSource& source, bool distilled) const {
   LabelledViews taught;
   taught.views = std::make_unique<train::Views>(source, views_, seed_, preprocessing_);
@@ -81,6 +91,13 @@ LabelledViews LabelSource::teach(const data::BatchSource& source, bool distilled
   setting.temperature_squared = post_->temperature_squared;
   setting.batch_statistics = post_->batch_statistics;
   taught.labels = "hard";
+  if (folder_ && distilled) {
+    taught.labels = "stored";
+    taught.label_bytes = folder_->bytes();
+    taught.batch_stream =
+        teachers::make_fkd_stream(source, *folder_, post_->temperature, post_->temperature_squared);
+    return taught;
+  }
   if (stored_ && distilled) {
     setting.labels = teachers::Labels::kStored;
     setting.stored = stored_.get();

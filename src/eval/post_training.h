@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "retort/eval/evaluate.h"
+#include "teachers/fkd.h"
 #include "teachers/soft_labels.h"
 
 namespace retort::eval {
@@ -31,8 +32,8 @@ class LabelSource {
   LabelSource(const Protocol& protocol, const synthetic::Bundle& bundle, const data::Dataset& data,
               const EvalOptions& options, at::Device device);
   bool on() const { return post_.has_value(); }
-  bool soft() const { return teacher_ || stored_; }
-  bool stored() const { return stored_ != nullptr; }
+  bool soft() const { return teacher_ || stored(); }
+  bool stored() const { return stored_ || folder_; }
   /// The batches of all subjects: of the protocol, or of the file.
   const train::ViewOptions& views() const { return views_; }
   /// Stored labels are those of the distilled set alone: other subjects ask the teacher.
@@ -40,6 +41,7 @@ class LabelSource {
 
  private:
   void open_stored(const std::string& path, const synthetic::Bundle& bundle);
+  void open_folder(const std::string& path, const synthetic::Bundle& bundle);
   std::optional<PostTraining> post_;
   data::Preprocessing preprocessing_;
   train::ViewOptions views_;
@@ -47,6 +49,7 @@ class LabelSource {
   int64_t classes_ = 0;
   std::unique_ptr<teachers::LoadedTeacher> teacher_;
   std::unique_ptr<teachers::StoredLabels> stored_;
+  std::unique_ptr<teachers::FkdLabels> folder_;
 };
 
 /// Students at the epoch of the last fifth that was best on the validation part (Sun et al., 2024).

@@ -15,19 +15,6 @@
 namespace retort::eval {
 namespace {
 
-/// As many images of each class as take the bytes of the set.
-std::vector<int64_t> random_counts(const synthetic::Bundle& bundle, const data::Dataset& data) {
-  std::vector<int64_t> counts = bundle.counts();
-  const int64_t each = std::lround(bundle.images_per_class_equivalents());
-  for (size_t c = 0; c < counts.size(); ++c) {
-    const auto most = std::ssize(data.train.rows_by_class[c]);
-    // A class may have more images in the set than there are real ones.
-    counts[c] =
-        bundle.compact.empty() ? std::min(counts[c], most) : std::clamp<int64_t>(each, 1, most);
-  }
-  return counts;
-}
-
 /// Random training images of every class, fresh for every student. They are few: they are
 /// preprocessed once.
 std::unique_ptr<data::BatchSource> random_subset(const synthetic::Bundle& bundle,
@@ -65,10 +52,8 @@ class CentredSource : public data::BatchSource {
 
 /// The set itself, for one student or for all.
 std::unique_ptr<data::BatchSource> distilled_source(const SubjectInput& input, int64_t student) {
-  if (student == 0) return synthetic::bundle_source(input.bundle, input.device);
-  synthetic::Bundle other = input.bundle;
-  other.images = input.redraw(student);
-  return synthetic::bundle_source(other, input.device);
+  return synthetic::bundle_source(student == 0 ? input.bundle : input.redraw(student),
+                                  input.device);
 }
 
 Subject distilled_subject(const SubjectInput& input) {
@@ -119,6 +104,18 @@ void teach(std::vector<Subject>& subjects, const LabelSource& teaching) {
 
 }  // namespace
 
+std::vector<int64_t> random_counts(const synthetic::Bundle& bundle, const data::Dataset& data) {
+  std::vector<int64_t> counts = bundle.counts();
+  const int64_t each = std::lround(bundle.images_per_class_equivalents());
+  for (size_t c = 0; c < counts.size(); ++c) {
+    const auto most = std::ssize(data.train.rows_by_class[c]);
+    // A class may have more images in the set than there are real ones.
+    counts[c] =
+        bundle.compact.empty() ? std::min(counts[c], most) : std::clamp<int64_t>(each, 1, most);
+  }
+  return counts;
+}
+
 Redraw redraw_of(const synthetic::Bundle& bundle, const data::Dataset& data,
                  const EvalOptions& options, at::Device device, const ProgressStyle& style) {
   if (!options.redraw || !methods::can_choose_again(bundle, data)) return {};
@@ -127,11 +124,13 @@ Redraw redraw_of(const synthetic::Bundle& bundle, const data::Dataset& data,
       *style.out << fmt::format("choosing images by '{}' for student {} of {}\n", bundle.method,
                                 student + 1, options.students);
     constexpr uint64_t kSeedApart = 1'000'003;  // a seed of an evaluation gives other choices
-    return methods::choose_again(bundle, data,
-                                 static_cast<uint64_t>(bundle.seed) +
-                                     kSeedApart * static_cast<uint64_t>(options.seed) +
-                                     static_cast<uint64_t>(student),
-                                 device, style);
+    synthetic::Bundle other = bundle;
+    other.images = methods::choose_again(bundle, data,
+                                         static_cast<uint64_t>(bundle.seed) +
+                                             kSeedApart * static_cast<uint64_t>(options.seed) +
+                                             static_cast<uint64_t>(student),
+                                         device, style);
+    return other;
   };
 }
 

@@ -29,14 +29,16 @@ struct Subject {
   int64_t steps() const;
 };
 
-/// Another choice of a set's images by its method, [M, C, H, W] in the order of its labels, by the
-/// student it is for.
-using Redraw = std::function<at::Tensor(int64_t student)>;
+/// The set as it is for a student: another choice of its images by its method.
+using Redraw = std::function<synthetic::Bundle(int64_t student)>;
 
 /// The choices for the students of a set that chance had a part in choosing, as far as the options
 /// ask for them; else empty. What it is given must outlive it.
 Redraw redraw_of(const synthetic::Bundle& bundle, const data::Dataset& data,
                  const EvalOptions& options, at::Device device, const ProgressStyle& style);
+
+/// As many real images of each class as take the bytes of the set.
+std::vector<int64_t> random_counts(const synthetic::Bundle& bundle, const data::Dataset& data);
 
 /// What the subjects of an evaluation are made from.
 struct SubjectInput {

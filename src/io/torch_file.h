@@ -44,4 +44,10 @@ using TorchValue = std::variant<at::Tensor, std::string, std::vector<std::string
 void save_torch_file(const std::filesystem::path& path,
                      const std::vector<std::pair<std::string, TorchValue>>& entries);
 
+/// What save_torch_list can put into a list: None, a number, whole numbers, a tensor.
+using TorchItem = std::variant<std::monostate, double, std::vector<int64_t>, at::Tensor>;
+
+/// The same of a list.
+void save_torch_list(const std::filesystem::path& path, const std::vector<TorchItem>& items);
+
 }  // namespace retort

@@ -1,5 +1,7 @@
 // Writing .pt as torch.save does: members archive/data.pkl (protocol 2), archive/byteorder,
 // archive/data/0 ..., archive/version. Only instructions that 1.13's restricted loader knows.
+#include <bit>
+
 #include "io/archive.h"
 #include "io/torch_file.h"
 #include "retort/core/error.h"
@@ -41,6 +43,10 @@ std::string storage_name(at::ScalarType type) {
       return "LongStorage";
     case at::kByte:
       return "ByteStorage";
+    case at::kHalf:
+      return "HalfStorage";
+    case at::kBool:
+      return "BoolStorage";
     default:
       TORCH_CHECK(false, "no .pt storage is written for ", type);
   }
@@ -55,11 +61,55 @@ std::string tensor(const at::Tensor& value, const std::string& key) {
   return out + "\x89" + "ccollections\nOrderedDict\n)RtR";
 }
 
+std::string number(double value) {
+  std::string bytes = little_endian(std::bit_cast<uint64_t>(value), 8);
+  return "G" + std::string(bytes.rbegin(), bytes.rend());
+}
+
+/// Members of the storages of tensors, in the order in which these are pickled.
+class Storages {
+ public:
+  std::string add(const at::Tensor& value) {
+    const at::Tensor held = value.detach().to(at::kCPU).contiguous();
+    const std::string key = std::to_string(members_.size());
+    members_.emplace_back("archive/data/" + key,
+                          std::string(static_cast<const char*>(held.data_ptr()), held.nbytes()));
+    return tensor(held, key);
+  }
+  void write(const std::filesystem::path& path, const std::string& pickle) {
+    std::vector<std::pair<std::string, std::string>> members = {{"archive/data.pkl", pickle},
+                                                                {"archive/byteorder", "little"}};
+    for (auto& storage : members_) members.push_back(std::move(storage));
+    members.emplace_back("archive/version", "3\n");
+    write_stored_zip(path, members);
+  }
+
+ private:
+  std::vector<std::pair<std::string, std::string>> members_;
+};
+
+std::string item(const TorchItem& value, Storages& storages) {
+  if (const auto* single = std::get_if<double>(&value)) return number(*single);
+  if (const auto* held = std::get_if<at::Tensor>(&value)) return storages.add(*held);
+  const auto* list = std::get_if<std::vector<int64_t>>(&value);
+  if (!list) return "N";
+  std::string out = "](";
+  for (const int64_t whole : *list) out += integer(whole);
+  return out + "e";
+}
+
 }  // namespace
+
+void save_torch_list(const std::filesystem::path& path, const std::vector<TorchItem>& items) {
+  Storages storages;
+  std::string pickle = "\x80\x02](";
+  for (const TorchItem& one : items) pickle += item(one, storages);
+  storages.write(path, pickle + "e.");
+}
 
 void save_torch_file(const std::filesystem::path& path,
                      const std::vector<std::pair<std::string, TorchValue>>& entries) {
-  std::vector<std::pair<std::string, std::string>> storages;
+  Storages storages;
   std::string pickle = "\x80\x02}(";
   for (const auto& [name, value] : entries) {
     pickle += text(name);
@@ -67,22 +117,13 @@ void save_torch_file(const std::filesystem::path& path,
       pickle += text(*single);
     } else if (const auto* list = std::get_if<std::vector<std::string>>(&value)) {
       pickle += "](";
-      for (const std::string& item : *list) pickle += text(item);
+      for (const std::string& word : *list) pickle += text(word);
       pickle += "e";
     } else {
-      const at::Tensor held = std::get<at::Tensor>(value).detach().to(at::kCPU).contiguous();
-      const std::string key = std::to_string(storages.size());
-      pickle += tensor(held, key);
-      storages.emplace_back("archive/data/" + key,
-                            std::string(static_cast<const char*>(held.data_ptr()), held.nbytes()));
+      pickle += storages.add(std::get<at::Tensor>(value));
     }
   }
-  pickle += "u.";
-  std::vector<std::pair<std::string, std::string>> members = {{"archive/data.pkl", pickle},
-                                                              {"archive/byteorder", "little"}};
-  for (auto& storage : storages) members.push_back(std::move(storage));
-  members.emplace_back("archive/version", "3\n");
-  write_stored_zip(path, members);
+  storages.write(path, pickle + "u.");
 }
 
 }  // namespace retort

@@ -154,6 +154,11 @@ std::string error_bars(const Frame& frame, const Series& series, bool log_y) {
 std::string draw_series(const Frame& frame, const Series& series, int number, bool log_y) {
   std::string svg = fmt::format("<g class=\"{}\">", style_of(series, number));
   svg += error_bars(frame, series, log_y);
+  if (series.dots) {
+    for (const auto& point : series.points)
+      if (drawable(point, log_y)) svg += dot(frame, point);
+    return svg + "</g>\n";
+  }
   const size_t total = std::max<size_t>(series.points.size(), 1);
   for (const Points& stretch : stretches(series, log_y)) {
     const size_t share = std::max<size_t>(kMostPoints * stretch.size() / total, 2);

@@ -28,8 +28,8 @@ struct Answer {
 
 /// A command that computes does so on the device of the tests, where it names none itself.
 inline std::vector<std::string> on_test_device(std::vector<std::string> arguments) {
-  static const char* const kComputing[] = {"distill", "eval",      "experts", "squeeze",
-                                           "relabel", "reproduce", "recall",  "continual"};
+  static const char* const kComputing[] = {"distill",   "eval",   "experts",   "squeeze", "relabel",
+                                           "reproduce", "recall", "continual", "score",   "search"};
   const char* const device = std::getenv("RETORT_TEST_DEVICE");
   const auto names_one = [](const std::string& word) { return word.starts_with("--device"); };
   if (device && !arguments.empty() &&

@@ -285,5 +285,56 @@ TEST(PostTraining, StoredLabelsOfATeacherInTrainModeAreThoseOfTheLiveOne) {
   EXPECT_TRUE(teachers::StoredLabels(setting.labels).plan().batch_statistics);
 }
 
+/// A teacher that has learned the ten images by heart.
+void teach_by_heart(const Setting& setting) {
+  const auto source = data::tensor_source(setting.bundle.images, setting.bundle.labels);
+  teachers::Teacher made = teachers::read_teacher(setting.teacher);
+  const auto network = made.build();
+  train::TrainOptions training;
+  training.epochs = 60;
+  const train::ModelState trained =
+      train::train(*network, *source, training, {0, "test.teacher", 0}, kCpu);
+  made.theta = trained.theta;
+  made.state = trained.state;
+  teachers::write_teacher(setting.teacher, made);
+}
+
+TEST(PostTraining, TakesFoldersOfPublishedLabelsAndWritesThem) {
+  Setting setting;
+  setting.bundle.protocol = "rded";  // whole images, CutMix
+  teach_by_heart(setting);
+  const auto teacher = teachers::open_teacher(setting.teacher, "test", setting.data, kCpu);
+  const teachers::LabelPlan plan = plan_labels(setting.bundle, setting.relabelling, teacher);
+  const auto source = data::tensor_source(setting.bundle.images, setting.bundle.labels);
+  const auto write = [&] { return write_fkd(setting.labels, plan, *source, teacher, {}, nullptr); };
+  ASSERT_TRUE(write());
+  const teachers::FkdLabels written(setting.labels, setting.bundle.images, setting.bundle.labels,
+                                    setting.bundle.classes());
+  EXPECT_EQ(written.epochs(), 5);
+  const teachers::FkdBatch batch = written.read(3, 0);
+  const at::Tensor images = source->get(written.rows(3, 0)).images;
+  EXPECT_TRUE(batch.logits.allclose(teacher.logits(fkd_views(images, batch)), 1e-4, 1e-4));
+  setting.options.student_labels = setting.labels;
+  const Evaluation found = setting.evaluate();
+  EXPECT_EQ(found.results[0].labels, "stored");
+  EXPECT_EQ(found.results[0].label_bytes, written.bytes());
+  EXPECT_EQ(found.results[0].accuracies.size(), 2u);
+  // What is there stays: a start that was killed goes on.
+  const auto file = std::filesystem::path(setting.labels) / "epoch_2" / "batch_0.tar";
+  const std::string bytes = tests::read_text(file);
+  std::filesystem::remove(file);
+  ASSERT_TRUE(write());
+  EXPECT_EQ(tests::read_text(file), bytes);
+  teachers::LabelPlan other = plan;
+  other.seed = 9;
+  tests::expect_error<StateError>(
+      [&] { write_fkd(setting.labels, other, *source, teacher, {}, nullptr); },
+      {"labels of other views"});
+  other.views.padding = 4;
+  tests::expect_error<ConfigError>(
+      [&] { write_fkd(setting.labels, other, *source, teacher, {}, nullptr); },
+      {"shifts its images"});
+}
+
 }  // namespace
 }  // namespace retort::eval

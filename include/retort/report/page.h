@@ -16,6 +16,7 @@ struct Series {
   std::vector<std::pair<double, double>> points;
   std::vector<double> deviations = {};  ///< half-lengths of error bars; empty: none
   bool background = false;              ///< drawn pale, in the colour of the series after it
+  bool dots = false;                    ///< points without a line between them, in any order
 };
 
 struct Chart {
