@@ -12,6 +12,7 @@
 #include "support/device.h"
 #include "support/golden.h"
 #include "support/support.h"
+#include "teachers/fkd.h"
 
 namespace retort::eval {
 namespace {
