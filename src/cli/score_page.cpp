@@ -38,8 +38,7 @@ std::vector<std::string> coresets_of(const std::vector<Score>& scores) {
 
 report::Table accuracies(const std::vector<Score>& scores, const std::string& labels,
                          const std::string& caption) {
-  report::Table table{caption, {"set", "method", "images", "set"}, {}};
-  table.head = {"set", "method", "images", "image bytes"};
+  report::Table table{caption, {"set", "method", "images", "image bytes"}, {}};
   if (labels == "own") table.head.push_back("labels");
   table.head.push_back("this set %");
   const std::vector<std::string> names = coresets_of(scores);
