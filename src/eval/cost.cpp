@@ -53,6 +53,7 @@ TrainingCost measure_training(const nets::Network& network,
   };
   train::TrainOptions long_enough = options;
   long_enough.epochs = std::max<int64_t>(options.epochs, 201);
+  long_enough.learning_rate = 0;  // as many operations, and it cannot run away
   const std::vector<train::ModelState> trained =
       train::train_many(network, students, long_enough, {0, "eval.cost", 0}, device, callbacks);
   synchronize(device);

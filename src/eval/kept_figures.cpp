@@ -26,8 +26,10 @@ void KeptFigures::refresh() {
   // A job of fewer processes may follow one of more: files are looked for by number.
   for (int64_t rank = 0; std::filesystem::exists(file_of(folder_, rank)); ++rank)
     for (Json& record : read_records(file_of(folder_, rank)))
-      if (record.contains(kKey) && record[kKey].is_string())
-        figures_[record[kKey].get<std::string>()] = std::move(record);
+      if (record.contains(kKey) && record[kKey].is_string()) {
+        const std::string key = record[kKey];
+        figures_[key] = std::move(record);
+      }
 }
 
 std::optional<Json> KeptFigures::find(const std::string& key) const {
