@@ -23,9 +23,7 @@ synthetic::Bundle choose_coreset(const synthetic::Bundle& bundle, const data::Da
   chosen.soft_labels = at::Tensor();
   chosen.soft_label_kind = "probabilities";
   chosen.student_learning_rate.reset();
-  chosen.recipe = choice.method == "random"
-                      ? ""
-                      : fmt::format("selection_epochs = {}\n", choice.selection_epochs);
+  chosen.recipe = fmt::format("selection_epochs = {}\n", choice.selection_epochs);
   const synthetic::SetLayout layout{random_counts(bundle, data), data.channels, data.height,
                                     data.width};
   chosen.labels = layout.labels();

@@ -12,6 +12,10 @@ namespace retort::eval {
 
 /// The names of the methods that choose real images: random, herding, kcenter, forgetting.
 const std::vector<std::string>& coreset_methods();
+/// The one that every set is measured against, and that chooses anew for every student.
+inline const std::string& random_coreset() {
+  return coreset_methods().front();
+}
 
 struct CoresetChoice {
   std::string method;

@@ -16,7 +16,7 @@ namespace {
 std::vector<Wanted> wanted_of(const Scorer& scorer, const ScoreOptions& options) {
   std::vector<std::string> real = {"random"};
   for (const std::string& method : options.coresets)
-    if (method != "random") real.push_back(method);
+    if (method != random_coreset()) real.push_back(method);
   std::vector<Wanted> all = {{"distilled", "hard"}};
   for (const std::string& method : real) all.push_back({method, "hard"});
   all.push_back({"distilled", "own"});
@@ -61,11 +61,16 @@ void add_notes(const ScoreRun& run, const Scorer& scorer, const synthetic::Bundl
   if (bundle.split.validation_fraction == 0)
     score.notes.push_back(
         "the set itself may have been made from these images: its rates are a little favoured");
+  std::vector<std::string> at_end;
   for (const ScoreFigure& figure : score.figures)
     if (figure.at_end)
-      score.notes.push_back(fmt::format(
-          "{}, {} labels{}: the best rate, {}, is at the end of those tried: give more --rates",
-          figure.subject, figure.labels, figure.augmented ? "" : ", no augmentation", figure.rate));
+      at_end.push_back(fmt::format("{} ({} labels{}) {}", figure.subject, figure.labels,
+                                   figure.augmented ? "" : ", no augmentation", figure.rate));
+  if (!at_end.empty())
+    score.notes.push_back(
+        fmt::format("{}: the best rate is at an end of those tried: {}; more "
+                    "--rates would tell",
+                    score.name, fmt::join(at_end, ", ")));
   if (scorer.needs_labels())
     score.notes.push_back("real images have the soft labels of the first student of the whole set");
   if (run.options.whole_set_accuracy > 0)

@@ -143,7 +143,7 @@ std::string Scorer::key(const Wanted& wanted, const std::string& part, double ra
     key["set"] = random_counts(bundle_, run_.data);
     key["network_of_set"] = bundle_.network;
     key["compact"] = bundle_.compact.empty() ? 0 : bundle_.images.size(0);
-    if (wanted.subject != "random") key["selection_epochs"] = run_.options.selection_epochs;
+    if (wanted.subject != random_coreset()) key["selection_epochs"] = run_.options.selection_epochs;
     if (own && stored_soft()) key["labelled_by"] = run_.options.whole_set_epochs;
   } else {
     key["set"] =

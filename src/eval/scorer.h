@@ -43,7 +43,7 @@ class Scorer {
   Protocol protocol(const Wanted& wanted) const;
   void require_teacher() const;
   int64_t draws(const Wanted& wanted) const {
-    return wanted.subject == "random" ? run_.options.runs : 1;
+    return wanted.subject == random_coreset() ? run_.options.runs : 1;
   }
   synthetic::Bundle set(const Wanted& wanted, int64_t draw);
   std::string key(const Wanted& wanted, const std::string& part, double rate) const;
