@@ -49,7 +49,7 @@ struct SmallRun {
   Answer search(std::vector<std::string> more = {}) const {
     std::vector<std::string> words{"search",  "--sets",        run,    "--data",
                                    data,      "--out",         out,    "--depths",
-                                   "1",       "--widths",      "2,4",  "--norms",
+                                   "1",       "--widths",      "4,8",  "--norms",
                                    "gn,bn",   "--activations", "relu", "--poolings",
                                    "avgpool", "--epochs",      "2",    "--whole-set-epochs",
                                    "1",       "--tops",        "3"};
