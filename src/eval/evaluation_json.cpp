@@ -14,6 +14,18 @@ std::string date_now() {
   return fmt::format("{:%Y-%m-%d %H:%M} UTC", fmt::gmtime(std::time(nullptr)));
 }
 
+/// Counts [K, K] as a list of rows; nothing of many classes, whose counts would be megabytes.
+Json confusion_json(const std::vector<int64_t>& counts, size_t classes) {
+  constexpr size_t kMost = 200;
+  Json rows = Json::array();
+  if (classes > kMost || counts.size() != classes * classes) return rows;
+  for (size_t c = 0; c < classes; ++c) {
+    const auto row = counts.begin() + static_cast<std::ptrdiff_t>(c * classes);
+    rows.push_back(std::vector<int64_t>(row, row + static_cast<std::ptrdiff_t>(classes)));
+  }
+  return rows;
+}
+
 }  // namespace
 
 // The code of DC and DM, whose schedule is "drop", makes one more than it has epochs.
@@ -33,25 +45,27 @@ int64_t passes_of(const Evaluation& evaluation, const Result& result) {
 Json to_json(const Evaluation& evaluation) {
   Json results = Json::array();
   for (const Result& result : evaluation.results)
-    results.push_back({{"subject", result.subject},
-                       {"network", result.network},
-                       {"accuracies", result.accuracies},
-                       {"mean", result.mean()},
-                       {"deviation", result.deviation()},
-                       {"balanced", result.balanced()},
-                       {"class_accuracies", result.class_accuracies},
-                       {"draws", result.draws},
-                       {"averaged", result.averaged},
-                       {"best", result.best},
-                       {"labels", result.labels},
-                       {"image_bytes", result.image_bytes},
-                       {"label_bytes", result.label_bytes},
-                       {"teacher_bytes", result.teacher_bytes},
-                       {"seconds", result.seconds},
-                       {"epochs", result.epochs},
-                       {"passes", passes_of(evaluation, result)},
-                       {"images", result.images},
-                       {"steps", result.steps}});
+    results.push_back(
+        {{"subject", result.subject},
+         {"network", result.network},
+         {"accuracies", result.accuracies},
+         {"mean", result.mean()},
+         {"deviation", result.deviation()},
+         {"balanced", result.balanced()},
+         {"class_accuracies", result.class_accuracies},
+         {"confusion", confusion_json(result.confusion, evaluation.class_names.size())},
+         {"draws", result.draws},
+         {"averaged", result.averaged},
+         {"best", result.best},
+         {"labels", result.labels},
+         {"image_bytes", result.image_bytes},
+         {"label_bytes", result.label_bytes},
+         {"teacher_bytes", result.teacher_bytes},
+         {"seconds", result.seconds},
+         {"epochs", result.epochs},
+         {"passes", passes_of(evaluation, result)},
+         {"images", result.images},
+         {"steps", result.steps}});
   return {{"kind", "evaluation"},
           {"protocol", evaluation.protocol},
           {"shortened", evaluation.shortened},

@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <numeric>
 
 #include "core/sizes.h"
 #include "eval/evaluation_notes.h"
+#include "train/right_by_class.h"
 #include "train/sequential_training.h"
 
 namespace retort::eval {
@@ -27,10 +27,17 @@ std::vector<Marks> Judge::operator()(const nets::Network& network, const Subject
   return all;
 }
 
+std::vector<double> Judge::confusion(const Predict& predict) const {
+  const at::Tensor counts =
+      train::confusion(predict, part, bundle.preprocessing, device).to(at::kDouble);
+  return {counts.data_ptr<double>(), counts.data_ptr<double>() + counts.numel()};
+}
+
 Marks Judge::test(const nets::Network& network, const train::ModelState& student) const {
   Marks marks;
-  const auto right = train::right_by_class(network, student, part, bundle.preprocessing, device);
-  marks.right.assign(right.begin(), right.end());
+  marks.confusion = confusion([&](const at::Tensor& images) {
+    return network.predict(student.theta, student.state, images);
+  });
   if (!student.average_theta.defined()) return marks;
   train::ModelState average;
   average.theta = student.average_theta;
@@ -76,14 +83,20 @@ train::TrainOptions Judge::training(const Subject& subject, const std::string& n
 }
 
 void add_marks(const std::vector<Marks>& all, const data::Split& part, Result& result) {
-  result.class_accuracies.assign(part.rows_by_class.size(), 0);
+  const size_t classes = part.rows_by_class.size();
+  result.class_accuracies.assign(classes, 0);
+  result.confusion.assign(classes * classes, 0);
   for (const Marks& marks : all) {
-    const double right = std::accumulate(marks.right.begin(), marks.right.end(), 0.0);
-    result.accuracies.push_back(right / static_cast<double>(part.size()));
-    for (size_t c = 0; c < marks.right.size(); ++c)
-      result.class_accuracies[c] += marks.right[c] /
-                                    static_cast<double>(part.rows_by_class[c].size()) /
+    double right = 0;
+    for (size_t c = 0; c < classes; ++c) {
+      const double hits = marks.confusion[c * classes + c];
+      right += hits;
+      result.class_accuracies[c] += hits / static_cast<double>(part.rows_by_class[c].size()) /
                                     static_cast<double>(all.size());
+    }
+    for (size_t i = 0; i < marks.confusion.size(); ++i)
+      result.confusion[i] += std::llround(marks.confusion[i]);
+    result.accuracies.push_back(right / static_cast<double>(part.size()));
     result.averaged.insert(result.averaged.end(), marks.averaged.begin(), marks.averaged.end());
     result.best.insert(result.best.end(), marks.best.begin(), marks.best.end());
   }
@@ -94,8 +107,8 @@ std::vector<Marks> gathered(const ProcessGroup& group, const std::vector<Marks>&
   if (group.size() == 1) return mine;
   std::vector<double> numbers;
   for (const Marks& marks : mine)
-    for (const auto* some : {&marks.right, &marks.averaged, &marks.best}) {
-      if (some != &marks.right) numbers.push_back(static_cast<double>(some->size()));
+    for (const auto* some : {&marks.confusion, &marks.averaged, &marks.best}) {
+      if (some != &marks.confusion) numbers.push_back(static_cast<double>(some->size()));
       numbers.insert(numbers.end(), some->begin(), some->end());
     }
   numbers = group.gather(numbers);
@@ -106,7 +119,7 @@ std::vector<Marks> gathered(const ProcessGroup& group, const std::vector<Marks>&
       next += static_cast<std::ptrdiff_t>(count);
       return std::vector<double>(first, next);
     };
-    Marks& marks = all.emplace_back(Marks{take(classes), {}, {}});
+    Marks& marks = all.emplace_back(Marks{take(classes * classes), {}, {}});
     for (auto* some : {&marks.averaged, &marks.best}) *some = take(to_size(std::llround(*next++)));
   }
   return all;

@@ -59,9 +59,9 @@ class Dealt {
   int64_t subjects_, students_, begin_ = 0, end_ = 0;
 };
 
-/// What one student got right.
+/// What one student took the part's images for.
 struct Marks {
-  std::vector<double> right;           ///< rows of each class
+  std::vector<double> confusion;       ///< [K, K]: rows of a class, by the class they are taken for
   std::vector<double> averaged, best;  ///< accuracies, one or none
 };
 
@@ -90,6 +90,7 @@ struct Judge {
 
  private:
   double accuracy(const Predict& predict, const data::Split& split) const;
+  std::vector<double> confusion(const Predict& predict) const;
   std::optional<Marks> teach(const Learner& learner, const Subject& subject, int64_t student) const;
   Marks test(const nets::Network& network, const train::ModelState& student) const;
   std::vector<train::ModelState> train_students(const nets::Network& network,

@@ -106,8 +106,7 @@ std::optional<Marks> Judge::teach(const Learner& learner, const Subject& subject
   const Learned learned = learner.train(lesson);
   if (stopped()) return {};
   Marks marks;
-  const auto right = train::right_by_class(learned.predict, part, bundle.preprocessing, device);
-  marks.right.assign(right.begin(), right.end());
+  marks.confusion = confusion(learned.predict);
   if (learned.average) marks.averaged.push_back(accuracy(learned.average, part));
   if (choosing) marks.best.push_back(tested);
   return marks;

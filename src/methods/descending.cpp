@@ -78,6 +78,7 @@ class Descending {
   void open();
   void checkpoint();
   void record(double loss);
+  void keep_row();
   void validate();
   bool due(int64_t every) const { return done_ % every == 0 || done_ == options_.iterations; }
 
@@ -115,6 +116,7 @@ void Descending::open() {
   run_.seconds_before = seconds_through(read_records(run_.folder.records()), done_);
   if (resuming_) return;
   save_preview(run_.folder.images() / "initial.png", bundle_now());
+  keep_row();
   records_->write(opening_record(run_, bundle_now()));
   loop_->save(run_.folder.checkpoint(), done_, run_.input.data.hash);
 }
@@ -142,6 +144,13 @@ void Descending::record(double loss) {
                    {"peak_memory_bytes", peak_memory_bytes()}});
 }
 
+/// After collect().
+void Descending::keep_row() {
+  if (!records_) return;
+  save_row(run_.folder.images(), done_, loop_->result().images, run_.layout,
+           run_.input.data.preprocessing);
+}
+
 void Descending::validate() {
   loop_->collect();
   if (!records_) return;
@@ -167,6 +176,10 @@ DistillOutcome Descending::run() {
     if (++measured == kMeasured) say_estimate(run_, measured, options_.iterations - done_);
     const bool stop = group_.any(how_.stop && how_.stop->requested());
     if (due(options_.record_every)) record(loss);
+    if (keeps_row(done_) || done_ == options_.iterations) {
+      loop_->collect();
+      keep_row();
+    }
     if (how_.validate && options_.validate_every > 0 && done_ % options_.validate_every == 0) {
       ahead.reset();  // it may take minutes
       validate();

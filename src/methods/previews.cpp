@@ -1,5 +1,7 @@
 #include "methods/previews.h"
 
+#include <fmt/format.h>
+
 #include "core/file.h"
 #include "retort/data/image_file.h"
 
@@ -55,6 +57,37 @@ void save_bases(const std::filesystem::path& path, const synthetic::Bundle& bund
   for (int64_t i = 0; i < bytes.size(0); i += 10)
     rows.push_back(row_of(std::to_string(i), bytes, i, std::min(i + 10, bytes.size(0))));
   write_grid(path, rows, bytes);
+}
+
+bool keeps_row(int64_t iterations) {
+  while (iterations > 0 && iterations % 10 == 0) iterations /= 10;
+  return iterations == 1 || iterations == 2 || iterations == 5;
+}
+
+void save_row(const std::filesystem::path& folder, int64_t iterations, const at::Tensor& images,
+              const synthetic::SetLayout& layout, const data::Preprocessing& preprocessing) {
+  constexpr size_t kMost = 10;
+  if (!data::png_available()) return;
+  std::vector<int64_t> rows;
+  const std::vector<int64_t> offsets = layout.offsets();
+  for (size_t c = 0; c < layout.counts.size() && rows.size() < kMost; ++c)
+    if (layout.counts[c] > 0) rows.push_back(offsets[c]);
+  if (rows.empty()) return;
+  const at::Tensor shown = images.index_select(0, at::tensor(rows).to(images.device()));
+  // [n, C, H, W] becomes [H, n W, C].
+  const at::Tensor bytes = preprocessing.on(at::kCPU)
+                               .invert(shown.detach().to(at::kCPU))
+                               .mul(255)
+                               .round()
+                               .to(at::kByte)
+                               .permute({2, 0, 3, 1})
+                               .flatten(1, 2)
+                               .contiguous();
+  const bool grey = bytes.size(2) != 3;
+  const at::Tensor drawn = grey ? bytes.narrow(2, 0, 1).contiguous() : bytes;
+  write_atomically(
+      folder / fmt::format("row-{}-{:06d}.png", rows.size(), iterations),
+      data::encode_png(drawn.data_ptr<uint8_t>(), drawn.size(1), drawn.size(0), grey ? 1 : 3));
 }
 
 }  // namespace retort::methods

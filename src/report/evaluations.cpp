@@ -7,6 +7,8 @@
 #include <map>
 #include <tuple>
 
+#include "report/classes.h"
+
 namespace retort::report {
 namespace {
 
@@ -229,36 +231,6 @@ Headline headline(const Evaluated& one, const Json& result) {
   return found;
 }
 
-/// Accuracies of the classes, the lowest first; of many classes the lowest alone.
-std::optional<Table> class_table(const Evaluated& one, const Json& result) {
-  constexpr size_t kMost = 20, kLowest = 20;
-  const auto names = texts(one.evaluation, "class_names");
-  const auto field = result.find("class_accuracies");
-  if (field == result.end() || !field->is_array() || field->size() != names.size() ||
-      names.size() < 2)
-    return std::nullopt;
-  std::vector<std::pair<double, std::string>> classes;
-  for (size_t c = 0; c < names.size(); ++c)
-    if ((*field)[c].is_number()) classes.emplace_back((*field)[c].get<double>(), names[c]);
-  std::stable_sort(classes.begin(), classes.end(),
-                   [](const auto& a, const auto& b) { return a.first < b.first; });
-  Table table;
-  table.caption = fmt::format(
-      "Accuracy of each class in percent: {} on the distilled set, mean "
-      "over students; the lowest first",
-      text(result, "network"));
-  if (classes.size() > kMost) {
-    classes.resize(kLowest);
-    table.caption += fmt::format(", {} of {}", kLowest, whole(static_cast<double>(names.size())));
-  }
-  table.caption += ".";
-  table.head = {"Class", "Accuracy, %"};
-  table.percent_column = 1;
-  for (const auto& [accuracy, name] : classes)
-    table.rows.push_back({name, percent(accuracy, kNan)});
-  return table;
-}
-
 }  // namespace
 
 Evaluations evaluations_of(const std::vector<Json>& records, const std::string& protocol) {
@@ -281,7 +253,13 @@ Evaluations evaluations_of(const std::vector<Json>& records, const std::string& 
   const Json* result = first_distilled(all.front());
   if (!result) return found;
   found.best = headline(all.front(), *result);
-  if (const auto table = class_table(all.front(), *result)) found.tables.push_back(*table);
+  found.evaluation = all.front().evaluation;
+  found.evaluation["results"] = all.front().results;
+  found.evaluation["soft_labels"] = all.front().soft_labels;
+  const Json& evaluation = all.front().evaluation;
+  for (const auto& table : {class_table(evaluation, *result), confused_pairs(evaluation, *result)})
+    if (table) found.tables.push_back(*table);
+  if (const auto map = confusion_map(evaluation, *result)) found.heat_maps.push_back(*map);
   return found;
 }
 

@@ -22,7 +22,11 @@ struct Headline {
 /// What a page shows of all evaluations.
 struct Evaluations {
   std::optional<Headline> best;
+  /// The evaluation of `best`, with its results of one kind of labels, which "soft_labels" says;
+  /// null where there is none.
+  Json evaluation;
   std::vector<Table> tables;  ///< that of `best` first, then the latest
+  std::vector<HeatMap> heat_maps;
   std::vector<std::string> notes;
 };
 

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "report/chart.h"
+#include "report/heat_map.h"
 #include "report/html.h"
 #include "report/style.h"
 
@@ -107,6 +108,21 @@ std::string merit_html(const Page& page) {
   return html + "</dl>\n";
 }
 
+std::string heat_maps_html(const std::vector<HeatMap>& maps) {
+  std::string html;
+  for (size_t i = 0; i < maps.size(); ++i)
+    html += heat_map_html(maps[i], fmt::format("heat-map-{}", i + 1));
+  return html;
+}
+
+std::string tables_html(const Page& page) {
+  if (page.tables.empty() && page.heat_maps.empty()) return {};
+  std::string html = "<section>\n<h2>" + escape(page.tables_title) + "</h2>\n";
+  for (size_t i = 0; i < page.tables.size(); ++i)
+    html += table_html(page.tables[i], fmt::format("table-{}", i + 1));
+  return html + heat_maps_html(page.heat_maps) + "</section>\n";
+}
+
 std::string charts_html(const std::vector<Chart>& charts) {
   if (charts.empty()) return {};
   std::string html = "<section>\n<h2>Curves</h2>\n<div class=\"charts\">\n";
@@ -152,13 +168,7 @@ std::string render(const Page& page) {
       escape(page.title) + "</title>\n<style>" + std::string(kStyle) +
       "</style>\n</head>\n<body>\n<main>\n<header>\n<h1>" + escape(page.title) + "</h1>\n";
   if (!page.summary.empty()) html += "<p class=\"summary\">" + escape(page.summary) + "</p>\n";
-  html += merit_html(page) + "</header>\n" + pictures_html(page.pictures);
-  if (!page.tables.empty()) {
-    html += "<section>\n<h2>" + escape(page.tables_title) + "</h2>\n";
-    for (size_t i = 0; i < page.tables.size(); ++i)
-      html += table_html(page.tables[i], fmt::format("table-{}", i + 1));
-    html += "</section>\n";
-  }
+  html += merit_html(page) + "</header>\n" + pictures_html(page.pictures) + tables_html(page);
   html += charts_html(page.charts) + notes_html(page.notes) + run_html(page);
   return html +
          "<footer>Made by retort. The page is this one file; it loads nothing.</footer>\n"

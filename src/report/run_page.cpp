@@ -4,10 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
-#include <map>
 #include <optional>
 
+#include "report/compared.h"
+#include "report/costs.h"
+#include "report/curves.h"
 #include "report/evaluations.h"
 #include "report/record_fields.h"
 #include "retort/core/progress.h"
@@ -32,81 +33,17 @@ std::string images_per_class(const std::string& value) {
   return "unequal numbers of images per class";
 }
 
-// -- Curves --------------------------------------------------------------------------------------
-
-/// Mean over `span` points around each, skipping what is not finite.
-std::vector<std::pair<double, double>> running_mean(
-    const std::vector<std::pair<double, double>>& curve, size_t span) {
-  std::vector<std::pair<double, double>> mean;
-  const size_t half = span / 2;
-  for (size_t i = 0; i < curve.size(); ++i) {
-    const size_t first = i > half ? i - half : 0, last = std::min(i + half + 1, curve.size());
-    double sum = 0, finite = 0;
-    for (size_t j = first; j < last; ++j)
-      if (std::isfinite(curve[j].second)) sum += curve[j].second, finite += 1;
-    mean.emplace_back(curve[i].first, finite > 0 ? sum / finite : kNan);
-  }
-  return mean;
-}
-
-/// Losses that fall through more than a factor of 30 are seen on a logarithmic axis only.
-bool wants_log(const std::vector<std::pair<double, double>>& curve) {
-  double low = std::numeric_limits<double>::infinity(), high = 0;
-  for (const auto& [x, y] : curve) {
-    if (!std::isfinite(y)) continue;
-    low = std::min(low, y);
-    high = std::max(high, y);
-  }
-  return low > 0 && std::isfinite(low) && high > 30 * low;
-}
-
-std::optional<Chart> loss_chart(const std::vector<Json>& iterations) {
-  Series loss{"loss", {}};
-  for (const Json& record : iterations)
-    if (record.contains("loss"))
-      loss.points.emplace_back(number(record, "iteration"), number(record, "loss"));
-  if (loss.points.empty()) return std::nullopt;
-  Chart chart{"Loss", "iteration", "loss", {}};
-  const size_t span = loss.points.size() / 50 * 2 + 1;
-  if (span > 1) {
-    Series mean{fmt::format("mean over {} records", span), running_mean(loss.points, span)};
-    chart.log_y = wants_log(mean.points);
-    loss.background = true;
-    chart.series = {loss, mean};
-  } else {
-    chart.log_y = wants_log(loss.points);
-    chart.series = {loss};
-  }
-  return chart;
-}
-
-std::optional<Chart> validation_chart(const std::vector<Json>& validations) {
-  Chart chart{"Validation accuracy", "iteration", "accuracy, %", {}};
-  for (const Json& record : validations) {
-    const std::string network = text(record, "network");
-    auto series = std::find_if(chart.series.begin(), chart.series.end(),
-                               [&](const Series& one) { return one.name == network; });
-    if (series == chart.series.end()) series = chart.series.insert(series, Series{network, {}});
-    series->points.emplace_back(number(record, "iteration"), 100 * number(record, "mean"));
-    series->deviations.push_back(100 * number(record, "deviation"));
-  }
-  if (chart.series.empty()) return std::nullopt;
-  if (chart.series.size() == 1 && !chart.series[0].name.empty())
-    chart.title += " of " + chart.series[0].name;
-  return chart;
-}
-
-// -- The page ------------------------------------------------------------------------------------
-
 /// What a run says of itself at its start and end.
 struct Facts {
   Json run = Json::object(), finish = Json::object();
-  double iterations = kNan, seconds = kNan, peak_memory = kNan;
+  double iterations = kNan;
+  Costs costs;
   bool finished = false;
 };
 
 Facts facts_of(const std::vector<Json>& records) {
   Facts facts;
+  facts.costs = costs_of(records);
   for (const Json& record : records) {
     if (!record.is_object()) continue;
     const std::string kind = text(record, "kind");
@@ -118,8 +55,6 @@ Facts facts_of(const std::vector<Json>& records) {
     // iterations.
     if (kind == "iteration")
       facts.iterations = std::fmax(facts.iterations, number(record, "iteration"));
-    facts.seconds = std::fmax(facts.seconds, number(record, "seconds"));
-    facts.peak_memory = std::fmax(facts.peak_memory, number(record, "peak_memory_bytes"));
   }
   return facts;
 }
@@ -197,6 +132,32 @@ void add_storage(Page& page, const Json& run) {
               : format_bytes(part.get<double>()));
 }
 
+/// Time and memory of the run, and of all that the set cost.
+void add_costs(Page& page, const Facts& facts) {
+  const Costs& costs = facts.costs;
+  auto& merit = page.figures_of_merit;
+  if (std::isfinite(costs.seconds))
+    merit.emplace_back(std::isfinite(facts.iterations) && facts.iterations > 0
+                           ? "time, " + count(facts.iterations, "iteration")
+                           : "time",
+                       format_duration(costs.seconds));
+  if (std::isfinite(costs.peak_memory))
+    merit.emplace_back("peak memory", format_bytes(costs.peak_memory));
+  if (costs.needed.empty()) return;
+  const std::string all = "in all, with " + costs.words();
+  if (std::isfinite(costs.whole_seconds()))
+    merit.emplace_back("time " + all, format_duration(costs.whole_seconds()));
+  if (std::isfinite(costs.whole_peak()))
+    merit.emplace_back("peak memory " + all, format_bytes(costs.whole_peak()));
+  for (const Needed& one : costs.needed) {
+    std::string text = one.what;
+    for (const std::string& part :
+         {size_text(one.bytes), duration(one.seconds), size_text(one.peak_memory)})
+      text += ", " + (part.empty() ? "not known" : part);
+    add(page.facts, "Made for it (on disk, time, peak memory)", text);
+  }
+}
+
 void add_merit(Page& page, const Facts& facts, const std::optional<Headline>& best) {
   auto& merit = page.figures_of_merit;
   if (best) {
@@ -217,13 +178,7 @@ void add_merit(Page& page, const Facts& facts, const std::optional<Headline>& be
             ? classes == 1 ? "images of 1 class" : fmt::format("images of {:.0f} classes", classes)
             : "images",
         whole(images));
-  if (std::isfinite(facts.seconds))
-    merit.emplace_back(std::isfinite(facts.iterations) && facts.iterations > 0
-                           ? "time, " + count(facts.iterations, "iteration")
-                           : "time",
-                       format_duration(facts.seconds));
-  if (std::isfinite(facts.peak_memory))
-    merit.emplace_back("peak memory", format_bytes(facts.peak_memory));
+  add_costs(page, facts);
   add_storage(page, facts.run);
 }
 
@@ -252,15 +207,6 @@ void add_facts(Page& page, const Json& run) {
     add(page.facts, name, text(run, key));
 }
 
-/// The protocol that a recipe names, or nothing.
-std::string protocol_of(const std::string& recipe) {
-  constexpr std::string_view kKey = "protocol = \"";
-  const size_t line = recipe.starts_with(kKey) ? 0 : recipe.find("\n" + std::string(kKey));
-  if (line == std::string::npos) return {};
-  const size_t begin = recipe.find('"', line) + 1;
-  return recipe.substr(begin, recipe.find('"', begin) - begin);
-}
-
 }  // namespace
 
 Page run_page(const std::vector<Json>& records, const std::string& recipe,
@@ -273,6 +219,7 @@ Page run_page(const std::vector<Json>& records, const std::string& recipe,
   Evaluations evaluations = evaluations_of(records, protocol_of(recipe));
   const std::optional<Headline>& best = evaluations.best;
   page.tables = std::move(evaluations.tables);
+  page.heat_maps = std::move(evaluations.heat_maps);
   page.summary = summary_of(facts, best);
   add_merit(page, facts, best);
   if (const auto chart = loss_chart(of_kind(records, "iteration"))) page.charts.push_back(*chart);

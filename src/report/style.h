@@ -23,7 +23,7 @@ h1{font-size:clamp(1.55rem,1.1rem + 2vw,2.3rem);line-height:1.2;letter-spacing:-
 h2{font-size:1.2rem;line-height:1.3;margin:36px 0 12px}
 .summary{font-size:1.1rem;max-width:46em;text-wrap:pretty;margin:0 0 24px}
 .merit{display:flex;flex-wrap:wrap;gap:12px;margin:0}
-.merit div,.chart,.picture,.table,.notes,details{background:var(--card);
+.merit div,.chart,.picture,.table,.heat-map,.notes,details{background:var(--card);
 border:1px solid var(--line);border-radius:12px}
 .merit div{flex:1 1 220px;display:flex;flex-direction:column-reverse;justify-content:flex-end;padding:14px 16px}
 .merit dt{color:var(--quiet);font-size:.85rem;line-height:1.35}
@@ -67,7 +67,13 @@ tbody th{font-weight:400}
 .percent{min-width:130px;background:linear-gradient(to right,var(--bar) var(--v),transparent 0) content-box}
 .wide{font-size:.9rem}.wide table{font-size:inherit}
 .wide th,.wide td{padding-left:8px;padding-right:8px}.wide thead th{font-size:.8rem}
-.wide .percent{min-width:110px}.wide td:nth-last-child(3n+1){white-space:normal}
+.wide .percent{min-width:110px}.stack td:not(.n){white-space:normal}
+.heat-map{margin:0 0 16px;padding:14px 16px}
+.heat-map figcaption{font-weight:400;color:var(--quiet);font-size:.9rem;line-height:1.45;margin-bottom:8px}
+.heat-map svg{display:block;width:100%;height:auto}
+.heat-map text{font-size:12px;fill:var(--text);font-variant-numeric:tabular-nums}
+.heat-map .on{fill:var(--card)}
+.heat{fill:var(--accent)}.frame{fill:none;stroke:var(--line)}.own{stroke:var(--s1);stroke-width:2}
 .facts th{width:1%;color:var(--quiet)}
 .facts td{white-space:normal;overflow-wrap:anywhere}
 .facts tr:first-child>*{border-top:0}
@@ -91,7 +97,7 @@ footer{margin-top:36px;color:var(--quiet);font-size:.85rem}
 .stack td{display:flex;justify-content:space-between;gap:16px;text-align:right}
 .stack td:empty{display:none}
 .stack td::before{content:attr(data-name);color:var(--quiet);font-weight:400;text-align:left}}
-@media print{body{background:none}.merit div,.chart,.picture,tr{break-inside:avoid}}
+@media print{body{background:none}.merit div,.chart,.picture,.heat-map,tr{break-inside:avoid}}
 )css";
 
 }  // namespace retort::report

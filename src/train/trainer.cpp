@@ -102,21 +102,28 @@ ModelState train(const nets::Network& network, const data::BatchSource& source,
   return train(network, Student{&source, seed.index}, options, seed, device, callbacks);
 }
 
-std::vector<int64_t> right_by_class(const std::function<at::Tensor(const at::Tensor&)>& predict,
-                                    const data::Split& split,
-                                    const data::Preprocessing& preprocessing, at::Device device) {
+at::Tensor confusion(const std::function<at::Tensor(const at::Tensor&)>& predict,
+                     const data::Split& split, const data::Preprocessing& preprocessing,
+                     at::Device device) {
   constexpr int64_t kChunk = 1024;  // bounds the float copy of the images: 12 MB at 3x32x32
   TORCH_CHECK(split.size() > 0, "accuracy needs at least one image");
   const auto classes = std::ssize(split.rows_by_class);
-  at::Tensor right = at::zeros({classes}, at::kLong);
+  at::Tensor taken = at::zeros({classes * classes}, at::kLong);
   for (int64_t begin = 0; begin < split.size(); begin += kChunk) {
     const int64_t count = std::min(kChunk, split.size() - begin);
     const at::Tensor images = preprocessing.apply(split.images.narrow(0, begin, count), device);
-    const at::Tensor found = predict(images).argmax(1);
+    const at::Tensor found = predict(images).argmax(1).to(at::kCPU);
     const at::Tensor labels = split.labels.narrow(0, begin, count);
-    right += at::bincount(labels.masked_select(found.to(at::kCPU).eq(labels)), {}, classes);
+    taken += at::bincount(labels * classes + found, {}, classes * classes);
   }
-  return {right.data_ptr<int64_t>(), right.data_ptr<int64_t>() + classes};
+  return taken.view({classes, classes});
+}
+
+std::vector<int64_t> right_by_class(const std::function<at::Tensor(const at::Tensor&)>& predict,
+                                    const data::Split& split,
+                                    const data::Preprocessing& preprocessing, at::Device device) {
+  const at::Tensor right = confusion(predict, split, preprocessing, device).diagonal().contiguous();
+  return {right.data_ptr<int64_t>(), right.data_ptr<int64_t>() + right.numel()};
 }
 
 std::vector<int64_t> right_by_class(const nets::Network& network, const ModelState& trained,

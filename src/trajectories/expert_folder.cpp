@@ -8,6 +8,7 @@
 
 #include "core/file.h"
 #include "core/limits.h"
+#include "retort/core/device.h"
 #include "retort/core/records.h"
 
 namespace retort::trajectories {
@@ -90,7 +91,10 @@ void record_results(const std::filesystem::path& folder, const std::vector<Exper
                 {"expert", result.expert},
                 {"loss", std::isfinite(result.loss) ? Json(result.loss) : Json()},
                 {"accuracy", result.accuracy}};
-    if (seconds) record["seconds"] = *seconds;
+    if (seconds) {
+      record["seconds"] = *seconds;
+      record["peak_memory_bytes"] = peak_memory_bytes();
+    }
     writer.write(record);
   }
 }

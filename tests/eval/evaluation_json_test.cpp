@@ -41,6 +41,35 @@ TEST(EvaluationJson, HoldsEveryResultWithItsPasses) {
   EXPECT_GE(record.at("results")[0].at("passes"), 2);
 }
 
+/// The sum over a row, or the diagonal.
+int64_t row_sum(const Json& row) {
+  int64_t sum = 0;
+  for (const Json& one : row) sum += one.get<int64_t>();
+  return sum;
+}
+
+TEST(EvaluationJson, CountsWhatEachClassIsTakenForOverAllStudents) {
+  const Tiny tiny;
+  EvalOptions options;
+  options.students = 2;
+  options.evaluation_epochs = 2;
+  const Json record = to_json(evaluate(tiny.bundle, tiny.data, options));
+  for (const Json& result : record.at("results")) {
+    const Json& confusion = result.at("confusion");
+    ASSERT_EQ(confusion.size(), 10U);
+    int64_t right = 0;
+    for (size_t c = 0; c < confusion.size(); ++c) {
+      const auto images = std::ssize(tiny.data.test.rows_by_class[c]);
+      EXPECT_EQ(row_sum(confusion[c]), 2 * images);
+      right += confusion[c][c].get<int64_t>();
+      EXPECT_NEAR(result.at("class_accuracies")[c].get<double>(),
+                  confusion[c][c].get<double>() / static_cast<double>(2 * images), 1e-12);
+    }
+    EXPECT_NEAR(result.at("mean").get<double>(),
+                static_cast<double>(right) / static_cast<double>(2 * tiny.data.test.size()), 1e-12);
+  }
+}
+
 TEST(Validator, JudgesByOneStudentOnTheValidationPart) {
   Tiny tiny;
   const auto judge = validator(tiny.data, 3, at::kCPU);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -125,6 +126,71 @@ TEST(RunPage, ShowsClassesAndBalancedAccuracyWhereTheyDiffer) {
   EXPECT_EQ(page.tables[1].rows,
             (std::vector<std::vector<std::string>>{{"dog", "20.0"}, {"cat", "50.0"}}));
   EXPECT_EQ(page.notes, (std::vector<std::string>{"The test part is unbalanced"}));
+}
+
+TEST(RunPage, DrawsWhatEachClassIsTakenFor) {
+  Json set = result("distilled", "convnet", 0.4, 0.01);
+  set["class_accuracies"] = {0.75, 0.5};
+  set["confusion"] = {{3, 1}, {2, 2}};
+  Json one = evaluation("dm", false, {set});
+  one["class_names"] = {"cat", "dog"};
+  const Page page = run_page({one}, "", {});
+  ASSERT_EQ(page.heat_maps.size(), 1u);
+  EXPECT_EQ(page.heat_maps[0].values, (std::vector<std::vector<double>>{{0.75, 0.25}, {0.5, 0.5}}));
+  EXPECT_EQ(page.heat_maps[0].texts[0], (std::vector<std::string>{"75", "25"}));
+  const std::string html = render(page);
+  EXPECT_EQ(imbalance(html), "");
+  EXPECT_TRUE(has(html, "fill-opacity=\"0.75\"")) << html;
+}
+
+TEST(RunPage, DrawsNoConfusionOfDamagedOrAbsentCounts) {
+  for (const Json& counts :
+       {Json(), Json::array(), Json{{1, 2}}, Json{{1, 2}, {3, "x"}}, Json{{1, 2}, 3}}) {
+    Json set = result("distilled", "convnet", 0.4, 0.01);
+    set["confusion"] = counts;
+    Json one = evaluation("dm", false, {set});
+    one["class_names"] = {"cat", "dog"};
+    EXPECT_TRUE(run_page({one}, "", {}).heat_maps.empty()) << counts;
+  }
+}
+
+TEST(RunPage, NamesTheMostFrequentConfusionsOfManyClasses) {
+  constexpr size_t kClasses = 30;
+  std::vector<std::vector<int>> counts(kClasses, std::vector<int>(kClasses, 0));
+  std::vector<std::string> names;
+  for (size_t c = 0; c < kClasses; ++c) {
+    names.push_back("class " + std::to_string(c));
+    counts[c][c] = 10;
+  }
+  counts[3][7] = 30;
+  Json set = result("distilled", "convnet", 0.4, 0.01);
+  set["confusion"] = counts;
+  Json one = evaluation("dm", false, {set});
+  one["class_names"] = names;
+  const Page page = run_page({one}, "", {});
+  ASSERT_EQ(page.tables.size(), 2u);
+  EXPECT_EQ(page.tables[1].rows,
+            (std::vector<std::vector<std::string>>{{"class 3", "class 7", "75.0"}}));
+  EXPECT_EQ(page.heat_maps.size(), 1u);
+}
+
+TEST(RunPage, CountsWhatTheSetCostInAll) {
+  auto records = whole_run();
+  records.push_back({{"kind", "needed"},
+                     {"what", "expert"},
+                     {"count", 20},
+                     {"bytes", 5000000},
+                     {"seconds", 400.0},
+                     {"peak_memory_bytes", 2000000000}});
+  const auto merit = run_page(records, "", {}).figures_of_merit;
+  const auto holds = [&](const std::string& name, const std::string& value) {
+    return std::count(merit.begin(), merit.end(), std::pair(name, value)) == 1;
+  };
+  EXPECT_TRUE(holds("time in all, with 20 experts", format_duration(600)));
+  EXPECT_TRUE(holds("peak memory in all, with 20 experts", format_bytes(2e9)));
+  records.back()["seconds"] = nullptr;  // imported ones: nobody knows
+  for (const auto& [name, value] : run_page(records, "", {}).figures_of_merit)
+    EXPECT_FALSE(has(name, "time in all"));
 }
 
 TEST(RunPage, KeepsHardAndSoftLabelsApart) {

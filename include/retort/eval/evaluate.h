@@ -63,7 +63,9 @@ struct Result {
   /// The fraction of the images of each class that is classified rightly, mean over students. NaN
   /// where a class has no image in the part.
   std::vector<double> class_accuracies;
-  double balanced() const;       ///< mean of those, where there are images
+  double balanced() const;  ///< mean of those, where there are images
+  /// [K, K], over all students: images of a class (row), by the class they are taken for (column).
+  std::vector<int64_t> confusion;
   std::vector<double> averaged;  ///< those of moving averages, where the protocol has them
   std::vector<double> best;      ///< those of the epochs best on the validation part, if any
   /// Different training sets among the students: chance in the choice of images is in the

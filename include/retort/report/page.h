@@ -35,6 +35,18 @@ struct Table {
   std::vector<size_t> strong_rows = {};  ///< set in bold
 };
 
+/// A matrix as a picture: `values[r][c]` between `low` and `high` fills a cell, NaN leaves it
+/// empty. Up to 20 rows and columns cells show their `texts`, up to 40 the names are shown.
+/// `marked` cells (row, column) are outlined.
+struct HeatMap {
+  std::string caption;
+  std::vector<std::string> rows, columns;
+  std::vector<std::vector<double>> values;
+  std::vector<std::vector<std::string>> texts = {};
+  double low = 0, high = 1;
+  std::vector<std::pair<size_t, size_t>> marked = {};
+};
+
 /// A picture of the page: PNG bytes.
 struct Figure {
   std::string caption;
@@ -48,6 +60,7 @@ struct Page {
   std::vector<Figure> pictures;
   std::vector<Table> tables;
   std::string tables_title = "Accuracy";
+  std::vector<HeatMap> heat_maps = {};  ///< after the tables
   std::vector<Chart> charts;
   std::vector<std::string> notes;                          ///< deviations, warnings
   std::vector<std::pair<std::string, std::string>> facts;  ///< "network", "convnet"; how it was run
