@@ -1,5 +1,6 @@
 #include "cli/arguments.h"
 
+#include <fmt/ranges.h>
 #include <torch/cuda.h>
 
 #include <CLI/CLI.hpp>
@@ -8,6 +9,7 @@
 #include <map>
 #include <ostream>
 
+#include "cli/several.h"
 #include "core/limits.h"
 #include "core/sizes.h"
 #include "retort/core/device.h"
@@ -160,7 +162,12 @@ bool parse(const Environment& environment, const Usage& usage, const Arguments& 
   app.footer(usage.examples);
   app.get_formatter()->column_width(34);
   for (const Option& option : options.all()) bind(app, option);
-  for (const Positional& place : positionals) app.add_option(place.name, *place.value, place.help);
+  std::vector<std::string> words;
+  for (const Positional& place : positionals)
+    if (takes_several(place))
+      app.add_option(place.name, words, place.help);
+    else
+      app.add_option(place.name, *place.value, place.help);
 
   const std::string doing = "reading the command line of 'retort " + usage.command + "'";
   Problems problems;
@@ -176,6 +183,8 @@ bool parse(const Environment& environment, const Usage& usage, const Arguments& 
   } catch (const CLI::ParseError& problem) {
     problems.add(problem.what());
   }
+  for (const Positional& place : positionals)
+    if (takes_several(place)) *place.value = fmt::format("{}", fmt::join(words, "\n"));
   report_extras(app.remaining(), options, problems);
   for (const Given& one : given)
     options.set(one.name, one.text, options.find(one.name)->flag(), problems);

@@ -4,7 +4,9 @@
 #include <ostream>
 
 #include "augment/siamese.h"
+#include "cli/distill_sets.h"
 #include "cli/host.h"
+#include "cli/needed.h"
 #include "cli/published_result.h"
 #include "cli/taken_over.h"
 #include "core/registry.h"
@@ -21,7 +23,9 @@ constexpr const char* kExamples =
     "  retort distill --method dm --data my_images/ --resolution 32 --images-per-class 1 "
     "--iterations 500 --real-batch 64 --out runs/b\n"
     "  retort distill --recipe recipes/dm/cifar10-ipc10.toml --data cifar-10-batches-bin --out "
-    "runs/c\n\n"
+    "runs/c\n"
+    "  retort distill --method dm --data shapes --images-per-class 1 --iterations 200 --real-batch "
+    "64 --seeds 0,1,2 --out runs/d\n\n"
     "A run that was stopped goes on when the same command is given again.\n"
     "Other methods take other options: retort distill --method NAME --help\n";
 
@@ -93,15 +97,6 @@ methods::MethodEntry method_of(const Environment& environment, const std::string
   return find_entry(std::span(methods::method_table()), "method", name);
 }
 
-/// Takes over what the files say that are given, and checks what needs no data.
-void settle(DistillSettings& settings) {
-  for (const char* name : {"teacher", "experts", "init_from"})
-    if (const Option* file = settings.options.find(name))
-      take_split_of(file->text(), settings.options);
-  check_whitening_of(settings.loop().init_from, settings.options);
-  check_combination(settings);
-}
-
 data::Dataset data_of(const Environment& environment, const DistillSettings& settings) {
   return open_data(environment, settings.data, std::filesystem::path(settings.out) / "cache");
 }
@@ -136,6 +131,14 @@ DistillSettings::DistillSettings(methods::MethodEntry method, const std::string&
               Role::kExecution);
 }
 
+void settle(DistillSettings& settings) {
+  for (const char* name : {"teacher", "experts", "init_from"})
+    if (const Option* file = settings.options.find(name))
+      take_split_of(file->text(), settings.options);
+  check_whitening_of(settings.loop().init_from, settings.options);
+  check_combination(settings);
+}
+
 std::vector<std::string> keys_beside_distill() {
   std::vector<std::string> keys = claim_keys();  // what `retort reproduce` reads of a recipe
   keys.insert(keys.end(), {"out", "recipe"});
@@ -164,18 +167,37 @@ int distil(const Environment& environment, DistillSettings& settings) {
         settings.loop().iterations);
     return kStopped;
   }
-  if (environment.group->first()) print_result(environment, settings, outcome);
+  if (environment.group->first()) {
+    keep_needed(settings.out, settings.options);
+    print_result(environment, settings, outcome);
+  }
   return 0;
 }
 
 int run_distill(const Environment& environment, const Arguments& arguments) {
-  DistillSettings settings(method_of(environment, deciding(arguments, "method", "dm")),
-                           deciding(arguments, "parametrisation", "pixels"));
+  const MakeSettings make = [&] {
+    return std::make_unique<DistillSettings>(
+        method_of(environment, deciding(arguments, "method", "dm")),
+        deciding(arguments, "parametrisation", "pixels"));
+  };
+  const auto asked = make();
+  std::vector<std::string> seeds;
+  asked->options.add(
+      "seeds", seeds,
+      "a set for each of these seeds, as 0,1,2, in the folders OUT/seed-0 and so on; "
+      "`retort eval OUT` then tells the spread over sets apart",
+      {}, Role::kExecution);
   const Usage usage{"distill", "Distils a large labelled image set into a tiny one.", kExamples};
-  if (!parse(environment, usage, arguments, settings.options, {}, peek(arguments, "recipe"),
+  if (!parse(environment, usage, arguments, asked->options, {}, peek(arguments, "recipe"),
              keys_beside_distill()))
     return 0;
-  return distil(environment, settings);
+  if (asked->options.find("seeds")->was_set) {
+    Problems problems;  // a recipe may have a seed, which the seeds replace
+    if (!peek(arguments, "seed").empty()) problems.add("--seed and --seeds: give one of them");
+    problems.raise("reading the options of 'retort distill'");
+    return distil_sets(environment, *asked, seeds, make);
+  }
+  return distil(environment, *given_again(*asked, make));
 }
 
 }  // namespace retort::cli

@@ -6,9 +6,11 @@
 #include <limits>
 #include <ostream>
 
+#include "cli/eval_sets.h"
 #include "cli/evaluation.h"
 #include "cli/host.h"
 #include "cli/run_report.h"
+#include "cli/sets_folder.h"
 #include "cli/taken_over.h"
 #include "retort/core/error.h"
 
@@ -27,17 +29,6 @@ constexpr const char* kExamples =
     "  retort eval runs/c --data my_images/ --part validation   # of a run with "
     "--validation-fraction\n";
 
-/// Adds the evaluation to a run's records and page; where that fails, its figures still come out.
-fs::path keep(const Environment& environment, const fs::path& folder, const Json& record) {
-  try {
-    RecordWriter(folder / "records.jsonl", std::numeric_limits<int64_t>::max()).write(record);
-    return write_report(folder);
-  } catch (const Error&) {
-    environment.err << "the evaluation could not be kept: " << json_text(record) << "\n";
-    throw;
-  }
-}
-
 /// --network, as the other commands have it, is --networks here.
 Arguments with_networks(Arguments arguments) {
   for (std::string& word : arguments)
@@ -54,7 +45,8 @@ bool taught(const synthetic::Bundle& bundle, const eval::EvalOptions& options) {
   return false;
 }
 
-/// Labels that were stored beside a run are those that its students learn.
+}  // namespace
+
 void take_stored_labels(const fs::path& folder, const synthetic::Bundle& bundle,
                         eval::EvalOptions& options) {
   const fs::path labels = folder / "labels.safetensors";
@@ -62,7 +54,16 @@ void take_stored_labels(const fs::path& folder, const synthetic::Bundle& bundle,
     options.student_labels = labels.string();
 }
 
-}  // namespace
+fs::path keep_evaluation(const Environment& environment, const fs::path& folder,
+                         const Json& record) {
+  try {
+    RecordWriter(folder / "records.jsonl", std::numeric_limits<int64_t>::max()).write(record);
+    return write_report(folder);
+  } catch (const Error&) {
+    environment.err << "the evaluation could not be kept: " << json_text(record) << "\n";
+    throw;
+  }
+}
 
 EvalSettings::EvalSettings() {
   set.group("Evaluation");
@@ -72,7 +73,7 @@ EvalSettings::EvalSettings() {
   machine.declare(set);
 }
 
-std::optional<Json> judge(const Environment& environment, EvalSettings& settings) {
+std::optional<Evaluated> evaluated(const Environment& environment, EvalSettings& settings) {
   take_run_options(settings.target, settings.set);
   for (const std::string& file : {settings.options.teacher, settings.options.student_labels})
     take_split_of(file, settings.set);
@@ -87,7 +88,7 @@ std::optional<Json> judge(const Environment& environment, EvalSettings& settings
   synthetic::fill_preprocessing(bundle, data);
   if (is_run) take_stored_labels(folder, bundle, settings.options);
   if (environment.host) settings.options.learners = environment.host->learners;
-  const eval::Evaluation evaluation =
+  eval::Evaluation evaluation =
       eval::evaluate(bundle, data, settings.options, device, environment.progress(),
                      environment.stop, *environment.group);
   if (environment.group->any(environment.stop && environment.stop->requested())) {
@@ -96,14 +97,23 @@ std::optional<Json> judge(const Environment& environment, EvalSettings& settings
   }
   Json record = to_json(evaluation);
   record["split"] = data.split.words();
+  return Evaluated{std::move(evaluation), std::move(record)};
+}
+
+std::optional<Json> judge(const Environment& environment, EvalSettings& settings) {
+  if (!sets_in(settings.target).empty()) return judge_sets(environment, settings);
+  const std::optional<Evaluated> found = evaluated(environment, settings);
+  if (!found) return {};
+  const Json& record = found->record;
   if (!environment.group->first()) return record;
+  const bool is_run = fs::is_directory(settings.target);
   fs::path page;
-  if (is_run) page = keep(environment, folder, record);
+  if (is_run) page = keep_evaluation(environment, settings.target, record);
   if (settings.machine.json) {
     environment.out << json_text(record, 2) << "\n";
     return record;
   }
-  print_table(environment, evaluation);
+  print_table(environment, found->evaluation);
   if (is_run) environment.out << "report: " << page.string() << "\n";
   return record;
 }
@@ -114,7 +124,8 @@ int run_eval(const Environment& environment, const Arguments& arguments) {
                     "Trains fresh students on a set and tests them, beside random real images.",
                     kExamples};
   if (!parse(environment, usage, with_networks(arguments), settings.set,
-             {{"bundle", "a run folder or a bundle (.safetensors)", &settings.target, true}}))
+             {{"bundle", "a run folder, a folder of --seeds, or a bundle (.safetensors)",
+               &settings.target, true}}))
     return 0;
   return judge(environment, settings) ? 0 : kStopped;
 }

@@ -178,7 +178,7 @@ const std::vector<Command>& command_table() {
       {"data", "show what a folder of images holds, class by class", run_data},
       {"pack", "write a data set into one mapped file, for data larger than memory", run_pack},
       {"merge", "put together what independent jobs have made of one set", run_merge},
-      {"report", "write the page of a run", run_report},
+      {"report", "write the page of a run, or of several side by side", run_report},
       {"export", "write a set as PNG folders, .npz or .pt", run_export},
       {"import", "read a published set or a folder of images as a bundle", run_import},
       {"list", "methods, networks, readers, protocols, parts of this build", run_list},

@@ -7,10 +7,12 @@
 #include <optional>
 #include <ostream>
 
+#include "cli/distill_sets.h"
 #include "cli/eval_command.h"
 #include "cli/experts_command.h"
 #include "cli/reproduce_job.h"
 #include "cli/run_report.h"
+#include "cli/sets_folder.h"
 #include "core/mean.h"
 #include "retort/core/records.h"
 
@@ -28,11 +30,30 @@ constexpr const char* kExamples =
     "and\nothers of the experts, and evaluation_epochs. A result with --set is marked as not the "
     "published\nsettings. The same command goes on with what was stopped or killed.\n";
 
+MakeSettings maker(const ReproduceJob& job) {
+  return [&job] {
+    return std::make_unique<DistillSettings>(job.run->loop().method,
+                                             job.run->loop().parametrisation);
+  };
+}
+
+/// Refuses what the run, or the first of several sets, would be refused for.
+void check_run(const Environment& environment, const ReproduceJob& job) {
+  const auto run = given_again(*job.run, maker(job));
+  Problems none;
+  const auto folders = seed_folders(job.folder(), job.seeds, none);
+  if (!folders.empty()) {
+    give(run->options, "seed", std::to_string(folders.front().seed));
+    give(run->options, "out", folders.front().path.string());
+  }
+  check_distil(environment, *run);
+}
+
 /// Experts take hours: what the run itself would refuse is refused before them.
 int train_experts(const Environment& environment, ReproduceJob& job) {
   if (job.claim.experts_count == 0 || !job.experts.empty()) return 0;
   job.use_experts((fs::path(job.out) / "experts").string());
-  check_distil(environment, *job.run);
+  check_run(environment, job);
   environment.err << fmt::format("reproduce: {} expert{} of {} epoch{}\n", job.claim.experts_count,
                                  job.claim.experts_count == 1 ? "" : "s", job.claim.experts_epochs,
                                  job.claim.experts_epochs == 1 ? "" : "s");
@@ -56,11 +77,11 @@ bool as_long(const ReproduceJob& job, const Json& evaluation) {
   return !results.empty() && results[0].value("epochs", int64_t{0}) == job.claim.evaluation_epochs;
 }
 
-/// The evaluation on the test part with as many students for as long, where the run's records have
-/// it after the end of the run: one from before more iterations judged another set.
-std::optional<Json> evaluation_of(const ReproduceJob& job) {
+/// The evaluation on the test part with as many students for as long, where the records of a run
+/// have it after the end of the run: one from before more iterations judged another set.
+std::optional<Json> evaluation_in(const ReproduceJob& job, const fs::path& folder) {
   std::optional<Json> found;
-  for (const Json& record : read_records(job.folder() / "records.jsonl"))
+  for (const Json& record : read_records(folder / "records.jsonl"))
     if (record.value("kind", "") == "finish")
       found.reset();
     else if (record.value("kind", "") == "evaluation" && record.value("part", "") == "test" &&
@@ -69,15 +90,34 @@ std::optional<Json> evaluation_of(const ReproduceJob& job) {
   return found;
 }
 
+/// That of the run, or of all sets, each of which has its own as well.
+std::optional<Json> evaluation_of(const ReproduceJob& job) {
+  std::optional<Json> found = evaluation_in(job, job.folder());
+  if (job.seeds.empty() || !found) return found;
+  const std::vector<SeedFolder> sets = sets_in(job.folder());
+  if (found->value("sets", Json::array()).size() != sets.size()) return {};
+  for (const SeedFolder& set : sets)
+    if (!evaluation_in(job, set.path)) return {};
+  return found;
+}
+
 struct Figure {
   double mean = 0, deviation = 0;
   bool there = false;
+  std::string spreads;  ///< of several sets
 };
+
+std::string spreads_of(const Json& result) {
+  if (!result.contains("sets")) return {};
+  return fmt::format("± {:.1f} over {} sets, ± {:.1f} over the students of a set",
+                     100 * result.value("deviation_over_sets", 0.0), result["sets"].size(),
+                     100 * result.value("deviation_over_students", 0.0));
+}
 
 Figure figure_of(const Json& evaluation, const std::string& subject) {
   for (const Json& result : evaluation.at("results"))
     if (result.value("subject", "") == subject)
-      return {result.value("mean", 0.0), result.value("deviation", 0.0), true};
+      return {result.value("mean", 0.0), result.value("deviation", 0.0), true, spreads_of(result)};
   return {};
 }
 
@@ -87,7 +127,7 @@ std::string verdict(const ReproduceJob& job, const Figure& ours) {
   const PublishedResult& claim = job.claim;
   if (claim.published_accuracy == 0) return "nothing is published for this recipe";
   const double gap = ours.mean * 100 - claim.published_accuracy;
-  const bool one = job.students == 1;
+  const bool one = job.students == 1 && ours.spreads.empty();
   const double spread = std::hypot(one ? 0 : ours.deviation * 100,
                                    claim.deviation_known ? claim.published_deviation : 0);
   std::string text;
@@ -128,7 +168,8 @@ void print(const Environment& environment, const ReproduceJob& job, const Json& 
     return;
   }
   std::vector<std::vector<std::string>> rows{{"accuracy %", "ours", "published"}};
-  rows.push_back({"distilled", percent(ours.mean, ours.deviation, job.students),
+  const int64_t values = ours.spreads.empty() ? job.students : 2;
+  rows.push_back({"distilled", percent(ours.mean, ours.deviation, values),
                   published(job.claim.published_accuracy, job.claim.deviation_known,
                             job.claim.published_deviation)});
   if (random.there)
@@ -138,7 +179,8 @@ void print(const Environment& environment, const ReproduceJob& job, const Json& 
                                  evaluation.value("protocol", ""), job.students,
                                  job.students == 1 ? "" : "s")
                   << aligned(rows) << "\n"
-                  << said << "\nreport: " << write_report(job.folder()).string() << "\n";
+                  << (ours.spreads.empty() ? "" : "distilled: " + ours.spreads + "\n") << said
+                  << "\nreport: " << write_report(job.folder()).string() << "\n";
 }
 
 }  // namespace
@@ -160,7 +202,9 @@ int run_reproduce(const Environment& environment, const Arguments& arguments) {
                          environment.debug, environment.host, environment.group};
   if (const int code = train_experts(part, job); code != 0) return code;
   environment.err << "reproduce: distillation\n";
-  if (const int code = distil(part, *job.run); code != 0) return code;
+  const int code = job.seeds.empty() ? distil(part, *job.run)
+                                     : distil_sets(part, *job.run, job.seeds, maker(job));
+  if (code != 0) return code;
   std::optional<Json> found = evaluation_of(job);
   if (!found) found = evaluate(part, job);
   if (!found) return kStopped;

@@ -1,5 +1,7 @@
 #include "cli/reproduce_job.h"
 
+#include "cli/sets_folder.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -33,6 +35,7 @@ void ReproduceJob::declare(OptionSet& set) {
   set.add("label_teacher", label_teacher,
           "file of the teacher that gives the students' labels, where it is another one");
   set.add("set", changes, "KEY=VALUE,...: keys of the recipe to replace");
+  set.add("seeds", seeds, "a set for each of these seeds, as 0,1,2; empty: the recipe's own seed");
   set.add("students", students, "number of freshly initialised networks trained for every figure",
           {.min = 1, .max = 1000});
   machine.declare(set);
@@ -55,6 +58,11 @@ void ReproduceJob::read(const OptionSet& own) {
   for (const auto& [key, text] : wanted) take(key, text, own, claims, problems);
   keep_data_options();
   check_length(problems);
+  if (!seeds.empty()) {
+    seed_folders(folder(), seeds, problems);
+    for (const auto& [key, text] : wanted)
+      if (key == "seed") problems.add("--set seed and --seeds: give one of them");
+  }
   claim.deviation_known = claims.find("published_deviation")->was_set;
   if (!claim.label_teacher.empty() && label_teacher.empty())
     problems.add(

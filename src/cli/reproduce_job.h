@@ -18,6 +18,7 @@ namespace retort::cli {
 struct ReproduceJob {
   std::string recipe, data, out, experts, teacher, label_teacher;
   std::vector<std::string> changes;
+  std::vector<std::string> seeds;  ///< empty: one set
   int64_t students = 5;
   MachineOptions machine;
   PublishedResult claim;
@@ -27,6 +28,7 @@ struct ReproduceJob {
   /// Reads the recipe and the changes, and checks both with the options of the parts: all problems
   /// at once, before anything is trained. `own` are the options of the command line.
   void read(const OptionSet& own);
+  /// The run, or the folder of the sets.
   std::filesystem::path folder() const { return std::filesystem::path(out) / "run"; }
   /// The experts of the run are those of a folder.
   void use_experts(const std::string& path);
