@@ -35,14 +35,15 @@ def options(command: str, **given: Any) -> list[Option]:
 
 
 def distill(*, data: Any, out: str | os.PathLike, method: Any = None, callbacks: Iterable[Any] = (),
-            progress: bool = True, **options: Any) -> SyntheticSet:
+            progress: bool = True, **options: Any) -> SyntheticSet | list[SyntheticSet]:
     """Distils `data` into a small set by `method` ("dm", "mtt", ... or a Python objective); the run lies in folder `out`.
 
     `data` is a path, "shapes" (built in), a pair (images, labels), a torch Dataset, a Hugging Face split or `Images`.
     Usual options: `images_per_class`, `iterations`, `network`, `seed`, `augmentation`, `device`, `recipe` (a TOML
     file), `experts` (of trajectory matching). A folder that holds the same run is gone on with, or its result is
     returned; the same options and seed give the same bytes as `retort distill`. `callbacks` are functions of
-    (iteration, loss) or `Callback`s. The set that comes back has `run`, a dictionary of how it went.
+    (iteration, loss) or `Callback`s. The set that comes back has `run`, a dictionary of how it went. With
+    `seeds=[0, 1, 2]` it is a list of sets, one for each.
     """
     named, handle = method_argument(method)
     given = {"out": out, **({} if named is None else {"method": named}), **options}
@@ -52,12 +53,15 @@ def distill(*, data: Any, out: str | os.PathLike, method: Any = None, callbacks:
             callback.begin({"data": str(data) if isinstance(data, (str, os.PathLike)) else repr(data), **given})
     run = _command("distill", given, data=data, progress=progress, callbacks=callbacks,
                    method=handle)
-    made = load(out)
-    made.run = run
+    sets = []
+    for about in run.get("sets", [run]):
+        sets.append(load(about["out"]))
+        sets[-1].run = about
     for callback in callbacks:
         if isinstance(callback, Callback):
-            callback.end(made)
-    return made
+            for made in sets:
+                callback.end(made)
+    return sets if "sets" in run else sets[0]
 
 
 class Evaluation(Mapping):

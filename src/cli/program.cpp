@@ -14,6 +14,7 @@
 
 #include "cli/arguments.h"
 #include "cli/command.h"
+#include "cli/cross_arch_command.h"
 #include "cli/estimate.h"
 #include "cli/handlers.h"
 #include "cli/launch.h"
@@ -165,6 +166,7 @@ const std::vector<Command>& command_table() {
       {"score", "score finished sets as DD-Ranking does, coresets beside them", run_score},
       {"search", "rank many networks by training on a set, and check the ranking", run_search,
        true},
+      {"cross-arch", "train many networks on many sets, each at its own best rate", run_cross_arch},
       {"relabel", "store a teacher's labels of the views that students will see", run_relabel,
        true},
       {"experts", "train the experts of trajectory matching, or import published ones", run_experts,

@@ -66,7 +66,7 @@ TEST(Commands, EveryCommandHasHelpAndRefusesUnknownFlags) {
   const std::string commands[] = {"distill", "reproduce", "recall",     "study",     "experts",
                                   "eval",    "data",      "report",     "export",    "import",
                                   "list",    "describe",  "completion", "continual", "squeeze",
-                                  "pack",    "merge"};
+                                  "pack",    "merge",     "cross-arch"};
   for (const std::string& name : commands) {
     const Answer help = call({name, "--help"});
     EXPECT_EQ(help.code, 0) << name << help.err;
