@@ -52,6 +52,7 @@ report::Page sets_page(const fs::path& folder) {
   report::Page page = report::comparison_page(runs);
   page.title =
       fmt::format("{} sets of one recipe: {}", runs.size() - 1, folder.filename().string());
+  page.summary = "Sets that differ in their seed alone, together and one by one.";
   page.recipe = runs.front().recipe;
   return page;
 }

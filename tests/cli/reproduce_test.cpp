@@ -72,6 +72,15 @@ TEST_F(Reproduce, ShortensTheEvaluationAndSaysSo) {
   const Json again =
       Json::parse(call(line(kExperts, "--set evaluation-epochs=3,iterations=1 --json")).out);
   EXPECT_EQ(again.at("evaluation").at("results")[0].at("epochs"), 3);
+  Json needed = Json::array();  // told once, although the run was asked for twice
+  for (const Json& record : read_records(folder_ / "out" / "run" / "records.jsonl"))
+    if (record.at("kind") == "needed") needed.push_back(record);
+  ASSERT_EQ(needed.size(), 1U);
+  EXPECT_EQ(needed[0].at("what"), "expert");
+  EXPECT_EQ(needed[0].at("count"), 1);
+  EXPECT_GT(needed[0].at("bytes").get<int64_t>(), 0);
+  EXPECT_GT(needed[0].at("seconds").get<double>(), 0);
+  EXPECT_GT(needed[0].at("peak_memory_bytes").get<double>(), 0);
   EXPECT_TRUE(again.at("published_deviation").is_null());
 }
 
