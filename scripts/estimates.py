@@ -19,11 +19,11 @@ def at(name):
     return os.path.join(folder, name)
 
 
-DISTILL = "--network convnet-w32 --images-per-class 10 --real-batch 64 --iterations"
+DISTILL = "--network convnet-w32 --real-batch 64 --images-per-class"
 COMMANDS = [
-    ("dm", f"distill --method dm {DISTILL} 120", "dm"),
-    ("dsa", f"distill --method dsa {DISTILL} 25", "dsa"),
-    ("dc", f"distill --method dc {DISTILL} 25", "dc"),
+    ("dm", f"distill --method dm {DISTILL} 10 --iterations 150", "dm"),
+    ("dsa", f"distill --method dsa {DISTILL} 1 --iterations 150", "dsa"),
+    ("dc", f"distill --method dc {DISTILL} 1 --iterations 150", "dc"),
     ("experts", "experts --network convnet-w16 --count 2 --epochs 3", "experts"),
     ("mtt", f"distill --method mtt --network convnet-w16 --images-per-class 1 --inner-steps 20 --expert-epochs 1 "
      f"--max-start-epoch 2 --iterations 60 --experts {at('experts')}", "mtt"),

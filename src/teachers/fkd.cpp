@@ -103,7 +103,9 @@ FkdLabels::FkdLabels(const fs::path& folder, const at::Tensor& images, const at:
                   "would in {:.1f} % by chance",
                   100 * agreement_, 100 * chance),
       "labels of these images, class after class as their folders are sorted",
-      "give the set that they were made of, with its classes in that order"});
+      "give the set that they were made of, with its classes in that order; labels of a teacher "
+      "that "
+      "does not know these images cannot be told from those of others"});
 }
 
 /// Epochs and batches from 0 on, without a gap.
