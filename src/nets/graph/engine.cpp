@@ -48,17 +48,18 @@ class Run {
     logits = head(space_->head, values_of(weights_->theta), features, rows());
   }
   at::Tensor moments(const PlanTerm& term) const {
-    const int64_t channels = space_->plan.steps[to_size(term.step)].out.channels;
-    at::Tensor found = at::empty({std::ssize(edges_) - 1, 2, channels});
+    const PlanStep& map = space_->plan.steps[to_size(term.step)];
+    at::Tensor found = at::empty({std::ssize(edges_) - 1, 2, map.out.channels});
     pass_->moments(term, found.data_ptr<float>());
-    return found;
+    return found.narrow(2, 0, map.real).contiguous();
   }
   /// The running state after the pass, where it moves; else what it was.
   at::Tensor state(const at::Tensor& before) const {
-    if (mode_ != NormMode::kUpdating || space_->plan.statistics == 0) return before;
-    at::Tensor after = state_.clone();
+    if (mode_ != NormMode::kUpdating || !space_->plan.has_statistics()) return before;
+    const PaddedLayout& layout = space_->plan.state;
+    at::Tensor after = layout.padded(state_).clone();
     pass_->update(after.data_ptr<float>());
-    return after;
+    return layout.plain(after);
   }
   /// Cotangents of logits (or none), of features (or none) and of moments to those asked for.
   Vjp backward(const at::Tensor& dlogits, const at::Tensor& dfeatures,
@@ -74,6 +75,7 @@ class Run {
       head_back(space_->head, values_of(weights_->theta), values_of(dlogits), features, rows(),
                 into.theta, df.data_ptr<float>(), true);
     pass_->backward(values_of(df), dmoments, into);
+    pulled.theta = space_->plan.theta.plain(pulled.theta);
     return pulled;
   }
 
@@ -175,7 +177,8 @@ Observation GraphEngine::observe_rows(const std::shared_ptr<const GraphWeights>&
       const PlanTerm* term = moments_of_tap(space->plan, tap);
       const at::Tensor plain = value.detach().to(at::kFloat).contiguous();
       if (term) {
-        kept.push_back(plain);
+        const PlanStep& map = space->plan.steps[to_size(term->step)];
+        kept.push_back(at::constant_pad_nd(plain, {0, map.out.channels - map.real}).contiguous());
         dmoments[term->step] = values_of(kept.back());
       } else {
         (tap == "logits" ? logits : features) = plain;
@@ -212,7 +215,7 @@ Gradient GraphEngine::gradient_in_pieces(const std::shared_ptr<const GraphWeight
   const int64_t most = rows_of_pass(space_->plan, group, query.memory);
   if (most >= rows) return gradient_of(weights, group, query);
   std::vector<at::Tensor> images, targets, logits;
-  Gradient all{at::zeros({}), at::zeros_like(weights->theta), {}, {}, {}, group.state};
+  Gradient all{at::zeros({}), at::zeros_like(group.theta), {}, {}, {}, group.state};
   for (int64_t begin = 0; begin < rows; begin += most) {
     const int64_t count = std::min(most, rows - begin);
     const Gradient g = gradient_of(weights, rows_of_group(group, begin, count), query);
@@ -257,7 +260,7 @@ std::shared_ptr<const Engine> make_graph(const std::shared_ptr<const Definition>
   BlockedNetwork head;
   head.features = plan->features, head.classes = plan->classes;
   head.head_weight = plan->head_weight, head.head_bias = plan->head_bias;
-  head.parameters = plan->parameters;
+  head.parameters = plan->theta.size();
   return std::make_shared<GraphEngine>(std::move(*plan), std::move(head));
 }
 

@@ -18,7 +18,7 @@ float narrowed(double value) {
 void write(const NormCall& c, int64_t image, int64_t channel, double mean, double variance,
            const NormCoefficients& to) {
   const double rstd = 1 / std::sqrt(variance + kEpsilon);
-  const double scale = offset_of(c.theta, c.term.gain, channel) * rstd;
+  const double scale = c.gain(channel) * rstd;
   to.mean.of(image)[channel] = narrowed(mean);
   to.rstd.of(image)[channel] = narrowed(rstd);
   to.scale.of(image)[channel] = narrowed(scale);
@@ -44,7 +44,7 @@ void from_bias(const NormCall& c, const NormCoefficients& to) {
 void from_image(const NormCall& c, const MapMoments& maps, int64_t image,
                 const NormCoefficients& to) {
   const int64_t width = c.together(), at = image * c.channels;
-  for (int64_t first = 0; first < c.channels; first += width) {
+  for (int64_t first = 0; first < c.real; first += width) {
     double mean = 0, square = 0;
     const auto level = [&](int64_t k) {
       const double bias = width > 1 ? offset_of(c.theta, c.term.bias, k) : 0.0;
@@ -80,7 +80,7 @@ void set_slopes(const NormCall& c, int64_t begin, int64_t end, const MapSums& su
                 const NormCoefficients& found, const NormSlopes& to) {
   const int64_t width = c.together();
   const double share = 1 / static_cast<double>((end - begin) * width * c.positions);
-  for (int64_t first = 0; first < c.channels; first += width) {
+  for (int64_t first = 0; first < c.real; first += width) {
     SetMeans means{0, 0};
     for (int64_t k = first; k < first + width; ++k) {
       double sum = 0, product = 0;
@@ -88,7 +88,7 @@ void set_slopes(const NormCall& c, int64_t begin, int64_t end, const MapSums& su
         sum += static_cast<double>(sums.sum[n * c.channels + k]);
         product += static_cast<double>(sums.product[n * c.channels + k]);
       }
-      const double gain = offset_of(c.theta, c.term.gain, k);
+      const double gain = c.gain(k);
       means.mean += gain * sum * share;
       means.product += gain * product * static_cast<double>(found.rstd.of(begin)[k]) * share;
     }

@@ -58,13 +58,14 @@ std::vector<GradientJvp> graph_jvp(GraphSpace& space, const std::vector<Group>& 
     pack(weights.along, &Group::direction);
     GradientJvp answer;
     answer.loss = at::zeros({});
-    answer.theta = at::zeros({space.plan.parameters});
+    answer.theta = at::zeros({space.plan.theta.size()});
     if (wrt.images) answer.images = at::empty(group.images.sizes());
     if (query.wrt.targets) answer.targets = at::empty(group.targets.values.sizes());
     const int64_t rows = group.rows(), most = rows_of_pass(space.plan, group, query.memory);
     for (int64_t begin = 0; begin < rows; begin += most)
       add_rows(space, weights, rows_of_group(group, begin, std::min(most, rows - begin)), begin,
                1 / static_cast<double>(rows), answer);
+    answer.theta = space.plan.theta.plain(answer.theta);
     answers.push_back(std::move(answer));
   }
   return answers;

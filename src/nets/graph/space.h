@@ -27,10 +27,10 @@ inline PackedPlan::Back back_to(WithRespectTo wrt) {
   return wrt.theta ? PackedPlan::Back::kMaps : PackedPlan::Back::kNone;
 }
 
-/// A theta, or a direction, with its weights laid out.
+/// A theta, or a direction, as the plan has it, with its weights laid out.
 struct GraphWeights {
-  GraphWeights(GraphSpace& space, const at::Tensor& its_theta, WithRespectTo wrt)
-      : theta(held(its_theta)),
+  GraphWeights(GraphSpace& space, const at::Tensor& plain, WithRespectTo wrt)
+      : theta(space.plan.theta.padded(held(plain))),
         lease(space.arenas.lease()),
         packed(space.plan, values_of(theta), back_to(wrt), *lease) {}
   const at::Tensor theta;
@@ -38,16 +38,17 @@ struct GraphWeights {
   const PackedPlan packed;
 };
 
-/// The running statistics that a group's norms take: frozen ones, or none.
+/// The running statistics that a group's norms take, as the plan has them: frozen ones, or none.
 inline at::Tensor frozen_state(const Plan& plan, const Group& group) {
-  const bool takes = plan.statistics > 0 && group.norm != NormMode::kBatch;
+  const bool takes = plan.has_statistics() && group.norm != NormMode::kBatch;
   TORCH_CHECK(!takes || group.state.defined(), "a network with BatchNorm needs its running state");
-  return takes && group.norm == NormMode::kFrozen ? held(group.state) : at::Tensor();
+  if (!takes || group.norm != NormMode::kFrozen) return {};
+  return plan.state.padded(held(group.state));
 }
 
 /// The rows of a group that a pass takes at once: all where they influence each other.
 inline int64_t rows_of_pass(const Plan& plan, const Group& group, const MemoryLimit& memory) {
-  const bool coupled = plan.statistics > 0 && group.norm != NormMode::kFrozen;
+  const bool coupled = plan.has_statistics() && group.norm != NormMode::kFrozen;
   return coupled ? group.rows() : memory.rows(group.rows());
 }
 

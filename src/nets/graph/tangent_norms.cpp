@@ -53,7 +53,7 @@ SetSums sums_of(const NormCall& c, const float* direction, const NormSet& set,
   const double share = 1 / values_of(c, set);
   const auto mean = [&](const float* plain, const float* along) {
     return share * sum_over(c, set, [&](int64_t at, int64_t k) {
-             const double own = offset_of(c.theta, c.term.gain, k) * static_cast<double>(plain[at]);
+             const double own = c.gain(k) * static_cast<double>(plain[at]);
              if (!along) return own;
              return own + offset_of(direction, c.term.gain, k) * static_cast<double>(along[at]);
            });

@@ -33,7 +33,7 @@ class GraphTangentPass {
   void backward(const float* dfeatures, const PassInto& into);
 
  private:
-  /// What belongs to a convolution's map in the join that takes it.
+  /// What belongs to a map in the join that takes it.
   struct MapState {
     const PlanTerm* term = nullptr;
     NormCoefficients found;
@@ -55,11 +55,20 @@ class GraphTangentPass {
   const PlanStep& step(int64_t i) const { return plan_.steps[to_size(i)]; }
   NormCall norm_of(const MapState& map, const PlanStep& conv) const;
   float* take(int64_t size) { return buffers_.take(2 * call_.rows * size); }
+  const float* input_of(const PlanStep& s) const {
+    return s.from < 0 ? images_ : out_[to_size(s.from)];
+  }
   void prepare(const PlanStep& join);
+  void forward_step(int64_t i);
   void forward_conv(int64_t i);
   void measure(int64_t conv, const float* second, int64_t image);
+  void settle(int64_t map);
   void join(int64_t i, int64_t image);
+  void affine(int64_t i, int64_t image);
   void pool(int64_t i, int64_t image);
+  void sum_cotangents(int64_t i, int64_t n);
+  void release_cotangents(int64_t i);
+  void backward_affine(int64_t i, float* dtheta);
   void backward_pool(int64_t i);
   void backward_conv(int64_t i, const PassInto& into);
   void backward_images(int64_t i, float* images);
@@ -76,7 +85,8 @@ class GraphTangentPass {
   Buffers buffers_;
   const float* images_ = nullptr;
   std::vector<float*> out_;                         // of every step
-  std::vector<MapState> maps_;                      // of every convolution
+  std::vector<MapState> maps_;                      // of every map
+  std::vector<AffineMaps> affine_, affine_along_;   // of every kAffine
   std::vector<std::vector<Cotangent>> cotangents_;  // of every step's values
 };
 
