@@ -172,7 +172,7 @@ PackedPlan::PackedPlan(const Plan& plan, const float* theta, Back back, Arena& a
   for (size_t i = plan.steps.size(); i-- > 0;) {  // the last have the most weights
     const PlanStep& step = plan.steps[i];
     if (step.kind != PlanStep::Kind::kConv) continue;
-    const bool goes_back = back == Back::kImages || (back == Back::kMaps && !plan.is_first(step));
+    const bool goes_back = back == Back::kImages || (back == Back::kMaps && step.from >= 0);
     for (const bool turned : {false, true}) {
       if (turned && !goes_back) continue;
       float* to = arena.take(conv_weights(step, turned));

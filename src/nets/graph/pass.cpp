@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "nets/graph/affine.h"
-#include "nets/graph/borders.h"
+#include "nets/graph/features.h"
 #include "nets/graph/join.h"
 
 namespace retort::nets {
@@ -154,9 +154,7 @@ void GraphPass::forward_step(int64_t i) {
   out = take(s);
   const bool measures = maps_[to_size(i)].mean != nullptr;
   share_out(call_.rows, [&](int64_t n, int64_t) {
-    if (s.kind == Kind::kUnfold)
-      unfold_image(s, images_ + n * s.input_size(), out + n * s.size());
-    else if (s.kind == Kind::kAffine)
+    if (s.kind == Kind::kAffine)
       affine_forward(s.size(), affine_[to_size(i)], out_[to_size(s.from)] + n * s.size(), s.relu,
                      out + n * s.size());
     else

@@ -73,7 +73,6 @@ class GraphPass {
   void backward_join(int64_t i, const std::map<int64_t, const float*>& dmoments, float* dtheta);
   void backward_conv(int64_t i, const PassInto& into);
   void backward_affine(int64_t i, float* dtheta);
-  void backward_unfold(int64_t i, const PassInto& into);
   void slope(MapBack& back, const std::map<int64_t, const float*>& dmoments, float* dtheta);
   void gate(int64_t i, const std::vector<MapBack>& backs, const float* second, float* g,
             int64_t image);

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "nets/graph/borders.h"
+#include "nets/graph/features.h"
 #include "nets/graph/join.h"
 #include "nets/graph/pass.h"
 
@@ -30,7 +30,6 @@ void GraphPass::backward_step(int64_t i, const std::map<int64_t, const float*>& 
   const PlanStep& s = step(i);
   if (s.kind == Kind::kJoin) return backward_join(i, dmoments, into.theta);
   if (s.kind == Kind::kConv) return backward_conv(i, into);
-  if (s.kind == Kind::kUnfold) return backward_unfold(i, into);
   if (s.kind == Kind::kAffine) return backward_affine(i, into.theta);
   std::vector<float*>& own = cotangents_[to_size(i)];
   const int64_t places = s.in.height * s.in.width, size = s.input_size();
@@ -61,7 +60,7 @@ void GraphPass::backward_conv(int64_t i, const PassInto& into) {
     conv.weight(s.from < 0 ? images_ : out_[to_size(s.from)], dmap, into.theta + s.weight);
   if (s.from < 0) {
     if (into.images) conv.back(dmap, packed_.get(i, true), into.images);
-  } else if (into.images || !plan_.is_first(s)) {
+  } else {
     float* din = buffers_.take(call_.rows * s.input_size());
     conv.back(dmap, packed_.get(i, true), din);
     give_cotangent(s.from, din);
@@ -97,14 +96,6 @@ void GraphPass::backward_affine(int64_t i, float* dtheta) {
   });
   buffers_.give(out_[to_size(i)]);
   give_cotangent(s.from, g);
-}
-
-void GraphPass::backward_unfold(int64_t i, const PassInto& into) {
-  const PlanStep& s = step(i);
-  for (const float* patches : cotangents_[to_size(i)])
-    share_out(call_.rows, [&](int64_t n, int64_t) {
-      fold_image(s, patches + n * s.size(), into.images + n * s.input_size());
-    });
 }
 
 /// The slopes of a map from its sums, and its norm's parameters.

@@ -1,4 +1,3 @@
-// Long: the rules by which operations become steps, one beside the other.
 #include "nets/graph/plan.h"
 
 #include "core/sizes.h"
@@ -65,7 +64,7 @@ class Planner {
       case Op::Kind::kAdd:
         return add_sum(op);
       case Op::Kind::kLinear:
-        return add_hidden(op, uses);
+        return false;  // one that others follow: libtorch's products are faster
     }
     return false;
   }
@@ -103,7 +102,7 @@ class Planner {
     step.in = *from < 0 ? plan_.images : plan_.steps[to_size(*from)].out;
     if (*from < 0 &&
         (step.in.channels > kFirstChannels || op.conv.kernel != 3 || op.conv.stride != 1))
-      unfold(step);
+      return false;
     step.weight = place(plan_.theta, parameter(op.slot), step.real, step.out.channels,
                         step.in.channels * step.conv.kernel * step.conv.kernel);
     PlanTerm term{.map = true};
@@ -111,26 +110,6 @@ class Planner {
     term.step = push(step);
     remember(term, true, step.out);
     return true;
-  }
-
-  /// The convolution of images becomes one of 1x1 on their patches.
-  void unfold(PlanStep& step) {
-    PlanStep patches{.kind = PlanStep::Kind::kUnfold, .in = step.in, .conv = step.conv, .uses = 1};
-    patches.real = step.in.channels * step.conv.kernel * step.conv.kernel;
-    patches.out = in_blocks({patches.real, step.out.height, step.out.width});
-    step.in = patches.out;
-    step.from = push(patches);
-    step.conv.kernel = step.conv.stride = 1;
-    step.conv.padding = 0;
-  }
-
-  /// A linear layer that others follow: a convolution of the whole map.
-  bool add_hidden(const Op& op, int64_t uses) {
-    const Sides map = op.from[0] < 0 ? plan_.images : definition_.ops[to_size(op.from[0])].sides;
-    if (map.height != map.width) return false;
-    Op conv = op;
-    conv.conv = {op.sides.channels, map.height, 1, 0, true};
-    return add_conv(conv, uses);
   }
 
   /// A mean of windows behind a 1x1 convolution is one before it: they are linear, and pixels do

@@ -1,6 +1,5 @@
 // The steps that a network's operations make: convolutions, joins of what norms make of their maps
-// and of shortcuts, pools, the mean over the map, and the linear layer. Linear layers before the
-// last are convolutions of the whole map.
+// and of shortcuts, pools, the mean over the map, and the linear layer.
 #pragma once
 
 #include <cstdint>
@@ -26,12 +25,10 @@ struct PlanTerm {
 };
 
 struct PlanStep {
-  enum class Kind { kUnfold, kConv, kJoin, kAffine, kPool, kAverage } kind = Kind::kConv;
+  enum class Kind { kConv, kJoin, kAffine, kPool, kAverage } kind = Kind::kConv;
   int64_t from = -1;  ///< the step that it takes; -1: the images
   Sides in = {}, out = {};
   int64_t real = 0;  ///< channels that are not padding
-  /// kUnfold: the patches that a convolution of images takes become channels, [in k k] in the order
-  /// of its weights.
   Convolution conv = {};
   int64_t weight = -1;               ///< kConv, kAffine (the gain): its offset in theta
   int64_t shift = -1;                ///< kAffine
@@ -53,10 +50,6 @@ struct Plan {
   PaddedLayout theta, state;
   Sides images;
   bool has_statistics() const { return state.size() > 0; }
-  /// True where a step's input does not depend on parameters.
-  bool is_first(const PlanStep& step) const {
-    return step.from < 0 || steps[static_cast<size_t>(step.from)].kind == PlanStep::Kind::kUnfold;
-  }
 };
 
 /// Empty where an operation is not among the engine's.

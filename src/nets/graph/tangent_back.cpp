@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "nets/graph/borders.h"
+#include "nets/graph/features.h"
 #include "nets/graph/tangent_pass.h"
 
 namespace retort::nets {
@@ -25,7 +25,7 @@ void GraphTangentPass::backward(const float* dfeatures, const PassInto& into) {
       backward_conv(i, into);
     else if (step(i).kind == Kind::kAffine)
       backward_affine(i, into.theta);
-    else if (step(i).kind != Kind::kUnfold)  // is done with its convolution
+    else
       backward_pool(i);
   }
 }
@@ -107,7 +107,7 @@ void GraphTangentPass::backward_conv(int64_t i, const PassInto& into) {
   const int64_t rows = call_.rows, size = s.input_size();
   const ConvCall one{s, rows, buffers_}, both{s, 2 * rows, buffers_};
   float* dmap = out_[to_size(i)];
-  if (plan_.is_first(s)) {
+  if (s.from < 0) {
     one.weight(input_of(s), dmap, into.theta + s.weight);
     if (into.images) backward_images(i, into.images);
   } else {
@@ -125,17 +125,11 @@ void GraphTangentPass::backward_images(int64_t i, float* images) {
   const int64_t count = call_.rows * s.input_size();
   const ConvCall conv{s, call_.rows, buffers_};
   const float* dmap = out_[to_size(i)];
-  float *part = buffers_.take(count), *sum = s.from < 0 ? images : buffers_.take(count);
-  conv.back(dmap, packed_.get(i, true), sum);
+  float* part = buffers_.take(count);
+  conv.back(dmap, packed_.get(i, true), images);
   conv.back(dmap + call_.rows * s.size(), along_.get(i, true), part);
-  for (int64_t k = 0; k < count; ++k) sum[k] += part[k];
+  for (int64_t k = 0; k < count; ++k) images[k] += part[k];
   buffers_.give(part);
-  if (s.from < 0) return;
-  const PlanStep& patches = step(s.from);
-  share_out(call_.rows, [&](int64_t n, int64_t) {
-    fold_image(patches, sum + n * patches.size(), images + n * patches.input_size());
-  });
-  buffers_.give(sum);
 }
 
 /// One image's cotangent of the sum, written over the first of the join's, with its sums.

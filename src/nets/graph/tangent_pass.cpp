@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "nets/graph/borders.h"
+#include "nets/graph/features.h"
 
 namespace retort::nets {
 namespace {
@@ -87,7 +87,7 @@ void GraphTangentPass::forward_conv(int64_t i) {
   float *map = take(s.size()), *second = nullptr;
   out_[to_size(i)] = map;
   const float* input = input_of(s);
-  if (plan_.is_first(s)) {
+  if (s.from < 0) {
     one.forward(input, packed_.get(i, false), map, nothing);
     one.forward(input, along_.get(i, false), map + rows * s.size(), nothing);
   } else {
@@ -176,11 +176,9 @@ void GraphTangentPass::forward_step(int64_t i) {
   if (s.kind == Kind::kConv) return forward_conv(i);
   float*& out = out_[to_size(i)];
   const bool is_map = maps_[to_size(i)].term != nullptr;
-  out = s.kind == Kind::kUnfold ? buffers_.take(call_.rows * s.size()) : take(s.size());
+  out = take(s.size());
   share_out(call_.rows, [&](int64_t n, int64_t) {
-    if (s.kind == Kind::kUnfold)
-      unfold_image(s, images_ + n * s.input_size(), out + n * s.size());
-    else if (s.kind == Kind::kJoin)
+    if (s.kind == Kind::kJoin)
       join(i, n);
     else if (s.kind == Kind::kAffine)
       affine(i, n);
