@@ -74,7 +74,7 @@ std::vector<double> steps(const Sizes& o, const nets::Network& net) {
     } else if (o.work == "predict") {
       net.predict(theta, state, images);
     } else if (o.work == "unroll") {
-      net.gradient_jvp({theta, state, images}, labels, direction, {.images = true});
+      net.gradient_jvp({theta, state, images}, labels, direction, {.theta = true, .images = true});
     } else {
       const auto& targets = o.work == "student" ? soft : labels;
       const nets::Gradient g =

@@ -153,7 +153,8 @@ TEST_P(GraphEngine, SecondOrderProductsAreThoseOfAutograd) {
   for (const NormMode mode : large ? std::vector{modes().front()} : modes())
     for (losses::Targets targets :
          large ? std::vector{toy_.soft} : std::vector{toy_.hard, toy_.soft}) {
-      const WithRespectTo wanted{.images = true, .targets = targets.values.is_floating_point()};
+      const WithRespectTo wanted{
+          .theta = true, .images = true, .targets = targets.values.is_floating_point()};
       targets.weights = normals({toy_.inputs.images.size(0)}, 9, at::kFloat).abs();
       toy_.inputs.norm = mode;
       const GradientJvp found = toy_.net->gradient_jvp(toy_.inputs, targets, v, wanted);
@@ -188,8 +189,12 @@ TEST_P(GraphEngine, GivesEqualBitsOnAnyNumberOfThreads) {
   for (const int threads : {1, 2, 3, 4, 2}) {
     const ThreadScope scope(threads);
     found.push_back(toy_.net->gradient(toy_.inputs, toy_.hard, {.images = true}));
-    along.push_back(toy_.net->gradient_jvp(toy_.inputs, toy_.hard, v, {.images = true}));
+    along.push_back(
+        toy_.net->gradient_jvp(toy_.inputs, toy_.hard, v, {.theta = true, .images = true}));
   }
+  const GradientJvp images = toy_.net->gradient_jvp(toy_.inputs, toy_.hard, v, {.images = true});
+  EXPECT_FALSE(images.theta.defined());
+  EXPECT_TRUE(images.images.equal(along[0].images));
   for (const GradientJvp& other : along) {
     EXPECT_TRUE(other.loss.equal(along[0].loss));
     EXPECT_TRUE(other.theta.equal(along[0].theta));
@@ -212,11 +217,13 @@ TEST_P(GraphEngine, GroupsAndPiecesAddUp) {
   expect_close(parts.theta[0] * share + parts.theta[1] * (1 - share), whole.theta.to(at::kDouble),
                whole.theta, "the mean of the groups");
   const at::Tensor v = normals({2, toy_.net->parameters().size}, 8, at::kFloat);
-  const GradientJvp together = toy_.net->gradient_jvp(toy_.inputs, toy_.hard, v, {.images = true});
+  const GradientJvp together =
+      toy_.net->gradient_jvp(toy_.inputs, toy_.hard, v, {.theta = true, .images = true});
   toy_.inputs.offsets = {};
   toy_.inputs.images = toy_.inputs.images.narrow(0, 1, rows - 1);
   const losses::Targets own{toy_.hard.values.narrow(0, 1, rows - 1)};
-  const GradientJvp alone = toy_.net->gradient_jvp(toy_.inputs, own, v[1], {.images = true});
+  const GradientJvp alone =
+      toy_.net->gradient_jvp(toy_.inputs, own, v[1], {.theta = true, .images = true});
   EXPECT_TRUE(together.theta[1].equal(alone.theta));
   EXPECT_TRUE(together.images.narrow(0, 1, rows - 1).equal(alone.images));
 }

@@ -25,13 +25,16 @@ void add_rows(GraphSpace& space, const DualWeights& weights, const Group& rows, 
   const ArenaPool::Lease arena = space.arenas.lease();
   GraphTangentPass pass(space.plan, weights.values->packed, weights.along->packed, *arena,
                         {theta, direction, values_of(state), count});
-  const float* features = pass.forward(values_of(images));
+  const float* made = pass.forward(values_of(images));
+  const int64_t size = count * space.plan.features;
+  const DualFeatures features{made, made + size};
   const DualHead head(head_tangent(space.head, theta, direction, features, count), rows.targets,
                       share);
   const Dual dlogits{head.logits.value.contiguous(), head.logits.tangent.contiguous()};
-  float* dfeatures = (*arena).take(2 * count * space.plan.features);
-  float* dtheta = all.theta.data_ptr<float>();
-  head_back_tangent(space.head, theta, direction, dlogits, features, dtheta, dfeatures);
+  float* dfeatures = (*arena).take(2 * size);
+  float* dtheta = all.theta.defined() ? all.theta.data_ptr<float>() : nullptr;
+  head_back(space.head, theta, values_of(dlogits.value), made, count, nullptr, dfeatures);
+  head_back_tangent(space.head, theta, direction, dlogits, features, dtheta, dfeatures + size);
   at::Tensor dimages;
   if (all.images.defined()) dimages = all.images.narrow(0, begin, count);
   pass.backward(dfeatures, {dtheta, dimages.defined() ? dimages.data_ptr<float>() : nullptr});
@@ -58,7 +61,7 @@ std::vector<GradientJvp> graph_jvp(GraphSpace& space, const std::vector<Group>& 
     pack(weights.along, &Group::direction);
     GradientJvp answer;
     answer.loss = at::zeros({});
-    answer.theta = at::zeros({space.plan.theta.size()});
+    if (query.wrt.theta) answer.theta = at::zeros({space.plan.theta.size()});
     if (wrt.images) answer.images = at::empty(group.images.sizes());
     if (query.wrt.targets) answer.targets = at::empty(group.targets.values.sizes());
     const int64_t rows = group.rows(), most = rows_of_pass(space.plan, group, query.memory);

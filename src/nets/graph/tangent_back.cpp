@@ -81,16 +81,18 @@ void GraphTangentPass::backward_affine(int64_t i, float* dtheta) {
     sum_cotangents(i, n);
     if (s.relu) close_gate(s.size(), out + n % rows * s.size(), gt + n * s.size());
   });
-  const AffineMaps sums = affine_sums(s, arena_);
-  share_out(s.size() / block, [&](int64_t b, int64_t) {
-    for (int64_t n = 0; n < rows; ++n) {
-      const int64_t at = n * s.size() + b * block;
-      multiply_values(block, gt + at, in + at, true, sums.gain + b * block);
-      multiply_values(block, g + at, in + half + at, true, sums.gain + b * block);
-      add_values(block, gt + at, sums.shift + b * block);
-    }
-  });
-  add_affine(s, sums, dtheta);
+  if (dtheta) {
+    const AffineMaps sums = affine_sums(s, arena_);
+    share_out(s.size() / block, [&](int64_t b, int64_t) {
+      for (int64_t n = 0; n < rows; ++n) {
+        const int64_t at = n * s.size() + b * block;
+        multiply_values(block, gt + at, in + at, true, sums.gain + b * block);
+        multiply_values(block, g + at, in + half + at, true, sums.gain + b * block);
+        add_values(block, gt + at, sums.shift + b * block);
+      }
+    });
+    add_affine(s, sums, dtheta);
+  }
   share_out(rows, [&](int64_t n, int64_t) {
     float *value = gt + half + n * s.size(), *derivative = gt + n * s.size();
     multiply_values(s.size(), derivative, affine_[to_size(i)].gain, false, derivative);
@@ -108,10 +110,10 @@ void GraphTangentPass::backward_conv(int64_t i, const PassInto& into) {
   const ConvCall one{s, rows, buffers_}, both{s, 2 * rows, buffers_};
   float* dmap = out_[to_size(i)];
   if (s.from < 0) {
-    one.weight(input_of(s), dmap, into.theta + s.weight);
+    if (into.theta) one.weight(input_of(s), dmap, into.theta + s.weight);
     if (into.images) backward_images(i, into.images);
   } else {
-    both.weight(input_of(s), dmap, into.theta + s.weight);
+    if (into.theta) both.weight(input_of(s), dmap, into.theta + s.weight);
     Cotangent din{take(size), buffers_.take(rows * size)};
     both.back(dmap, packed_.get(i, true), din.both);
     one.back(dmap + rows * s.size(), along_.get(i, true), din.part);
@@ -174,6 +176,7 @@ void GraphTangentPass::slope(MapBack& back, float* dtheta) {
     *one = by_channel(norm.shared(), norm.channels);
   norm_slopes(norm, back.sums.values(), map.found, back.slopes);
   tangent_slopes(norm, call_.direction, back.sums, map.found, map.along, back.tangents);
+  if (!dtheta) return;
   add_tangent_parameters(norm, back.sums, map.moments,
                          {map.found, map.along, back.slopes, back.tangents}, dtheta);
 }

@@ -28,8 +28,8 @@ class GraphTangentPass {
   /// images [rows, C, H, W] to features and their derivatives [2 rows, F], which live as long as
   /// the arena's memory.
   const float* forward(const float* images);
-  /// dfeatures [2 rows, F]: cotangents, then their derivatives. `into` gets derivatives; theta's
-  /// are added.
+  /// dfeatures [2 rows, F]: cotangents, then their derivatives. `into` gets derivatives, where
+  /// it is not null; theta's are added.
   void backward(const float* dfeatures, const PassInto& into);
 
  private:
