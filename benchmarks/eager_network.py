@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The yardstick of network_step: ResNet18 with BatchNorm in plain PyTorch, a step of recovery
 (SRe2L: cross-entropy and the distance of BatchNorm statistics, back to the images), of a teacher's
-training, of a student's with soft labels, and of prediction. Data are random.
+training, of a student's with soft labels, of prediction, and back through training (the derivative of
+<gradient, direction> by weights and images). Data are random.
 
     python3 eager_network.py recover --batch 100
     python3 eager_network.py squeeze --batch 128 --channels-last --compile
@@ -81,6 +82,19 @@ def training(o, net, run, x):
     return step
 
 
+def unrolled(o, net, run, x):
+    x.requires_grad_()
+    y = torch.arange(o.batch) % o.classes
+    weights = list(net.parameters())
+    direction = [torch.randn_like(w) for w in weights]
+
+    def step():
+        gradient = torch.autograd.grad(F.cross_entropy(run(x), y), weights, create_graph=True)
+        along = sum((g * v).sum() for g, v in zip(gradient, direction))
+        torch.autograd.grad(along, [x, *weights], allow_unused=True)  # of the last bias: nothing
+    return step
+
+
 def prediction(o, net, run, x):
     net.eval()
 
@@ -92,7 +106,8 @@ def prediction(o, net, run, x):
 
 def main():
     a = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    steps = {'recover': recovery, 'squeeze': training, 'student': training, 'predict': prediction}
+    steps = {'recover': recovery, 'squeeze': training, 'student': training, 'predict': prediction,
+             'unroll': unrolled}
     a.add_argument('work', choices=steps)
     a.add_argument('--batch', type=int, default=100)
     a.add_argument('--classes', type=int, default=100)

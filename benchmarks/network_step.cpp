@@ -1,6 +1,7 @@
 // How long does a step of what needs more than the ConvNet take: recovery (an observation of
 // logits and BatchNorm moments, pulled back to images), training of a teacher and of a student,
-// prediction. The counterpart of eager_network.py; --engine sets one of ours beside another.
+// prediction, a step back through training (a second-order product by weights and images). The
+// counterpart of eager_network.py; --engine sets one of ours beside another.
 //     network_step recover --network resnet18-bn --batch 100
 //     network_step squeeze --network resnet18-bn --batch 128 --engine autograd
 #include <fmt/format.h>
@@ -63,6 +64,7 @@ std::vector<double> steps(const Sizes& o, const nets::Network& net) {
   const at::Tensor images = normals({o.batch, 3, o.size, o.size}, 0);
   const losses::Targets labels{at::arange(o.batch, at::kLong).remainder(o.classes)};
   const losses::Targets soft{at::softmax(normals({o.batch, o.classes}, 1), 1)};
+  const at::Tensor direction = normals({theta.numel()}, 2);
   const auto sgd = optim::make_optimizer({.weight_decay = 5e-4}, theta);
   std::vector<double> seconds;
   for (int64_t i = 0; i <= o.iterations; ++i) {
@@ -71,6 +73,8 @@ std::vector<double> steps(const Sizes& o, const nets::Network& net) {
       recover(net, theta, state, images, labels);
     } else if (o.work == "predict") {
       net.predict(theta, state, images);
+    } else if (o.work == "unroll") {
+      net.gradient_jvp({theta, state, images}, labels, direction, {.theta = true, .images = true});
     } else {
       const auto& targets = o.work == "student" ? soft : labels;
       const nets::Gradient g =
@@ -90,7 +94,7 @@ int main(int argc, char** argv) {
   CLI::App app("One step on a network: seconds and memory, as one line of JSON");
   app.add_option("work", o.work)
       ->required()
-      ->check(CLI::IsMember({"recover", "squeeze", "student", "predict"}));
+      ->check(CLI::IsMember({"recover", "squeeze", "student", "predict", "unroll"}));
   app.add_option("--network", o.network);
   app.add_option("--engine", o.engine, "one of `retort list parts`; empty: the network's own");
   app.add_option("--batch", o.batch)->check(CLI::PositiveNumber);

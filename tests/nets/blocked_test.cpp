@@ -100,8 +100,8 @@ TEST(BlockedEnginePresence, IsThatOfTheBuild) {
 
 TEST_F(BlockedEngineGroups, LeaveOtherCallsToOtherEngines) {
   const Toy other("convnet-w10", 2, 16, 3, at::kFloat);  // a width of no blocks
-  EXPECT_EQ(other.net->engine_name(), "autograd");
-  EXPECT_EQ(other.net->engine_name(Work::kGradientJvp), "sequential");
+  EXPECT_EQ(other.net->engine_name(), "graph");
+  EXPECT_EQ(other.net->engine_name(Work::kGradientJvp), "graph");
   const auto net = make_network("convnet-w16", {3, 16, 16, 4});
   EXPECT_EQ(net->engine_name(Work::kGradient, at::kCUDA), "autograd");
   net->restrict_to("blocked");

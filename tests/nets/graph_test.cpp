@@ -146,6 +146,30 @@ TEST_P(GraphEngine, ObservationsAndTheirWayBackAreThoseOfAutograd) {
     }
 }
 
+TEST_P(GraphEngine, SecondOrderProductsAreThoseOfAutograd) {
+  const int64_t size = toy_.net->parameters().size;
+  const at::Tensor v = normals({size}, 8, at::kFloat);
+  const bool large = size > 4'000'000;  // takes autograd long
+  for (const NormMode mode : large ? std::vector{modes().front()} : modes())
+    for (losses::Targets targets :
+         large ? std::vector{toy_.soft} : std::vector{toy_.hard, toy_.soft}) {
+      const WithRespectTo wanted{
+          .theta = true, .images = true, .targets = targets.values.is_floating_point()};
+      targets.weights = normals({toy_.inputs.images.size(0)}, 9, at::kFloat).abs();
+      toy_.inputs.norm = mode;
+      const GradientJvp found = toy_.net->gradient_jvp(toy_.inputs, targets, v, wanted);
+      const GradientJvp exact = exact_->gradient_jvp(in_double(toy_.inputs), in_double(targets),
+                                                     v.to(at::kDouble), wanted);
+      const GradientJvp plain = exact_->gradient_jvp(toy_.inputs, targets, v, wanted);
+      // A sum over all parameters, of both signs.
+      EXPECT_LT(difference(found.loss.to(at::kDouble), exact.loss), 1e-3) << in_mode(mode, "loss");
+      expect_close(found.theta, exact.theta, plain.theta, in_mode(mode, "theta along v"));
+      expect_close(found.images, exact.images, plain.images, in_mode(mode, "images along v"));
+      if (wanted.targets)
+        expect_close(found.targets, exact.targets, plain.targets, in_mode(mode, "targets along v"));
+    }
+}
+
 TEST_P(GraphEngine, PredictionsAreThoseOfAutogradWhateverTheChunk) {
   const at::Tensor found =
       toy_.net->predict(toy_.inputs.theta, toy_.inputs.state, toy_.inputs.images, 256);
@@ -159,10 +183,22 @@ TEST_P(GraphEngine, PredictionsAreThoseOfAutogradWhateverTheChunk) {
 
 TEST_P(GraphEngine, GivesEqualBitsOnAnyNumberOfThreads) {
   toy_.inputs.norm = NormMode::kUpdating;
+  const at::Tensor v = normals({toy_.net->parameters().size}, 8, at::kFloat);
   std::vector<Gradient> found;
+  std::vector<GradientJvp> along;
   for (const int threads : {1, 2, 3, 4, 2}) {
     const ThreadScope scope(threads);
     found.push_back(toy_.net->gradient(toy_.inputs, toy_.hard, {.images = true}));
+    along.push_back(
+        toy_.net->gradient_jvp(toy_.inputs, toy_.hard, v, {.theta = true, .images = true}));
+  }
+  const GradientJvp images = toy_.net->gradient_jvp(toy_.inputs, toy_.hard, v, {.images = true});
+  EXPECT_FALSE(images.theta.defined());
+  EXPECT_TRUE(images.images.equal(along[0].images));
+  for (const GradientJvp& other : along) {
+    EXPECT_TRUE(other.loss.equal(along[0].loss));
+    EXPECT_TRUE(other.theta.equal(along[0].theta));
+    EXPECT_TRUE(other.images.equal(along[0].images));
   }
   for (const Gradient& other : found) {
     EXPECT_TRUE(other.theta.equal(found[0].theta));
@@ -180,6 +216,16 @@ TEST_P(GraphEngine, GroupsAndPiecesAddUp) {
   const double share = 1 / static_cast<double>(rows);
   expect_close(parts.theta[0] * share + parts.theta[1] * (1 - share), whole.theta.to(at::kDouble),
                whole.theta, "the mean of the groups");
+  const at::Tensor v = normals({2, toy_.net->parameters().size}, 8, at::kFloat);
+  const GradientJvp together =
+      toy_.net->gradient_jvp(toy_.inputs, toy_.hard, v, {.theta = true, .images = true});
+  toy_.inputs.offsets = {};
+  toy_.inputs.images = toy_.inputs.images.narrow(0, 1, rows - 1);
+  const losses::Targets own{toy_.hard.values.narrow(0, 1, rows - 1)};
+  const GradientJvp alone =
+      toy_.net->gradient_jvp(toy_.inputs, own, v[1], {.theta = true, .images = true});
+  EXPECT_TRUE(together.theta[1].equal(alone.theta));
+  EXPECT_TRUE(together.images.narrow(0, 1, rows - 1).equal(alone.images));
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -190,7 +236,11 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"convnet-w32-bn-maxpool", 3, 14, 3},
                     Case{"convnet-w16-gn-nopool-d2", 2, 9, 3},
                     Case{"convnet-w48-nonorm-d2", 3, 12, 1}, Case{"vgg11-bn", 2, 32, 3},
-                    Case{"resnet18-bn", 2, 8, 3, true}));
+                    Case{"resnet18-bn", 2, 8, 3, true}, Case{"resnet18-bn-ap-w10", 3, 12, 3, true},
+                    Case{"convnet-w10-bn", 4, 13, 3}, Case{"convnet-w20-gn-d2", 3, 10, 1},
+                    Case{"convnet-w12-d2", 3, 12, 3}, Case{"wideconv-w10-d3", 4, 16, 3},
+                    Case{"wideconv-w12-d2-gn", 3, 9, 1}, Case{"convnet-w20-ln-d2", 3, 11, 3},
+                    Case{"wideconv-w10-d2-ln", 4, 8, 3}));
 
 #ifdef RETORT_WITH_BLOCKED
 /// With RETORT_TEST_AVX2 in the environment: as on a processor without AVX-512.
@@ -206,9 +256,10 @@ TEST(GraphEngineChoice, LeavesOtherCallsToOtherEngines) {
   if (const std::string reason = reason_of_absence(); !reason.empty()) GTEST_SKIP() << reason;
   const auto net = make_network("resnet18-bn-w16", {3, 16, 16, 4});
   EXPECT_EQ(net->engine_name(), "graph");
-  EXPECT_EQ(net->engine_name(Work::kGradientJvp), "autograd");
+  EXPECT_EQ(net->engine_name(Work::kGradientJvp), "graph");
   EXPECT_EQ(net->engine_name(Work::kGradient, at::kCUDA), "autograd");
-  for (const char* other : {"resnet18-bn-w10", "resnet18-bn-ap", "resnet18-bn-imagenet", "mlp"})
+  for (const char* other :
+       {"resnet18-bn-imagenet", "convnet-swish", "lenet", "alexnet", "strided", "mlp"})
     EXPECT_EQ(make_network(other, {3, 32, 32, 4})->engine_name(), "autograd") << other;
   EXPECT_EQ(make_network("convnet-w16", {3, 16, 16, 4})->engine_name(), "blocked");
 }

@@ -98,8 +98,8 @@ const std::map<std::string, std::vector<std::string>>& nets_folders() {
       {"autograd", {}},
       {"sequential", {}},
       {"winograd", {}},
-      {"blocked", {"sequential", "winograd"}},  // the head: the loss of a sweep
-      {"graph", {"blocked", "winograd"}},       // arenas, the linear layer and its loss
+      {"blocked", {"sequential", "winograd"}},           // the head: the loss of a sweep
+      {"graph", {"blocked", "sequential", "winograd"}},  // arenas, the linear layer and its losses
       {"engines.cpp", {"autograd", "blocked", "graph", "sequential"}},
       {"layer_builder.cpp", {"fused"}},
   };

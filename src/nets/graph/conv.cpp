@@ -44,10 +44,6 @@ PatchShape patches_of(const PlanStep& s) {
           s.conv.kernel, s.conv.stride,  s.conv.padding};
 }
 
-int64_t size_of(const Sides& s) {
-  return s.channels * s.height * s.width;
-}
-
 /// Scratch memory for every worker.
 class Scratch {
  public:
@@ -197,7 +193,7 @@ PackedPlan::PackedPlan(const Plan& plan, const float* theta, Back back, Arena& a
 
 void ConvCall::forward(const float* input, const float* weights, float* map,
                        const MapsDone& done) const {
-  const int64_t in = size_of(step.in), out = size_of(step.out);
+  const int64_t in = step.input_size(), out = step.size();
   const Way way = way_of(step);
   if (way == Way::kPatches) return forward_patches(*this, input, weights, map, done);
   if (way == Way::kWide) {
@@ -218,7 +214,7 @@ void ConvCall::forward(const float* input, const float* weights, float* map,
 }
 
 void ConvCall::back(const float* dmap, const float* turned, float* dinput) const {
-  const int64_t in = size_of(step.in), out = size_of(step.out);
+  const int64_t in = step.input_size(), out = step.size();
   const Way way = way_of(step);
   if (way == Way::kPatches) return back_patches(*this, dmap, turned, dinput);
   if (way == Way::kWide)
@@ -236,7 +232,7 @@ void ConvCall::back(const float* dmap, const float* turned, float* dinput) const
 }
 
 void ConvCall::weight(const float* input, const float* dmap, float* dweight) const {
-  const int64_t in = size_of(step.in), out = size_of(step.out);
+  const int64_t in = step.input_size(), out = step.size();
   const Way way = way_of(step);
   if (way == Way::kPatches) return weigh_patches(*this, input, dmap, dweight);
   if (way == Way::kWide) return wide_weight(tiles_of(step, rows), buffers, input, dmap, dweight);

@@ -5,32 +5,13 @@
 #include "nets/blocked/head.h"
 #include "nets/graph/factory.h"
 #include "nets/graph/pass.h"
+#include "nets/graph/second_order.h"
 
 namespace retort::nets {
 namespace {
 
 constexpr const char* kName = "graph";
 constexpr int64_t kForwardRows = 128;  ///< of a pass without a way back, at most
-
-/// What all calls on a network share. Thread-safe.
-struct Space {
-  Plan plan;
-  BlockedNetwork head;  ///< its linear layer
-  ArenaPool arenas;
-};
-
-const float* floats(const at::Tensor& x) {
-  return x.defined() && x.numel() > 0 ? x.data_ptr<float>() : nullptr;
-}
-
-at::Tensor held(const at::Tensor& x) {
-  return x.defined() ? x.detach().contiguous() : x;
-}
-
-PackedPlan::Back back_to(WithRespectTo wrt) {
-  if (wrt.images) return PackedPlan::Back::kImages;
-  return wrt.theta ? PackedPlan::Back::kMaps : PackedPlan::Back::kNone;
-}
 
 /// The norm whose moments a tap names; null where there is no such BatchNorm.
 const PlanTerm* moments_of_tap(const Plan& plan, const std::string& tap) {
@@ -40,57 +21,45 @@ const PlanTerm* moments_of_tap(const Plan& plan, const std::string& tap) {
   return nullptr;
 }
 
-/// A theta with its weights laid out.
-struct Weights {
-  Weights(Space& space, const at::Tensor& its_theta, WithRespectTo wrt)
-      : theta(held(its_theta)),
-        lease(space.arenas.lease()),
-        packed(space.plan, floats(theta), back_to(wrt), *lease) {}
-  const at::Tensor theta;
-  ArenaPool::Lease lease;
-  const PackedPlan packed;
-};
-
 /// A pass over a group's rows, and what it points into.
 class Run {
  public:
-  Run(std::shared_ptr<Space> space, std::shared_ptr<const Weights> weights, const Group& group,
-      WithRespectTo wrt, bool moments)
+  Run(std::shared_ptr<GraphSpace> space, std::shared_ptr<const GraphWeights> weights,
+      const Group& group, WithRespectTo wrt, bool moments)
       : space_(std::move(space)),
         weights_(std::move(weights)),
         images_(held(group.images)),
         state_(held(group.state)),
+        frozen_(frozen_state(space_->plan, group)),
         mode_(group.norm),
         edges_(group.offsets),
         wrt_(wrt),
         lease_(space_->arenas.lease()) {
     if (edges_.empty()) edges_ = {0, rows()};
-    const bool takes = space_->plan.statistics > 0 && mode_ != NormMode::kBatch;
-    TORCH_CHECK(!takes || state_.defined(), "a network with BatchNorm needs its running state");
-    const bool frozen = takes && mode_ == NormMode::kFrozen;
     pass_.emplace(space_->plan, weights_->packed, *lease_,
-                  PassCall{floats(weights_->theta), frozen ? floats(state_) : nullptr, rows(),
-                           edges_, moments, wrt.any()});
+                  PassCall{values_of(weights_->theta), values_of(frozen_), rows(), edges_, moments,
+                           wrt.any()});
   }
 
   int64_t rows() const { return images_.size(0); }
   const std::vector<int64_t>& edges() const { return edges_; }
   void forward() {
-    features = pass_->forward(floats(images_));
-    logits = head(space_->head, floats(weights_->theta), features, rows());
+    features = pass_->forward(values_of(images_));
+    logits = head(space_->head, values_of(weights_->theta), features, rows());
   }
   at::Tensor moments(const PlanTerm& term) const {
-    const int64_t channels = space_->plan.steps[to_size(term.step)].out.channels;
-    at::Tensor found = at::empty({std::ssize(edges_) - 1, 2, channels});
+    const PlanStep& map = space_->plan.steps[to_size(term.step)];
+    at::Tensor found = at::empty({std::ssize(edges_) - 1, 2, map.out.channels});
     pass_->moments(term, found.data_ptr<float>());
-    return found;
+    return found.narrow(2, 0, map.real).contiguous();
   }
   /// The running state after the pass, where it moves; else what it was.
   at::Tensor state(const at::Tensor& before) const {
-    if (mode_ != NormMode::kUpdating || space_->plan.statistics == 0) return before;
-    at::Tensor after = state_.clone();
+    if (mode_ != NormMode::kUpdating || !space_->plan.has_statistics()) return before;
+    const PaddedLayout& layout = space_->plan.state;
+    at::Tensor after = layout.padded(state_).clone();
     pass_->update(after.data_ptr<float>());
-    return after;
+    return layout.plain(after);
   }
   /// Cotangents of logits (or none), of features (or none) and of moments to those asked for.
   Vjp backward(const at::Tensor& dlogits, const at::Tensor& dfeatures,
@@ -103,9 +72,10 @@ class Run {
     const PassInto into{wrt_.theta ? pulled.theta.data_ptr<float>() : nullptr,
                         wrt_.images ? pulled.images.data_ptr<float>() : nullptr};
     if (dlogits.defined())
-      head_back(space_->head, floats(weights_->theta), floats(dlogits), features, rows(),
+      head_back(space_->head, values_of(weights_->theta), values_of(dlogits), features, rows(),
                 into.theta, df.data_ptr<float>(), true);
-    pass_->backward(floats(df), dmoments, into);
+    pass_->backward(values_of(df), dmoments, into);
+    pulled.theta = space_->plan.theta.plain(pulled.theta);
     return pulled;
   }
 
@@ -113,9 +83,9 @@ class Run {
   at::Tensor logits;
 
  private:
-  const std::shared_ptr<Space> space_;
-  const std::shared_ptr<const Weights> weights_;
-  const at::Tensor images_, state_;
+  const std::shared_ptr<GraphSpace> space_;
+  const std::shared_ptr<const GraphWeights> weights_;
+  const at::Tensor images_, state_, frozen_;
   const NormMode mode_;
   std::vector<int64_t> edges_;
   const WithRespectTo wrt_;
@@ -123,16 +93,9 @@ class Run {
   std::optional<GraphPass> pass_;
 };
 
-Group rows_of_group(const Group& group, int64_t begin, int64_t count) {
-  Group rows = group;
-  rows.images = group.images.narrow(0, begin, count);
-  if (group.targets.values.defined()) rows.targets = rows_of(group.targets, begin, count);
-  return rows;
-}
-
 class GraphEngine : public Engine {
  public:
-  GraphEngine(Plan plan, BlockedNetwork head) : space_(std::make_shared<Space>()) {
+  GraphEngine(Plan plan, BlockedNetwork head) : space_(std::make_shared<GraphSpace>()) {
     space_->plan = std::move(plan);
     space_->head = std::move(head);
   }
@@ -142,22 +105,26 @@ class GraphEngine : public Engine {
   Observation observe(const Group& group, const Query& query) const override;
   std::vector<Gradient> gradient(const std::vector<Group>& groups,
                                  const Query& query) const override;
+  std::vector<GradientJvp> gradient_jvp(const std::vector<Group>& groups,
+                                        const Query& query) const override {
+    return graph_jvp(*space_, groups, query);
+  }
 
  private:
-  Observation observe_rows(const std::shared_ptr<const Weights>& weights, const Group& group,
+  Observation observe_rows(const std::shared_ptr<const GraphWeights>& weights, const Group& group,
                            const Query& query) const;
-  Gradient gradient_of(const std::shared_ptr<const Weights>& weights, const Group& group,
+  Gradient gradient_of(const std::shared_ptr<const GraphWeights>& weights, const Group& group,
                        const Query& query) const;
-  Gradient gradient_in_pieces(const std::shared_ptr<const Weights>& weights, const Group& group,
-                              const Query& query) const;
+  Gradient gradient_in_pieces(const std::shared_ptr<const GraphWeights>& weights,
+                              const Group& group, const Query& query) const;
 
-  const std::shared_ptr<Space> space_;
+  const std::shared_ptr<GraphSpace> space_;
 };
 
 bool GraphEngine::accepts(const Query& query) const {
   if (!query.device.is_cpu() || query.type != at::kFloat || query.rows == 0) return false;
   if (query.work == Work::kGradient) return true;
-  if (query.work == Work::kGradientJvp) return false;
+  if (query.work == Work::kGradientJvp) return query.loss == losses::Kind::kCrossEntropy;
   return std::all_of(query.taps.begin(), query.taps.end(), [&](const std::string& tap) {
     return tap == "logits" || tap == "features" || moments_of_tap(space_->plan, tap);
   });
@@ -165,7 +132,7 @@ bool GraphEngine::accepts(const Query& query) const {
 
 Observation GraphEngine::observe(const Group& group, const Query& query) const {
   const at::NoGradGuard no_graph;
-  const auto weights = std::make_shared<const Weights>(*space_, group.theta, query.wrt);
+  const auto weights = std::make_shared<const GraphWeights>(*space_, group.theta, query.wrt);
   const int64_t rows = group.rows();
   int64_t most = rows;
   if (query.chunk > 0) most = std::min({rows, query.chunk, kForwardRows});
@@ -182,7 +149,7 @@ Observation GraphEngine::observe(const Group& group, const Query& query) const {
   return seen;
 }
 
-Observation GraphEngine::observe_rows(const std::shared_ptr<const Weights>& weights,
+Observation GraphEngine::observe_rows(const std::shared_ptr<const GraphWeights>& weights,
                                       const Group& group, const Query& query) const {
   const bool moments = std::any_of(query.taps.begin(), query.taps.end(),
                                    [](const std::string& tap) { return tap.ends_with(kMoments); });
@@ -210,8 +177,9 @@ Observation GraphEngine::observe_rows(const std::shared_ptr<const Weights>& weig
       const PlanTerm* term = moments_of_tap(space->plan, tap);
       const at::Tensor plain = value.detach().to(at::kFloat).contiguous();
       if (term) {
-        kept.push_back(plain);
-        dmoments[term->step] = floats(kept.back());
+        const PlanStep& map = space->plan.steps[to_size(term->step)];
+        kept.push_back(at::constant_pad_nd(plain, {0, map.out.channels - map.real}).contiguous());
+        dmoments[term->step] = values_of(kept.back());
       } else {
         (tap == "logits" ? logits : features) = plain;
       }
@@ -223,8 +191,8 @@ Observation GraphEngine::observe_rows(const std::shared_ptr<const Weights>& weig
   return seen;
 }
 
-Gradient GraphEngine::gradient_of(const std::shared_ptr<const Weights>& weights, const Group& group,
-                                  const Query& query) const {
+Gradient GraphEngine::gradient_of(const std::shared_ptr<const GraphWeights>& weights,
+                                  const Group& group, const Query& query) const {
   const WithRespectTo wrt{.theta = true, .images = query.wrt.images};
   Run run(space_, weights, group, wrt, false);
   run.forward();
@@ -241,14 +209,13 @@ Gradient GraphEngine::gradient_of(const std::shared_ptr<const Weights>& weights,
 }
 
 // The mean over all rows is the sum of the pieces' means, each by its share of the rows.
-Gradient GraphEngine::gradient_in_pieces(const std::shared_ptr<const Weights>& weights,
+Gradient GraphEngine::gradient_in_pieces(const std::shared_ptr<const GraphWeights>& weights,
                                          const Group& group, const Query& query) const {
   const int64_t rows = group.rows();
-  const bool coupled = space_->plan.statistics > 0 && group.norm != NormMode::kFrozen;
-  const int64_t most = coupled ? rows : query.memory.rows(rows);
+  const int64_t most = rows_of_pass(space_->plan, group, query.memory);
   if (most >= rows) return gradient_of(weights, group, query);
   std::vector<at::Tensor> images, targets, logits;
-  Gradient all{at::zeros({}), at::zeros_like(weights->theta), {}, {}, {}, group.state};
+  Gradient all{at::zeros({}), at::zeros_like(group.theta), {}, {}, {}, group.state};
   for (int64_t begin = 0; begin < rows; begin += most) {
     const int64_t count = std::min(most, rows - begin);
     const Gradient g = gradient_of(weights, rows_of_group(group, begin, count), query);
@@ -270,10 +237,10 @@ std::vector<Gradient> GraphEngine::gradient(const std::vector<Group>& groups,
   const at::NoGradGuard no_graph;
   const WithRespectTo wrt{.theta = true, .images = query.wrt.images};
   std::vector<Gradient> answers;
-  std::shared_ptr<const Weights> weights;
+  std::shared_ptr<const GraphWeights> weights;
   for (const Group& group : groups) {
     if (!weights || !group.theta.is_same(groups[answers.size() - 1].theta))
-      weights.reset(), weights = std::make_shared<const Weights>(*space_, group.theta, wrt);
+      weights.reset(), weights = std::make_shared<const GraphWeights>(*space_, group.theta, wrt);
     answers.push_back(gradient_in_pieces(weights, group, query));
   }
   return answers;
@@ -283,8 +250,8 @@ std::vector<Gradient> GraphEngine::gradient(const std::vector<Group>& groups,
 
 EngineEntry about_graph() {
   return {kName, true,
-          "Winograd's convolutions and norms on Highway: first-order calls of networks of "
-          "convolutions, norms, ReLU, shortcuts and pools on a CPU"};
+          "Winograd's convolutions and norms on Highway: networks of convolutions, norms, ReLU, "
+          "shortcuts and pools on a CPU"};
 }
 
 std::shared_ptr<const Engine> make_graph(const std::shared_ptr<const Definition>& definition) {
@@ -293,7 +260,7 @@ std::shared_ptr<const Engine> make_graph(const std::shared_ptr<const Definition>
   BlockedNetwork head;
   head.features = plan->features, head.classes = plan->classes;
   head.head_weight = plan->head_weight, head.head_bias = plan->head_bias;
-  head.parameters = plan->parameters;
+  head.parameters = plan->theta.size();
   return std::make_shared<GraphEngine>(std::move(*plan), std::move(head));
 }
 

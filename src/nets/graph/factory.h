@@ -1,6 +1,6 @@
-// First-order calls of residual and plain convolutional networks in float32 on a CPU, by
-// Winograd's convolutions on whole batches: gradients, observations of logits, features and
-// moments with their way back. Second-order products are other engines'.
+// Residual and plain convolutional networks in float32 on a CPU, by Winograd's convolutions on
+// whole batches: gradients, second-order products, observations of logits, features and moments
+// with their way back.
 #pragma once
 
 #include "nets/engine.h"

@@ -11,26 +11,10 @@
 #include <hwy/highway.h>
 
 #include "core/sizes.h"
-#include "nets/winograd/products_inl.h"
+#include "nets/graph/places_inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace retort::nets::HWY_NAMESPACE {
-
-using Lane = hn::Vec<Floats>;
-constexpr int kParts = 4;  // sums in work at a time
-
-HWY_INLINE Lane total(const Lane* parts) {
-  return hn::Add(hn::Add(parts[0], parts[1]), hn::Add(parts[2], parts[3]));
-}
-
-/// Calls visit(part, place) for positions p, p + 1, ... of a vector of channels.
-template <class Visit>
-HWY_INLINE void each_place(int64_t positions, const Visit& visit) {
-  int64_t p = 0;
-  for (; p + kParts <= positions; p += kParts)
-    unroll<kParts>([&](auto k) HWY_ATTR { visit(static_cast<int>(k), (p + k) * kBlock); });
-  for (; p < positions; ++p) visit(0, p * kBlock);
-}
 
 void MeasureMap(int64_t positions, const float* z, float* mean, float* squares) {
   const Floats d;
@@ -147,15 +131,6 @@ void JoinBack(int64_t positions, const float* g, const Slopes& s, float* z) {
       hn::Store(hn::MulAdd(p, hn::Load(d, g + place + c), level), d, z + place + c);
     });
   }
-}
-
-/// Calls visit(offset of a window's first value, offset of its output).
-template <class Visit>
-HWY_INLINE void each_window(const PoolMap& m, const Visit& visit) {
-  int64_t out = 0;
-  for (int64_t y = 0; y + 1 < m.height; y += 2)
-    for (int64_t x = 0; x + 1 < m.width; x += 2, out += kBlock)
-      visit((y * m.width + x) * kBlock, out);
 }
 
 void PoolForward(const PoolMap& m, const float* in, float* out) {

@@ -9,36 +9,26 @@ namespace retort::nets {
 namespace {
 
 constexpr double kEpsilon = 1e-5;
-constexpr int64_t kGroups = 4;
 
 float narrowed(double value) {
   return static_cast<float>(value);
-}
-
-double offset_of(const NormCall& c, int64_t offset, int64_t channel) {
-  return offset < 0 ? 0.0 : static_cast<double>(c.theta[offset + channel]);
-}
-
-/// Channels that are normalised together.
-int64_t together(const NormCall& c) {
-  return c.term.norm == NormKind::kGroup ? c.channels / kGroups : 1;
 }
 
 /// Writes the coefficients of a channel of an image.
 void write(const NormCall& c, int64_t image, int64_t channel, double mean, double variance,
            const NormCoefficients& to) {
   const double rstd = 1 / std::sqrt(variance + kEpsilon);
-  const double scale = offset_of(c, c.term.gain, channel) * rstd;
+  const double scale = c.gain(channel) * rstd;
   to.mean.of(image)[channel] = narrowed(mean);
   to.rstd.of(image)[channel] = narrowed(rstd);
   to.scale.of(image)[channel] = narrowed(scale);
-  to.level.of(image)[channel] = narrowed(offset_of(c, c.term.shift, channel) - mean * scale);
+  to.level.of(image)[channel] = narrowed(offset_of(c.theta, c.term.shift, channel) - mean * scale);
 }
 
 void from_state(const NormCall& c, const NormCoefficients& to) {
   for (int64_t k = 0; k < c.channels; ++k) {
     const double mean = c.state[c.term.mean + k], variance = c.state[c.term.variance + k];
-    write(c, 0, k, mean - offset_of(c, c.term.bias, k), variance, to);
+    write(c, 0, k, mean - offset_of(c.theta, c.term.bias, k), variance, to);
   }
 }
 
@@ -46,18 +36,18 @@ void from_bias(const NormCall& c, const NormCoefficients& to) {
   for (int64_t k = 0; k < c.channels; ++k) {
     to.mean.of(0)[k] = 0;
     to.rstd.of(0)[k] = to.scale.of(0)[k] = 1;
-    to.level.of(0)[k] = narrowed(offset_of(c, c.term.bias, k));
+    to.level.of(0)[k] = narrowed(offset_of(c.theta, c.term.bias, k));
   }
 }
 
 /// Norms of one image: of a channel, or of a group of channels, whose biases differ.
 void from_image(const NormCall& c, const MapMoments& maps, int64_t image,
                 const NormCoefficients& to) {
-  const int64_t width = together(c), at = image * c.channels;
-  for (int64_t first = 0; first < c.channels; first += width) {
+  const int64_t width = c.together(), at = image * c.channels;
+  for (int64_t first = 0; first < c.real; first += width) {
     double mean = 0, square = 0;
     const auto level = [&](int64_t k) {
-      const double bias = width > 1 ? offset_of(c, c.term.bias, k) : 0.0;
+      const double bias = width > 1 ? offset_of(c.theta, c.term.bias, k) : 0.0;
       return static_cast<double>(maps.mean[at + k]) + bias;
     };
     for (int64_t k = first; k < first + width; ++k) mean += level(k);
@@ -67,7 +57,8 @@ void from_image(const NormCall& c, const MapMoments& maps, int64_t image,
                 static_cast<double>(c.positions) * (level(k) - mean) * (level(k) - mean);
     const double variance = square / static_cast<double>(width * c.positions);
     for (int64_t k = first; k < first + width; ++k)
-      write(c, image, k, mean - (width > 1 ? offset_of(c, c.term.bias, k) : 0.0), variance, to);
+      write(c, image, k, mean - (width > 1 ? offset_of(c.theta, c.term.bias, k) : 0.0), variance,
+            to);
   }
 }
 
@@ -87,9 +78,9 @@ void write_slopes(const NormCall& c, int64_t image, int64_t channel, const SetMe
 /// Slopes of images begin..end-1, which are normalised together.
 void set_slopes(const NormCall& c, int64_t begin, int64_t end, const MapSums& sums,
                 const NormCoefficients& found, const NormSlopes& to) {
-  const int64_t width = together(c);
+  const int64_t width = c.together();
   const double share = 1 / static_cast<double>((end - begin) * width * c.positions);
-  for (int64_t first = 0; first < c.channels; first += width) {
+  for (int64_t first = 0; first < c.real; first += width) {
     SetMeans means{0, 0};
     for (int64_t k = first; k < first + width; ++k) {
       double sum = 0, product = 0;
@@ -97,7 +88,7 @@ void set_slopes(const NormCall& c, int64_t begin, int64_t end, const MapSums& su
         sum += static_cast<double>(sums.sum[n * c.channels + k]);
         product += static_cast<double>(sums.product[n * c.channels + k]);
       }
-      const double gain = offset_of(c, c.term.gain, k);
+      const double gain = c.gain(k);
       means.mean += gain * sum * share;
       means.product += gain * product * static_cast<double>(found.rstd.of(begin)[k]) * share;
     }

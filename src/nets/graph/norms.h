@@ -9,6 +9,8 @@
 
 namespace retort::nets {
 
+constexpr int64_t kNormGroups = 4;  ///< of group norm
+
 /// Values by image and channel; one image's serve all where `step` is 0.
 struct ByChannel {
   float* values = nullptr;
@@ -22,10 +24,35 @@ struct NormCall {
   const float* theta;
   const float* state;  ///< null: batch statistics
   int64_t rows, channels, positions;
+  int64_t real;  ///< channels that are not padding
   /// True where images share their coefficients, and where these need sums over the map.
   bool shared() const { return term.norm == NormKind::kBatch || term.norm == NormKind::kNone; }
   bool measures() const { return term.norm != NormKind::kNone && !state; }
+  /// Channels that are normalised together.
+  int64_t together() const {
+    if (term.norm == NormKind::kLayer) return real;
+    return term.norm == NormKind::kGroup ? real / kNormGroups : 1;
+  }
+  /// Layer norm's gains are not by channel: a step of its own.
+  double gain(int64_t channel) const {
+    return term.gain < 0 ? 1.0 : static_cast<double>(theta[term.gain + channel]);
+  }
 };
+/// A channel's value in theta or a direction; 0 where there is none.
+inline double offset_of(const float* theta, int64_t offset, int64_t channel) {
+  return offset < 0 ? 0.0 : static_cast<double>(theta[offset + channel]);
+}
+
+/// Images begin..end-1 and channels first..first + width - 1, which are normalised together.
+struct NormSet {
+  int64_t begin, end, first, width;
+};
+template <class Visit>
+void each_set(const NormCall& c, const Visit& visit) {
+  const int64_t images = c.shared() ? c.rows : 1, width = c.together();
+  for (int64_t n = 0; n < c.rows; n += images)
+    for (int64_t k = 0; k < c.real; k += width) visit(NormSet{n, n + images, k, width});
+}
 
 /// Means and sums of squared deviations [rows, C] of images' maps.
 struct MapMoments {

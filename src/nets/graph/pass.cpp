@@ -1,9 +1,10 @@
-// Long: the way there and back of one kind of step stand side by side.
+// The way there; pass_back.cpp has the way back.
 #include "nets/graph/pass.h"
 
 #include <algorithm>
 
-#include "nets/blocked/layout.h"
+#include "nets/graph/affine.h"
+#include "nets/graph/features.h"
 #include "nets/graph/join.h"
 
 namespace retort::nets {
@@ -23,23 +24,29 @@ GraphPass::GraphPass(const Plan& plan, const PackedPlan& packed, Arena& arena, P
       buffers_(arena),
       out_(plan.steps.size()),
       maps_(plan.steps.size()),
+      affine_(plan.steps.size()),
       left_(plan.steps.size()),
       cotangents_(plan.steps.size()) {
   for (int64_t i = 0; i < std::ssize(plan.steps); ++i) {
     left_[to_size(i)] = step(i).uses;
     if (step(i).kind == Kind::kJoin) prepare(i);
+    if (step(i).kind == Kind::kAffine)
+      affine_[to_size(i)] = affine_maps(step(i), call_.theta, arena);
   }
 }
 
 NormCall GraphPass::norm_of(const MapState& map, const PlanStep& conv) const {
   const bool frozen = map.term->norm == NormKind::kBatch;
   return {*map.term,  call_.theta,       frozen ? call_.state : nullptr,
-          call_.rows, conv.out.channels, conv.positions()};
+          call_.rows, conv.out.channels, conv.positions(),
+          conv.real};
 }
 
 ByChannel GraphPass::by_channel(bool shared, int64_t channels) {
   const int64_t rows = shared ? 1 : call_.rows;
-  return {arena_.take(rows * channels), shared ? 0 : channels};
+  float* values = arena_.take(rows * channels);
+  std::fill_n(values, rows * channels, 0.0f);  // of padding, too
+  return {values, shared ? 0 : channels};
 }
 
 /// Memory for the norms of a join, and coefficients that need no map.
@@ -113,7 +120,13 @@ void GraphPass::forward_conv(int64_t i) {
                                                 if (at_once) join(i + 1, n);
                                               }
                                             });
-  const NormCall norm = norm_of(map, s);
+  settle(i);
+}
+
+/// The coefficients of a map that is measured.
+void GraphPass::settle(int64_t i) {
+  const MapState& map = maps_[to_size(i)];
+  const NormCall norm = norm_of(map, step(i));
   if (norm.measures()) norm_coefficients(norm, map.maps(), map.found, map.variance);
 }
 
@@ -139,19 +152,30 @@ void GraphPass::forward_step(int64_t i) {
     return;
   }
   out = take(s);
-  const float* in = out_[to_size(s.from)];
-  const int64_t places = s.in.height * s.in.width, size = s.in.channels * places;
+  const bool measures = maps_[to_size(i)].mean != nullptr;
   share_out(call_.rows, [&](int64_t n, int64_t) {
-    for (int64_t c = 0; c < s.in.channels; c += kChannels) {
-      const float* from = in + n * size + c * places;
-      float* to = out + n * s.size() + c * s.positions();
-      if (s.kind == Kind::kPool)
-        pool_forward({s.in.height, s.in.width, s.largest}, from, to);
-      else
-        mean_forward(places, from, to);
-    }
+    if (s.kind == Kind::kAffine)
+      affine_forward(s.size(), affine_[to_size(i)], out_[to_size(s.from)] + n * s.size(), s.relu,
+                     out + n * s.size());
+    else
+      pool(i, n);
+    if (measures) measure(i, n);
   });
+  if (maps_[to_size(i)].term) settle(i);
   release(s.from);
+}
+
+void GraphPass::pool(int64_t i, int64_t image) {
+  const PlanStep& s = step(i);
+  const int64_t places = s.in.height * s.in.width;
+  for (int64_t c = 0; c < s.in.channels; c += kChannels) {
+    const float* from = out_[to_size(s.from)] + image * s.input_size() + c * places;
+    float* to = out_[to_size(i)] + image * s.size() + c * s.positions();
+    if (s.kind == Kind::kPool)
+      pool_forward({s.in.height, s.in.width, s.largest}, from, to);
+    else
+      mean_forward(places, from, to);
+  }
 }
 
 const float* GraphPass::forward(const float* images) {
@@ -159,7 +183,7 @@ const float* GraphPass::forward(const float* images) {
   for (int64_t i = 0; i < std::ssize(plan_.steps); ++i) forward_step(i);
   const PlanStep& last = plan_.steps.back();
   float* features = arena_.take(call_.rows * plan_.features);
-  from_blocked(out_.back(), call_.rows, last.out.channels, last.positions(), features);
+  take_features(last, call_.rows, out_.back(), features);
   return features;
 }
 
@@ -196,147 +220,6 @@ void GraphPass::update(float* state) const {
         move(state[term.variance + k], static_cast<double>(map.variance[k]) * n / (n - 1));
       }
     }
-}
-
-void GraphPass::backward(const float* dfeatures, const std::map<int64_t, const float*>& dmoments,
-                         const PassInto& into) {
-  const PlanStep& last = plan_.steps.back();
-  float* doutput = take(last);
-  to_blocked(dfeatures, call_.rows, last.out.channels, last.positions(), doutput);
-  cotangents_.back() = {doutput};
-  for (int64_t i = std::ssize(plan_.steps); i-- > 0;) backward_step(i, dmoments, into);
-}
-
-void GraphPass::give_cotangent(int64_t i, float* cotangent) {
-  cotangents_[to_size(i)].push_back(cotangent);
-}
-
-void GraphPass::backward_step(int64_t i, const std::map<int64_t, const float*>& dmoments,
-                              const PassInto& into) {
-  const PlanStep& s = step(i);
-  if (s.kind == Kind::kJoin) return backward_join(i, dmoments, into.theta);
-  if (s.kind == Kind::kConv) return backward_conv(i, into);
-  std::vector<float*>& own = cotangents_[to_size(i)];
-  const int64_t places = s.in.height * s.in.width, size = s.in.channels * places;
-  float* din = buffers_.take(call_.rows * size);
-  const float* in = out_[to_size(s.from)];
-  share_out(call_.rows, [&](int64_t n, int64_t) {
-    for (size_t other = 1; other < own.size(); ++other)
-      for (int64_t k = n * s.size(); k < (n + 1) * s.size(); ++k) own[0][k] += own[other][k];
-    for (int64_t c = 0; c < s.in.channels; c += kChannels) {
-      const int64_t at = n * size + c * places;
-      const float* dout = own[0] + n * s.size() + c * s.positions();
-      if (s.kind == Kind::kPool)
-        pool_back({s.in.height, s.in.width, s.largest}, in + at, dout, din + at);
-      else
-        mean_back(places, dout, din + at);
-    }
-  });
-  for (float* cotangent : own) buffers_.give(cotangent);
-  buffers_.give(out_[to_size(i)]);
-  give_cotangent(s.from, din);
-}
-
-void GraphPass::backward_conv(int64_t i, const PassInto& into) {
-  const PlanStep& s = step(i);
-  const ConvCall conv{s, call_.rows, buffers_};
-  const float* dmap = out_[to_size(i)];
-  if (into.theta)
-    conv.weight(s.from < 0 ? images_ : out_[to_size(s.from)], dmap, into.theta + s.weight);
-  if (s.from >= 0) {
-    float* din = buffers_.take(call_.rows * s.in.channels * s.in.height * s.in.width);
-    conv.back(dmap, packed_.get(i, true), din);
-    give_cotangent(s.from, din);
-  } else if (into.images) {
-    conv.back(dmap, packed_.get(i, true), into.images);
-  }
-  buffers_.give(out_[to_size(i)]);
-}
-
-/// The slopes of a map from its sums, and its norm's parameters.
-void GraphPass::slope(MapBack& back, const std::map<int64_t, const float*>& dmoments,
-                      float* dtheta) {
-  const MapState& map = maps_[to_size(back.step)];
-  const NormCall norm = norm_of(map, step(back.step));
-  const auto given = dmoments.find(back.step);
-  const bool moments = given != dmoments.end();
-  const bool shared = norm.shared() && (!moments || call_.edges.size() == 2);
-  for (ByChannel* one : {&back.slopes.p, &back.slopes.q, &back.slopes.r})
-    *one = by_channel(shared, norm.channels);
-  const MapSums sums{back.sum, back.product};
-  norm_slopes(norm, sums, map.found, back.slopes);
-  if (moments)
-    add_moment_slopes(norm, map.maps(), call_.edges, given->second, map.found, back.slopes);
-  if (dtheta) add_norm_parameters(norm, sums, map.maps(), map.found, back.slopes, dtheta);
-}
-
-/// One image's cotangent of the sum, written over the first of the join's.
-void GraphPass::gate(int64_t i, const std::vector<MapBack>& backs, const float* second, float* g,
-                     int64_t image) {
-  const PlanStep& s = step(i);
-  const int64_t channels = s.out.channels;
-  for (int64_t c = 0; c < channels; c += kChannels) {
-    const int64_t at = image * s.size() + c * s.positions();
-    GateSums sums[2];
-    int count = 0;
-    for (const MapBack& back : backs) {
-      if (!back.sum) continue;
-      const int64_t by_image = image * channels + c;
-      sums[count++] = {out_[to_size(back.step)] + at,
-                       maps_[to_size(back.step)].found.mean.of(image) + c, back.sum + by_image,
-                       back.product + by_image};
-    }
-    join_gate(s.positions(), g + at, second ? second + at : nullptr,
-              s.relu ? out_[to_size(i)] + at : nullptr, g + at, sums, count);
-  }
-}
-
-/// One image's cotangents of maps, written over them.
-void GraphPass::lower(const std::vector<MapBack>& backs, const float* g, int64_t image) {
-  for (const MapBack& back : backs) {
-    const PlanStep& s = step(back.step);
-    const ByChannel& mean = maps_[to_size(back.step)].found.mean;
-    const auto& [p, q, r] = back.slopes;
-    for (int64_t c = 0; c < s.out.channels; c += kChannels) {
-      const int64_t at = image * s.size() + c * s.positions();
-      join_back(s.positions(), g + at,
-                {p.of(image) + c, q.of(image) + c, mean.of(image) + c, r.of(image) + c},
-                out_[to_size(back.step)] + at);
-    }
-  }
-}
-
-void GraphPass::backward_join(int64_t i, const std::map<int64_t, const float*>& dmoments,
-                              float* dtheta) {
-  const PlanStep& s = step(i);
-  const std::vector<float*>& own = cotangents_[to_size(i)];
-  float *g = own[0], *second = own.size() > 1 ? own[1] : nullptr;
-  std::vector<MapBack> backs;
-  bool summed = false;
-  for (const PlanTerm& term : s.terms) {
-    if (!term.map) continue;
-    MapBack back{.step = term.step};
-    if (dtheta || norm_of(maps_[to_size(term.step)], step(term.step)).measures()) {
-      back.sum = arena_.take(call_.rows * s.out.channels);
-      back.product = arena_.take(call_.rows * s.out.channels);
-      summed = true;
-    }
-    backs.push_back(back);
-  }
-  if (summed) share_out(call_.rows, [&](int64_t n, int64_t) { gate(i, backs, second, g, n); });
-  for (MapBack& back : backs) slope(back, dmoments, dtheta);
-  share_out(call_.rows, [&](int64_t n, int64_t) {
-    if (!summed) gate(i, backs, second, g, n);
-    lower(backs, g, n);
-  });
-  buffers_.give(second);
-  buffers_.give(out_[to_size(i)]);
-  const auto plain =
-      std::find_if(s.terms.begin(), s.terms.end(), [](const PlanTerm& term) { return !term.map; });
-  if (plain == s.terms.end())
-    buffers_.give(g);
-  else
-    give_cotangent(plain->step, g);
 }
 
 }  // namespace retort::nets

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "nets/graph/affine.h"
 #include "nets/graph/conv.h"
 #include "nets/graph/norms.h"
 
@@ -30,16 +31,17 @@ class GraphPass {
   GraphPass(const Plan& plan, const PackedPlan& packed, Arena& arena, PassCall call);
   /// images [rows, C, H, W] to features [rows, F], which live as long as the arena's memory.
   const float* forward(const float* images);
-  /// Mean and biased variance of the groups of rows [G, 2, C] at a norm's input.
+  /// Mean and biased variance of the groups of rows [G, 2, C] at a norm's input, of padded
+  /// channels.
   void moments(const PlanTerm& term, float* into) const;
   /// Moves running statistics [S] towards the batch's.
   void update(float* state) const;
-  /// `dmoments`: cotangents [G, 2, C] by the step of the convolution.
+  /// `dmoments`: cotangents [G, 2, C] by the step of the map, of padded channels.
   void backward(const float* dfeatures, const std::map<int64_t, const float*>& dmoments,
                 const PassInto& into);
 
  private:
-  /// What belongs to a convolution's map in the join that takes it.
+  /// What belongs to a map in the join that takes it.
   struct MapState {
     const PlanTerm* term = nullptr;
     NormCoefficients found;
@@ -63,11 +65,14 @@ class GraphPass {
   void join(int64_t i, int64_t image);
   void forward_step(int64_t i);
   void forward_conv(int64_t i);
+  void pool(int64_t i, int64_t image);
+  void settle(int64_t map);
   void release(int64_t i);
   void backward_step(int64_t i, const std::map<int64_t, const float*>& dmoments,
                      const PassInto& into);
   void backward_join(int64_t i, const std::map<int64_t, const float*>& dmoments, float* dtheta);
   void backward_conv(int64_t i, const PassInto& into);
+  void backward_affine(int64_t i, float* dtheta);
   void slope(MapBack& back, const std::map<int64_t, const float*>& dmoments, float* dtheta);
   void gate(int64_t i, const std::vector<MapBack>& backs, const float* second, float* g,
             int64_t image);
@@ -81,7 +86,8 @@ class GraphPass {
   Buffers buffers_;
   const float* images_ = nullptr;
   std::vector<float*> out_;                      // of every step
-  std::vector<MapState> maps_;                   // of every convolution
+  std::vector<MapState> maps_;                   // of every map
+  std::vector<AffineMaps> affine_;               // of every kAffine
   std::vector<int64_t> left_;                    // uses of every step to come
   std::vector<std::vector<float*>> cotangents_;  // of every step's values
 };
