@@ -8,7 +8,7 @@ from conftest import QUICK
 
 import retort
 
-LOGGED = {**QUICK, "iterations": 4, "validate_every": 2, "validation_fraction": 0.2, "evaluation_epochs": 1}
+LOGGED = {**QUICK, "iterations": 4, "validate_every": 2, "validation_fraction": 0.2}
 
 
 def test_tensorboard_reads_what_was_written(small, tmp_path):
