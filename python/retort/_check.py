@@ -1,4 +1,20 @@
-"""What is checked before the C++ module is loaded."""
+"""What is checked before the C++ module, or the program, is loaded. It imports nothing: the program runs it alone."""
+
+
+def mismatch(build, found, has_cuda):
+    """What is wrong with a PyTorch for retort as it was built (`build`: VERSION, TORCH, TORCH_CUDA), or None.
+
+    `found` is the version of the PyTorch that is installed, None without one; local parts ("+cpu") may differ.
+    """
+    built = f"retort {build['VERSION']} was built for PyTorch {build['TORCH']}, and"
+    wanted = build["TORCH"].split("+")[0]
+    if found is None:
+        return f"{built} there is no PyTorch here: pip install torch=={wanted}"
+    if found.split("+")[0] == wanted and (has_cuda or not build["TORCH_CUDA"]):
+        return None
+    kind = "" if has_cuda or not build["TORCH_CUDA"] else ", a build without CUDA,"
+    return (f"{built} PyTorch {found}{kind} is installed: install retort again (pip install --no-build-isolation "
+            f"--force-reinstall --no-deps .), or the PyTorch that it was built for")
 
 
 def require_torch():
@@ -8,11 +24,7 @@ def require_torch():
     try:
         import torch
     except ImportError as problem:
-        raise ImportError(f"retort {_build.VERSION} was built for PyTorch {_build.TORCH}, and there is no PyTorch here: "
-                          f"pip install torch=={_build.TORCH.split('+')[0]}") from problem
-    found, wanted = torch.__version__, _build.TORCH
-    same = found.split("+")[0] == wanted.split("+")[0]
-    if not same or (_build.TORCH_CUDA and torch.version.cuda is None):
-        raise ImportError(f"retort {_build.VERSION} was built for PyTorch {wanted}, and PyTorch {found} is installed: "
-                          f"install retort again (pip install --no-build-isolation --force-reinstall --no-deps .), "
-                          f"or the PyTorch that it was built for")
+        raise ImportError(mismatch(vars(_build), None, False)) from problem
+    wrong = mismatch(vars(_build), torch.__version__, torch.version.cuda is not None)
+    if wrong is not None:
+        raise ImportError(wrong)

@@ -24,9 +24,13 @@ class Callback:
     def end(self, set: Any) -> None:
         """After the run, with the `SyntheticSet`; not where it was stopped."""
 
+    def close(self) -> None:
+        """Last of all, however the run ended."""
+
 
 class TensorBoard(Callback):
-    """Writes the loss, the accuracies of validations and the set to `torch.utils.tensorboard`."""
+    """Writes the loss of every so many iterations, the accuracies of validations (fractions) and the set to an event
+    file in folder `log_dir`. ImportError where there is no package tensorboard."""
 
     def __init__(self, log_dir: str | None = None, every: int = 10):
         from torch.utils.tensorboard import SummaryWriter
@@ -43,11 +47,14 @@ class TensorBoard(Callback):
 
     def end(self, set):
         self._writer.add_images("set", set.pixels[:64])
+
+    def close(self):
         self._writer.close()
 
 
 class WandB(Callback):
-    """Logs the same to Weights & Biases; keywords are those of `wandb.init`."""
+    """Logs the same to Weights & Biases; keywords are those of `wandb.init`. A run that was stopped counts there as
+    failed. ImportError where there is no package wandb."""
 
     def __init__(self, every: int = 10, **init: Any):
         import wandb
@@ -72,6 +79,12 @@ class WandB(Callback):
 
         self._run.log({"set": self._wandb.Image(Image.open(io.BytesIO(set._repr_png_())))})
         self._run.finish()
+        self._run = None
+
+    def close(self):
+        if self._run is not None:
+            self._run.finish(exit_code=1)
+            self._run = None
 
 
 class _Bars:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -43,8 +44,8 @@ def _tensor_of(images: Any, doing: str) -> torch.Tensor:
         return images.detach().cpu()
     try:
         array = numpy.asarray(images)
-        if not array.flags.writeable:
-            array = array.copy()  # torch has no read-only tensors
+        if not array.flags.writeable or min(array.strides, default=0) < 0:
+            array = array.copy()  # torch has no read-only tensors, and none that run backwards
         return torch.from_numpy(array)
     except (TypeError, ValueError) as problem:
         raise _core.DataError(f"{doing}: images are {type(images).__name__}, which is no array of one shape "
@@ -78,7 +79,7 @@ def _bytes_of(images: torch.Tensor, doing: str) -> torch.Tensor:
 def labels_of(labels: Any, count: int, doing: str) -> torch.Tensor:
     """int64 [N]; DataError where they are not one whole number for each image."""
     try:
-        labels = labels.detach().cpu() if isinstance(labels, torch.Tensor) else torch.as_tensor(numpy.asarray(labels))
+        labels = labels.detach().cpu() if isinstance(labels, torch.Tensor) else torch.as_tensor(numpy.ascontiguousarray(labels))
     except TypeError as problem:
         raise _core.DataError(f"{doing}: labels are no numbers ({problem}); whole numbers from 0 are accepted, one an "
                               "image") from problem
@@ -187,23 +188,30 @@ def _of_huggingface(split: Any, doing: str) -> tuple[Any, Any, Sequence[str] | N
         raise _core.ConfigError(f"{doing}: several columns are class labels, {', '.join(labels)}.\n  what to do: "
                                 "remove_columns the others")
     names = getattr(features[labels[0]], "names", None)
-    pairs = ((row[images[0]], row[labels[0]]) for row in split)
+    pairs = ((row[images[0]], row[labels[0]]) for row in _each(split, doing))
     stacked, targets = _stack(pairs, len(split), doing)
     return stacked, targets, names
 
 
 def _of_items(dataset: Any, doing: str) -> tuple[Any, Any, Sequence[str] | None]:
     names = getattr(dataset, "classes", None)
-    images, labels = _stack((_item(dataset, index, doing) for index in range(len(dataset))), len(dataset), doing)
+    items = (dataset[index] for index in range(len(dataset)))
+    images, labels = _stack(_each(items, doing, type(dataset).__name__), len(dataset), doing)
     return images, labels, names
 
 
-def _item(dataset: Any, index: int, doing: str) -> Any:
-    try:
-        return dataset[index]
-    except Exception as problem:
-        raise _core.DataError(f"{doing}: item {index} of {type(dataset).__name__} could not be read: "
-                              f"{type(problem).__name__}: {problem}") from problem
+def _each(items: Any, doing: str, name: str = "the split") -> Any:
+    """Items one after another; DataError naming the one that could not be read."""
+    items = iter(items)
+    for index in itertools.count():
+        try:
+            item = next(items)
+        except StopIteration:
+            return
+        except Exception as problem:
+            raise _core.DataError(f"{doing}: item {index} of {name} could not be read: "
+                                  f"{type(problem).__name__}: {problem}") from problem
+        yield item
 
 
 def _stack(pairs: Any, count: int, doing: str) -> tuple[torch.Tensor, list]:
@@ -215,13 +223,16 @@ def _stack(pairs: Any, count: int, doing: str) -> tuple[torch.Tensor, list]:
         try:
             image, label = pair
             image = torch.from_numpy(numpy.array(image)) if not isinstance(image, torch.Tensor) else image
-        except (TypeError, ValueError) as problem:
-            raise _core.DataError(f"{doing}: item {index} is no pair (image, label): {problem}") from problem
+            labels.append(int(label))
+            if labels[-1] != label:
+                raise ValueError(f"the label is {label}")
+        except (TypeError, ValueError, RuntimeError) as problem:
+            raise _core.DataError(f"{doing}: item {index} is no pair (image, number of a class): {problem}") from problem
         if block is None:
             block = torch.empty((count, *image.shape), dtype=image.dtype)
         if image.shape != block.shape[1:] or image.dtype != block.dtype:
             raise _core.DataError(f"{doing}: image {index} is {list(image.shape)} of {image.dtype}, those before are "
-                                  f"{list(block.shape[1:])} of {block.dtype}.\n  what to do: resize them alike")
+                                  f"{list(block.shape[1:])} of {block.dtype}.\n  what to do: bring them to one size "
+                                  "and one mode")
         block[index] = image
-        labels.append(int(label))
     return block, labels

@@ -8,6 +8,7 @@ callback, let a run write its checkpoint first; the same call goes on from there
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -34,31 +35,32 @@ def options(command: str, **given: Any) -> list[Option]:
     return [Option(**one) for one in _core.options(command, _words(given)) if one["name"] != "json"]
 
 
-def distill(*, data: Any, out: str | os.PathLike, method: Any = None, callbacks: Iterable[Any] = (),
-            progress: bool = True, **options: Any) -> SyntheticSet | list[SyntheticSet]:
+def distill(*, data: Any, out: str | os.PathLike, method: Any = None,
+            callbacks: Callback | Callable | Iterable[Callback | Callable] = (), progress: bool = True,
+            **options: Any) -> SyntheticSet | list[SyntheticSet]:
     """Distils `data` into a small set by `method` ("dm", "mtt", ... or a Python objective); the run lies in folder `out`.
 
     `data` is a path, "shapes" (built in), a pair (images, labels), a torch Dataset, a Hugging Face split or `Images`.
     Usual options: `images_per_class`, `iterations`, `network`, `seed`, `augmentation`, `device`, `recipe` (a TOML
     file), `experts` (of trajectory matching). A folder that holds the same run is gone on with, or its result is
     returned; the same options and seed give the same bytes as `retort distill`. `callbacks` are functions of
-    (iteration, loss) or `Callback`s. The set that comes back has `run`, a dictionary of how it went. With
-    `seeds=[0, 1, 2]` it is a list of sets, one for each.
+    (iteration, loss) or `Callback`s, or one of these. The set that comes back has `run`, a dictionary of how it went.
+    With `seeds=[0, 1, 2]` it is a list of sets, one for each.
     """
     named, handle = method_argument(method)
     given = {"out": out, **({} if named is None else {"method": named}), **options}
-    callbacks = list(callbacks)
-    for callback in callbacks:
-        if isinstance(callback, Callback):
+    callbacks = [callbacks] if callable(callbacks) or isinstance(callbacks, Callback) else list(callbacks)
+    listening = [callback for callback in callbacks if isinstance(callback, Callback)]
+    with contextlib.ExitStack() as closing:
+        for callback in listening:
+            closing.callback(callback.close)
             callback.begin({"data": str(data) if isinstance(data, (str, os.PathLike)) else repr(data), **given})
-    run = _command("distill", given, data=data, progress=progress, callbacks=callbacks,
-                   method=handle)
-    sets = []
-    for about in run.get("sets", [run]):
-        sets.append(load(about["out"]))
-        sets[-1].run = about
-    for callback in callbacks:
-        if isinstance(callback, Callback):
+        run = _command("distill", given, data=data, progress=progress, callbacks=callbacks, method=handle)
+        sets = []
+        for about in run.get("sets", [run]):
+            sets.append(load(about["out"]))
+            sets[-1].run = about
+        for callback in listening:
             for made in sets:
                 callback.end(made)
     return sets if "sets" in run else sets[0]

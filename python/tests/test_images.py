@@ -37,6 +37,8 @@ def test_layouts_and_types_give_the_same_images():
     held = retort.Images((images, labels)).images
     for other in [numpy.moveaxis(images, 1, 3), images.astype("float32") / 255, torch.from_numpy(images).double() / 255]:
         assert torch.equal(retort.Images((other, labels)).images, held)
+    backwards = retort.Images((images[::-1], labels[::-1]))
+    assert torch.equal(backwards.images, held.flip(0)) and backwards.labels.tolist() == labels[::-1].tolist()
     grey = retort.Images((images[:, 0], labels))
     assert torch.equal(grey.images[:, 0], held[:, 0])
     narrow = numpy.zeros((12, 3, 16, 3), dtype="uint8")
@@ -86,6 +88,15 @@ def test_hugging_face_splits_go_in_and_come_back(tmp_path):
     assert torch.equal(again.images, (made.pixels * 255).round().to(torch.uint8))
 
 
+def test_a_hugging_face_split_with_a_damaged_image_is_refused():
+    datasets = pytest.importorskip("datasets")
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["a", "b"])})
+    split = datasets.Dataset.from_dict({"image": [{"bytes": b"no picture", "path": None}] * 2, "label": [0, 1]},
+                                       features=features)
+    with pytest.raises(retort.DataError, match="item 0 of the split could not be read"):
+        retort.Images(split)
+
+
 def good():
     return [(torch.from_numpy(image), int(label)) for image, label in zip(*drawn(12, 0))]
 
@@ -104,6 +115,9 @@ def good():
     (Items(good()[:3] + [OSError("the disk is gone")] + good()[4:]), "item 3 .*OSError: the disk is gone"),
     (Items(good()[:3] + [(torch.zeros(3, 8, 8, dtype=torch.uint8), 0)]), "image 3 is"),
     (Items([1, 2, 3]), "no pair"),
+    (Items(good()[:2] + [(good()[2][0], 1.5)]), "item 2 is no pair .*the label is 1.5"),
+    (Items(good()[:2] + [(good()[2][0], torch.eye(3)[0])]), "item 2 is no pair"),
+    (Items(good()[:2] + [(good()[2][0], "a cat")]), "item 2 is no pair .*a cat"),
 ])
 def test_what_is_no_data_is_refused(train, words):
     with pytest.raises(retort.DataError, match=words):

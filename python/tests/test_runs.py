@@ -110,6 +110,9 @@ def test_callbacks_are_told(small, tmp_path):
     told, plain = Told(), []
     retort.distill(data=small, out=tmp_path / "run", callbacks=[told, lambda *heard: plain.append(heard)], **QUICK)
     assert [entry[0] for entry in plain] == [1, 2, 3, 4] and all(entry[1] > 0 for entry in plain)
+    alone = []
+    retort.distill(data=small, out=tmp_path / "alone", callbacks=lambda *heard: alone.append(heard), **QUICK)
+    assert alone == plain
     assert told.heard[0] == "dm" and told.heard[-1] == 3 and {1, 4, "finish"} <= set(told.heard)
     with pytest.raises(TypeError, match="callback"):
         retort.distill(data=small, out=tmp_path / "other", callbacks=[3], **QUICK)
@@ -215,6 +218,30 @@ def test_an_import_beside_another_pytorch_names_both(tmp_path):
     from retort import _build
 
     assert done.returncode != 0 and "ImportError" in done.stderr
+    assert _build.TORCH in done.stderr and "2.1.0" in done.stderr
+
+
+def command(*words, path=""):
+    """The command as pip's script starts it; `path` is looked through first."""
+    words = ["-c", "import retort_program; retort_program.main()", *words]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(path), os.environ.get("PYTHONPATH", "")])}
+    return subprocess.run([sys.executable, *words], capture_output=True, text=True, env=environment, timeout=60)
+
+
+def test_the_command_is_started_by_python():
+    assert retort.__version__ in command("--version").stdout
+    apart = "import sys, retort_program; print(not {'torch', 'retort'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", apart], capture_output=True, text=True).stdout == "True\n"
+
+
+def test_the_command_beside_another_pytorch_names_both(tmp_path):
+    about = tmp_path / "torch-2.1.0.dist-info" / "METADATA"
+    about.parent.mkdir()
+    about.write_text("Metadata-Version: 2.1\nName: torch\nVersion: 2.1.0\n")
+    done = command("--version", path=tmp_path)
+    from retort import _build
+
+    assert done.returncode != 0 and "Traceback" not in done.stderr
     assert _build.TORCH in done.stderr and "2.1.0" in done.stderr
 
 
