@@ -97,8 +97,8 @@ std::vector<CsvCell> csv_cells(const ComparedRow& row) {
   add_reached(cells, "accuracy", row.set, row.soft_labels);
   cells.emplace_back("deviation_over_sets", csv_number(row.over_sets));
   cells.emplace_back("deviation_over_students", csv_number(row.over_students));
-  const std::string& theirs = row.random.labels;
-  add_reached(cells, "random", row.random, theirs.empty() ? row.soft_labels : theirs != "hard");
+  const std::string& theirs = row.random.labels;  // older records do not say: hard ones
+  add_reached(cells, "random", row.random, !theirs.empty() && theirs != "hard");
   cells.emplace_back("whole_set_mean", csv_number(row.whole.interval.mean));
   for (const auto& [name, value] : std::initializer_list<std::pair<const char*, double>>{
            {"images", row.images},
