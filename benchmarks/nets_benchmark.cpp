@@ -57,8 +57,8 @@ void gradient_jvp_by(benchmark::State& state, const std::string& engine) {
   if (!engine.empty()) problem.network->restrict_to(engine);
   const at::Tensor v = problem.network->initial(RandomStream(1, "benchmark.theta"));
   for (auto _ : state)
-    benchmark::DoNotOptimize(
-        problem.network->gradient_jvp(problem.inputs, problem.targets, v, {.images = true}));
+    benchmark::DoNotOptimize(problem.network->gradient_jvp(problem.inputs, problem.targets, v,
+                                                           {.theta = true, .images = true}));
   per_image(state);
 }
 void gradient_jvp(benchmark::State& state) {

@@ -52,7 +52,7 @@ py::tuple gradient_jvp(const Network& network, const Question& question,
   {
     const LongCall call;
     found = network.gradient_jvp(question.inputs(), targets, v.detach(),
-                                 {.images = images, .targets = of_targets});
+                                 {.theta = true, .images = images, .targets = of_targets});
   }
   return py::make_tuple(found.loss, found.theta, if_defined(found.images),
                         if_defined(found.targets));

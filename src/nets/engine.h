@@ -56,11 +56,14 @@ struct Query {
   losses::Kind loss = {};              ///< of gradients
   std::vector<std::string> taps = {};  ///< of observations
   WithRespectTo wrt = {};              ///< of observations and gradients
+  int64_t keep_bytes = 0;              ///< of gradients: what their `kept` may take
+  const KeptPass* kept = nullptr;      ///< of kGradientJvp; engines pass over those of others
   int64_t chunk = 0;  ///< rows of a pass at most, of observations without a way back; 0: any number
 };
 
 /// Computes calls. Thread-safe, and independent of the network object that it was made for. Answers
-/// have one entry a group, in order. Only what accepts() accepts may be asked for.
+/// have one entry a group, in order; what a call keeps of all groups is in the first. Only what
+/// accepts() accepts may be asked for.
 class Engine {
  public:
   virtual ~Engine() = default;

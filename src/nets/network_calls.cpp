@@ -146,11 +146,12 @@ at::Tensor Network::predict(const at::Tensor& theta, const at::Tensor& state,
   return engine_for(asked).observe(whole, asked).taps.at("logits");
 }
 
-Gradient Network::gradient(const Inputs& inputs, const losses::Targets& targets,
-                           WithRespectTo wrt) const {
+Gradient Network::gradient(const Inputs& inputs, const losses::Targets& targets, WithRespectTo wrt,
+                           int64_t keep_bytes) const {
   Query asked = query(Work::kGradient, inputs.theta, inputs.images);
   asked.loss = targets.kind;
   asked.wrt = wrt;
+  asked.keep_bytes = keep_bytes;
   const std::vector<Gradient> answers =
       engine_for(asked).gradient(groups_of(inputs, targets, wrt), asked);
   if (!grouped(inputs)) return answers.front();
@@ -160,20 +161,25 @@ Gradient Network::gradient(const Inputs& inputs, const losses::Targets& targets,
           gather(answers, &Gradient::images, false),
           gather(answers, &Gradient::targets, false),
           gather(answers, &Gradient::logits, false),
-          updated ? gather(answers, &Gradient::state, true) : inputs.state};
+          updated ? gather(answers, &Gradient::state, true) : inputs.state,
+          answers.front().kept};
 }
 
 GradientJvp Network::gradient_jvp(const Inputs& inputs, const losses::Targets& targets,
-                                  const at::Tensor& v, WithRespectTo wrt) const {
+                                  const at::Tensor& v, WithRespectTo wrt,
+                                  const KeptPass* kept) const {
   Query asked = query(Work::kGradientJvp, inputs.theta, inputs.images);
   asked.loss = targets.kind;
   asked.wrt = wrt;
+  asked.kept = kept;
   std::vector<Group> groups = groups_of(inputs, targets, wrt);
   TORCH_CHECK(v.dim() == 1 ? inputs.theta.dim() == 1 : v.size(0) == std::ssize(groups),
               "v is [P] as theta, or [G, P]");
   for (int64_t g = 0; g < std::ssize(groups); ++g)
     groups[to_size(g)].direction = v.dim() == 2 ? v.select(0, g) : v;
-  const std::vector<GradientJvp> answers = engine_for(asked).gradient_jvp(groups, asked);
+  std::vector<GradientJvp> answers = engine_for(asked).gradient_jvp(groups, asked);
+  if (!wrt.theta)
+    for (GradientJvp& answer : answers) answer.theta.reset();
   if (!grouped(inputs)) return answers.front();
   return {gather(answers, &GradientJvp::loss, true), gather(answers, &GradientJvp::theta, true),
           gather(answers, &GradientJvp::images, false),

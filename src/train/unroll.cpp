@@ -5,7 +5,10 @@
 // momentum the sweep runs along p itself, so rate 0 is no special case.
 #include "retort/train/unroll.h"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
+#include <tuple>
 #include <utility>
 
 #include "augment/siamese.h"
@@ -34,6 +37,16 @@ void add_rows(const at::Tensor& into, const at::Tensor& rows, const at::Tensor& 
   }
 }
 
+/// Bytes for all kept passes, and for one.
+std::pair<int64_t, int64_t> room_for_passes(const nets::Network& network,
+                                            const UnrollOptions& options, int64_t points) {
+  if (options.pass_bytes >= 0) return {options.pass_bytes, options.pass_bytes};
+  const int64_t spare = network.spare_bytes();
+  if (spare == std::numeric_limits<int64_t>::max()) return {kKeptPasses, kLargestKeptPass};
+  const int64_t kept = points * network.parameters().size * int64_t{4};
+  return {std::max<int64_t>(spare - kept, 0), spare};
+}
+
 }  // namespace
 
 Unroll::Unroll(const nets::Network& network, const UnrollSet& set, std::vector<UnrollStep> steps,
@@ -53,31 +66,53 @@ Unroll::Unroll(const nets::Network& network, const UnrollSet& set, std::vector<U
   if (options_.checkpoints)
     stride_ =
         to_size(std::lround(std::ceil(std::sqrt(static_cast<double>(steps_.size() - first_)))));
+  const size_t points = stride_ == 1 ? steps_.size() - first_ : 2 * stride_;
+  std::tie(pass_bytes_, largest_) = room_for_passes(network_, options_, to_int64(points));
 }
 
 double Unroll::rate(size_t step) const {
   return as_float32(set_.step_rates.empty() ? set_.learning_rate : set_.step_rates[step]);
 }
 
-at::Tensor Unroll::batch(const UnrollStep& step) const {
-  at::Tensor images = set_.images.detach();
-  if (step.rows.defined()) images = images.index_select(0, step.rows);
-  return step.augment.defined() ? augment::apply(images, step.augment) : images;
+Unroll::Shown Unroll::shown(size_t index) const {
+  const UnrollStep& step = steps_[index];
+  at::Tensor images = set_.images.detach(), targets = set_.targets;
+  if (step.rows.defined()) {
+    images = images.index_select(0, step.rows);
+    targets = targets.index_select(0, step.rows.to(targets.device()));
+  }
+  return {step.augment.defined() ? augment::apply(images, step.augment) : images, {targets}};
 }
 
-losses::Targets Unroll::targets(const UnrollStep& step) const {
-  return {step.rows.defined() ? set_.targets.index_select(0, step.rows.to(set_.targets.device()))
-                              : set_.targets};
+Unroll::Shown Unroll::take_shown(size_t step) {
+  if (!shown_[step].kept) return shown(step);
+  pass_bytes_ += shown_[step].kept->bytes();
+  return std::exchange(shown_[step], {});
 }
 
 nets::Inputs Unroll::inputs(const at::Tensor& theta, const at::Tensor& images) const {
   return {theta, state_, images, {}, options_.norm};
 }
 
-Unroll::Point Unroll::advance(const Point& from, size_t step, at::Tensor* loss) const {
-  const at::Tensor images = batch(steps_[step]);
-  const nets::Gradient g = network_.gradient(inputs(from.theta, images), targets(steps_[step]));
+Unroll::KeptSteps Unroll::kept_steps() const {
+  KeptSteps all;
+  for (const Shown& one : shown_)
+    if (one.kept) ++all.count, all.bytes += one.kept->bytes();
+  return all;
+}
+
+// A step that will be run once more (checkpoints) is kept then, so that memory is for one stretch.
+Unroll::Point Unroll::advance(const Point& from, size_t step, at::Tensor* loss) {
+  Shown now = shown(step);
+  const bool keep = step >= first_ && (stride_ == 1 || !loss);
+  const nets::Gradient g = network_.gradient(inputs(from.theta, now.images), now.targets, {},
+                                             keep ? std::min(pass_bytes_, largest_) : 0);
   if (loss) *loss = g.loss;
+  if (g.kept) {
+    pass_bytes_ -= g.kept->bytes();
+    now.kept = g.kept;
+    shown_[step] = std::move(now);
+  }
   at::Tensor v = g.theta;
   if (options_.weight_decay != 0) v = v.add(from.theta, options_.weight_decay);
   if (options_.momentum == 0) return {from.theta.sub(v, rate(step)), at::Tensor()};
@@ -89,6 +124,7 @@ at::Tensor Unroll::forward(const at::Tensor& theta) {
   const at::NoGradGuard no_graph;
   kept_.clear();
   losses_.assign(steps_.size(), at::Tensor());
+  shown_.assign(steps_.size(), {});
   Point point{theta, at::Tensor()};
   for (size_t k = 0; k < steps_.size(); ++k) {
     if (k == first_) first_velocity_ = point.velocity;
@@ -143,8 +179,10 @@ UnrollGradient Unroll::backward(const at::Tensor& cotangent) {
     // Along p: u is -rate p, and its products are -rate times those along p.
     const at::Tensor along = momentum == 0 ? p : (q.defined() ? q - rate(k) * p : -rate(k) * p);
     const double factor = momentum == 0 ? -rate(k) : 1.0;
-    const nets::GradientJvp d = network_.gradient_jvp(inputs(theta, batch(step)), targets(step),
-                                                      along, {.images = true, .targets = soft});
+    const Shown now = take_shown(k);
+    const nets::GradientJvp d = network_.gradient_jvp(
+        inputs(theta, now.images), now.targets, along,
+        {.theta = options_.hessian, .images = true, .targets = soft}, now.kept.get());
     slopes[k] = d.loss.to(at::kDouble);
     if (decay != 0) slopes[k] = slopes[k].add(at::dot(theta, along).to(at::kDouble), decay);
     scatter(step, d.images * factor, answer);

@@ -33,9 +33,10 @@ TEST_P(DeviceNetwork, DerivativesAreTheCpus) {
   EXPECT_LT(difference(h.targets.cpu(), g.targets), 1e-9);
   EXPECT_LT(difference(h.loss.cpu(), g.loss), 1e-9);
   const at::Tensor v = tests::normals({here.theta.numel()}, 6).to(at::kCPU);
-  const GradientJvp a = toy.net->gradient_jvp(here, soft, v, {.images = true, .targets = true}),
+  const GradientJvp a = toy.net->gradient_jvp(here, soft, v,
+                                              {.theta = true, .images = true, .targets = true}),
                     b = toy.net->gradient_jvp(there, soft_there, v.to(device),
-                                              {.images = true, .targets = true});
+                                              {.theta = true, .images = true, .targets = true});
   EXPECT_LT(difference(b.loss.cpu(), a.loss), 1e-9);
   EXPECT_LT(difference(b.theta.cpu(), a.theta), 1e-9);
   EXPECT_LT(difference(b.images.cpu(), a.images), 1e-9);
@@ -51,8 +52,8 @@ TEST_P(DeviceNetwork, SameInputsGiveTheSameBytesInFloat) {
   const Inputs there = on(toy.inputs, tests::other_device());
   const losses::Targets soft{toy.soft.values.to(there.theta.device())};
   const at::Tensor v = there.theta.mul(0.5);
-  const GradientJvp a = toy.net->gradient_jvp(there, soft, v, {.images = true}),
-                    b = toy.net->gradient_jvp(there, soft, v, {.images = true});
+  const GradientJvp a = toy.net->gradient_jvp(there, soft, v, {.theta = true, .images = true}),
+                    b = toy.net->gradient_jvp(there, soft, v, {.theta = true, .images = true});
   EXPECT_TRUE(a.theta.equal(b.theta));
   EXPECT_TRUE(a.images.equal(b.images));
 }

@@ -128,7 +128,8 @@ TEST_P(BlockedEngine, GradientsAreThoseOfAutograd) {
 TEST_P(BlockedEngine, DerivativesAlongADirectionAreThoseOfAutograd) {
   const at::Tensor v = normals(toy_.inputs.theta.sizes().vec(), 6, at::kFloat);
   for (const losses::Targets& targets : {toy_.hard, toy_.soft}) {
-    const WithRespectTo wanted{.images = true, .targets = targets.values.is_floating_point()};
+    const WithRespectTo wanted{
+        .theta = true, .images = true, .targets = targets.values.is_floating_point()};
     const GradientJvp found = toy_.net->gradient_jvp(toy_.inputs, targets, v, wanted);
     const GradientJvp exact =
         restricted(*toy_.net, "autograd")
@@ -175,10 +176,10 @@ TEST_F(BlockedEngineGroups, HaveTheirOwnThetasAndDirections) {
                  exact_g = toy.net->gradient(in_double(inputs), toy.hard);
   expect_close(g.loss, exact_g.loss, "losses");
   expect_close(g.theta, exact_g.theta, "thetas");
-  const GradientJvp d = toy.net->gradient_jvp(inputs, toy.hard, v, {.images = true});
-  const GradientJvp exact_d =
-      restricted(*toy.net, "autograd")
-          ->gradient_jvp(in_double(inputs), toy.hard, v.to(at::kDouble), {.images = true});
+  const GradientJvp d = toy.net->gradient_jvp(inputs, toy.hard, v, {.theta = true, .images = true});
+  const GradientJvp exact_d = restricted(*toy.net, "autograd")
+                                  ->gradient_jvp(in_double(inputs), toy.hard, v.to(at::kDouble),
+                                                 {.theta = true, .images = true});
   expect_close(d.theta, exact_d.theta, "products");
   expect_close(d.images, exact_d.images, "images");
 }
@@ -187,10 +188,12 @@ TEST_F(BlockedEngineGroups, GiveTheSameBytesEveryTime) {
   const Toy toy("convnet-w32", 40, 16, 3, at::kFloat);
   const at::Tensor v = normals(toy.inputs.theta.sizes().vec(), 6, at::kFloat);
   const Gradient g = toy.net->gradient(toy.inputs, toy.hard);
-  const GradientJvp d = toy.net->gradient_jvp(toy.inputs, toy.hard, v, {.images = true});
+  const GradientJvp d =
+      toy.net->gradient_jvp(toy.inputs, toy.hard, v, {.theta = true, .images = true});
   for (int i = 0; i < 5; ++i) {
     EXPECT_TRUE(toy.net->gradient(toy.inputs, toy.hard).theta.equal(g.theta));
-    const GradientJvp again = toy.net->gradient_jvp(toy.inputs, toy.hard, v, {.images = true});
+    const GradientJvp again =
+        toy.net->gradient_jvp(toy.inputs, toy.hard, v, {.theta = true, .images = true});
     EXPECT_TRUE(again.theta.equal(d.theta));
     EXPECT_TRUE(again.images.equal(d.images));
   }
@@ -228,8 +231,9 @@ TEST_F(BlockedEngineGroups, GiveTheSameBytesOnAnyNumberOfThreads) {
     const at::Tensor v = normals(toy.inputs.theta.sizes().vec(), 6, at::kFloat);
     const auto gradients =
         on_threads([&] { return toy.net->gradient(toy.inputs, toy.soft, {.images = true}); });
-    const auto products = on_threads(
-        [&] { return toy.net->gradient_jvp(toy.inputs, toy.soft, v, {.images = true}); });
+    const auto products = on_threads([&] {
+      return toy.net->gradient_jvp(toy.inputs, toy.soft, v, {.theta = true, .images = true});
+    });
     const auto logits = on_threads(
         [&] { return toy.net->predict(toy.inputs.theta, toy.inputs.state, toy.inputs.images); });
     for (size_t i = 1; i < gradients.size(); ++i) {
@@ -253,10 +257,10 @@ TEST_F(BlockedEngineGroups, AreWhatTheyAreAlone) {
   one.theta = inputs.theta[1];
   one.images = toy.inputs.images.narrow(0, 10, 50);
   const losses::Targets targets{toy.hard.values.narrow(0, 10, 50)};
-  const auto both =
-      on_threads([&] { return toy.net->gradient_jvp(inputs, toy.hard, v, {.images = true}); });
-  const auto alone =
-      on_threads([&] { return toy.net->gradient_jvp(one, targets, v[1], {.images = true}); });
+  const auto both = on_threads(
+      [&] { return toy.net->gradient_jvp(inputs, toy.hard, v, {.theta = true, .images = true}); });
+  const auto alone = on_threads(
+      [&] { return toy.net->gradient_jvp(one, targets, v[1], {.theta = true, .images = true}); });
   const at::Tensor gradient = toy.net->gradient(one, targets).theta;
   for (const auto& all : both) {
     EXPECT_TRUE(all.theta[1].equal(alone[0].theta));

@@ -69,7 +69,8 @@ class NetworkGolden : public testing::TestWithParam<Case> {
     golden.answer("features", (features * hashed(features.sizes().vec(), 6)).sum(1), tolerance);
     if (!c.curvature) return;
     const at::Tensor v = hashed({network->parameters().size}, 5).to(device, type);
-    const GradientJvp along = network->gradient_jvp(inputs, targets, v, {.images = true});
+    const GradientJvp along =
+        network->gradient_jvp(inputs, targets, v, {.theta = true, .images = true});
     golden.answer("loss_along", along.loss, tolerance);
     golden.answer("theta_along", products(*network, along.theta), tolerance);
     golden.answer("images_along", products_of_images(along.images), tolerance);

@@ -19,8 +19,8 @@ TEST_P(SmoothGradientJvp, AgreesWithFiniteDifferencesOfTheGradient) {
   const losses::Targets kl{normals({3, 4}, 12), losses::Kind::kKl, 2.0};
   for (const losses::Targets& targets : {toy.soft, kl}) {
     const at::Tensor v = normals(toy.inputs.theta.sizes().vec(), 6);
-    const GradientJvp found =
-        toy.net->gradient_jvp(toy.inputs, targets, v, {.images = true, .targets = true});
+    const GradientJvp found = toy.net->gradient_jvp(
+        toy.inputs, targets, v, {.theta = true, .images = true, .targets = true});
     const double step = 1e-5;
     Inputs ahead = toy.inputs, behind = toy.inputs;
     ahead.theta = toy.inputs.theta + step * v;
@@ -84,10 +84,11 @@ TEST(GradientJvp, OfGroupsEqualsSeparateCallsOnAnyNumberOfThreads) {
   Inputs own = shared;
   own.theta = at::stack({toy.inputs.theta, 0.9 * toy.inputs.theta});
   const GradientJvp ds =
-      toy.net->gradient_jvp(shared, toy.soft, v, {.images = true, .targets = true});
-  const GradientJvp dv =
-      toy.net->gradient_jvp(shared, toy.soft, v[1], {.images = true, .targets = true});
-  const GradientJvp d = toy.net->gradient_jvp(own, toy.soft, v, {.images = true, .targets = true});
+      toy.net->gradient_jvp(shared, toy.soft, v, {.theta = true, .images = true, .targets = true});
+  const GradientJvp dv = toy.net->gradient_jvp(shared, toy.soft, v[1],
+                                               {.theta = true, .images = true, .targets = true});
+  const GradientJvp d =
+      toy.net->gradient_jvp(own, toy.soft, v, {.theta = true, .images = true, .targets = true});
   Inputs one = toy.inputs;
   one.images = one.images.narrow(0, 2, 3);
   const losses::Targets part{toy.soft.values.narrow(0, 2, 3)};
@@ -95,7 +96,7 @@ TEST(GradientJvp, OfGroupsEqualsSeparateCallsOnAnyNumberOfThreads) {
     one.theta = all == &d ? own.theta[1] : toy.inputs.theta;
     at::set_num_threads(at::get_num_threads() % 3 + 1);
     const GradientJvp alone =
-        toy.net->gradient_jvp(one, part, v[1], {.images = true, .targets = true});
+        toy.net->gradient_jvp(one, part, v[1], {.theta = true, .images = true, .targets = true});
     EXPECT_TRUE(all->loss[1].equal(alone.loss));
     EXPECT_TRUE(all->theta[1].equal(alone.theta));
     EXPECT_TRUE(all->images.narrow(0, 2, 3).equal(alone.images));

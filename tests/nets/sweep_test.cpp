@@ -17,7 +17,8 @@ using tests::Toy;
 /// The largest relative difference of all that the two engines return.
 double disagreement(const Toy& toy, const Inputs& inputs, const losses::Targets& targets,
                     const at::Tensor& v) {
-  const WithRespectTo wanted{.images = true, .targets = targets.values.is_floating_point()};
+  const WithRespectTo wanted{
+      .theta = true, .images = true, .targets = targets.values.is_floating_point()};
   const GradientJvp a =
       restricted(*toy.net, "sequential")->gradient_jvp(inputs, targets, v, wanted);
   const GradientJvp b = restricted(*toy.net, "autograd")->gradient_jvp(inputs, targets, v, wanted);
@@ -120,7 +121,8 @@ TEST(SweepDeathTest, IsDoneAsTheFirstWorkOfAProcess) {
         alarm(60);
         use_threads(2);
         const Toy toy("convnet", 26, 32, 3, at::kFloat);
-        toy.net->gradient_jvp(toy.inputs, toy.hard, toy.inputs.theta, {.images = true});
+        toy.net->gradient_jvp(toy.inputs, toy.hard, toy.inputs.theta,
+                              {.theta = true, .images = true});
         _exit(0);
       },
       testing::ExitedWithCode(0), "");

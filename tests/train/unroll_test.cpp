@@ -1,6 +1,7 @@
 // The unrolled training against the full graph of autograd, in double.
 #include "retort/train/unroll.h"
 
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -194,6 +195,75 @@ TEST(Unroll, WithoutHessianIsTeslasClosedForm) {
   EXPECT_LT(difference(found.images, images), 1e-12);
   EXPECT_NEAR(found.learning_rate / rate, 1, 1e-12);
   EXPECT_TRUE(found.theta.equal(problem.cotangent));
+}
+
+/// Trainings on the engine that keeps passes, in single precision.
+class KeptPasses : public testing::Test {
+ protected:
+  void SetUp() override {
+    for (const nets::EngineEntry& entry : nets::engine_table())
+      if (entry.name == "blocked" && !entry.present) GTEST_SKIP() << entry.summary;
+    set_ = {toy_.inputs.images, toy_.soft.values, 0.05};
+    const auto strategy = augment::parse_strategy("color_crop_cutout_flip_scale_rotate");
+    RandomStream order(3, "test.order"), draw(3, "test.augment");
+    for (int64_t k = 0; k < 7; ++k)
+      steps_.push_back({at::tensor(order.sample(kImages, kBatch), at::kLong),
+                        augment::draw_each(strategy, kBatch, 16, 16, draw)});
+  }
+  /// The way back through the first `count` steps; what was kept after the way there.
+  UnrollGradient through(size_t count, const UnrollOptions& options, Unroll::KeptSteps& kept) {
+    Unroll unroll(*toy_.net, set_, {steps_.begin(), steps_.begin() + static_cast<long>(count)},
+                  options);
+    const at::Tensor end = unroll.forward(toy_.inputs.theta);
+    kept = unroll.kept_steps();
+    const UnrollGradient found = unroll.backward(end);
+    EXPECT_EQ(unroll.kept_steps().count, 0);
+    return found;
+  }
+  const Toy toy_{"convnet-w16-d2", kImages, 16, 3, at::kFloat};
+  UnrollSet set_;
+  std::vector<UnrollStep> steps_;
+};
+
+TEST_F(KeptPasses, GiveTheSameBitsAsPassesRunOnceMore) {
+  for (const size_t count : {1, 7})
+    for (const double momentum : {0.0, 0.9})
+      for (const bool checkpoints : {false, true}) {
+        UnrollOptions options{.momentum = momentum, .checkpoints = checkpoints, .pass_bytes = 0};
+        Unroll::KeptSteps kept;
+        const UnrollGradient wanted = through(count, options, kept);
+        EXPECT_EQ(kept.count, 0);
+        for (const int threads : {1, 2, 5}) {
+          const int before = at::get_num_threads();
+          at::set_num_threads(threads);
+          options.pass_bytes = -1;
+          const UnrollGradient found = through(count, options, kept);
+          at::set_num_threads(before);
+          EXPECT_EQ(kept.count, checkpoints ? 0 : static_cast<int64_t>(count));
+          EXPECT_TRUE(found.images.equal(wanted.images)) << count;
+          EXPECT_TRUE(found.theta.equal(wanted.theta)) << count;
+          EXPECT_TRUE(found.targets.equal(wanted.targets)) << count;
+          EXPECT_EQ(found.learning_rate, wanted.learning_rate) << count;
+        }
+      }
+}
+
+TEST_F(KeptPasses, AreAsManyAsMemoryAllows) {
+  Unroll::KeptSteps all, some;
+  const UnrollGradient wanted = through(7, {}, all);
+  ASSERT_EQ(all.count, 7);
+  const UnrollGradient found = through(7, {.pass_bytes = all.bytes / 7 * 3}, some);
+  EXPECT_EQ(some.count, 3);
+  EXPECT_TRUE(found.images.equal(wanted.images));
+  // A limit leaves a quarter to callers: the parameters of all steps, and three passes.
+  const int64_t points = 7 * 4 * toy_.net->parameters().size;
+  toy_.net->limit_memory(4 * (points + all.bytes / 7 * 3));
+  const UnrollGradient limited = through(7, {}, some);
+  EXPECT_EQ(some.count, 3);
+  EXPECT_LT(difference(limited.images, wanted.images), 1e-4);
+  toy_.net->limit_memory(4 * points);
+  through(7, {}, some);
+  EXPECT_EQ(some.count, 0);
 }
 
 }  // namespace

@@ -53,7 +53,7 @@ struct Inputs {
 
 /// What derivatives are wanted with respect to. Name the fields: {.images = true}.
 struct WithRespectTo {
-  bool theta = false;  ///< of an observation's pullback; gradient and gradient_jvp always give it
+  bool theta = false;  ///< of a pullback and of gradient_jvp; gradient always gives it
   bool images = false;
   bool targets = false;  ///< of gradient and gradient_jvp, where targets are floating
   bool any() const { return theta || images || targets; }
@@ -77,6 +77,14 @@ struct Observation {
   std::function<Vjp(const std::map<std::string, at::Tensor>&)> pullback;
 };
 
+/// What a gradient leaves for products of the second order at the same inputs and targets, which
+/// then do less and give the same bits. Any number of products may use it, on any thread.
+class KeptPass {
+ public:
+  virtual ~KeptPass() = default;
+  virtual int64_t bytes() const = 0;
+};
+
 /// gradient()'s answer. With groups, loss is [G], theta [G, P] and an updated state [G, S].
 struct Gradient {
   at::Tensor loss;     ///< scalar or [G]: mean over the group's rows
@@ -85,12 +93,14 @@ struct Gradient {
   at::Tensor targets;  ///< dl/dY where asked, [N, K]
   at::Tensor logits;   ///< [N, K]
   at::Tensor state;    ///< new running state
+  /// Where it was allowed and the engine keeps something, else null. It may outlive the network.
+  std::shared_ptr<const KeptPass> kept = {};
 };
 
 /// gradient_jvp()'s answer: derivatives of gradient()'s along theta + e v at e = 0.
 struct GradientJvp {
   at::Tensor loss;     ///< <g, v>, scalar or [G]
-  at::Tensor theta;    ///< H v
+  at::Tensor theta;    ///< H v, where asked
   at::Tensor images;   ///< (d2l/dX dtheta) v
   at::Tensor targets;  ///< (d2l/dY dtheta) v, where targets are floating
 };
@@ -157,12 +167,16 @@ class Network {
   /// Chosen layer values; one pass over all rows where theta is [P].
   Observation observe(const Inputs& inputs, const std::vector<std::string>& taps,
                       WithRespectTo wrt = {}) const;
-  /// Loss and gradient per group.
-  Gradient gradient(const Inputs& inputs, const losses::Targets& targets,
-                    WithRespectTo wrt = {}) const;
-  /// Second-order products per group; v is as theta, or [G, P] at a shared theta [P].
+  /// Loss and gradient per group. The answer's `kept` takes at most `keep_bytes`; what needs more
+  /// is not kept.
+  Gradient gradient(const Inputs& inputs, const losses::Targets& targets, WithRespectTo wrt = {},
+                    int64_t keep_bytes = 0) const;
+  /// Second-order products per group; v is as theta, or [G, P] at a shared theta [P]. `kept`: null,
+  /// or what gradient() left at the same theta, images, offsets, norm and targets (equal values;
+  /// c10::Error where its rows are others).
   GradientJvp gradient_jvp(const Inputs& inputs, const losses::Targets& targets,
-                           const at::Tensor& v, WithRespectTo wrt = {}) const;
+                           const at::Tensor& v, WithRespectTo wrt = {.theta = true},
+                           const KeptPass* kept = nullptr) const;
 
   /// Logits without a graph, kFrozen, in pieces of `chunk` rows.
   at::Tensor predict(const at::Tensor& theta, const at::Tensor& state, const at::Tensor& images,

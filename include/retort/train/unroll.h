@@ -6,6 +6,7 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "retort/losses/losses.h"
@@ -25,7 +26,13 @@ struct UnrollOptions {
   /// given (truncated back-propagation through training, Feng et al., ICLR 2024).
   int64_t window = 0;
   nets::NormMode norm = nets::NormMode::kBatch;
+  /// Bytes for what steps compute and the way back needs again; what does not fit is computed once
+  /// more, to the same bits. Below 0: with a memory limit of the network, what it leaves to callers
+  /// beside the parameters kept; without, kKeptPasses, in steps of at most kLargestKeptPass.
+  int64_t pass_bytes = -1;
 };
+
+constexpr int64_t kKeptPasses = int64_t{256} << 20, kLargestKeptPass = int64_t{16} << 20;
 
 /// One step's minibatch: rows of the set, and their augmentation.
 struct UnrollStep {
@@ -64,16 +71,27 @@ class Unroll {
   UnrollGradient backward(const at::Tensor& cotangent);
   /// The mean loss of every step, [N], after forward().
   const std::vector<at::Tensor>& losses() const { return losses_; }
+  /// Steps whose passes are kept now, and what they take.
+  struct KeptSteps {
+    int64_t count = 0, bytes = 0;
+  };
+  KeptSteps kept_steps() const;
 
  private:
   struct Point {
     at::Tensor theta, velocity;  // velocity undefined: none yet
   };
-  /// A step's images as the network sees them.
-  at::Tensor batch(const UnrollStep& step) const;
-  losses::Targets targets(const UnrollStep& step) const;
+  /// What the network is shown in a step, and what it left where that is kept.
+  struct Shown {
+    at::Tensor images;
+    losses::Targets targets;
+    std::shared_ptr<const nets::KeptPass> kept = {};
+  };
+  Shown shown(size_t step) const;
+  /// The same as it was kept, which it then is no more.
+  Shown take_shown(size_t step);
   double rate(size_t step) const;
-  Point advance(const Point& from, size_t step, at::Tensor* loss) const;
+  Point advance(const Point& from, size_t step, at::Tensor* loss);
   const at::Tensor& theta_of(size_t k);
   nets::Inputs inputs(const at::Tensor& theta, const at::Tensor& images) const;
   void scatter(const UnrollStep& step, const at::Tensor& cotangent, UnrollGradient& into) const;
@@ -92,6 +110,8 @@ class Unroll {
   std::vector<at::Tensor> segment_;  // theta of one stretch between kept points
   size_t segment_begin_ = 0;
   std::vector<at::Tensor> losses_;
+  std::vector<Shown> shown_;              // by step; without `kept`: nothing
+  int64_t pass_bytes_ = 0, largest_ = 0;  // that passes may still take; one of them
 };
 
 }  // namespace retort::train

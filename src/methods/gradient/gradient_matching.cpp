@@ -158,11 +158,15 @@ at::Tensor GradientMatching::match(const SyntheticSet& set, int64_t first, int64
                             rows.defined() ? augment::apply(images, rows) : images, offsets,
                             nets::NormMode::kFrozen};
   const losses::Targets targets{labels_of(offsets, first, context_.device)};
-  const at::Tensor synthetic = context_.network.gradient(inputs, targets).theta;  // [G, P]
+  const at::Tensor real = real_gradients(first, last);  // [G, P]
+  const nets::Gradient synthetic = context_.network.gradient(
+      inputs, targets, {}, std::min(bounds_.kept, context_.network.spare_bytes() / 4));
   const losses::GradientDistance distance =
-      losses::gradient_distance(synthetic, real_gradients(first, last), spans_, metric_);
-  const at::Tensor vjp =
-      context_.network.gradient_jvp(inputs, targets, distance.derivative, {.images = true}).images;
+      losses::gradient_distance(synthetic.theta, real, spans_, metric_);
+  const at::Tensor vjp = context_.network
+                             .gradient_jvp(inputs, targets, distance.derivative, {.images = true},
+                                           synthetic.kept.get())
+                             .images;
   cotangents.slice(0, begin, end).copy_(rows.defined() ? augment::pullback(rows, vjp) : vjp);
   return distance.value;
 }

@@ -52,7 +52,8 @@ CallFrame::CallFrame(Workspace& space, const std::vector<Group>& all, const Quer
     : lanes(lanes_of(all, query)),
       groups(all.begin(), all.end()),
       weights(space),
-      sums(lanes, all.size(), at::empty({space.network.parameters})),
+      wants_theta(query.work == Work::kGradient || query.wrt.theta),
+      sums(lanes, all.size(), at::empty({wants_theta ? space.network.parameters : 0})),
       losses(lanes.batches.size()) {
   const bool tangent = query.work == Work::kGradientJvp;
   for (const MicroBatch& batch : lanes.batches) {

@@ -17,6 +17,7 @@ struct Workspace {
   const BlockedNetwork network;
   ArenaPool arenas;
   ArenaPool weights;  // apart: memory of a pass would grow to hold them, and theirs to hold a pass
+  ArenaPool kept;     // likewise
 };
 
 inline const float* floats(const at::Tensor& x) {
@@ -71,6 +72,7 @@ struct CallFrame {
   const std::vector<HeldGroup> groups;
   CallWeights weights;
   std::vector<const PackedWeights*> packed, packed_tangent;  // of every micro batch
+  const bool wants_theta;                                    // else the sums are empty
   LaneSums sums;
   std::vector<at::Tensor> losses;  // of every micro batch
 };

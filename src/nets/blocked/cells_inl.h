@@ -45,6 +45,11 @@ HWY_INLINE std::array<int64_t, kCell> corners(const BlockMap& map) {
   return {0, cells.across, cells.down, cells.down + cells.across};
 }
 
+template <class V>
+HWY_INLINE V total(const V (&parts)[kCell]) {
+  return hn::Add(hn::Add(parts[0], parts[1]), hn::Add(parts[2], parts[3]));
+}
+
 template <class D>
 HWY_INLINE hn::Vec<D> inverse_deviation(D d, hn::Vec<D> variance) {
   const auto kept = hn::Max(variance, hn::Zero(d));

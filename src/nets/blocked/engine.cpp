@@ -4,6 +4,7 @@
 #include "nets/blocked/factory.h"
 #include "nets/blocked/fit.h"
 #include "nets/blocked/head.h"
+#include "nets/blocked/kept.h"
 #include "nets/blocked/observation.h"
 #include "nets/blocked/tangent_pass.h"
 #include "nets/sequential/dual_head.h"
@@ -13,13 +14,14 @@ namespace {
 
 constexpr const char* kName = "blocked";
 
-/// A micro batch of a call, where it works, and the sum [P] that it adds to.
+/// A micro batch of a call, where it works, and the sum [P] that it adds to, or null.
 struct BatchCall {
   const CallFrame& frame;
   size_t index;
   const Group& group;
   Arena& arena;
   float* dtheta;
+  const PassValues* kept;  // filled by a gradient, read by a product; null: nothing is kept
   const MicroBatch& batch() const { return frame.lanes.batches[index]; }
   const HeldGroup& held() const { return frame.groups[batch().group]; }
   int64_t rows() const { return batch().rows(); }
@@ -48,6 +50,9 @@ class BlockedEngine : public Engine {
   template <class Answer, class LossOf>
   std::vector<Answer> gather(const std::vector<Group>& groups, const Query& query,
                              const LossOf& loss_of) const;
+  HeadLoss there_and_back(const BatchCall& call, BlockedPass& pass, const PassCotangents& into,
+                          const Gradient& answer) const;
+  PassValues values_of(const BatchCall& call) const;
   at::Tensor gradient_of(const BatchCall& call, const Gradient& answer) const;
   at::Tensor jvp_of(const BatchCall& call, const GradientJvp& answer) const;
 
@@ -71,12 +76,20 @@ bool BlockedEngine::accepts(const Query& query) const {
 template <class Answer, class LossOf>
 std::vector<Answer> BlockedEngine::gather(const std::vector<Group>& groups, const Query& query,
                                           const LossOf& loss_of) const {
+  constexpr bool kFirstOrder = std::is_same_v<Answer, Gradient>;
   CallFrame frame(*space_, groups, query);
+  std::shared_ptr<const BlockedKept> made;
+  const auto* kept = dynamic_cast<const BlockedKept*>(query.kept);
+  TORCH_CHECK(!kept || kept->fits(frame.lanes), "a kept pass is of other rows than these");
+  if (kFirstOrder && BlockedKept::bytes_of(space_->network, query.rows) <= query.keep_bytes) {
+    made = std::make_shared<BlockedKept>(space_, frame);
+    kept = made.get();
+  }
   std::vector<Answer> answers(groups.size());
   for (size_t g = 0; g < groups.size(); ++g) {
     if (query.wrt.images) answers[g].images = at::empty_like(frame.groups[g].images);
     if (query.wrt.targets) answers[g].targets = at::empty_like(groups[g].targets.values);
-    if constexpr (std::is_same_v<Answer, Gradient>) {
+    if constexpr (kFirstOrder) {
       answers[g].logits = at::empty({groups[g].rows(), space_->network.classes});
       answers[g].state = groups[g].state;
     }
@@ -84,11 +97,15 @@ std::vector<Answer> BlockedEngine::gather(const std::vector<Group>& groups, cons
   each_batch(frame.lanes, [&](size_t i, size_t lane) {
     const size_t g = frame.lanes.batches[i].group;
     const ArenaPool::Lease arena = space_->arenas.lease();
-    float* dtheta = frame.sums.of(lane).template data_ptr<float>();
-    frame.losses[i] = loss_of(BatchCall{frame, i, groups[g], *arena, dtheta}, answers[g]);
+    const at::Tensor sum = frame.sums.of(lane);
+    frame.losses[i] = loss_of(
+        BatchCall{frame, i, groups[g], *arena, frame.wants_theta ? sum.data_ptr<float>() : nullptr,
+                  kept ? &kept->values(i) : nullptr},
+        answers[g]);
     frame.sums.done(i, lane);
   });
   frame.finish(answers);
+  if constexpr (kFirstOrder) answers.front().kept = std::move(made);
   return answers;
 }
 
@@ -99,24 +116,44 @@ std::vector<Gradient> BlockedEngine::gradient(const std::vector<Group>& groups,
   });
 }
 
-at::Tensor BlockedEngine::gradient_of(const BatchCall& call, const Gradient& answer) const {
+/// A micro batch forward, to the loss, and back; fills its rows of logits and targets' cotangents
+/// where `answer` has them.
+HeadLoss BlockedEngine::there_and_back(const BatchCall& call, BlockedPass& pass,
+                                       const PassCotangents& into, const Gradient& answer) const {
   const BlockedNetwork& network = space_->network;
   const HeldGroup& own = call.held();
   const float* theta = floats(own.theta);
   const int64_t rows = call.rows();
-  BlockedPass pass({network, call.arena}, *call.frame.packed[call.index], rows,
-                   /*keep=*/true);
   const float* features = pass.forward(own.image(call.batch()));
   const at::Tensor logits = head(network, theta, features, rows);
-  const HeadLoss loss = head_loss(logits, rows_of(call.group.targets, call.batch().begin, rows),
-                                  static_cast<double>(rows) / static_cast<double>(own.rows()),
-                                  {.targets = answer.targets.defined()});
+  HeadLoss loss = head_loss(logits, rows_of(call.group.targets, call.batch().begin, rows),
+                            static_cast<double>(rows) / static_cast<double>(own.rows()),
+                            {.targets = answer.targets.defined()});
   float* dfeatures = call.arena.take(rows * network.features);
-  head_back(network, theta, floats(loss.logits), features, rows, call.dtheta, dfeatures);
-  pass.backward(dfeatures, {call.dtheta, own.place(answer.images, call.batch())});
+  head_back(network, theta, floats(loss.logits), features, rows, into.theta, dfeatures);
+  pass.backward(dfeatures, into);
   call.put(answer.logits, logits);
   call.put(answer.targets, loss.targets);
-  return loss.loss;
+  return loss;
+}
+
+at::Tensor BlockedEngine::gradient_of(const BatchCall& call, const Gradient& answer) const {
+  const PassTools tools{space_->network, call.arena};
+  const PackedWeights& weights = *call.frame.packed[call.index];
+  BlockedPass pass = call.kept
+                         ? BlockedPass(tools, weights, call.rows(), Follows::kTangents, *call.kept)
+                         : BlockedPass(tools, weights, call.rows(), Follows::kBackward);
+  const PassCotangents into{call.dtheta, call.held().place(answer.images, call.batch())};
+  return there_and_back(call, pass, into, answer).loss;
+}
+
+/// The same values as a gradient keeps.
+PassValues BlockedEngine::values_of(const BatchCall& call) const {
+  if (call.kept) return *call.kept;
+  BlockedPass pass({space_->network, call.arena}, *call.frame.packed[call.index], call.rows(),
+                   Follows::kTangents);
+  there_and_back(call, pass, {}, {});
+  return pass.values();
 }
 
 std::vector<GradientJvp> BlockedEngine::gradient_jvp(const std::vector<Group>& groups,
@@ -131,14 +168,15 @@ at::Tensor BlockedEngine::jvp_of(const BatchCall& call, const GradientJvp& answe
   const HeldGroup& own = call.held();
   const float *theta = floats(own.theta), *tangent = floats(own.direction);
   const int64_t rows = call.rows();
+  const PassValues values = values_of(call);
   TangentPass pass({network, call.arena}, *call.frame.packed[call.index],
-                   *call.frame.packed_tangent[call.index], rows);
-  const float* features = pass.forward(own.image(call.batch()));
+                   *call.frame.packed_tangent[call.index], rows, values);
+  const DualFeatures features{values.features, pass.forward()};
   DualHead found(head_tangent(network, theta, tangent, features, rows),
                  rows_of(call.group.targets, call.batch().begin, rows),
                  1.0 / static_cast<double>(own.rows()));
   found.logits = {found.logits.value.contiguous(), found.logits.tangent.contiguous()};
-  float* dfeatures = call.arena.take(2 * rows * network.features);
+  float* dfeatures = call.arena.take(rows * network.features);
   head_back_tangent(network, theta, tangent, found.logits, features, call.dtheta, dfeatures);
   pass.backward(dfeatures, {call.dtheta, own.place(answer.images, call.batch())});
   call.put(answer.targets, found.targets);

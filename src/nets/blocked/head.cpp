@@ -63,10 +63,10 @@ at::Tensor head(const BlockedNetwork& network, const float* theta, const float* 
 }
 
 Dual head_tangent(const BlockedNetwork& network, const float* theta, const float* tangent,
-                  const float* features, int64_t rows) {
-  Dual logits{head(network, theta, features, rows), head(network, tangent, features, rows)};
-  add_logits(network, theta, features + rows * network.features, rows,
-             logits.tangent.data_ptr<float>());
+                  const DualFeatures& features, int64_t rows) {
+  Dual logits{head(network, theta, features.value, rows),
+              head(network, tangent, features.value, rows)};
+  add_logits(network, theta, features.tangent, rows, logits.tangent.data_ptr<float>());
   return logits;
 }
 
@@ -81,17 +81,15 @@ void head_back(const BlockedNetwork& network, const float* theta, const float* d
 }
 
 void head_back_tangent(const BlockedNetwork& network, const float* theta, const float* tangent,
-                       const Dual& dlogits, const float* features, float* dtheta,
+                       const Dual& dlogits, const DualFeatures& features, float* dtheta,
                        float* dfeatures) {
-  const int64_t rows = dlogits.value.size(0), size = rows * network.features;
+  const int64_t rows = dlogits.value.size(0);
   const float *value = dlogits.value.data_ptr<float>(),
               *derivative = dlogits.tangent.data_ptr<float>();
   // dW. = do.^T f + do^T f.;  df. = do. W + do W.
-  add_product(network, value, features + size, rows, dtheta);
-  head_back(network, theta, derivative, features, rows, dtheta, dfeatures + size);
-  std::fill_n(dfeatures, size, 0.0f);
-  add_back(network, value, theta, rows, dfeatures);
-  add_back(network, value, tangent, rows, dfeatures + size);
+  if (dtheta) add_product(network, value, features.tangent, rows, dtheta);
+  head_back(network, theta, derivative, features.value, rows, dtheta, dfeatures);
+  add_back(network, value, tangent, rows, dfeatures);
 }
 
 HeadLoss head_loss(const at::Tensor& logits, losses::Targets targets, double share,

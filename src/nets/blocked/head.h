@@ -14,18 +14,25 @@ namespace retort::nets {
 at::Tensor head(const BlockedNetwork& network, const float* theta, const float* features,
                 int64_t rows);
 
-/// Logits of features [2n, F] (values, tangents) and their tangents: o. = f W.^T + f. W^T + c.
-Dual head_tangent(const BlockedNetwork& network, const float* theta, const float* tangent,
-                  const float* features, int64_t rows);
+/// Features [n, F] and their tangents.
+struct DualFeatures {
+  const float *value, *tangent;
+};
 
-/// Adds do^T f and the sums of do to `dtheta` [P]; dfeatures [n, F] gets (adds) do W.
+/// Logits and their tangents: o. = f W.^T + f. W^T + c.
+Dual head_tangent(const BlockedNetwork& network, const float* theta, const float* tangent,
+                  const DualFeatures& features, int64_t rows);
+
+/// Adds do^T f and the sums of do to `dtheta` [P], unless it is null; dfeatures [n, F] gets (adds)
+/// do W.
 void head_back(const BlockedNetwork& network, const float* theta, const float* dlogits,
                const float* features, int64_t rows, float* dtheta, float* dfeatures,
                bool add = false);
 
-/// The same along a direction: `dtheta` gets derivatives, dfeatures [2n, F] both.
+/// The same along a direction: `dtheta` and dfeatures get derivatives.
 void head_back_tangent(const BlockedNetwork& network, const float* theta, const float* tangent,
-                       const Dual& dlogits, const float* features, float* dtheta, float* dfeatures);
+                       const Dual& dlogits, const DualFeatures& features, float* dtheta,
+                       float* dfeatures);
 
 /// The loss of a micro batch as its share of the group's mean, its logits' cotangent and its
 /// targets'.

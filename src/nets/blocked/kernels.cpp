@@ -12,11 +12,6 @@
 HWY_BEFORE_NAMESPACE();
 namespace retort::nets::HWY_NAMESPACE {
 
-template <class V>
-HWY_INLINE V total(const V (&parts)[kCell]) {
-  return hn::Add(hn::Add(parts[0], parts[1]), hn::Add(parts[2], parts[3]));
-}
-
 /// Leaves mean and inverse deviation. Values are taken less the first one: a mean far from zero
 /// does not swallow the variance.
 template <class D>
@@ -81,8 +76,8 @@ HWY_INLINE CotangentSums<D> cotangent_sums(D d, const BlockMap& map, const float
 }
 
 template <class D>
-HWY_INLINE void backward(D d, const BlockMap& map, float* z, const float* dout, const Norm<D>& norm,
-                         const BlockAffineSums& into) {
+HWY_INLINE void backward(D d, const BlockMap& map, const float* z, const float* dout,
+                         const Norm<D>& norm, const BlockAffineSums& into, float* dz) {
   const auto [sum, product] = cotangent_sums(d, map, z, dout, norm);
   hn::StoreU(hn::MulAdd(norm.rstd, product, hn::LoadU(d, into.gain)), d, into.gain);
   hn::StoreU(hn::Add(sum, hn::LoadU(d, into.shift)), d, into.shift);
@@ -97,7 +92,7 @@ HWY_INLINE void backward(D d, const BlockMap& map, float* z, const float* dout, 
     for (const int64_t place : corner) {
       const auto x = norm.x(d, z + at + place);
       const auto own = hn::IfThenElseZero(hn::Gt(norm.y(x), zero), dy);
-      hn::Store(hn::Sub(hn::NegMulAdd(slope, x, own), level), d, z + at + place);
+      hn::Store(hn::Sub(hn::NegMulAdd(slope, x, own), level), d, dz + at + place);
     }
   });
 }
@@ -108,10 +103,10 @@ void Forward(const BlockMap& map, const float* z, const BlockAffine& affine, flo
                        HWY_ATTR { forward(d, map, z + c, affine.at(c), out + c, moments.at(c)); });
 }
 
-void Backward(const BlockMap& map, float* z, const float* dout, const BlockAffine& affine,
-              const BlockMoments& moments, const BlockAffineSums& into) {
+void Backward(const BlockMap& map, const float* z, const float* dout, const BlockAffine& affine,
+              const BlockMoments& moments, const BlockAffineSums& into, float* dz) {
   each_vector(map, [&](auto d, int64_t c) HWY_ATTR {
-    backward(d, map, z + c, dout + c, Norm(d, affine.at(c), moments.at(c)), into.at(c));
+    backward(d, map, z + c, dout + c, Norm(d, affine.at(c), moments.at(c)), into.at(c), dz + c);
   });
 }
 
@@ -129,9 +124,10 @@ void block_forward(const BlockMap& map, const float* z, const BlockAffine& affin
   HWY_DYNAMIC_DISPATCH(Forward)(map, z, affine, out, moments);
 }
 
-void block_backward(const BlockMap& map, float* z, const float* dout, const BlockAffine& affine,
-                    const BlockMoments& moments, const BlockAffineSums& into) {
-  HWY_DYNAMIC_DISPATCH(Backward)(map, z, dout, affine, moments, into);
+void block_backward(const BlockMap& map, const float* z, const float* dout,
+                    const BlockAffine& affine, const BlockMoments& moments,
+                    const BlockAffineSums& into, float* dz) {
+  HWY_DYNAMIC_DISPATCH(Backward)(map, z, dout, affine, moments, into, dz);
 }
 
 }  // namespace retort::nets

@@ -13,11 +13,16 @@ struct BlockMap {
   int64_t height, width, block;
 };
 
-/// A map and its tangent, to which `second` is added where it is not null.
+/// A map and its tangent.
 struct BlockDual {
+  const float *value, *tangent;
+  BlockDual at(int64_t c) const { return {value + c, tangent + c}; }
+};
+
+/// Where the cotangent of a map goes, and its derivative.
+struct BlockDualPlace {
   float *value, *tangent;
-  const float* second = nullptr;
-  BlockDual at(int64_t c) const { return {value + c, tangent + c, second ? second + c : second}; }
+  BlockDualPlace at(int64_t c) const { return {value + c, tangent + c}; }
 };
 
 /// Per channel of a block: the affine parameters and their part of the direction.
@@ -51,19 +56,19 @@ struct BlockAffineSums {
 void block_forward(const BlockMap& map, const float* z, const BlockAffine& affine, float* out,
                    const BlockMoments& moments);
 
-/// dout [H/2, W/2, block] to dz, written over z; adds to `into`.
-void block_backward(const BlockMap& map, float* z, const float* dout, const BlockAffine& affine,
-                    const BlockMoments& moments, const BlockAffineSums& into);
+/// dout [H/2, W/2, block] to dz, which may be z; adds to `into`.
+void block_backward(const BlockMap& map, const float* z, const float* dout,
+                    const BlockAffine& affine, const BlockMoments& moments,
+                    const BlockAffineSums& into, float* dz);
 
-/// z and its tangent to the output and its tangent. The whole tangent of z is left in z.tangent.
+/// The tangent of z to the output's; mean and rstd are there, the moments' tangents are left.
 void block_forward_tangent(const BlockMap& map, const BlockDual& z, const BlockAffine& affine,
-                           const BlockDual& out, const BlockMoments& moments);
+                           float* out, const BlockMoments& moments);
 
-/// Cotangents back: dz is written over the tangent of z, its derivative over z, so that a batch of
-/// [x, tangents of x] meets [derivatives of dz, dz] in one correlation. Adds the derivatives of the
-/// parameters' cotangents to `into`.
+/// Cotangents back, to dz, whose places may be those of z. Adds the derivatives of the parameters'
+/// cotangents to `into`.
 void block_backward_tangent(const BlockMap& map, const BlockDual& z, const BlockDual& dout,
                             const BlockAffine& affine, const BlockMoments& moments,
-                            const BlockAffineSums& into);
+                            const BlockAffineSums& into, const BlockDualPlace& dz);
 
 }  // namespace retort::nets

@@ -17,11 +17,11 @@ inline BlockMap map_of(const BlockedLayer& layer) {
   return {layer.map_height, layer.map_width, channel_block()};
 }
 
-/// Calls visit(row, channel, offset in maps, offset in outputs) for every image and block.
+/// Calls visit(row, channel, offset in maps, offset in outputs) for every block of `rows` images.
 template <class Visit>
-void each_block(const BlockedLayer& layer, int64_t begin, int64_t end, const Visit& visit) {
+void each_block(const BlockedLayer& layer, int64_t rows, const Visit& visit) {
   const int64_t block = channel_block(), positions = layer.map_height * layer.map_width;
-  for (int64_t row = begin; row < end; ++row)
+  for (int64_t row = 0; row < rows; ++row)
     for (int64_t channel = 0; channel < layer.out; channel += block) {
       const int64_t offset = row * layer.map_size() + channel * positions;
       visit(row, channel, offset, offset / 4);

@@ -58,8 +58,8 @@ void Seen::forward(size_t i, const at::Tensor& logits) {
   const BlockedNetwork& network = space_->network;
   const int64_t count = batch.rows();
   ArenaPool::Lease arena = space_->arenas.lease();
-  auto pass =
-      std::make_unique<BlockedPass>(PassTools{network, *arena}, *packed_[i], count, goes_back());
+  auto pass = std::make_unique<BlockedPass>(PassTools{network, *arena}, *packed_[i], count,
+                                            goes_back() ? Follows::kBackward : Follows::kNothing);
   const float* found = pass->forward(own_.image(batch));
   std::copy_n(found, count * network.features,
               features_.data_ptr<float>() + batch.begin * network.features);

@@ -6,90 +6,109 @@
 
 namespace retort::nets {
 
-BlockedPass::BlockedPass(const PassTools& tools, const PackedWeights& weights, int64_t rows,
-                         bool keep)
-    : tools_(tools), weights_(weights), rows_(rows), keep_(keep) {
-  float* shared = nullptr;
-  if (!keep) {
-    int64_t largest = 0;
-    for (const BlockedLayer& layer : tools.network.layers)
-      largest = std::max(largest, chunk_of(layer, rows) * layer.map_size());
-    shared = tools.arena.take(largest);
+PassValues take_values(const BlockedNetwork& network, int64_t rows, Follows follows, Arena& arena) {
+  PassValues values;
+  for (size_t i = 0; i < network.layers.size(); ++i) {
+    const BlockedLayer& l = network.layers[i];
+    const bool maps = i > 0 && follows != Follows::kNothing;
+    const bool last = i + 1 == network.layers.size();
+    PassValues::Layer layer{maps ? arena.take(rows * l.map_size()) : nullptr,
+                            arena.take(rows * l.output_size()), arena.take(rows * l.out),
+                            arena.take(rows * l.out), nullptr};
+    // The way back alone puts a cotangent in its output's place, where no weight needs it any more.
+    if (follows == Follows::kTangents || (last && follows == Follows::kBackward))
+      layer.doutput = arena.take(rows * l.output_size());
+    else
+      layer.doutput = layer.output;
+    values.layers.push_back(layer);
   }
-  for (const BlockedLayer& l : tools.network.layers)
-    maps_.push_back({keep ? tools.arena.take(rows * l.map_size()) : shared,
-                     tools.arena.take(rows * l.output_size()), tools.arena.take(rows * l.out),
-                     tools.arena.take(rows * l.out)});
+  values.features = arena.take(rows * network.features);
+  return values;
+}
+
+int64_t kept_floats(const BlockedNetwork& network) {
+  int64_t sum = network.features - network.layers[0].map_size();
+  for (const BlockedLayer& l : network.layers) sum += l.map_size() + 2 * (l.output_size() + l.out);
+  return sum;
+}
+
+BlockedPass::BlockedPass(const PassTools& tools, const PackedWeights& weights, int64_t rows,
+                         Follows follows, const PassValues& values)
+    : tools_(tools), weights_(weights), rows_(rows), follows_(follows), values_(values) {
+  int64_t largest = 0;
+  for (size_t i = 0; i < tools.network.layers.size(); ++i) {
+    const BlockedLayer& l = tools.network.layers[i];
+    // Tangents need the maps: their cotangents have a place of their own.
+    const bool whole = i > 0 && follows == Follows::kTangents;
+    if (!values.layers[i].map) largest = std::max(largest, chunk(i) * l.map_size());
+    if (whole) largest = std::max(largest, rows * l.map_size());
+  }
+  part_ = tools.arena.take(largest);
+}
+
+int64_t BlockedPass::chunk(size_t layer) const {
+  return chunk_of(tools_.network.layers[layer], rows_);
 }
 
 const float* BlockedPass::forward(const float* images) {
-  images_ = images;
-  const float* theta = weights_.theta();
-  const float* input = images;
-  for (size_t i = 0; i < maps_.size(); ++i) {
-    const BlockedLayer& layer = tools_.network.layers[i];
-    const Maps& maps = maps_[i];
-    const int64_t chunk = chunk_of(layer, rows_);
-    for (int64_t begin = 0; begin < rows_; begin += chunk) {
-      const int64_t count = std::min(chunk, rows_ - begin);
-      // Without a way back, all chunks use the same memory.
-      float* map = keep_ ? maps.map : maps.map - begin * layer.map_size();
-      convolve(tools_, i, count, input + begin * layer.input_size(), weights_,
-               map + begin * layer.map_size());
-      each_block(layer, begin, begin + count,
-                 [&](int64_t row, int64_t channel, int64_t at, int64_t to) {
-                   const int64_t norm = row * layer.out + channel;
-                   block_forward(map_of(layer), map + at,
-                                 {theta + layer.gain + channel, theta + layer.shift + channel},
-                                 maps.output + to, {maps.mean + norm, maps.rstd + norm});
-                 });
-    }
-    input = maps.output;
-  }
+  values_.images = images;
+  for (size_t i = 0; i < values_.layers.size(); ++i)
+    forward_layer(i, i > 0 ? values_.layers[i - 1].output : images);
   const BlockedLayer& last = tools_.network.layers.back();
-  float* features = tools_.arena.take(rows_ * tools_.network.features);
-  from_blocked(input, rows_, last.out, head_positions(last), features);
-  return features;
+  from_blocked(values_.layers.back().output, rows_, last.out, head_positions(last),
+               values_.features);
+  return values_.features;
+}
+
+void BlockedPass::forward_layer(size_t layer, const float* input) {
+  const BlockedLayer& l = tools_.network.layers[layer];
+  const PassValues::Layer& own = values_.layers[layer];
+  const float* theta = weights_.theta();
+  for (int64_t begin = 0; begin < rows_; begin += chunk(layer)) {
+    const int64_t count = std::min(chunk(layer), rows_ - begin);
+    float* map = own.map ? own.map + begin * l.map_size() : part_;
+    convolve(tools_, layer, count, input + begin * l.input_size(), weights_, map);
+    each_block(l, count, [&](int64_t row, int64_t channel, int64_t at, int64_t to) {
+      const int64_t norm = (begin + row) * l.out + channel;
+      block_forward(map_of(l), map + at, {theta + l.gain + channel, theta + l.shift + channel},
+                    own.output + begin * l.output_size() + to, {own.mean + norm, own.rstd + norm});
+    });
+  }
 }
 
 void BlockedPass::backward(const float* dfeatures, const PassCotangents& into) {
   const BlockedLayer& last = tools_.network.layers.back();
-  float* doutput = tools_.arena.take(rows_ * tools_.network.features);
-  to_blocked(dfeatures, rows_, last.out, head_positions(last), doutput);
-  for (size_t i = maps_.size(); i-- > 0;) {
-    // The cotangent of the input takes its place once the weight's is done.
-    float* dinput = i > 0 ? maps_[i - 1].output : nullptr;
-    backward_layer(i, i > 0 ? dinput : images_, doutput, dinput, into);
-    doutput = dinput;
-  }
+  to_blocked(dfeatures, rows_, last.out, head_positions(last), values_.layers.back().doutput);
+  for (size_t i = values_.layers.size(); i-- > 1;) backward_layer(i, into);
+  if (into.theta || into.images) backward_layer(0, into);
 }
 
-void BlockedPass::backward_layer(size_t layer, const float* input, const float* doutput,
-                                 float* dinput, const PassCotangents& into) {
+void BlockedPass::backward_layer(size_t layer, const PassCotangents& into) {
   const BlockedLayer& l = tools_.network.layers[layer];
-  const Maps& maps = maps_[layer];
+  const PassValues::Layer& own = values_.layers[layer];
   const float* theta = weights_.theta();
+  const float* input = layer > 0 ? values_.layers[layer - 1].output : values_.images;
+  float* dinput = layer > 0 ? values_.layers[layer - 1].doutput : into.images;
   float* unwanted = into.theta ? nullptr : tools_.arena.take(2 * l.out);
   if (unwanted) std::fill_n(unwanted, 2 * l.out, 0.0f);
   float* dgain = into.theta ? into.theta + l.gain : unwanted;
   float* dshift = into.theta ? into.theta + l.shift : unwanted + l.out;
-  const int64_t chunk = layer == 0 ? chunk_of(l, rows_) : rows_;
-  if (layer == 0) dinput = into.images;
   if (layer == 0 && dinput) std::fill_n(dinput, rows_ * l.input_size(), 0.0f);
-  for (int64_t begin = 0; begin < rows_; begin += chunk) {
-    const int64_t count = std::min(chunk, rows_ - begin);
-    each_block(
-        l, begin, begin + count, [&](int64_t row, int64_t channel, int64_t at, int64_t from) {
-          const int64_t norm = row * l.out + channel;
-          block_backward(map_of(l), maps.map + at, doutput + from,
-                         {theta + l.gain + channel, theta + l.shift + channel},
-                         {maps.mean + norm, maps.rstd + norm}, {dgain + channel, dshift + channel});
-        });
-    const float* dmap = maps.map + begin * l.map_size();
-    if (into.theta)
-      add_weight(tools_, layer, count, input + begin * l.input_size(), dmap, into.theta);
-    if (dinput)
-      convolve_back(tools_, layer, count, dmap, weights_, dinput + begin * l.input_size());
+  const int64_t step = layer == 0 ? chunk(0) : rows_;
+  for (int64_t begin = 0; begin < rows_; begin += step) {
+    const int64_t count = std::min(step, rows_ - begin), from = begin * l.input_size();
+    float* map = layer == 0 ? part_ : own.map;
+    float* dmap = follows_ == Follows::kTangents ? part_ : map;
+    if (layer == 0) convolve(tools_, 0, count, input + from, weights_, map);
+    each_block(l, count, [&](int64_t row, int64_t channel, int64_t at, int64_t to) {
+      const int64_t norm = (begin + row) * l.out + channel;
+      block_backward(map_of(l), map + at, own.doutput + begin * l.output_size() + to,
+                     {theta + l.gain + channel, theta + l.shift + channel},
+                     {own.mean + norm, own.rstd + norm}, {dgain + channel, dshift + channel},
+                     dmap + at);
+    });
+    if (into.theta) add_weight(tools_, layer, count, input + from, dmap, into.theta);
+    if (dinput) convolve_back(tools_, layer, count, dmap, weights_, dinput + from);
   }
 }
 

@@ -29,37 +29,28 @@ struct TangentNorm : Norm<D> {
   }
 };
 
-/// Adds the tangent's parts up and leaves the moments of both.
+/// Leaves the moments' tangents. The mean of x is zero, so that c. need not be centred.
 template <class D>
 HWY_INLINE void measure(D d, const BlockMap& map, const BlockDual& z, const BlockMoments& moments) {
-  const auto first = hn::Load(d, z.value), zero = hn::Zero(d);
-  auto sum = zero, square = zero, sum_t = zero, product = zero;
+  const auto mean = hn::Load(d, moments.mean), zero = hn::Zero(d);
+  hn::Vec<D> sum[kCell] = {zero, zero, zero, zero}, product[kCell] = {zero, zero, zero, zero};
   const int64_t size = map.height * map.width * map.block;
-  for (int64_t i = 0; i < size; i += map.block) {
-    auto t = hn::Load(d, z.tangent + i);
-    if (z.second) {
-      t = hn::Add(t, hn::Load(d, z.second + i));
-      hn::Store(t, d, z.tangent + i);
+  for (int64_t i = 0; i < size; i += kCell * map.block)
+    for (int64_t k = 0; k < kCell; ++k) {
+      const auto t = hn::Load(d, z.tangent + i + k * map.block);
+      const auto x = hn::Sub(hn::Load(d, z.value + i + k * map.block), mean);
+      sum[k] = hn::Add(sum[k], t);
+      product[k] = hn::MulAdd(x, t, product[k]);
     }
-    const auto x = hn::Sub(hn::Load(d, z.value + i), first);
-    sum = hn::Add(sum, x);
-    square = hn::MulAdd(x, x, square);
-    sum_t = hn::Add(sum_t, t);
-    product = hn::MulAdd(x, t, product);
-  }
   const auto share = share_of_one(d, map);
-  const auto away = hn::Mul(sum, share), mean_t = hn::Mul(sum_t, share);
-  const auto rstd = inverse_deviation(d, hn::NegMulAdd(away, away, hn::Mul(square, share)));
-  hn::Store(hn::Add(first, away), d, moments.mean);
-  hn::Store(rstd, d, moments.rstd);
-  hn::Store(mean_t, d, moments.mean_tangent);
-  hn::Store(hn::Mul(rstd, hn::NegMulAdd(away, mean_t, hn::Mul(product, share))), d,
+  hn::Store(hn::Mul(total(sum), share), d, moments.mean_tangent);
+  hn::Store(hn::Mul(hn::Load(d, moments.rstd), hn::Mul(total(product), share)), d,
             moments.covariance);
 }
 
 template <class D>
 HWY_INLINE void forward_tangent(D d, const BlockMap& map, const BlockDual& z,
-                                const BlockAffine& affine, const BlockDual& out,
+                                const BlockAffine& affine, float* out,
                                 const BlockMoments& moments) {
   measure(d, map, z, moments);
   const TangentNorm<D> norm(d, affine, moments);
@@ -69,17 +60,14 @@ HWY_INLINE void forward_tangent(D d, const BlockMap& map, const BlockDual& z,
   const auto corner = corners(map);
   const auto zero = hn::Zero(d), quarter = hn::Set(d, 0.25f);
   each_cell(map, [&](int64_t at, int64_t to) HWY_ATTR {
-    auto total = zero, total_t = zero;
+    auto sum = zero;
     for (const int64_t place : corner) {
       const auto x = norm.x(d, z.value + at + place);
       const auto xt = norm.xt(d, z.tangent + at + place);
-      const auto y = norm.y(x);
       const auto yt = hn::MulAdd(slope, x, hn::MulAdd(norm.scale, xt, shift_t));
-      total = hn::Add(total, hn::Max(zero, y));
-      total_t = hn::Add(total_t, hn::IfThenElseZero(hn::Gt(y, zero), yt));
+      sum = hn::Add(sum, hn::IfThenElseZero(hn::Gt(norm.y(x), zero), yt));
     }
-    hn::Store(hn::Mul(total, quarter), d, out.value + to);
-    hn::Store(hn::Mul(total_t, quarter), d, out.tangent + to);
+    hn::Store(hn::Mul(sum, quarter), d, out + to);
   });
 }
 
@@ -91,9 +79,7 @@ HWY_INLINE void each_value(D d, const BlockMap& map, const BlockDual& z, const B
   const auto zero = hn::Zero(d), quarter = hn::Set(d, 0.25f);
   each_cell(map, [&](int64_t at, int64_t from) HWY_ATTR {
     const auto dy = hn::Mul(hn::Load(d, dout.value + from), quarter);
-    auto dyt = hn::Load(d, dout.tangent + from);
-    if (dout.second) dyt = hn::Add(dyt, hn::Load(d, dout.second + from));
-    dyt = hn::Mul(dyt, quarter);
+    const auto dyt = hn::Mul(hn::Load(d, dout.tangent + from), quarter);
     for (const int64_t corner_at : corner) {
       const int64_t place = at + corner_at;
       const auto x = norm.x(d, z.value + place), xt = norm.xt(d, z.tangent + place);
@@ -155,7 +141,7 @@ HWY_INLINE WayBack<D> way_back(D d, const BlockMap& map, const TangentNorm<D>& n
 template <class D>
 HWY_INLINE void backward_tangent(D d, const BlockMap& map, const BlockDual& z,
                                  const BlockDual& dout, const TangentNorm<D>& norm,
-                                 const BlockAffineSums& into) {
+                                 const BlockAffineSums& into, const BlockDualPlace& to) {
   const TangentSums<D> sums = tangent_sums(d, map, z, dout, norm);
   // dg. = s sum(dy. x) + s sum(dy x.) - s^2 r sum(dy x);  dh. = sum(dy.)
   const auto dgain = hn::NegMulAdd(hn::Mul(hn::Mul(norm.rstd, norm.rstd), norm.r), sums.dy_x,
@@ -168,24 +154,24 @@ HWY_INLINE void backward_tangent(D d, const BlockMap& map, const BlockDual& z,
                const auto dz = hn::Sub(hn::NegMulAdd(b, x, hn::Mul(norm.scale, dy)), e);
                const auto dzt = hn::Add(hn::MulAdd(norm.scale, dyt, hn::MulAdd(f, dy, j)),
                                         hn::NegMulAdd(b, xt, hn::Mul(h, x)));
-               hn::Store(dz, d, z.tangent + place);
-               hn::Store(dzt, d, z.value + place);
+               hn::Store(dz, d, to.value + place);
+               hn::Store(dzt, d, to.tangent + place);
              });
 }
 
-void ForwardTangent(const BlockMap& map, const BlockDual& z, const BlockAffine& affine,
-                    const BlockDual& out, const BlockMoments& moments) {
+void ForwardTangent(const BlockMap& map, const BlockDual& z, const BlockAffine& affine, float* out,
+                    const BlockMoments& moments) {
   each_vector(map, [&](auto d, int64_t c) HWY_ATTR {
-    forward_tangent(d, map, z.at(c), affine.at(c), out.at(c), moments.at(c));
+    forward_tangent(d, map, z.at(c), affine.at(c), out + c, moments.at(c));
   });
 }
 
 void BackwardTangent(const BlockMap& map, const BlockDual& z, const BlockDual& dout,
                      const BlockAffine& affine, const BlockMoments& moments,
-                     const BlockAffineSums& into) {
+                     const BlockAffineSums& into, const BlockDualPlace& dz) {
   each_vector(map, [&](auto d, int64_t c) HWY_ATTR {
     backward_tangent(d, map, z.at(c), dout.at(c), TangentNorm(d, affine.at(c), moments.at(c)),
-                     into.at(c));
+                     into.at(c), dz.at(c));
   });
 }
 
@@ -199,14 +185,14 @@ HWY_EXPORT(ForwardTangent);
 HWY_EXPORT(BackwardTangent);
 
 void block_forward_tangent(const BlockMap& map, const BlockDual& z, const BlockAffine& affine,
-                           const BlockDual& out, const BlockMoments& moments) {
+                           float* out, const BlockMoments& moments) {
   HWY_DYNAMIC_DISPATCH(ForwardTangent)(map, z, affine, out, moments);
 }
 
 void block_backward_tangent(const BlockMap& map, const BlockDual& z, const BlockDual& dout,
                             const BlockAffine& affine, const BlockMoments& moments,
-                            const BlockAffineSums& into) {
-  HWY_DYNAMIC_DISPATCH(BackwardTangent)(map, z, dout, affine, moments, into);
+                            const BlockAffineSums& into, const BlockDualPlace& dz) {
+  HWY_DYNAMIC_DISPATCH(BackwardTangent)(map, z, dout, affine, moments, into, dz);
 }
 
 }  // namespace retort::nets

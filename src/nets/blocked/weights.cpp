@@ -21,6 +21,17 @@ WinogradShape shape_of(const BlockedLayer& l, int64_t rows, bool turned = false)
           l.width, tile_of(l.height, l.width)};
 }
 
+WinogradTerm term_of(const MoreProduct& more, size_t layer, bool turned) {
+  if (!more.input) return {};
+  return {more.input, more.weights->get(layer, turned)};
+}
+
+void convolve_later(const PassTools& tools, const WinogradShape& shape, const float* input,
+                    const float* packed, float* output, const WinogradTerm& more) {
+  float* scratch = tools.arena.scratch(winograd_scratch(shape, more.input ? 2 : 1));
+  winograd_convolve(shape, input, packed, output, scratch, more);
+}
+
 }  // namespace
 
 int64_t chunk_of(const BlockedLayer& layer, int64_t rows) {
@@ -28,31 +39,29 @@ int64_t chunk_of(const BlockedLayer& layer, int64_t rows) {
 }
 
 void convolve(const PassTools& tools, size_t layer, int64_t rows, const float* input,
-              const PackedWeights& weights, float* map) {
+              const PackedWeights& weights, float* map, const MoreProduct& more) {
   const BlockedLayer& l = tools.network.layers[layer];
-  const float* packed = weights.get(layer, false);
-  if (layer == 0) {
-    const FirstShape shape = first_of(l, rows);
-    return first_forward(shape, input, packed, map, tools.arena.scratch(first_scratch(shape)));
-  }
-  const WinogradShape shape = shape_of(l, rows);
-  winograd_convolve(shape, input, packed, map, tools.arena.scratch(winograd_scratch(shape)));
+  if (layer > 0)
+    return convolve_later(tools, shape_of(l, rows), input, weights.get(layer, false), map,
+                          term_of(more, layer, false));
+  const FirstShape shape = first_of(l, rows);
+  first_forward(shape, input, weights.get(layer, false), map,
+                tools.arena.scratch(first_scratch(shape)));
 }
 
 void convolve_back(const PassTools& tools, size_t layer, int64_t rows, const float* dmap,
-                   const PackedWeights& weights, float* dinput) {
+                   const PackedWeights& weights, float* dinput, const MoreProduct& more) {
   const BlockedLayer& l = tools.network.layers[layer];
-  const float* packed = weights.get(layer, true);
-  if (layer == 0) {
-    const FirstShape shape = first_of(l, rows);
-    return first_input(shape, dmap, packed, dinput, tools.arena.scratch(first_scratch(shape)));
-  }
-  const WinogradShape shape = shape_of(l, rows, true);
-  winograd_convolve(shape, dmap, packed, dinput, tools.arena.scratch(winograd_scratch(shape)));
+  if (layer > 0)
+    return convolve_later(tools, shape_of(l, rows, true), dmap, weights.get(layer, true), dinput,
+                          term_of(more, layer, true));
+  const FirstShape shape = first_of(l, rows);
+  first_input(shape, dmap, weights.get(layer, true), dinput,
+              tools.arena.scratch(first_scratch(shape)));
 }
 
 void add_weight(const PassTools& tools, size_t layer, int64_t rows, const float* input,
-                const float* dmap, float* dtheta) {
+                const float* dmap, float* dtheta, const WinogradTerm& more) {
   const BlockedLayer& l = tools.network.layers[layer];
   float* dweight = dtheta + l.weight;
   if (layer == 0) {
@@ -60,7 +69,8 @@ void add_weight(const PassTools& tools, size_t layer, int64_t rows, const float*
     return first_weight(shape, input, dmap, dweight, tools.arena.scratch(first_scratch(shape)));
   }
   const WinogradShape shape = shape_of(l, rows);
-  winograd_weight(shape, input, dmap, dweight, tools.arena.scratch(winograd_weight_scratch(shape)));
+  winograd_weight(shape, input, dmap, dweight, tools.arena.scratch(winograd_weight_scratch(shape)),
+                  more);
 }
 
 PackedWeights::PackedWeights(const BlockedNetwork& network, const float* theta)

@@ -73,15 +73,21 @@ struct PassTools {
 /// the norm reads them.
 int64_t chunk_of(const BlockedLayer& layer, int64_t rows);
 
+/// A second product that is added, of any layer but the first.
+struct MoreProduct {
+  const float* input = nullptr;
+  const PackedWeights* weights = nullptr;
+};
+
 /// Layer `layer` of `rows` images: input to map.
 void convolve(const PassTools& tools, size_t layer, int64_t rows, const float* input,
-              const PackedWeights& weights, float* map);
+              const PackedWeights& weights, float* map, const MoreProduct& more = {});
 /// The map's cotangent to the input's; the first layer adds to it.
 void convolve_back(const PassTools& tools, size_t layer, int64_t rows, const float* dmap,
-                   const PackedWeights& weights, float* dinput);
-/// Adds the weight's cotangent to that of theta [P].
+                   const PackedWeights& weights, float* dinput, const MoreProduct& more = {});
+/// Adds the weight's cotangent to that of theta [P]; `more`: of any layer but the first.
 void add_weight(const PassTools& tools, size_t layer, int64_t rows, const float* input,
-                const float* dmap, float* dtheta);
+                const float* dmap, float* dtheta, const WinogradTerm& more = {});
 
 /// Prepares what a pass needs that goes back to `wrt`.
 void prepare(const PassTools& tools, WithRespectTo wrt, PackedWeights& weights);

@@ -43,22 +43,28 @@ HWY_INLINE void pack(const WinogradShape& s, const float* plain, bool turned, fl
 
 template <int kTile>
 HWY_INLINE void convolve(const WinogradShape& s, const float* input, const float* weights,
-                         float* output, float* scratch) {
+                         float* output, float* scratch, const WinogradTerm& more) {
   constexpr int64_t kElements = (kTile + 2) * (kTile + 2);
   const TileCut cut = cut_tiles(s, tiles_at_once(s));
-  float* made = scratch + kElements * element_step(cut.most * s.in);
+  const int64_t size = kElements * element_step(cut.most * s.in);
+  float* second = more.input ? scratch + size : nullptr;
+  float* made = scratch + (second ? 2 : 1) * size;
   for (int64_t piece = 0; piece < cut.pieces; ++piece) {
     const int64_t begin = cut.begin(s, piece), count = cut.begin(s, piece + 1) - begin;
     const int64_t step = element_step(count * s.in);
     input_tiles<kTile>(s, begin, count, input, scratch, step);
+    if (second) input_tiles<kTile>(s, begin, count, more.input, second, step);
     for (int64_t panel = 0; panel < s.out; panel += kPanel) {
       const int64_t width = std::min(kPanel, s.out - panel);
       const int64_t made_step = element_step(count * width);
-      const float* own = weights + panel_place(s, panel);
-      for (int64_t e = 0; e < kElements; ++e)
+      const int64_t place = panel_place(s, panel);
+      for (int64_t e = 0; e < kElements; ++e) {
+        const int64_t from = place + e * element_step(s.in * width);
         multiply(count, width,
-                 {scratch + e * step, s.in / kBlock, count * kBlock,
-                  own + e * element_step(s.in * width), width, made + e * made_step, width});
+                 {scratch + e * step, s.in / kBlock, count * kBlock, weights + from, width,
+                  made + e * made_step, width, second ? second + e * step : nullptr,
+                  second ? more.other + from : nullptr});
+      }
       output_tiles<kTile>(s, begin, count, panel, made, made_step, output);
     }
   }
@@ -72,11 +78,11 @@ void WinogradPack(const WinogradShape& s, const float* plain, bool turned, float
 }
 
 void WinogradConvolve(const WinogradShape& s, const float* input, const float* weights,
-                      float* output, float* scratch) {
+                      float* output, float* scratch, const WinogradTerm& more) {
   if (s.tile == WinogradTile::k4)
-    convolve<4>(s, input, weights, output, scratch);
+    convolve<4>(s, input, weights, output, scratch, more);
   else
-    convolve<2>(s, input, weights, output, scratch);
+    convolve<2>(s, input, weights, output, scratch, more);
 }
 
 }  // namespace retort::nets::HWY_NAMESPACE
@@ -101,14 +107,14 @@ void winograd_pack(const WinogradShape& shape, const float* plain, bool turned, 
   HWY_DYNAMIC_DISPATCH(WinogradPack)(shape, plain, turned, weights);
 }
 
-int64_t winograd_scratch(const WinogradShape& s) {
+int64_t winograd_scratch(const WinogradShape& s, int64_t terms) {
   const TileCut cut = cut_tiles(s, tiles_at_once(s));
-  return elements(s) * (element_step(cut.most * s.in) + element_step(cut.most * kPanel));
+  return elements(s) * (terms * element_step(cut.most * s.in) + element_step(cut.most * kPanel));
 }
 
 void winograd_convolve(const WinogradShape& shape, const float* input, const float* weights,
-                       float* output, float* scratch) {
-  HWY_DYNAMIC_DISPATCH(WinogradConvolve)(shape, input, weights, output, scratch);
+                       float* output, float* scratch, const WinogradTerm& more) {
+  HWY_DYNAMIC_DISPATCH(WinogradConvolve)(shape, input, weights, output, scratch, more);
 }
 
 }  // namespace retort::nets

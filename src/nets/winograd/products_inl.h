@@ -28,7 +28,8 @@ constexpr int kRows = 6, kVectors = 2;
 #endif
 
 /// c [rows, width] = sum over blocks k of a_k [rows, 16] b_k [16, width]: a_k at a + k a_step with
-/// rows 16 apart, b rows b_step apart, c rows c_step apart.
+/// rows 16 apart, b rows b_step apart, c rows c_step apart. Where more_a is not null, the same sum
+/// of more_a and more_b is added.
 struct ProductPlaces {
   const float* a;
   int64_t blocks, a_step;
@@ -36,6 +37,7 @@ struct ProductPlaces {
   int64_t b_step;
   float* c;
   int64_t c_step;
+  const float *more_a = nullptr, *more_b = nullptr;
 };
 
 template <int kOwnRows, int kOwnVectors>
@@ -46,18 +48,20 @@ void product(const ProductPlaces& p) {
   unroll<kOwnRows>([&](auto r) HWY_ATTR {
     unroll<kOwnVectors>([&](auto v) HWY_ATTR { sum[r][v] = hn::Zero(d); });
   });
-  const float* b = p.b;
+  const float *from = p.a, *b = p.b;
   const int64_t b_step = p.b_step;
-  for (int64_t block = 0; block < p.blocks; ++block) {
-    const float* a = p.a + block * p.a_step;
-    for (int64_t k = 0; k < kBlock; ++k, ++a, b += b_step) {
-      V right[to_size(kOwnVectors)];
-      unroll<kOwnVectors>([&](auto v) HWY_ATTR { right[v] = hn::Load(d, b + v * kLanes); });
-      unroll<kOwnRows>([&](auto r) HWY_ATTR {
-        const V left = hn::Set(d, a[r * kBlock]);
-        unroll<kOwnVectors>([&](auto v)
-                                HWY_ATTR { sum[r][v] = hn::MulAdd(left, right[v], sum[r][v]); });
-      });
+  for (const float* next = p.more_a; from; from = next, b = p.more_b, next = nullptr) {
+    for (int64_t block = 0; block < p.blocks; ++block) {
+      const float* a = from + block * p.a_step;
+      for (int64_t k = 0; k < kBlock; ++k, ++a, b += b_step) {
+        V right[to_size(kOwnVectors)];
+        unroll<kOwnVectors>([&](auto v) HWY_ATTR { right[v] = hn::Load(d, b + v * kLanes); });
+        unroll<kOwnRows>([&](auto r) HWY_ATTR {
+          const V left = hn::Set(d, a[r * kBlock]);
+          unroll<kOwnVectors>([&](auto v)
+                                  HWY_ATTR { sum[r][v] = hn::MulAdd(left, right[v], sum[r][v]); });
+        });
+      }
     }
   }
   unroll<kOwnRows>([&](auto r) HWY_ATTR {
@@ -87,6 +91,7 @@ HWY_INLINE void multiply(int64_t rows, int64_t width, const ProductPlaces& p) {
       ProductPlaces own = p;
       own.a += begin * kBlock;
       own.b += column;
+      if (p.more_a) own.more_a += begin * kBlock, own.more_b += column;
       own.c += begin * p.c_step + column;
       table[static_cast<size_t>(end - begin - 1)](own);
       begin = end;

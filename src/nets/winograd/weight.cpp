@@ -138,15 +138,18 @@ HWY_INLINE void unpack(const WinogradShape& s, const ChannelGroup& g, int64_t pa
 /// The products of a row of elements of all tiles.
 template <int kTile, int kRow>
 void weight_row(const WinogradShape& s, const ChannelGroup& g, const float* input,
-                const float* doutput, const WeightPlaces& places) {
+                const float* doutput, const WeightPlaces& places, const WinogradTerm& more) {
   constexpr int64_t kSide = kTile + 2;
   const TileCut cut = cut_sums(s);
   const int64_t panel_step = kSide * element_step(g.in * kPanel);
-  for (int64_t piece = 0; piece < cut.pieces; ++piece) {
-    const int64_t begin = cut.begin(s, piece), count = cut.begin(s, piece + 1) - begin;
+  const int64_t pieces = more.input ? 2 * cut.pieces : cut.pieces;
+  for (int64_t piece = 0; piece < pieces; ++piece) {
+    const bool second = piece >= cut.pieces;
+    const int64_t own = second ? piece - cut.pieces : piece;
+    const int64_t begin = cut.begin(s, own), count = cut.begin(s, own + 1) - begin;
     const int64_t step = element_step(count * g.in);
-    input_row<kTile, kRow>(s, g, begin, count, input, places.input);
-    cotangent_row<kTile, kRow>(s, g, begin, count, doutput, places.cotangent);
+    input_row<kTile, kRow>(s, g, begin, count, second ? more.input : input, places.input);
+    cotangent_row<kTile, kRow>(s, g, begin, count, second ? more.other : doutput, places.cotangent);
     for (int64_t e = 0; e < kSide; ++e)
       for (int64_t panel = 0; panel < g.out; panel += kPanel) {
         const int64_t width = std::min(kPanel, g.out - panel);
@@ -172,7 +175,8 @@ HWY_INLINE ChannelGroup group_of(const WinogradShape& s, int64_t index) {
 
 template <int kTile>
 HWY_INLINE void weight(const WinogradShape& s, int64_t index, const float* input,
-                       const float* doutput, float* dweight, float* scratch) {
+                       const float* doutput, float* dweight, float* scratch,
+                       const WinogradTerm& more) {
   constexpr int kSide = kTile + 2;
   const int64_t tiles = cut_sums(s).most, in = std::min(s.in, kGroup);
   const int64_t out = panels_of(std::min(s.out, kGroup));
@@ -182,7 +186,7 @@ HWY_INLINE void weight(const WinogradShape& s, int64_t index, const float* input
   places.halves = places.sums + out * kSide * element_step(in * kPanel);
   const ChannelGroup group = group_of(s, index);
   unroll<kSide>([&](auto row)
-                    HWY_ATTR { weight_row<kTile, row>(s, group, input, doutput, places); });
+                    HWY_ATTR { weight_row<kTile, row>(s, group, input, doutput, places, more); });
   for (int64_t panel = 0; panel < group.out; panel += kPanel)
     unpack<kTile>(s, group, panel, std::min(kPanel, group.out - panel),
                   places.halves + panel / kPanel * 3 * kSide * element_step(group.in * kPanel),
@@ -190,11 +194,11 @@ HWY_INLINE void weight(const WinogradShape& s, int64_t index, const float* input
 }
 
 void WinogradWeight(const WinogradShape& s, int64_t group, const float* input, const float* doutput,
-                    float* dweight, float* scratch) {
+                    float* dweight, float* scratch, const WinogradTerm& more) {
   if (s.tile == WinogradTile::k4)
-    weight<4>(s, group, input, doutput, dweight, scratch);
+    weight<4>(s, group, input, doutput, dweight, scratch, more);
   else
-    weight<2>(s, group, input, doutput, dweight, scratch);
+    weight<2>(s, group, input, doutput, dweight, scratch, more);
 }
 
 }  // namespace retort::nets::HWY_NAMESPACE
@@ -218,14 +222,15 @@ int64_t winograd_weight_groups(const WinogradShape& s) {
 }
 
 void winograd_weight_group(const WinogradShape& shape, int64_t group, const float* input,
-                           const float* doutput, float* dweight, float* scratch) {
-  HWY_DYNAMIC_DISPATCH(WinogradWeight)(shape, group, input, doutput, dweight, scratch);
+                           const float* doutput, float* dweight, float* scratch,
+                           const WinogradTerm& more) {
+  HWY_DYNAMIC_DISPATCH(WinogradWeight)(shape, group, input, doutput, dweight, scratch, more);
 }
 
 void winograd_weight(const WinogradShape& shape, const float* input, const float* doutput,
-                     float* dweight, float* scratch) {
+                     float* dweight, float* scratch, const WinogradTerm& more) {
   for (int64_t group = 0; group < winograd_weight_groups(shape); ++group)
-    winograd_weight_group(shape, group, input, doutput, dweight, scratch);
+    winograd_weight_group(shape, group, input, doutput, dweight, scratch, more);
 }
 
 }  // namespace retort::nets

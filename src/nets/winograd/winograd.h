@@ -28,19 +28,27 @@ int64_t winograd_weights(const WinogradShape& shape);
 /// changed round: weights are those of the way there, [in, out, 3, 3] by this shape's names.
 void winograd_pack(const WinogradShape& shape, const float* plain, bool turned, float* weights);
 
-/// Floats that a call works in.
-int64_t winograd_scratch(const WinogradShape& shape);
-/// output = input * weights. The input's cotangent is the output's, convolved with turned weights.
+/// A second product of the same shape, which is added to the first: what it multiplies.
+struct WinogradTerm {
+  const float *input = nullptr, *other = nullptr;
+};
+
+/// Floats that a call of one or two terms works in.
+int64_t winograd_scratch(const WinogradShape& shape, int64_t terms = 1);
+/// output = input * weights, and more.input * more.other. The input's cotangent is the output's,
+/// convolved with turned weights.
 void winograd_convolve(const WinogradShape& shape, const float* input, const float* weights,
-                       float* output, float* scratch);
+                       float* output, float* scratch, const WinogradTerm& more = {});
 
 int64_t winograd_weight_scratch(const WinogradShape& shape);
-/// Adds the weight's cotangent to `dweight` [out, in, 3, 3]: images in their order.
+/// Adds the weight's cotangent to `dweight` [out, in, 3, 3], images in their order, then those of
+/// more.input and the cotangents more.other.
 void winograd_weight(const WinogradShape& shape, const float* input, const float* doutput,
-                     float* dweight, float* scratch);
+                     float* dweight, float* scratch, const WinogradTerm& more = {});
 /// The same of one group of input and output channels, so that threads can share the work.
 int64_t winograd_weight_groups(const WinogradShape& shape);
 void winograd_weight_group(const WinogradShape& shape, int64_t group, const float* input,
-                           const float* doutput, float* dweight, float* scratch);
+                           const float* doutput, float* dweight, float* scratch,
+                           const WinogradTerm& more = {});
 
 }  // namespace retort::nets
