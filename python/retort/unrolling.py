@@ -23,7 +23,7 @@ def unroll(theta: torch.Tensor, images: torch.Tensor, labels: torch.Tensor, rate
     Autograd can differentiate the result (once) by the start, the images, soft labels and the rate. The derivative is
     exact, and no graph of more than one step is ever in memory: going back costs one `gradient_jvp` a step and the
     stored parameters, `steps` vectors [P], or about 2 sqrt(steps) with `checkpoints` (Maclaurin, Duvenaud and Adams,
-    ICML 2015). The rule of a step is v <- momentum v + g + weight_decay theta; theta <- theta - rate v.
+    ICML 2015). Passes of small steps are kept in memory, 256 MB of them at most. The rule of a step is v <- momentum v + g + weight_decay theta; theta <- theta - rate v.
 
     Args:
         theta: [P], the start; float32 or float64, as the images.

@@ -283,6 +283,9 @@ TEST_P(WinogradOn, TheFirstLayersProductsAreThoseInDouble) {
     EXPECT_LT(errors(plain(y, c.dy.size(), s.positions()), c.y).largest, 1e-6);
     EXPECT_LT(errors(dx, c.dx).largest, 1e-6);
     EXPECT_LT(errors(dw, c.dw).largest, 1e-5);
+    dx.assign(dx.size(), 0.0f);
+    first_input(s, dy.get(), turned.get(), dx.data(), scratch.get(), {dy.get(), turned.get()});
+    EXPECT_LT(errors(dx, sum(c.dx, c.dx)).largest, 1e-6);
   }
 }
 

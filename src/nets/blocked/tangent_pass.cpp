@@ -113,9 +113,9 @@ void TangentPass::first_layer_back(const PassCotangents& into) {
     first_maps(begin, count);
     backward_tails(0, begin, count, first_, into);
     if (into.theta) add_weight(tools_, 0, count, values_.images + from, maps_[0].map, into.theta);
-    if (!into.images) continue;
-    convolve_back(tools_, 0, count, maps_[0].map, weights_, into.images + from);
-    convolve_back(tools_, 0, count, dmap_, tangent_, into.images + from);
+    if (into.images)
+      convolve_back(tools_, 0, count, maps_[0].map, weights_, into.images + from,
+                    {dmap_, &tangent_});
   }
 }
 

@@ -57,7 +57,7 @@ void convolve_back(const PassTools& tools, size_t layer, int64_t rows, const flo
                           term_of(more, layer, true));
   const FirstShape shape = first_of(l, rows);
   first_input(shape, dmap, weights.get(layer, true), dinput,
-              tools.arena.scratch(first_scratch(shape)));
+              tools.arena.scratch(first_scratch(shape)), term_of(more, layer, true));
 }
 
 void add_weight(const PassTools& tools, size_t layer, int64_t rows, const float* input,

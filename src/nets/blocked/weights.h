@@ -73,13 +73,13 @@ struct PassTools {
 /// the norm reads them.
 int64_t chunk_of(const BlockedLayer& layer, int64_t rows);
 
-/// A second product that is added, of any layer but the first.
+/// A second product that is added.
 struct MoreProduct {
   const float* input = nullptr;
   const PackedWeights* weights = nullptr;
 };
 
-/// Layer `layer` of `rows` images: input to map.
+/// Layer `layer` of `rows` images: input to map; `more`: of any layer but the first.
 void convolve(const PassTools& tools, size_t layer, int64_t rows, const float* input,
               const PackedWeights& weights, float* map, const MoreProduct& more = {});
 /// The map's cotangent to the input's; the first layer adds to it.

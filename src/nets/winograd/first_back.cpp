@@ -10,27 +10,33 @@
 HWY_BEFORE_NAMESPACE();
 namespace retort::nets::HWY_NAMESPACE {
 
-/// What every position adds to its neighbours [positions, columns], by a product; then added up.
-void FirstInput(const FirstShape& s, const float* doutput, const float* turned, float* dinput,
-                float* scratch) {
+/// Adds what positions of the map add to row `row` of an image: [positions, columns] are in cache
+/// for the three rows of the map that reach it.
+HWY_INLINE void add_to_row(const FirstShape& s, int64_t row, const float* added, float* image) {
   const int64_t columns = first_columns(s);
+  for (int64_t i = 0; i < s.in; ++i)
+    for (int64_t tap = 0; tap < 9; ++tap) {
+      // Position y, x of the map lies on pixel y + down, x + across.
+      const int64_t y = row - (tap / 3 - s.padding), across = tap % 3 - s.padding;
+      if (y < 0 || y >= s.map_height()) continue;
+      const int64_t left = std::max<int64_t>(0, -across);
+      const int64_t right = std::min(s.map_width(), s.width - across);
+      const float* from = added + y * s.map_width() * columns + i * 9 + tap;
+      float* to = image + (i * s.height + row) * s.width + across;
+      for (int64_t x = left; x < right; ++x) to[x] += from[x * columns];
+    }
+}
+
+/// What every position adds to its neighbours, by a product; then added up.
+void FirstInput(const FirstShape& s, const float* doutput, const float* turned, float* dinput,
+                float* scratch, const WinogradTerm& more) {
+  const int64_t columns = first_columns(s), size = s.out * s.positions();
   for (int64_t n = 0; n < s.images; ++n) {
     multiply(s.positions(), columns,
-             {doutput + n * s.out * s.positions(), s.out / kBlock, s.positions() * kBlock, turned,
-              columns, scratch, columns});
-    for (int64_t i = 0; i < s.in; ++i)
-      for (int64_t tap = 0; tap < 9; ++tap) {
-        float* image = dinput + (n * s.in + i) * s.height * s.width;
-        const float* from = scratch + i * 9 + tap;
-        // Position y, x of the map lies on pixel y + down, x + across.
-        const int64_t down = tap / 3 - s.padding, across = tap % 3 - s.padding;
-        const int64_t left = std::max<int64_t>(0, -across);
-        const int64_t right = std::min(s.map_width(), s.width - across);
-        const int64_t bottom = std::min(s.map_height(), s.height - down);
-        for (int64_t y = std::max<int64_t>(0, -down); y < bottom; ++y)
-          for (int64_t x = left; x < right; ++x)
-            image[(y + down) * s.width + x + across] += from[(y * s.map_width() + x) * columns];
-      }
+             {doutput + n * size, s.out / kBlock, s.positions() * kBlock, turned, columns, scratch,
+              columns, more.input ? more.input + n * size : nullptr, more.other});
+    for (int64_t row = 0; row < s.height; ++row)
+      add_to_row(s, row, scratch, dinput + n * s.input_size());
   }
 }
 
@@ -127,8 +133,8 @@ HWY_EXPORT(FirstInput);
 HWY_EXPORT(FirstWeight);
 
 void first_input(const FirstShape& shape, const float* doutput, const float* turned, float* dinput,
-                 float* scratch) {
-  HWY_DYNAMIC_DISPATCH(FirstInput)(shape, doutput, turned, dinput, scratch);
+                 float* scratch, const WinogradTerm& more) {
+  HWY_DYNAMIC_DISPATCH(FirstInput)(shape, doutput, turned, dinput, scratch, more);
 }
 
 void first_weight(const FirstShape& shape, const float* input, const float* doutput, float* dweight,

@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "nets/winograd/winograd.h"
+
 namespace retort::nets {
 
 constexpr int64_t kFirstChannels = 4;  ///< of an input, at most
@@ -32,9 +34,10 @@ void first_pack(const FirstShape& shape, const float* plain, bool turned, float*
 int64_t first_scratch(const FirstShape& shape);
 void first_forward(const FirstShape& shape, const float* input, const float* weights, float* output,
                    float* scratch);
-/// Adds the input's cotangent to `dinput` [N, in, H, W].
+/// Adds the input's cotangent to `dinput` [N, in, H, W], and that of more.input with the turned
+/// weights more.other.
 void first_input(const FirstShape& shape, const float* doutput, const float* turned, float* dinput,
-                 float* scratch);
+                 float* scratch, const WinogradTerm& more = {});
 /// Adds the weight's cotangent to `dweight` [out, in, 3, 3]: images in their order.
 void first_weight(const FirstShape& shape, const float* input, const float* doutput, float* dweight,
                   float* scratch);
