@@ -239,7 +239,7 @@ TEST_F(KeptPasses, GiveTheSameBitsAsPassesRunOnceMore) {
           options.pass_bytes = -1;
           const UnrollGradient found = through(count, options, kept);
           at::set_num_threads(before);
-          EXPECT_EQ(kept.count, checkpoints ? 0 : static_cast<int64_t>(count));
+          EXPECT_EQ(kept.count, checkpoints && count > 1 ? 0 : static_cast<int64_t>(count));
           EXPECT_TRUE(found.images.equal(wanted.images)) << count;
           EXPECT_TRUE(found.theta.equal(wanted.theta)) << count;
           EXPECT_TRUE(found.targets.equal(wanted.targets)) << count;
