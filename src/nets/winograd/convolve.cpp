@@ -15,28 +15,59 @@
 HWY_BEFORE_NAMESPACE();
 namespace retort::nets::HWY_NAMESPACE {
 
-/// Weights of panels [elements, in, panel]; lanes go over outputs.
+/// Sixteen rows of nine taps, `step` apart, to [9, 16]; `turned`: the last tap first.
+HWY_INLINE void turn_taps(const float* rows, int64_t step, bool turned, float* taps) {
+#if HWY_TARGET == HWY_SCALAR
+  for (int64_t k = 0; k < kBlock; ++k)
+    for (int64_t t = 0; t < 9; ++t) taps[(turned ? 8 - t : t) * kBlock + k] = rows[k * step + t];
+#else
+  const hn::FixedTag<float, 4> d;
+  for (int64_t k = 0; k < kBlock; k += 4)
+    for (const int64_t t : {0, 4, 5}) {  // nine in fours: the last ones overlap
+      const float* from = rows + k * step + t;
+      const auto a = hn::LoadU(d, from), b = hn::LoadU(d, from + step);
+      const auto e = hn::LoadU(d, from + 2 * step), f = hn::LoadU(d, from + 3 * step);
+      const auto low = hn::InterleaveLower(d, a, e), high = hn::InterleaveUpper(d, a, e);
+      const auto low2 = hn::InterleaveLower(d, b, f), high2 = hn::InterleaveUpper(d, b, f);
+      const auto put = [&](int64_t tap, auto v) HWY_ATTR {
+        hn::Store(v, d, taps + (turned ? 8 - tap : tap) * kBlock + k);
+      };
+      put(t, hn::InterleaveLower(d, low, low2));
+      put(t + 1, hn::InterleaveUpper(d, low, low2));
+      put(t + 2, hn::InterleaveLower(d, high, high2));
+      put(t + 3, hn::InterleaveUpper(d, high, high2));
+    }
+#endif
+}
+
+/// Weights of panels [elements, in, panel]; lanes go over outputs. Taps of several inputs are
+/// turned before the first is transformed: a vector is not to be read before its parts are in
+/// cache.
 template <int kTile>
 HWY_INLINE void pack(const WinogradShape& s, const float* plain, bool turned, float* weights) {
   constexpr int kSide = kTile + 2;
+  constexpr int64_t kTogether = 8, kTaps = 9 * kBlock;
   const Floats d;
-  HWY_ALIGN float taps[9 * kBlock];
+  HWY_ALIGN float taps[kTogether * kTaps];
   for (int64_t o = 0; o < s.out; o += kBlock) {
     const int64_t panel = o / kPanel * kPanel, width = std::min(kPanel, s.out - panel);
-    for (int64_t i = 0; i < s.in; ++i) {
-      for (int64_t k = 0; k < kBlock; ++k) {
-        const float* from = plain + (turned ? i * s.out + o + k : (o + k) * s.in + i) * 9;
-        for (int64_t t = 0; t < 9; ++t) taps[(turned ? 8 - t : t) * kBlock + k] = from[t];
+    const int64_t step = element_step(s.in * width);
+    for (int64_t first = 0; first < s.in; first += kTogether) {
+      for (int64_t k = 0; k < kTogether; ++k) {
+        const int64_t i = first + k, begin = turned ? i * s.out + o : o * s.in + i;
+        turn_taps(plain + begin * 9, turned ? 9 : s.in * 9, turned, taps + k * kTaps);
       }
-      float* to = weights + panel_place(s, panel) + i * width + (o - panel);
-      const int64_t step = element_step(s.in * width);
-      for (int64_t c = 0; c < kBlock; c += kLanes)
-        both_ways<3, kSide>(
-            d,
-            [](auto own, const auto* x, auto* y) HWY_ATTR { Transform<kTile>::weight(own, x, y); },
-            Taps{taps + c},
-            [&](auto y, auto x, auto v)
-                HWY_ATTR { hn::Store(v, d, to + (y * kSide + x) * step + c); });
+      for (int64_t k = 0; k < kTogether; ++k) {
+        float* to = weights + panel_place(s, panel) + (first + k) * width + (o - panel);
+        for (int64_t c = 0; c < kBlock; c += kLanes)
+          both_ways<3, kSide>(
+              d,
+              [](auto own, const auto* x, auto* y)
+                  HWY_ATTR { Transform<kTile>::weight(own, x, y); },
+              Taps{taps + k * kTaps + c},
+              [&](auto y, auto x, auto v)
+                  HWY_ATTR { hn::Store(v, d, to + (y * kSide + x) * step + c); });
+      }
     }
   }
 }
