@@ -5,6 +5,7 @@
 
 #include <ostream>
 
+#include "methods/division.h"
 #include "retort/methods/distill.h"
 
 namespace retort::cli {
@@ -15,6 +16,16 @@ void print_deviations(std::ostream& out, const Json& deviations) {
   out << "Where it differs from the reference code:\n\n";
   for (const Json& deviation : deviations) out << "- " << deviation.get<std::string>() << "\n";
   out << "\n";
+}
+
+void print_division(std::ostream& out, const Json& division) {
+  const auto text = [&](const char* key) { return division.at(key).get<std::string>(); };
+  if (text("shared").empty())
+    out << fmt::format("Several processes do not share it: {}.\n\n", text("does_not_divide"));
+  else
+    out << fmt::format(
+        "Several processes share: {}. Between them crosses: {}. Not divided: {}.\n\n",
+        text("shared"), text("crosses"), text("does_not_divide"));
 }
 
 void print_method(std::ostream& out, const Json& method) {
@@ -30,6 +41,7 @@ void print_method(std::ostream& out, const Json& method) {
   if (!changed.empty())
     out << fmt::format("\nIt changes these defaults: {}.\n", fmt::join(changed, ", "));
   out << "\n";
+  print_division(out, method.at("processes"));
   print_deviations(out, method.at("deviations"));
 }
 
@@ -149,6 +161,7 @@ void print_options(std::ostream& out, const Json& options) {
 
 Json describe(const methods::MethodEntry& entry) {
   const auto method = entry.make();
+  const methods::Division division = methods::division_of(entry.name);
   methods::DistillOptions loop, usual;
   loop.method = entry.name;
   loop.take(method->defaults());
@@ -165,6 +178,10 @@ Json describe(const methods::MethodEntry& entry) {
           {"paper", entry.paper},
           {"options", options_of(*method)},
           {"changed_defaults", changed},
+          {"processes",
+           {{"shared", division.shared},
+            {"crosses", division.crosses},
+            {"does_not_divide", division.rest}}},
           {"deviations", method->deviations()}};
 }
 

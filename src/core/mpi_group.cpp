@@ -1,6 +1,4 @@
-// Everything crosses in one form: each process gives a status and its bytes. First all statuses go
-// round, and only where none is a failure the bytes do, so that nobody waits for a process that
-// cannot go on.
+// The bytes of a group by MPI.
 #include "core/mpi_group.h"
 
 #include <fmt/format.h>
@@ -14,16 +12,13 @@
 #include <time.h>
 
 #include <algorithm>
-#include <array>
-#include <chrono>
 
+#include "core/meeting_group.h"
 #include "retort/core/device.h"
 
 namespace retort {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-constexpr auto kPatience = std::chrono::seconds(5);  // of one that failed, for the others
 constexpr int64_t kPiece = int64_t{1} << 30;  // bytes of one call of MPI, which counts in int
 
 /// The part of this machine's processors that is ours, where several processes may run on each.
@@ -49,7 +44,7 @@ int share_of_processors(MPI_Comm node) {
   return std::max(count, 1);
 }
 
-class MpiGroup : public ProcessGroup {
+class MpiGroup : public MeetingGroup {
  public:
   MpiGroup() {
     int provided = 0;
@@ -69,52 +64,15 @@ class MpiGroup : public ProcessGroup {
   int64_t local_rank() const override { return local_rank_; }
   int processors() const override { return processors_; }
 
-  std::vector<std::string> gather(const std::string& bytes) const override {
-    const std::vector<Header> headers = *meet({0, std::ssize(bytes)}, Clock::time_point::max());
-    std::vector<std::string> all = exchange(headers, bytes);
-    if (failed(headers)) throw PeerError(verdict(headers, all));
-    return all;
-  }
-
-  Failure fail(const Failure& failure) const override {
-    const auto headers =
-        meet({failure.code, std::ssize(failure.message)}, Clock::now() + kPatience);
-    if (headers) return verdict(*headers, exchange(*headers, failure.message));
-    return {failure.code, named(rank_, failure.message), true};
-  }
-
   [[noreturn]] void abort(int code) const override {
     MPI_Abort(MPI_COMM_WORLD, code);
     ProcessGroup::abort(code);
   }
 
- private:
-  /// What a process says before its bytes: its exit code where it failed, and their number.
-  struct Header {
-    int64_t status, size;
-  };
-
-  static bool failed(const std::vector<Header>& headers) {
-    return std::ranges::any_of(headers, [](const Header& one) { return one.status != 0; });
-  }
-
-  std::string named(int64_t rank, const std::string& message) const {
-    return fmt::format("process {} of {}: {}", rank, size_, message);
-  }
-
-  /// The first of those that failed speaks for all; another one is named where some went on.
-  Failure verdict(const std::vector<Header>& headers, const std::vector<std::string>& said) const {
-    const auto bad = [](const Header& one) { return one.status != 0; };
-    const auto who = to_size(std::ranges::find_if(headers, bad) - headers.begin());
-    // The first is often alone because the others wait for what it reads.
-    const bool plain = who == 0 || std::ranges::all_of(headers, bad);
-    return {static_cast<int>(headers[who].status),
-            plain ? said[who] : named(static_cast<int64_t>(who), said[who])};
-  }
-
-  /// Everyone's header, when all are there; nothing after `last`. Waits without keeping a processor
-  /// busy: others compute on it.
-  std::optional<std::vector<Header>> meet(const Header& mine, Clock::time_point last) const {
+ protected:
+  /// Waits without keeping a processor busy: others compute on it.
+  std::optional<std::vector<Header>> meet(const Header& mine,
+                                          Clock::time_point last) const override {
     std::vector<Header> all(to_size(size_));
     MPI_Request request = MPI_REQUEST_NULL;
     MPI_Iallgather(&mine, 2, MPI_INT64_T, all.data(), 2, MPI_INT64_T, MPI_COMM_WORLD, &request);
@@ -132,33 +90,62 @@ class MpiGroup : public ProcessGroup {
     }
   }
 
-  /// All are there: their bytes.
   std::vector<std::string> exchange(const std::vector<Header>& headers,
-                                    const std::string& mine) const {
-    std::vector<std::string> all(headers.size());
-    int64_t most = 0;
-    for (size_t r = 0; r < headers.size(); ++r) {
-      all[r].reserve(to_size(headers[r].size));
-      most = std::max(most, headers[r].size);
-    }
+                                    const std::string& mine) const override {
+    std::vector<int64_t> sizes;
+    for (const Header& one : headers) sizes.push_back(one.size);
+    const int64_t most = *std::ranges::max_element(sizes);
+    std::vector<std::string> all(sizes.size());
+    for (size_t r = 0; r < all.size(); ++r) all[r].reserve(to_size(sizes[r]));
     const int64_t piece = std::max<int64_t>(1, kPiece / size_);
     for (int64_t begin = 0; begin < most; begin += piece) {
-      std::vector<int> counts, places;
-      int total = 0;
-      for (const Header& one : headers) {
-        counts.push_back(static_cast<int>(std::clamp<int64_t>(one.size - begin, 0, piece)));
-        places.push_back(total);
-        total += counts.back();
-      }
-      std::string buffer(to_size(total), '\0');
-      MPI_Allgatherv(mine.data() + std::min(begin, std::ssize(mine)), counts[to_size(rank_)],
-                     MPI_BYTE, buffer.data(), counts.data(), places.data(), MPI_BYTE,
+      const Row row = Row::of(sizes, begin, piece);
+      std::string buffer(to_size(row.total), '\0');
+      MPI_Allgatherv(mine.data() + std::min(begin, std::ssize(mine)), row.counts[to_size(rank_)],
+                     MPI_BYTE, buffer.data(), row.counts.data(), row.places.data(), MPI_BYTE,
                      MPI_COMM_WORLD);
       for (size_t r = 0; r < all.size(); ++r)
-        all[r].append(buffer, to_size(places[r]), to_size(counts[r]));
+        all[r].append(buffer, to_size(row.places[r]), to_size(row.counts[r]));
     }
     return all;
   }
+
+  std::vector<std::string> exchange_parts(const std::vector<std::string>& parts,
+                                          int64_t most) const override {
+    std::vector<int64_t> out, in(parts.size());
+    for (const std::string& part : parts) out.push_back(std::ssize(part));
+    MPI_Alltoall(out.data(), 1, MPI_INT64_T, in.data(), 1, MPI_INT64_T, MPI_COMM_WORLD);
+    std::vector<std::string> all(parts.size());
+    const int64_t piece = std::max<int64_t>(1, kPiece / size_);
+    for (int64_t begin = 0; begin < most; begin += piece) {
+      const Row sent = Row::of(out, begin, piece), got = Row::of(in, begin, piece);
+      std::string mine, buffer(to_size(got.total), '\0');
+      for (size_t r = 0; r < parts.size(); ++r)
+        if (sent.counts[r] > 0) mine.append(parts[r], to_size(begin), to_size(sent.counts[r]));
+      MPI_Alltoallv(mine.data(), sent.counts.data(), sent.places.data(), MPI_BYTE, buffer.data(),
+                    got.counts.data(), got.places.data(), MPI_BYTE, MPI_COMM_WORLD);
+      for (size_t r = 0; r < all.size(); ++r)
+        all[r].append(buffer, to_size(got.places[r]), to_size(got.counts[r]));
+    }
+    return all;
+  }
+
+ private:
+  /// Where the bytes of all processes lie, one after the other, in one call of MPI.
+  struct Row {
+    std::vector<int> counts, places;
+    int total = 0;
+    /// Of `sizes` in all, `piece` bytes of each from `begin` on.
+    static Row of(const std::vector<int64_t>& sizes, int64_t begin, int64_t piece) {
+      Row row;
+      for (const int64_t size : sizes) {
+        row.counts.push_back(static_cast<int>(std::clamp<int64_t>(size - begin, 0, piece)));
+        row.places.push_back(row.total);
+        row.total += row.counts.back();
+      }
+      return row;
+    }
+  };
 
   int rank_ = 0, size_ = 1, local_rank_ = 0, processors_ = 0;
 };

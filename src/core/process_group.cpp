@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "core/sizes.h"
+#include "retort/core/share.h"
 
 namespace retort {
 namespace {
@@ -62,8 +63,29 @@ std::vector<at::Tensor> ProcessGroup::gather(const std::vector<at::Tensor>& mine
 at::Tensor ProcessGroup::all_reduce(const std::vector<at::Tensor>& mine,
                                     const at::Tensor& like) const {
   at::Tensor sum;
-  for (const at::Tensor& one : gather(mine, like)) sum = sum.defined() ? sum + one : one;
-  return sum.defined() ? sum : at::zeros_like(like);
+  if (size() == 1) {
+    for (const at::Tensor& one : mine) sum = sum.defined() ? sum + one : one;
+    return sum.defined() ? sum : at::zeros_like(like);
+  }
+  const at::Tensor host = at::empty({0}, like.options().device(at::kCPU));
+  const auto part = [&](int64_t r) { return Share{r, size()}; };
+  std::vector<std::string> parts(to_size(size()));
+  for (const at::Tensor& one : mine) {
+    const at::Tensor numbers = one.detach().to(at::kCPU).flatten();
+    for (int64_t r = 0; r < size(); ++r)
+      parts[to_size(r)] +=
+          bytes_of(numbers.slice(0, part(r).begin(like.numel()), part(r).end(like.numel())));
+  }
+  const int64_t own = part(rank()).end(like.numel()) - part(rank()).begin(like.numel());
+  for (const std::string& some : deal(parts)) {
+    if (some.empty()) continue;
+    const int64_t items = std::ssize(some) / static_cast<int64_t>(host.element_size()) / own;
+    for (const at::Tensor& one : tensor_of(some, {items, own}, host).unbind(0))
+      sum = sum.defined() ? sum + one : one;
+  }
+  std::string whole;
+  for (const std::string& some : gather(sum.defined() ? bytes_of(sum) : "")) whole += some;
+  return whole.empty() ? at::zeros_like(like) : tensor_of(whole, like.sizes(), like);
 }
 
 std::vector<double> ProcessGroup::gather(const std::vector<double>& mine) const {

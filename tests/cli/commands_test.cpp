@@ -85,6 +85,7 @@ TEST(Commands, ListAndDescribeKnowEveryMethod) {
     const Answer text = call({"describe", method.at("name").get<std::string>()});
     EXPECT_EQ(text.code, 0);
     EXPECT_NE(text.out.find(method.at("summary").get<std::string>()), std::string::npos);
+    EXPECT_NE(text.out.find("Several processes "), std::string::npos);
   }
   for (const char* section : {"networks", "parametrisations", "protocols", "optimizers",
                               "schedules", "readers", "classes"})
@@ -224,6 +225,8 @@ TEST(Commands, DescribeIsStructuredAsJson) {
     }
   EXPECT_TRUE(found);
   EXPECT_FALSE(entry.at("deviations").empty());
+  EXPECT_NE(entry.at("processes").at("shared").get<std::string>().find("--trajectories-per-step"),
+            std::string::npos);
   // A name of a method and of a protocol gives both.
   EXPECT_EQ(Json::parse(call({"describe", "dm", "--json"}).out).at("entries").size(), 2U);
 }

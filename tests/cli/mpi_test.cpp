@@ -143,10 +143,24 @@ std::string lines(const fs::path& folder, const std::string& out) {
       "distill --method mtt --experts OUT/experts --trajectories-per-step 3 --network mlp-w8 "
       "--inner-steps 3 --expert-epochs 1 --max-start-epoch 2 --images-per-class 1 --data DATA "
       "--iterations 4 --threads 1 --out OUT/mtt\n"
+      "experts --data DATA --network convnet-w4-d2 --count 2 --epochs 2 --threads 1 --out "
+      "OUT/convnets\n"
+      "distill --method ncfm POOL --frequency-arguments 40 --out OUT/ncfm\n"
+      "distill --method tgdd POOL --parametrisation multiformation --images-per-class 1 --out "
+      "OUT/tgdd\n"
+      "distill --method cafe RUN --images-per-class 1 --watched 2 --max-matching-steps 2 "
+      "--max-inner-epochs 2 --query-images 3 --out OUT/cafe\n"
+      "distill --method cim --data DATA --network convnet-w4-d2-bn --images-per-class 2 "
+      "--iterations 4 --augmentation none --anchor-candidates 5 --parametrisation multiformation "
+      "--teacher TEACHER --threads 1 --out OUT/cim\n"
+      "distill --method frepo RUN --images-per-class 1 --pool-size 2 --out OUT/frepo\n"
+      "distill --method kcenter --data DATA --network convnet-w4-d2 --images-per-class 2 "
+      "--selection-epochs 1 --threads 1 --out OUT/kcenter\n"
       "continual --stream rotations --tasks 2 --samples-per-task 40 --memory 20 --orders 3 "
       "--network mlp-w8 --evaluation-epochs 3 --method dm --iterations 4 --real-batch 4 "
       "--threads 1 --data DATA --out OUT/stream\n",
-      {{"RUN",
+      {{"POOL", "RUN --network convnet-w4-d2 --images-per-class 2 --experts OUT/convnets"},
+       {"RUN",
         "--data DATA --network convnet-w8-d2 --iterations 5 --real-batch 4 --checkpoint-every 2 "
         "--record-every 1 --threads 1"},
        {"TEACHER", (folder / "t" / "teacher.safetensors").string()},

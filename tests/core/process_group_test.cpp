@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include "core/item_sum.h"
 #include "retort/core/share.h"
 #include "support/support.h"
+#include "support/thread_group.h"
 
 namespace retort {
 namespace {
@@ -47,6 +49,55 @@ TEST(ProcessGroup, AloneGivesBackWhatItWasGiven) {
   EXPECT_TRUE(alone.all_reduce({}, items[0]).equal(at::zeros({2})));
   EXPECT_TRUE(alone.gather(items, items[0])[1].is_same(items[1]));
   EXPECT_EQ(alone.fail({3, "no"}).message, "no");
+}
+
+TEST(ProcessGroup, SumsHaveTheSameBitsForAnyNumberOfProcesses) {
+  // Whose sum depends on the order of the items, and which divide into parts of unequal size.
+  const at::Tensor like = at::zeros({3, 5});
+  const auto item = [&](int64_t i) {
+    return at::full({3, 5}, 1.0 / static_cast<double>(i * i + 3)) * at::arange(15).view({3, 5});
+  };
+  for (const int64_t items : {0, 1, 7, 40}) {
+    ItemSum whole(ProcessGroup::alone(), like);
+    for (int64_t i = 0; i < items; ++i) whole.add(item(i));
+    const at::Tensor expected = whole.total();
+    for (const int64_t count : {2, 3, 20})
+      tests::in_threads(count, [&](const ProcessGroup& group) {
+        std::vector<at::Tensor> mine;
+        ItemSum sum(group, like);
+        for (const int64_t i : Share().within(group).items(items)) {
+          mine.push_back(item(i));
+          sum.add(mine.back());
+        }
+        EXPECT_TRUE(group.all_reduce(mine, like).equal(expected));
+        EXPECT_TRUE(sum.total().equal(expected));
+      });
+  }
+}
+
+TEST(ProcessGroup, DealsEachProcessWhatAllHaveForIt) {
+  tests::in_threads(3, [](const ProcessGroup& group) {
+    const std::string me = std::to_string(group.rank());
+    EXPECT_EQ(group.deal({me + "a", "", me + "ccc"})[1], group.rank() == 1   ? ""
+                                                         : group.rank() == 0 ? "1a"
+                                                                             : "1ccc");
+  });
+}
+
+TEST(ProcessGroup, AFailureIsToldByTheFirstThatFailed) {
+  std::vector<std::string> told(3);
+  const auto work = [&](const ProcessGroup& group) {
+    try {
+      if (group.rank() == 2) throw ResourceError({"writing a file", "its disk is full", {}, {}});
+      group.barrier();
+    } catch (const PeerError& error) {
+      told[to_size(group.rank())] = error.what();
+      throw;
+    }
+  };
+  tests::expect_error<ResourceError>([&] { tests::in_threads(3, work); }, {"its disk is full"});
+  EXPECT_TRUE(told[0].starts_with("process 2 of 3: writing a file: its disk is full")) << told[0];
+  EXPECT_EQ(told[1], told[0]);
 }
 
 }  // namespace

@@ -2,11 +2,13 @@
 #include <gtest/gtest.h>
 
 #include "core/file.h"
+#include "methods/division.h"
 #include "methods/toy_run.h"
 #include "retort/core/error.h"
 #include "retort/data/image_file.h"
 #include "support/device.h"
 #include "support/support.h"
+#include "support/thread_group.h"
 
 namespace retort::methods {
 namespace {
@@ -68,6 +70,31 @@ TEST_P(EveryMethod, StoppedAndResumedEqualsStraight) {
     EXPECT_EQ(read_file(folder / "straight" / name), read_file(folder / "resumed" / name)) << name;
   }
   EXPECT_EQ(outcome.stopped, std::filesystem::exists(folder / "straight/checkpoint.safetensors"));
+}
+
+/// Whatever crosses for the sake of a share is larger than what agrees on a stop.
+constexpr int64_t kLeastShared = 8;
+
+TEST_P(EveryMethod, SeveralProcessesGiveTheBytesOfOneAndShareWhatTheTableSays) {
+  TempFolder folder;
+  const auto run = [&](const std::string& out, const ProcessGroup& group) {
+    ToyRun toy(entry());
+    Problems problems;
+    if (toy.set.find("trajectories_per_step"))
+      toy.set.set("trajectories_per_step", "3", "test", problems);
+    toy.run(folder / out, group);
+  };
+  run("one", ProcessGroup::alone());
+  for (const int64_t count : {2, 4}) {
+    const std::string out = std::to_string(count);
+    const int64_t most =
+        tests::in_threads(count, [&](const ProcessGroup& group) { run(out, group); });
+    EXPECT_EQ(most >= kLeastShared, !division_of(GetParam()).shared.empty());
+    for (const char* name : {"distilled.safetensors", "checkpoint.safetensors"}) {
+      if (!std::filesystem::exists(folder / "one" / name)) continue;
+      EXPECT_TRUE(read_file(folder / "one" / name) == read_file(folder / out / name)) << name;
+    }
+  }
 }
 
 TEST_P(EveryMethod, UnequalCountsAreAllowed) {

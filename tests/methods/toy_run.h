@@ -60,10 +60,12 @@ struct ToyRun {
       if (set.find(name)) set.set(name, text, "toy", problems);
     problems.raise("toy");
   }
-  methods::DistillOutcome run(const std::filesystem::path& path) {
+  methods::DistillOutcome run(const std::filesystem::path& path,
+                              const ProcessGroup& group = ProcessGroup::alone()) {
     methods::RunSettings how;
     how.stop = &stop;
     how.device = device;
+    how.group = &group;
     return experiment.run(data, path, how);
   }
 };

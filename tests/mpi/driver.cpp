@@ -8,6 +8,7 @@
 
 #include "cli/launch.h"
 #include "cli/program.h"
+#include "retort/core/device.h"
 #include "retort/core/share.h"
 
 namespace {
@@ -43,6 +44,17 @@ void check_calls(const ProcessGroup& group) {
     group.gather_rows(rows, own);
     for (int64_t row = 0; row < total; ++row) require(rows[row].eq(row).all().item<bool>(), "rows");
   }
+  require(group.local_rank() == rank, "the rank on this machine");
+  const int64_t part = std::max<int64_t>(1, retort::available_threads() / group.size());
+  require(group.processors() == (group.size() == 1 ? 0 : part), "a part of the processors");
+  std::vector<std::string> parts;
+  for (int64_t r = 0; r < group.size(); ++r)
+    parts.emplace_back(static_cast<size_t>(r * 1000), static_cast<char>('a' + rank));
+  const std::vector<std::string> dealt = group.deal(parts);
+  for (int64_t r = 0; r < group.size(); ++r)
+    require(dealt[static_cast<size_t>(r)] ==
+                std::string(static_cast<size_t>(rank * 1000), static_cast<char>('a' + r)),
+            "what is dealt");
   const std::string large(3'000'000, static_cast<char>('a' + rank));
   require(group.gather(large).back() ==
               std::string(3'000'000, static_cast<char>('a' + group.size() - 1)),

@@ -2,9 +2,11 @@
 // is a row.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 
+#include "methods/division.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
 #include "retort/data/raw.h"
@@ -104,6 +106,28 @@ TEST(Tables, NothingElseDecidesByTheirNames) {
     }
   }
   EXPECT_EQ(found, exceptions());
+}
+
+/// A cell of the page is what `retort describe` says.
+TEST(Tables, PageOnScaleSaysWhatProcessesShareOfEachMethod) {
+  const std::vector<std::string> page = lines_of("docs/scale.md");
+  std::set<std::string> named;
+  for (const methods::Division& row : methods::divisions()) {
+    std::string line = "|";
+    for (const std::string& name : row.methods) {
+      EXPECT_TRUE(named.insert(name).second) << name << " stands in two rows";
+      line += (line == "|" ? " `" : ", `") + name + "`";
+    }
+    for (const std::string& cell : {row.shared, row.crosses, row.rest})
+      line += " | " + (cell.empty() ? "nothing" : cell);
+    EXPECT_EQ(std::count(page.begin(), page.end(), line + " |"), 1)
+        << "docs/scale.md needs the row\n"
+        << line << " |";
+  }
+  for (const methods::MethodEntry& entry : methods::method_table())
+    EXPECT_TRUE(named.erase(entry.name))
+        << entry.name << " needs a row in src/methods/division.cpp";
+  EXPECT_TRUE(named.empty()) << *named.begin() << " is no method";
 }
 
 TEST(Tables, PageOnExtendingNamesTheirFiles) {

@@ -60,7 +60,8 @@ class ProcessGroup {
   /// All items in order of ranks: each process gives those of its share, which may be none. All are
   /// of the type, shape and device of `like`.
   std::vector<at::Tensor> gather(const std::vector<at::Tensor>& mine, const at::Tensor& like) const;
-  /// Their sum, taken in that order. Without any: zeros.
+  /// Their sum, taken in that order; each process adds up its part of the numbers. Without any:
+  /// zeros.
   at::Tensor all_reduce(const std::vector<at::Tensor>& mine, const at::Tensor& like) const;
   /// The numbers of all items in order of ranks.
   std::vector<double> gather(const std::vector<double>& mine) const;
@@ -72,6 +73,12 @@ class ProcessGroup {
   virtual Failure fail(const Failure& failure) const { return failure; }
   /// Ends all processes of the job at once.
   [[noreturn]] virtual void abort(int code) const;
+
+  /// Gives part r of `parts`, one for each process, to process r; what all give to this one, in
+  /// order of ranks.
+  virtual std::vector<std::string> deal(const std::vector<std::string>& parts) const {
+    return parts;
+  }
 };
 
 }  // namespace retort

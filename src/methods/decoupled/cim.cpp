@@ -6,6 +6,7 @@
 
 #include "augment/siamese.h"
 #include "core/sizes.h"
+#include "methods/class_share.h"
 #include "methods/decoupled/decoupled.h"
 #include "retort/core/error.h"
 #include "retort/data/class_sampler.h"
@@ -56,13 +57,18 @@ class AnchoredRestoration : public Objective {
         options_(options),
         teacher_(teachers::open_teacher(options.teacher, kDoing, context.data, context.device)),
         real_(context.data.train, context.data.preprocessing, context.device),
-        strategy_(augment::parse_strategy(context.augmentation)) {
+        strategy_(augment::parse_strategy(context.augmentation)),
+        classes_(Share().within(*context.group).items(context.layout.classes())) {
     const std::vector<std::string>& taps = teacher_.network->taps();
     if (std::find(taps.begin(), taps.end(), options.feature_layer) == taps.end())
       throw ConfigError::unknown(kDoing, "layer", options.feature_layer, taps);
   }
 
   std::string identity() const override { return "teacher " + teacher_.hash; }
+
+  std::optional<std::vector<int64_t>> rows() const override {
+    return rows_of(classes_, context_.layout.offsets());
+  }
 
   at::Tensor starting_images(const at::Tensor& images, bool given) override {
     if (given) return images;
@@ -79,20 +85,23 @@ class AnchoredRestoration : public Objective {
   Cotangents evaluate(const SyntheticSet& set, int64_t) override {
     const at::NoGradGuard no_graph;
     Cotangents result{0, at::zeros_like(set.images)};
-    at::Tensor loss = at::zeros({}, set.images.options().dtype(at::kDouble));
+    const std::vector<std::vector<int64_t>>& anchors = this->anchors();
+    std::vector<at::Tensor> losses;
     const int64_t most = teacher_.network->rows_at_once(kRows);
-    for (int64_t c = 0; c + 1 < std::ssize(set.offsets); ++c) {
+    for (const int64_t c : classes_) {
       RandomStream draw(context_.seed, "cim.augment", iteration_, static_cast<uint64_t>(c));
       const at::Tensor rows =
           augment::draw_shared(strategy_, set.images.size(2), set.images.size(3), draw);
       for (int64_t at = set.offset(c); at < set.offset(c + 1); at += most) {
         const int64_t end = std::min(at + most, set.offset(c + 1));
-        const at::ArrayRef<int64_t> mine(anchors()[to_size(c)].data() + (at - set.offset(c)),
+        const at::ArrayRef<int64_t> mine(anchors[to_size(c)].data() + (at - set.offset(c)),
                                          to_size(end - at));
-        loss += pull(set.images.slice(0, at, end), mine, rows, result.images.slice(0, at, end));
+        losses.push_back(
+            pull(set.images.slice(0, at, end), mine, rows, result.images.slice(0, at, end)));
       }
     }
-    result.loss = loss.item<double>();
+    const std::vector<double> all = context_.group->gather(numbers_of(losses));
+    result.loss = std::accumulate(all.begin(), all.end(), 0.0);
     return result;
   }
 
@@ -119,17 +128,26 @@ class AnchoredRestoration : public Objective {
         {options_.feature_layer}, back);
   }
 
-  /// Training rows, one for each image, class by class: a function of seed and teacher alone.
+  /// Training rows, one for each image, class by class: a function of seed and teacher alone. The
+  /// first call is one of all processes.
   const std::vector<std::vector<int64_t>>& anchors() {
     if (!anchors_.empty()) return anchors_;
-    for (int64_t c = 0; c < context_.layout.classes(); ++c) {
+    std::vector<double> found;
+    for (const int64_t c : classes_) {
       const RandomStream draw(context_.seed, "cim.anchors", static_cast<uint64_t>(c));
       const int64_t count = context_.layout.counts[to_size(c)];
       const std::vector<int64_t> rows =
           real_.rows(draw, c, std::max(options_.anchor_candidates, count));
       const at::Tensor images = real_.images(rows);
       const at::Tensor labels = at::full({images.size(0)}, c, images.options().dtype(at::kLong));
-      anchors_.push_back(least(rows, losses::row_losses(teacher_.logits(images), {labels}), count));
+      const auto best = least(rows, losses::row_losses(teacher_.logits(images), {labels}), count);
+      found.insert(found.end(), best.begin(), best.end());
+    }
+    auto next = context_.group->gather(found);
+    auto row = next.begin();
+    for (const int64_t count : context_.layout.counts) {
+      anchors_.emplace_back(row, row + count);
+      row += count;
     }
     return anchors_;
   }
@@ -139,6 +157,7 @@ class AnchoredRestoration : public Objective {
   const teachers::LoadedTeacher teacher_;
   const data::ClassSampler real_;
   const augment::Strategy strategy_;
+  const std::vector<int64_t> classes_;  // of this process
   std::vector<std::vector<int64_t>> anchors_;
   uint64_t iteration_ = 0;
 };

@@ -200,13 +200,22 @@ class FeatureRegression : public Objective {
     ++member.age;
   }
 
+  /// The processes share the passes over the real images.
   void take_real() {
     RandomStream draw(context_.seed, "frepo.real", static_cast<uint64_t>(iteration_));
     real_ = real_rows(real_images_, draw.sample(real_images_.size(), options_.real_batch));
-    std::vector<at::Tensor> features;
-    for (const at::Tensor& images : real_.images.split(context_.network.rows_at_once(kRealRows)))
-      features.push_back(observe(images, {}).taps.at("features"));
-    real_features_ = at::cat(features).to(at::kDouble);
+    const int64_t all = real_.images.size(0), step = context_.network.rows_at_once(kRealRows);
+    const at::Tensor features =
+        at::empty({all, context_.network.feature_size()}, real_.images.options());
+    std::vector<int64_t> mine;
+    for (const int64_t pass : Share().within(*context_.group).items((all + step - 1) / step)) {
+      const int64_t begin = pass * step, end = std::min(all, begin + step);
+      features.slice(0, begin, end)
+          .copy_(observe(real_.images.slice(0, begin, end), {}).taps.at("features"));
+      for (int64_t row = begin; row < end; ++row) mine.push_back(row);
+    }
+    context_.group->gather_rows(features, mine);
+    real_features_ = features.to(at::kDouble);
   }
 
   nets::Observation observe(const at::Tensor& images, nets::WithRespectTo back) const {

@@ -6,44 +6,16 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 
 #include "augment/siamese.h"
-#include "core/sizes.h"
+#include "core/item_sum.h"
+#include "methods/class_share.h"
 #include "methods/matching/matching.h"
 #include "retort/data/class_sampler.h"
 #include "train/loop.h"
 
 namespace retort::methods {
-
-std::vector<std::string> compared_layers(const nets::Network& network) {
-  std::vector<std::string> layers;
-  bool first = true;
-  for (const std::string& tap : network.taps()) {
-    const bool convolution = tap.ends_with(".input") && tap.find("conv") != std::string::npos;
-    if (convolution && !first) layers.push_back(tap);
-    if (convolution) first = false;
-  }
-  layers.emplace_back("features");
-  return layers;
-}
-
-Discrimination discrimination(const at::Tensor& features, const at::Tensor& centres,
-                              int64_t label) {
-  const at::Tensor log_p = at::log_softmax(features.mm(centres.t()), 1);  // [R, K]
-  at::Tensor slopes = log_p.exp();
-  slopes.select(1, label).sub_(1);
-  return {-log_p.select(1, label).sum(), slopes.t().mm(features)};
-}
-
-void Watcher::see(double value) {
-  values_.push_back(value);
-  if (std::ssize(values_) > length_) values_.pop_front();
-}
-
-double Watcher::spread() const {
-  const auto [least, most] = std::minmax_element(values_.begin(), values_.end());
-  return *most - *least;
-}
 
 namespace {
 
@@ -97,6 +69,7 @@ class FeatureAlignment : public Objective {
         real_(context.data.train, context.data.preprocessing, context.device),
         strategy_(augment::parse_strategy(context.augmentation)),
         layers_(compared_layers(context.network)),
+        classes_(Share().within(*context.group).items(context.data.classes())),
         watcher_(options.watched) {}
 
   void begin(int64_t iteration, const SyntheticSet&) override {
@@ -120,6 +93,10 @@ class FeatureAlignment : public Objective {
   }
 
  private:
+  /// What the real features of all classes say.
+  struct Told {
+    ItemSum value, centres;
+  };
   uint64_t step() const { return static_cast<uint64_t>(reached_); }
 
   /// Brings the network to a matching step, and says whether that is the last one.
@@ -131,17 +108,17 @@ class FeatureAlignment : public Objective {
   }
 
   double accuracy(const char* purpose, int64_t epoch) const {
-    double sum = 0;
-    const int64_t classes = context_.data.classes();
-    for (int64_t c = 0; c < classes; ++c) {
+    std::vector<double> right;
+    for (const int64_t c : classes_) {
       const RandomStream choosing(context_.seed, purpose, iteration_, step(),
                                   static_cast<uint64_t>(epoch), static_cast<uint64_t>(c));
       const at::Tensor images = real_.draw(choosing, c, options_.query_images);
       const at::Tensor said =
           context_.network.predict(model_.theta.to(images.scalar_type()), model_.state, images);
-      sum += said.argmax(1).eq(c).to(at::kDouble).mean().item<double>();
+      right.push_back(said.argmax(1).eq(c).to(at::kDouble).mean().item<double>());
     }
-    return sum / static_cast<double>(classes);
+    right = context_.group->gather(right);
+    return std::accumulate(right.begin(), right.end(), 0.0) / static_cast<double>(right.size());
   }
 
   void train_on(const SyntheticSet& set) {
@@ -187,8 +164,7 @@ class FeatureAlignment : public Objective {
 
   /// Means of the layers over a real batch of class c; adds the discrimination of its features.
   std::map<std::string, at::Tensor> real_means(int64_t c, const at::Tensor& rows,
-                                               const at::Tensor& centres,
-                                               Discrimination& told) const {
+                                               const at::Tensor& centres, Told& told) const {
     const RandomStream choosing(context_.seed, "cafe.real", iteration_, step(),
                                 static_cast<uint64_t>(c));
     const std::vector<int64_t> picked = real_.rows(choosing, c, options_.real_batch);
@@ -201,8 +177,8 @@ class FeatureAlignment : public Objective {
       const at::Tensor images = real_.images(some).to(centres.scalar_type());
       const nets::Observation seen = observe(augment::apply(images, rows));
       const Discrimination here = discrimination(seen.taps.at("features"), centres, c);
-      told.value += here.value;
-      told.centres += here.centres;
+      told.value.add(here.value);
+      told.centres.add(here.centres);
       for (const std::string& layer : layers_) {
         const at::Tensor part = seen.taps.at(layer).sum(0) / static_cast<double>(total);
         means[layer] = means.count(layer) ? means[layer] + part : part;
@@ -212,26 +188,33 @@ class FeatureAlignment : public Objective {
   }
 
   /// Class after class twice, so that no more than one class's maps are in memory: for the centres,
-  /// and for the gradients.
+  /// and for the gradients. Processes share the classes.
   Cotangents match(const SyntheticSet& set) const {
-    const int64_t classes = std::ssize(set.offsets) - 1;
+    const ProcessGroup& group = *context_.group;
     std::vector<at::Tensor> centres, rows;
-    for (int64_t c = 0; c < classes; ++c) {
+    for (const int64_t c : classes_) {
       rows.push_back(augmentation(c));
       const at::Tensor images = set.images.slice(0, set.offset(c), set.offset(c + 1));
       centres.push_back(observe(augment::apply(images, rows.back())).taps.at("features").mean(0));
     }
-    const at::Tensor all_centres = at::stack(centres);
-    Discrimination told{at::zeros({}, all_centres.options()), at::zeros_like(all_centres)};
+    const at::Tensor like = at::empty({context_.network.feature_size()}, set.images.options());
+    const at::Tensor all_centres = at::stack(group.gather(centres, like));
+    Told told{{group, at::empty({}, like.options())}, {group, all_centres}};
     std::vector<std::map<std::string, at::Tensor>> real;
-    for (int64_t c = 0; c < classes; ++c)
-      real.push_back(real_means(c, rows[to_size(c)], all_centres, told));
+    for (size_t i = 0; i < rows.size(); ++i)
+      real.push_back(real_means(classes_[i], rows[i], all_centres, told));
+    const at::Tensor d_centres = told.centres.total();
     Cotangents result{0, at::zeros_like(set.images)};
-    at::Tensor loss = told.value.to(at::kDouble) * options_.discrimination_weight;
-    for (int64_t c = 0; c < classes; ++c)
-      loss += align(set, c, rows[to_size(c)], real[to_size(c)],
-                    told.centres[c] * options_.discrimination_weight, result.images);
-    result.loss = loss.item<double>();
+    std::vector<at::Tensor> losses;
+    for (size_t i = 0; i < rows.size(); ++i)
+      losses.push_back(align(set, classes_[i], rows[i], real[i],
+                             d_centres[classes_[i]] * options_.discrimination_weight,
+                             result.images));
+    const std::vector<double> all = group.gather(numbers_of(losses));
+    result.loss = std::accumulate(
+        all.begin(), all.end(),
+        told.value.total().to(at::kDouble).item<double>() * options_.discrimination_weight);
+    group.gather_rows(result.images, rows_of(classes_, set.offsets));
     return result;
   }
 
@@ -262,6 +245,7 @@ class FeatureAlignment : public Objective {
   const data::ClassSampler real_;
   const augment::Strategy strategy_;
   const std::vector<std::string> layers_;
+  const std::vector<int64_t> classes_;  // of this process
   uint64_t iteration_ = 0;
   int64_t reached_ = -1;  // the step that the network is at; -1: the iteration has just begun
   bool ended_ = false;    // that step is the last

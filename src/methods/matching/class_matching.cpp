@@ -1,8 +1,10 @@
 #include "methods/matching/class_matching.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "core/sizes.h"
+#include "methods/class_share.h"
 
 namespace retort::methods {
 namespace {
@@ -27,7 +29,12 @@ ClassMatching::ClassMatching(const Context& context, const ClassMatchingOptions&
       options_(options),
       pool_(context, options, "preparing '" + method + "'"),
       real_(context.data.train, context.data.preprocessing, context.device),
-      strategy_(augment::parse_strategy(context.augmentation)) {}
+      strategy_(augment::parse_strategy(context.augmentation)),
+      classes_(Share().within(*context.group).items(context.layout.classes())) {}
+
+std::optional<std::vector<int64_t>> ClassMatching::rows() const {
+  return rows_of(classes_, context_.layout.offsets());
+}
 
 void ClassMatching::begin(int64_t iteration, const SyntheticSet&) {
   iteration_ = static_cast<uint64_t>(iteration);
@@ -46,23 +53,26 @@ at::Tensor ClassMatching::augmentation(const char* purpose, int64_t c) const {
 Cotangents ClassMatching::evaluate(const SyntheticSet& set, int64_t) {
   const at::NoGradGuard no_graph;
   Cotangents result{0, at::zeros_like(set.images)};
-  at::Tensor loss = at::zeros({}, set.images.options().dtype(at::kDouble));
-  for (int64_t c = 0; c + 1 < std::ssize(set.offsets); ++c) {
-    const int64_t begin = set.offset(c), end = set.offset(c + 1);
-    if (begin == end) continue;
-    const std::vector<int64_t> rows = chosen(c, end - begin);
-    if (rows.empty()) {
-      loss += match(set.images.slice(0, begin, end), c, result.images.slice(0, begin, end));
-      continue;
-    }
-    const at::Tensor index = at::tensor(rows, at::kLong).to(set.images.device()) + begin;
-    const at::Tensor images = set.images.index_select(0, index);
-    const at::Tensor cotangents = at::zeros_like(images);
-    loss += match(images, c, cotangents);
-    result.images.index_copy_(0, index, cotangents);
-  }
-  result.loss = loss.item<double>();
+  std::vector<at::Tensor> losses;
+  for (const int64_t c : classes_)
+    if (set.offset(c) < set.offset(c + 1)) losses.push_back(match_chosen(set, c, result.images));
+  const std::vector<double> all = context_.group->gather(numbers_of(losses));
+  result.loss = std::accumulate(all.begin(), all.end(), 0.0);
   return result;
+}
+
+at::Tensor ClassMatching::match_chosen(const SyntheticSet& set, int64_t c,
+                                       const at::Tensor& cotangents) {
+  const int64_t begin = set.offset(c), end = set.offset(c + 1);
+  const std::vector<int64_t> rows = chosen(c, end - begin);
+  if (rows.empty())
+    return match(set.images.slice(0, begin, end), c, cotangents.slice(0, begin, end));
+  const at::Tensor index = at::tensor(rows, at::kLong).to(set.images.device()) + begin;
+  const at::Tensor images = set.images.index_select(0, index);
+  const at::Tensor found = at::zeros_like(images);
+  const at::Tensor loss = match(images, c, found);
+  at::Tensor(cotangents).index_copy_(0, index, found);
+  return loss;
 }
 
 /// Which images of a class an iteration looks at; empty: all.

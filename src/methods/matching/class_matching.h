@@ -43,6 +43,8 @@ class ClassMatching : public Objective {
 
   void begin(int64_t iteration, const SyntheticSet& set) override;
   Cotangents evaluate(const SyntheticSet& set, int64_t step) override;
+  /// Classes do not know of each other, with BatchNorm neither: processes share them.
+  std::optional<std::vector<int64_t>> rows() const override;
   std::string identity() const override { return pool_.identity(); }
 
  protected:
@@ -61,6 +63,8 @@ class ClassMatching : public Objective {
   at::Tensor augmentation(const char* purpose, int64_t c) const;
   at::Tensor real_features(int64_t c, const at::Tensor& rows, at::ScalarType type) const;
   std::vector<int64_t> chosen(int64_t c, int64_t count) const;
+  /// The loss of the images of class c that an iteration looks at; writes their cotangents.
+  at::Tensor match_chosen(const SyntheticSet& set, int64_t c, const at::Tensor& cotangents);
   /// The loss of class c; adds the cotangents of its images.
   at::Tensor match(const at::Tensor& images, int64_t c, const at::Tensor& cotangents);
   at::Tensor add_comparison(const at::Tensor& images, int64_t c, const at::Tensor& rows,
@@ -73,6 +77,7 @@ class ClassMatching : public Objective {
   const NetworkPool pool_;
   const data::ClassSampler real_;
   const augment::Strategy strategy_;
+  const std::vector<int64_t> classes_;  // of this process
   uint64_t iteration_ = 0;
   NetworkPair networks_;
 };

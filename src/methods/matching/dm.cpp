@@ -130,7 +130,7 @@ class DistributionMatching : public Objective {
   }
 
  private:
-  /// What an iteration draws, on the CPU.
+  /// What an iteration draws, on the CPU, of this process's classes.
   struct Draws {
     int64_t iteration = -1;
     at::Tensor theta;                    ///< [P]
@@ -147,7 +147,7 @@ class DistributionMatching : public Objective {
     const RandomStream network(seed, "dm.network", index);
     drawn.theta = pool_ ? pool_->any(network) : context_.network.initial(network);
     std::vector<at::Tensor> rows;
-    for (int64_t k = 0; k < context_.data.classes(); ++k) {
+    for (int64_t k = first_; k < last_; ++k) {
       const auto c = static_cast<uint64_t>(k);
       RandomStream augmenting(seed, "dm.augment", index, c);
       rows.push_back(
@@ -157,7 +157,7 @@ class DistributionMatching : public Objective {
       drawn.picked.insert(drawn.picked.end(), real.begin(), real.end());
       drawn.offsets.push_back(std::ssize(drawn.picked));
     }
-    drawn.rows = at::cat(rows);
+    if (!rows.empty()) drawn.rows = at::cat(rows);
     return drawn;
   }
 
@@ -178,12 +178,12 @@ class DistributionMatching : public Objective {
     return std::accumulate(values.begin(), values.end(), 0.0);
   }
 
-  /// The augmentation row of every image: class c's for rows offsets[c]..offsets[c + 1] - 1.
+  /// The augmentation row of every image of classes from `first` on, whose rows `offsets` part.
   at::Tensor rows_of(const std::vector<int64_t>& offsets, int64_t first) const {
     std::vector<int64_t> owner;
     for (size_t c = 0; c + 1 < offsets.size(); ++c)
       owner.insert(owner.end(), to_size(offsets[c + 1] - offsets[c]),
-                   first + static_cast<int64_t>(c));
+                   first - first_ + static_cast<int64_t>(c));
     return draws_.rows.index_select(0, at::tensor(owner, at::kLong));
   }
 
@@ -191,20 +191,18 @@ class DistributionMatching : public Objective {
   at::Tensor real_means() const {
     if (first_ == last_) return {};
     const at::NoGradGuard no_graph;
-    const at::Tensor rows = rows_of(draws_.offsets, 0);
-    const int64_t begin = draws_.offsets[to_size(first_)], all = draws_.offsets[to_size(last_)];
+    const at::Tensor rows = rows_of(draws_.offsets, first_);
+    const int64_t all = draws_.offsets.back();
     const int64_t step = separable() ? context_.network.rows_at_once(kRealRows) : all;
     std::vector<at::Tensor> features;
-    for (int64_t at = begin; at < all; at += step) {
+    for (int64_t at = 0; at < all; at += step) {
       const int64_t end = std::min(all, at + step);
       const at::Tensor images =
           real_.images(at::ArrayRef<int64_t>(draws_.picked).slice(to_size(at), to_size(end - at)));
       features.push_back(
           features_of(augment::apply(images, rows.slice(0, at, end)), {}).taps.at("features"));
     }
-    std::vector<int64_t> offsets;
-    for (int64_t c = first_; c <= last_; ++c) offsets.push_back(draws_.offsets[to_size(c)] - begin);
-    return class_means(at::cat(features), offsets);
+    return class_means(at::cat(features), draws_.offsets);
   }
 
   nets::Observation features_of(const at::Tensor& images, nets::WithRespectTo back) const {

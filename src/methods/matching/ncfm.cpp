@@ -1,6 +1,7 @@
 // NCFM (Wang et al., CVPR 2025): the images minimise, and a network that makes the frequency
 // arguments maximises, the discrepancy between the characteristic functions of real and synthetic
 // features of every class, at networks between an expert's beginning and its end.
+#include "core/item_sum.h"
 #include "losses/characteristic.h"
 #include "methods/matching/class_matching.h"
 #include "methods/matching/frequency_sampler.h"
@@ -56,10 +57,10 @@ class CharacteristicMatching : public ClassMatching {
         psi_(sampler_.initial(RandomStream(context.seed, "ncfm.sampler")).to(context.device)) {}
 
   Cotangents evaluate(const SyntheticSet& set, int64_t step) override {
-    frequencies_ = at::Tensor();
+    draw_frequencies(set.images);
     Cotangents result = ClassMatching::evaluate(set, step);
     if (options_.sampler)
-      result.learned = {sampled_.pullback(d_frequencies_).to(psi_.scalar_type())};
+      result.learned = {sampled_.pullback(d_frequencies_->total() * kScale).to(psi_.scalar_type())};
     return result;
   }
 
@@ -87,11 +88,10 @@ class CharacteristicMatching : public ClassMatching {
   bool one_augmentation() const override { return false; }
 
   FeatureGap compare(const at::Tensor& real, const at::Tensor& synthetic) override {
-    if (!frequencies_.defined()) draw_frequencies(synthetic);
     const UnitRows r(real), s(synthetic);
     const losses::CharacteristicDiscrepancy found = losses::characteristic_discrepancy(
         r.values, s.values, frequencies_, options_.amplitude_weight, options_.sampler);
-    if (options_.sampler) d_frequencies_.add_(found.frequencies, kScale);
+    if (options_.sampler) d_frequencies_->add(found.frequencies);
     return {found.value * kScale, s.pullback(found.synthetic) * kScale};
   }
 
@@ -105,14 +105,15 @@ class CharacteristicMatching : public ClassMatching {
     if (!options_.sampler) return;
     sampled_ = sampler_.sample(psi_.to(like.options()), draws);
     frequencies_ = sampled_.arguments;
-    d_frequencies_ = at::zeros_like(frequencies_);
+    d_frequencies_.emplace(*context().group, frequencies_);
   }
 
   const Options options_;
   const FrequencySampler sampler_;
   at::Tensor psi_;  // of the sampler, learned
   SampledFrequencies sampled_;
-  at::Tensor frequencies_, d_frequencies_;  // [M, F], of the iteration
+  at::Tensor frequencies_;                // [M, F], of the iteration
+  std::optional<ItemSum> d_frequencies_;  // of all classes
 };
 
 }  // namespace

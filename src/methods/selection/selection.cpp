@@ -16,15 +16,18 @@ namespace {
 /// The rows that a rule keeps of one class, as positions in `members`, or rows themselves.
 using Rows = std::vector<int64_t>;
 
-/// Runs `choose(class, members, count)` for every class and joins the rows.
+/// Runs `choose(class, members, count)` for every class and joins the rows; processes share the
+/// classes.
 template <class Choose>
 Rows class_by_class(const Context& context, Choose&& choose) {
-  Rows all;
-  for (size_t c = 0; c < context.layout.counts.size(); ++c) {
+  std::vector<double> mine;
+  for (const int64_t label : Share().within(*context.group).items(context.layout.classes())) {
+    const auto c = to_size(label);
     const Rows rows = choose(c, context.data.train.rows_by_class[c], context.layout.counts[c]);
-    all.insert(all.end(), rows.begin(), rows.end());
+    mine.insert(mine.end(), rows.begin(), rows.end());
   }
-  return all;
+  const std::vector<double> all = context.group->gather(mine);
+  return {all.begin(), all.end()};
 }
 
 Rows at_positions(const Rows& members, const Rows& positions) {
