@@ -37,9 +37,9 @@ Loops published_loops(int64_t images_per_class);
 
 /// What one pass may hold; results do not depend on it but for rounding.
 struct Bounds {
-  int64_t rows = 1024;                  ///< images of whole classes
-  int64_t gradient = int64_t{1} << 25;  ///< numbers of classes' gradients side by side
-  int64_t kept = int64_t{64} << 20;     ///< bytes that a gradient may leave for its product
+  int64_t rows = 512;                   ///< images of whole classes
+  int64_t gradient = int64_t{1} << 21;  ///< numbers of classes' gradients side by side
+  int64_t kept = int64_t{32} << 20;     ///< bytes that a gradient may leave for its product
 };
 
 /// The network that an iteration trains and matches.
