@@ -20,6 +20,7 @@ from .draws import RealImages, Stream, apply_augmentation, draw_augmentation  # 
 from .images import Images  # noqa: E402
 from .network import Gradient, GradientJvp, Network  # noqa: E402
 from .objective import Objective, Run  # noqa: E402
+from .processes import alone  # noqa: E402
 from .runs import (Evaluation, Option, distill, evaluate, experts, import_published, options, relabel,  # noqa: E402
                    reproduce, squeeze)
 from .sets import Normalize, SetDataset, SyntheticSet, augment, from_tensors, load  # noqa: E402
@@ -27,6 +28,6 @@ from .unrolling import unroll  # noqa: E402
 
 __all__ = ["Callback", "ConfigError", "DataError", "Error", "Evaluation", "Gradient", "GradientJvp", "Images",
            "Network", "Normalize", "Objective", "Option", "RealImages", "ResourceError", "Run", "SetDataset",
-           "StateError", "Stream", "SyntheticSet", "TensorBoard", "WandB", "__version__", "apply_augmentation",
-           "augment", "distill", "draw_augmentation", "evaluate", "experts", "from_tensors", "import_published",
-           "load", "options", "relabel", "reproduce", "squeeze", "unroll"]
+           "StateError", "Stream", "SyntheticSet", "TensorBoard", "WandB", "__version__", "alone",
+           "apply_augmentation", "augment", "distill", "draw_augmentation", "evaluate", "experts", "from_tensors",
+           "import_published", "load", "options", "relabel", "reproduce", "squeeze", "unroll"]

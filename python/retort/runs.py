@@ -4,6 +4,7 @@ All of them take the options of the command of that name (`retort.options("disti
 a wrong name is refused with the nearest one. They hold no GIL while they work, write nothing to the terminal but a
 progress bar (`progress=False` for none), and leave torch's settings as they were. Ctrl-C, and an exception of a
 callback, let a run write its checkpoint first; the same call goes on from there. Notes go to the logger "retort".
+Where torch.distributed is initialised, all processes make a call and share its work (`retort.alone`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from . import _core, students
+from . import _core, processes, students
 from .callbacks import Callback, listeners
 from .images import data_argument
 from .objective import method_argument
@@ -176,7 +177,8 @@ def import_published(path: str | os.PathLike, *, out: str | os.PathLike | None =
     """
     with tempfile.TemporaryDirectory(prefix="retort-") as folder:
         target = Path(out) if out is not None else Path(folder) / "set.safetensors"
-        run = _command("import", {"out": target, **options}, os.fspath(path), data=data, progress=False)
+        with contextlib.nullcontext() if out is not None else processes.alone():
+            run = _command("import", {"out": target, **options}, os.fspath(path), data=data, progress=False)
         made = load(target)
     made.path = None if out is None else target
     made.run = run
@@ -210,9 +212,10 @@ def _command(command: str, given: Mapping[str, Any], *positionals: str, data: An
         text, held = data_argument(data)
         given = {**given, "data": text}
     words = [*positionals, *_words(given), "--json=yes"]
+    group = processes.current()
     with listeners(callbacks, progress) as functions:
-        _, out, err = _core.run(command, words, held and held._handle, method, functions, learners or {})
-    for line in filter(None, err.splitlines()):
+        _, out, err = _core.run(command, words, held and held._handle, method, functions, learners or {}, group)
+    for line in filter(None, err.splitlines() if group is None or group.rank == 0 else []):
         _log.info(line.removeprefix("note: "))
     return json.loads(out)
 

@@ -7,10 +7,13 @@
 
 #include "cli/command.h"
 #include "cli/host.h"
+#include "cli/program.h"
 #include "core/registry.h"
 #include "core/version.h"
 #include "data_handle.h"
 #include "learner.h"
+#include "process_group.h"
+#include "retort/core/error.h"
 #include "retort/core/options.h"
 
 namespace retort::python {
@@ -59,21 +62,35 @@ struct Words {
   int code = 0;
 };
 
+/// All processes of the group make the call and get what the first has to say.
 Words run(const std::string& command, const std::vector<std::string>& arguments,
-          const cli::Host& host, StopFlag& stop) {
+          const cli::Host& host, StopFlag& stop, const ProcessGroup& group) {
   std::ostringstream out, err;
-  const cli::Environment environment{out, err, false, 80, &stop, {}, false, &host};
+  cli::Environment environment{out, err, false, 80, &stop, {}, false, &host};
+  environment.group = &group;
   const LongCall call;
-  const int code =
-      find_entry(std::span(cli::command_table()), "command", command).run(environment, arguments);
-  return {out.str(), err.str(), code};
+  try {
+    const int code = cli::run_in_group(
+        environment, find_entry(std::span(cli::command_table()), "command", command), arguments);
+    return {group.broadcast(out.str()), group.broadcast(err.str()),
+            static_cast<int>(group.agree(code))};
+  } catch (const PeerError&) {
+    throw;
+  } catch (const Error& error) {
+    const Failure failure = group.fail({error.exit_code(), error.what()});
+    if (failure.message == error.what()) throw;
+    throw PeerError(failure);
+  } catch (const std::exception& error) {
+    group.fail({1, error.what()});
+    throw;
+  }
 }
 
 /// Runs a command; (exit code, standard output, messages). What a function raised comes first,
 /// then Ctrl-C: in both cases the command has come to its safe point.
 py::tuple call(const std::string& command, const std::vector<std::string>& arguments,
                const std::shared_ptr<DataHandle>& data, const std::shared_ptr<MethodHandle>& method,
-               const py::dict& functions, const py::dict& learners) {
+               const py::dict& functions, const py::dict& learners, const py::object& processes) {
   StopFlag stop;
   Ears ears(stop);
   Listeners listeners(functions, ears);
@@ -86,13 +103,20 @@ py::tuple call(const std::string& command, const std::vector<std::string>& argum
     };
   if (method) host.method = method->entry;
   host.learners = learners_of(learners);
+  std::optional<PythonGroup> group;
+  if (!processes.is_none()) group.emplace(processes);
   Words words;
   {
     const Interruptible interruptible(stop);
-    words = run(command, arguments, host, stop);
+    words = run(command, arguments, host, stop, group ? *group : ProcessGroup::alone());
   }
   ears.raise();
   Interruptible::raise_pending();
+  if (words.code == cli::kStopped)
+    throw StateError(ErrorMessage{"running 'retort " + command + "'",
+                                  "another process of the job was stopped",
+                                  {},
+                                  "make the same call to go on"});
   return py::make_tuple(words.code, words.out, in_python(words.err));
 }
 
@@ -126,7 +150,7 @@ void bind_runs(py::module_& module) {
       .def_property_readonly("name", [](const MethodHandle& method) { return method.entry.name; });
   module.def("run", &call, py::arg("command"), py::arg("arguments"), py::arg("data") = nullptr,
              py::arg("method") = nullptr, py::arg("functions") = py::dict(),
-             py::arg("learners") = py::dict());
+             py::arg("learners") = py::dict(), py::arg("processes") = py::none());
   module.def("options", &options, py::arg("command"),
              py::arg("arguments") = std::vector<std::string>{});
   module.def("version", &version);

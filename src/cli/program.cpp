@@ -75,11 +75,7 @@ int dispatch(const Environment& environment, Arguments arguments) {
   arguments.erase(arguments.begin());
   if (can_estimate(command.name) && take_flag(arguments, "--estimate"))
     return environment.group->first() ? estimate(environment, command, arguments) : 0;
-  if (command.shared) return command.run(environment, arguments);
-  if (!environment.group->first()) return 0;  // the work of one
-  Environment alone = environment;
-  alone.group = &ProcessGroup::alone();
-  return command.run(alone, arguments);
+  return run_in_group(environment, command, arguments);
 }
 
 /// True where the last --json among the words says yes.
@@ -151,6 +147,15 @@ Ending guarded(const Environment& given, Arguments arguments) {
 }
 
 }  // namespace
+
+int run_in_group(const Environment& environment, const Command& command,
+                 const Arguments& arguments) {
+  if (command.shared) return command.run(environment, arguments);
+  if (!environment.group->first()) return 0;  // the work of one
+  Environment alone = environment;
+  alone.group = &ProcessGroup::alone();
+  return command.run(alone, arguments);
+}
 
 int say_stopped(const Environment& environment) {
   environment.err << "stopped: give the same command to go on\n";

@@ -5,9 +5,15 @@
 #include <string>
 #include <vector>
 
+#include "cli/command.h"
 #include "retort/core/process_group.h"
 
 namespace retort::cli {
+
+/// Runs a command in the group of its environment: all of the processes, where they share its
+/// work, else the first alone.
+int run_in_group(const Environment& environment, const Command& command,
+                 const Arguments& arguments);
 
 /// Runs one command line; returns the exit code. Installs signal handlers for long commands.
 int run_program(int argc, char** argv);
