@@ -13,6 +13,7 @@
 #include "eval/held_out.h"
 #include "retort/core/error.h"
 #include "retort/core/recipe_folder.h"
+#include "retort/eval/evaluate.h"
 
 namespace retort::cli {
 namespace {
@@ -57,26 +58,37 @@ void check(const Settings& settings, const std::vector<std::string>& sets) {
   problems.raise("reading the options of 'retort score'");
 }
 
+struct Opened {
+  data::Dataset whole;
+  std::vector<synthetic::Bundle> bundles;
+};
+
+/// The data and the sets, which fit each other.
+Opened open_all(const Environment& environment, const Settings& settings,
+                const std::vector<std::string>& sets) {
+  Opened opened{open_data(environment, settings.data), {}};
+  for (const std::string& set : sets) {
+    synthetic::Bundle& bundle = opened.bundles.emplace_back(synthetic::load_bundle(bundle_of(set)));
+    check_split_of(environment, bundle, "scoring", set, opened.whole);
+    eval::check_fit(bundle, opened.whole);
+    synthetic::fill_preprocessing(bundle, opened.whole);
+  }
+  return opened;
+}
+
 /// Nothing where it was asked to stop.
 std::optional<std::vector<eval::Score>> score_all(const Environment& environment,
                                                   const Settings& settings,
                                                   const std::vector<std::string>& sets,
-                                                  at::Device device) {
-  const data::Dataset whole = open_data(environment, settings.data);
-  std::vector<synthetic::Bundle> bundles;
-  for (const std::string& set : sets) {
-    bundles.push_back(synthetic::load_bundle(bundle_of(set)));
-    check_split_of(environment, bundles.back(), "scoring", set, whole);
-    synthetic::fill_preprocessing(bundles.back(), whole);
-  }
+                                                  const Opened& opened, at::Device device) {
   const data::Dataset data =
-      eval::with_validation(whole, settings.score.held_out, settings.score.seed);
+      eval::with_validation(opened.whole, settings.score.held_out, settings.score.seed);
   eval::KeptFigures kept(settings.out);
   const eval::ScoreRun run{
       data, settings.score, kept, settings.out, device, environment.progress(), environment.stop};
   std::vector<eval::Score> scores;
   for (size_t i = 0; i < sets.size(); ++i) {
-    auto score = eval::score_set(run, sets[i], bundles[i]);
+    auto score = eval::score_set(run, sets[i], opened.bundles[i]);
     if (!score) return {};
     scores.push_back(std::move(*score));
   }
@@ -117,9 +129,10 @@ int run_score(const Environment& environment, const Arguments& arguments) {
   const at::Device device = settings.machine.apply(environment);
   const fs::path folder = settings.out;
   folder_started(folder, settings.options, kScoreFolder);
+  const Opened opened = open_all(environment, settings, sets);
   const FolderLock lock(folder, kScoreFolder, false);
   write_atomically(folder / "recipe.toml", settings.options.toml());
-  const auto scores = score_all(environment, settings, sets, device);
+  const auto scores = score_all(environment, settings, sets, opened, device);
   if (!scores) return say_stopped(environment);
   write_atomically(folder / "scores.json", json_text(scores_json(*scores), 1) + "\n");
   write_atomically(folder / "scores.csv", scores_csv(*scores));

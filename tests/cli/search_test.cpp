@@ -89,6 +89,12 @@ TEST(ScoreCommand, RefusesOtherOptionsInAFolderAndNothingToScore) {
   EXPECT_NE(none.err.find("missing: sets to score"), std::string::npos) << none.err;
 }
 
+TEST(ScoreCommand, BeginsNoFolderForDataThatTheSetDoesNotFit) {
+  const SmallRun one;
+  EXPECT_NE(one.score({"--classes", "0,1"}).code, 0);
+  EXPECT_FALSE(std::filesystem::exists(one.out));
+}
+
 TEST(SearchCommand, EndsInTheSameTableAfterAKill) {
   const SmallRun one;
   const Answer found = one.search({"--json"});
