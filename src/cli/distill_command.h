@@ -28,7 +28,8 @@ struct DistillSettings {
 /// Keys of a recipe that are no options of a run.
 std::vector<std::string> keys_beside_distill();
 
-/// Takes over what the files say that are given, such as their split, and checks what needs no data.
+/// Takes over what the files say that are given, such as their split, and checks what needs no
+/// data.
 void settle(DistillSettings& settings);
 
 /// Refuses what can be refused before there are experts.

@@ -1,4 +1,5 @@
-// Packed sets: the same data as unpacked, resuming, refusals. Long: all cases pack the same folders.
+// Packed sets: the same data as unpacked, resuming, refusals. Long: all cases pack the same
+// folders.
 #include "data/pack.h"
 
 #include <gtest/gtest.h>
