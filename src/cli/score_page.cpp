@@ -11,20 +11,19 @@
 namespace retort::cli {
 namespace {
 
-using eval::Estimate;
 using eval::Score;
 
 /// "12.3 [11.0, 13.6]" of fractions, as percent or as they are.
-std::string interval(const Estimate& estimate, double scale, int digits) {
-  std::string text = fmt::format("{:.{}f}", scale * estimate.mean, digits);
-  if (std::isfinite(estimate.low))
-    text += fmt::format(" [{:.{}f}, {:.{}f}]", scale * estimate.low, digits, scale * estimate.high,
-                        digits);
+std::string interval(const Interval& found, double scale, int digits) {
+  std::string text = fmt::format("{:.{}f}", scale * found.mean, digits);
+  if (std::isfinite(found.low))
+    text +=
+        fmt::format(" [{:.{}f}, {:.{}f}]", scale * found.low, digits, scale * found.high, digits);
   return text;
 }
 
 std::string percent_of(const std::vector<double>& accuracies) {
-  return interval(eval::estimate(accuracies), 100, 1);
+  return interval(interval_of(accuracies), 100, 1);
 }
 
 /// The coresets that any of the sets stands beside, in their order.
@@ -127,7 +126,7 @@ std::string scores_csv(const std::vector<Score>& scores) {
   for (const Score& score : scores) {
     const std::string head =
         fmt::format("{},{},{}", quoted(score.name), quoted(score.method), score.labels);
-    const auto line = [&](const std::string& name, const Estimate& estimate) {
+    const auto line = [&](const std::string& name, const Interval& estimate) {
       text += fmt::format("{},{},,,,{},{},{}\n", head, name, number(estimate.mean),
                           number(estimate.low), number(estimate.high));
     };
@@ -135,9 +134,9 @@ std::string scores_csv(const std::vector<Score>& scores) {
     line("IOR", score.improvement);
     line("LRS", score.label_robust);
     line("ARS", score.augmentation_robust);
-    line("whole set", eval::estimate(score.whole));
+    line("whole set", interval_of(score.whole));
     for (const eval::ScoreFigure& figure : score.figures) {
-      const Estimate found = eval::estimate(figure.accuracies);
+      const Interval found = interval_of(figure.accuracies);
       text += fmt::format("{},{},{},{},{},{},{},{}\n", head, figure.subject, figure.labels,
                           figure.augmented ? "yes" : "no", figure.rate, number(found.mean),
                           number(found.low), number(found.high));

@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <ostream>
 
 #include "core/file.h"
 #include "core/limits.h"
 #include "core/registry.h"
+#include "eval/candidates.h"
 #include "eval/coresets.h"
 #include "eval/evaluate_under.h"
 #include "eval/held_out.h"
@@ -19,25 +19,8 @@
 namespace retort::eval {
 namespace {
 
-double rate_of(const std::string& text) {
-  double value = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, problem] = std::from_chars(text.data(), end, value);
-  if (problem == std::errc() && stop == end && value > 0 && value < 1e3) return value;
-  throw ConfigError(ErrorMessage{"reading --rates",
-                                 "'" + text + "' is not a learning rate",
-                                 "numbers above 0, such as 0.001,0.01,0.1",
-                                 {}});
-}
-
-std::string hash_of(const synthetic::Bundle& set) {
-  uint64_t hash = 0;
-  for (const at::Tensor& tensor : {set.images, set.labels, set.soft_labels}) {
-    if (!tensor.defined()) continue;
-    const at::Tensor host = tensor.to(at::kCPU).contiguous();
-    hash = hash_bytes(host.data_ptr(), host.nbytes(), hash);
-  }
-  return hex(hash);
+std::string hash_of_set(const synthetic::Bundle& set) {
+  return hash_of({set.images, set.labels, set.soft_labels});
 }
 
 /// Protocols whose students take a teacher's labels.
@@ -54,7 +37,7 @@ class Cell {
     EvalOptions asked;
     asked.protocol = input.options.protocol;
     protocol_ = &protocol_of(row.bundle, asked);
-    for (const std::string& text : input.options.rates) rates_.push_back(rate_of(text));
+    for (const std::string& text : input.options.rates) rates_.push_back(learning_rate_of(text));
     // A rate that was learned with the set is one of those to choose from.
     if (row.bundle.student_learning_rate) rates_.push_back(*row.bundle.student_learning_rate);
     std::sort(rates_.begin(), rates_.end());
@@ -139,7 +122,7 @@ class Cell {
   std::string key(const std::string& part, double rate) const {
     const CrossOptions& asked = input_.options;
     const bool test = part == "test";
-    Json key{{"set", hash_of(row_.bundle)},
+    Json key{{"set", hash_of_set(row_.bundle)},
              {"chosen", row_.bundle.chosen ? row_.bundle.method : ""},
              {"network", network_},
              {"protocol", protocol_->name},
@@ -227,7 +210,7 @@ void CrossOptions::declare(OptionSet& options) {
 }
 
 void check_cross(const data::Dataset& data, const CrossOptions& options) {
-  for (const std::string& text : options.rates) rate_of(text);
+  for (const std::string& text : options.rates) learning_rate_of(text);
   for (const std::string& name : options.networks)
     nets::make_network(name, {data.channels, data.height, data.width, data.classes()});
 }
@@ -254,7 +237,7 @@ void add_baselines(std::vector<CrossRow>& rows, const CrossInput& input) {
     random.steps_of = rows[i].bundle.images.size(0);
     const bool labelled = taught(rows[i], input.options);
     if (labelled) random.student_labels = input.options.teacher.empty() ? "hard" : "live";
-    const Json key{hash_of(random.bundle), random.bundle.augmentation,         labelled,
+    const Json key{hash_of_set(random.bundle), random.bundle.augmentation,         labelled,
                    random.bundle.protocol, random.bundle.preprocessing.kind(), random.steps_of};
     random.name = fmt::format("random, {} image{}", random.bundle.images.size(0),
                               random.bundle.images.size(0) == 1 ? "" : "s");

@@ -29,7 +29,7 @@ std::vector<Wanted> wanted_of(const Scorer& scorer, const ScoreOptions& options)
 }
 
 void add_scores(const ScoreOptions& options, Score& score) {
-  const double whole = estimate(score.whole).mean;
+  const double whole = interval_of(score.whole).mean;
   std::vector<double> recovery, improvement, label, augmentation;
   const auto of = [&](const char* subject, const char* labels, bool augmented, size_t run) {
     return score.find(subject, labels, augmented).accuracies.at(run);
@@ -45,10 +45,10 @@ void add_scores(const ScoreOptions& options, Score& score) {
     label.push_back(scores.label_robust);
     augmentation.push_back(scores.augmentation_robust);
   }
-  score.hard_recovery = estimate(recovery);
-  score.improvement = estimate(improvement);
-  score.label_robust = estimate(label);
-  score.augmentation_robust = estimate(augmentation);
+  score.hard_recovery = interval_of(recovery);
+  score.improvement = interval_of(improvement);
+  score.label_robust = interval_of(label);
+  score.augmentation_robust = interval_of(augmentation);
 }
 
 void add_notes(const ScoreRun& run, const Scorer& scorer, const synthetic::Bundle& bundle,

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/interval.h"
 #include "eval/coresets.h"
 #include "eval/kept_figures.h"
 #include "eval/score_arithmetic.h"
@@ -56,7 +57,7 @@ struct Score {
   std::vector<double> whole;  ///< accuracies on the whole set
   int64_t test_images = 0, validation_images = 0;
   std::vector<ScoreFigure> figures;
-  Estimate hard_recovery, improvement, label_robust, augmentation_robust;
+  Interval hard_recovery, improvement, label_robust, augmentation_robust;
   std::vector<std::string> notes;
 
   const ScoreFigure& find(const std::string& subject, const std::string& labels,

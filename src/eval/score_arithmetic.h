@@ -2,16 +2,7 @@
 // here.
 #pragma once
 
-#include <vector>
-
 namespace retort::eval {
-
-/// A mean with the interval of 95 % that it lies in, by Student's distribution. Of one value the
-/// interval is not known: its ends are NaN.
-struct Estimate {
-  double mean = 0, low = 0, high = 0;
-};
-Estimate estimate(const std::vector<double>& values);
 
 /// (e^a - e^-1) / (e - e^-1): brings [-1, 1] to [0, 1], steeper where more is gained.
 double normalised(double a);

@@ -12,7 +12,7 @@ Json number(double value) {
   return std::isfinite(value) ? Json(value) : Json();
 }
 
-Json to_json(const Estimate& estimate) {
+Json to_json(const Interval& estimate) {
   return {{"mean", estimate.mean}, {"low", number(estimate.low)}, {"high", number(estimate.high)}};
 }
 
@@ -63,7 +63,7 @@ void ScoreOptions::declare(OptionSet& set) {
 Json to_json(const Score& score) {
   Json figures = Json::array();
   for (const ScoreFigure& figure : score.figures) {
-    const Estimate found = estimate(figure.accuracies);
+    const Interval found = interval_of(figure.accuracies);
     figures.push_back({{"subject", figure.subject},
                        {"labels", figure.labels},
                        {"augmented", figure.augmented},

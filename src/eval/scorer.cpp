@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 
 #include "core/file.h"
+#include "eval/candidates.h"
 #include "retort/core/error.h"
 
 namespace retort::eval {
@@ -14,34 +14,13 @@ namespace {
 
 constexpr const char* kDoing = "scoring sets";
 
-double rate_of(const std::string& text) {
-  double value = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, problem] = std::from_chars(text.data(), end, value);
-  if (problem == std::errc() && stop == end && value > 0 && value < 1e3) return value;
-  throw ConfigError(ErrorMessage{"reading --rates",
-                                 "'" + text + "' is not a learning rate",
-                                 "numbers above 0, such as 0.001,0.01,0.1",
-                                 {}});
-}
-
-std::string hash_of(const std::vector<at::Tensor>& tensors) {
-  uint64_t hash = 0;
-  for (const at::Tensor& tensor : tensors) {
-    if (!tensor.defined()) continue;
-    const at::Tensor host = tensor.to(at::kCPU).contiguous();
-    hash = hash_bytes(host.data_ptr(), host.nbytes(), hash);
-  }
-  return hex(hash);
-}
-
 }  // namespace
 
 Scorer::Scorer(const ScoreRun& run, const synthetic::Bundle& bundle)
     : run_(run), bundle_(bundle), protocol_(protocol_of(bundle, options())) {
   bundle_.chosen = false;  // the stored set is scored
   network_ = run.options.network.empty() ? student_of(bundle, protocol_) : run.options.network;
-  for (const std::string& text : run.options.rates) rates_.push_back(rate_of(text));
+  for (const std::string& text : run.options.rates) rates_.push_back(learning_rate_of(text));
   std::sort(rates_.begin(), rates_.end());
   if (protocol_.post) require_teacher();
 }

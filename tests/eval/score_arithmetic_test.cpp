@@ -33,18 +33,6 @@ TEST(ScoreArithmetic, FollowsTheDefinitionsOnNumbersWorkedByHand) {
   EXPECT_NEAR(weighted.augmentation_robust, normalised(0.125), 1e-12);
 }
 
-TEST(ScoreArithmetic, AnIntervalIsStudents) {
-  const Estimate three = estimate({0.1, 0.2, 0.3});
-  EXPECT_NEAR(three.mean, 0.2, 1e-12);
-  EXPECT_NEAR(three.high - three.mean, 4.303 * 0.1 / std::sqrt(3.0), 1e-4);
-  EXPECT_NEAR(three.mean - three.low, three.high - three.mean, 1e-12);
-  std::vector<double> many;
-  for (int i = 0; i < 21; ++i) many.push_back(i);  // deviation sqrt(38.5), 20 degrees of freedom
-  EXPECT_NEAR(estimate(many).high - 10, 2.086 * std::sqrt(38.5 / 21), 2e-3);
-  EXPECT_TRUE(std::isnan(estimate({0.5}).low));
-  EXPECT_EQ(estimate({0.5}).mean, 0.5);
-}
-
 TEST(RankCorrelation, HasMeanRanksOfEqualValues) {
   EXPECT_EQ(ranks({3, 1, 3, 2}), (std::vector<double>{3.5, 1, 3.5, 2}));
   // Ranks 1 2 3 4 5 and 1 2 3.5 5 3.5: covariance 8, variances 10 and 9.5.

@@ -168,6 +168,16 @@ void add_moment_slopes(const NormCall& c, const MapMoments& maps, const std::vec
   }
 }
 
+void NormParameters::add_to(const NormCall& c, float* dtheta) const {
+  const auto add = [&](int64_t offset, const std::vector<double>& values) {
+    if (offset < 0) return;
+    for (int64_t k = 0; k < c.channels; ++k) dtheta[offset + k] += narrowed(values[to_size(k)]);
+  };
+  add(c.term.gain, gain);
+  add(c.term.shift, shift);
+  add(c.term.bias, bias);
+}
+
 void add_norm_parameters(const NormCall& c, const MapSums& sums, const MapMoments& maps,
                          const NormCoefficients& found, const NormSlopes& slopes, float* dtheta) {
   const auto places = static_cast<double>(c.positions);
@@ -185,13 +195,7 @@ void add_norm_parameters(const NormCall& c, const MapSums& sums, const MapMoment
                           places * (static_cast<double>(slopes.q.of(n)[k]) * away +
                                     static_cast<double>(slopes.r.of(n)[k]));
     }
-  const auto add = [&](int64_t offset, const std::vector<double>& values) {
-    if (offset < 0) return;
-    for (int64_t k = 0; k < c.channels; ++k) dtheta[offset + k] += narrowed(values[to_size(k)]);
-  };
-  add(c.term.gain, gain);
-  add(c.term.shift, shift);
-  add(c.term.bias, bias);
+  NormParameters{gain, shift, bias}.add_to(c, dtheta);
 }
 
 }  // namespace retort::nets

@@ -62,6 +62,13 @@ struct MapMoments {
 void moments_of(const MapMoments& maps, int64_t begin, int64_t end, int64_t channels,
                 int64_t positions, double* mean, double* variance);
 
+/// Derivatives by a norm's parameters [C] and by its convolution's bias.
+struct NormParameters {
+  std::vector<double> gain, shift, bias;
+  /// Adds them where they stand in dtheta.
+  void add_to(const NormCall& call, float* dtheta) const;
+};
+
 /// n = (z - mean) rstd, y = scale z + level.
 struct NormCoefficients {
   ByChannel mean, rstd, scale, level;

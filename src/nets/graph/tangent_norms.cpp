@@ -125,13 +125,7 @@ void add_tangent_parameters(const NormCall& c, const DualMapSums& sums, const Du
           places * (wide(back.slopes.q, n, k) * away_t + wide(back.tangents.q, n, k) * away +
                     wide(back.tangents.r, n, k));
     }
-  const auto add = [&](int64_t offset, const std::vector<double>& values) {
-    if (offset < 0) return;
-    for (int64_t k = 0; k < c.channels; ++k) dtheta[offset + k] += narrowed(values[to_size(k)]);
-  };
-  add(c.term.gain, gain);
-  add(c.term.shift, shift);
-  add(c.term.bias, bias);
+  NormParameters{gain, shift, bias}.add_to(c, dtheta);
 }
 
 }  // namespace retort::nets
