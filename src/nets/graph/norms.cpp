@@ -168,6 +168,13 @@ void add_moment_slopes(const NormCall& c, const MapMoments& maps, const std::vec
   }
 }
 
+NormCall norm_call(const PlanTerm& term, const PlanStep& conv, const float* theta,
+                   const float* state, int64_t rows) {
+  const bool frozen = term.norm == NormKind::kBatch;
+  return {term,     theta, frozen ? state : nullptr, rows, conv.out.channels, conv.positions(),
+          conv.real};
+}
+
 void NormParameters::add_to(const NormCall& c, float* dtheta) const {
   const auto add = [&](int64_t offset, const std::vector<double>& values) {
     if (offset < 0) return;

@@ -38,6 +38,11 @@ struct NormCall {
     return term.gain < 0 ? 1.0 : static_cast<double>(theta[term.gain + channel]);
   }
 };
+/// The call of the norm behind a convolution, for `rows` images; running statistics are
+/// BatchNorm's.
+NormCall norm_call(const PlanTerm& term, const PlanStep& conv, const float* theta,
+                   const float* state, int64_t rows);
+
 /// A channel's value in theta or a direction; 0 where there is none.
 inline double offset_of(const float* theta, int64_t offset, int64_t channel) {
   return offset < 0 ? 0.0 : static_cast<double>(theta[offset + channel]);

@@ -36,10 +36,7 @@ GraphPass::GraphPass(const Plan& plan, const PackedPlan& packed, Arena& arena, P
 }
 
 NormCall GraphPass::norm_of(const MapState& map, const PlanStep& conv) const {
-  const bool frozen = map.term->norm == NormKind::kBatch;
-  return {*map.term,  call_.theta,       frozen ? call_.state : nullptr,
-          call_.rows, conv.out.channels, conv.positions(),
-          conv.real};
+  return norm_call(*map.term, conv, call_.theta, call_.state, call_.rows);
 }
 
 ByChannel GraphPass::by_channel(bool shared, int64_t channels) {
