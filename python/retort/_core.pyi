@@ -132,7 +132,8 @@ class UnrollStep:
     def __init__(self, rows: Tensor | None, augment: Tensor | None) -> None: ...
 
 class UnrollOptions:
-    def __init__(self, momentum: float, weight_decay: float, hessian: bool, checkpoints: bool, window: int) -> None: ...
+    def __init__(self, momentum: float, weight_decay: float, hessian: bool, checkpoints: bool, window: int,
+                 pass_bytes: int) -> None: ...
 
 class Unrolled:
     losses: Tensor

@@ -17,13 +17,14 @@ def unroll(theta: torch.Tensor, images: torch.Tensor, labels: torch.Tensor, rate
            network: Network, steps: int, batch: int | None = None,
            rows: torch.Tensor | Sequence[torch.Tensor] | None = None, momentum: float = 0.0, weight_decay: float = 0.0,
            augmentation: str = "none", seed: int = 0, hessian: bool = True, checkpoints: bool = False, window: int = 0,
-           statistics: torch.Tensor | None = None, with_losses: bool = False) -> Any:
+           pass_bytes: int | None = None, statistics: torch.Tensor | None = None, with_losses: bool = False) -> Any:
     """Trains a network for some steps of SGD and returns where it ends: theta [P].
 
     Autograd can differentiate the result (once) by the start, the images, soft labels and the rate. The derivative is
     exact, and no graph of more than one step is ever in memory: going back costs one `gradient_jvp` a step and the
     stored parameters, `steps` vectors [P], or about 2 sqrt(steps) with `checkpoints` (Maclaurin, Duvenaud and Adams,
-    ICML 2015). Passes of small steps are kept in memory, 256 MB of them at most. The rule of a step is v <- momentum v + g + weight_decay theta; theta <- theta - rate v.
+    ICML 2015). What small steps compute on the way there is kept for the way back as long as it fits into `pass_bytes`;
+    the answer is the same without. The rule of a step is v <- momentum v + g + weight_decay theta; theta <- theta - rate v.
 
     Args:
         theta: [P], the start; float32 or float64, as the images.
@@ -38,8 +39,11 @@ def unroll(theta: torch.Tensor, images: torch.Tensor, labels: torch.Tensor, rate
         rows: in place of `batch`, which rows each step takes: int64 [steps, n], or a list of `steps` such tensors.
         augmentation: a strategy of differentiable siamese augmentation, drawn by `seed` for each image of each step.
         hessian: False leaves the Hessian out: TESLA's approximation (Cui et al., ICML 2023).
-        checkpoints: keep about 2 sqrt(steps) vectors, and run the steps once more on the way back.
+        checkpoints: keep about 2 sqrt(steps) vectors, and run the steps once more on the way back: memory hardly grows
+            with the number of steps.
         window: above 0, only the last so many steps are gone back through; what is before them is taken as given.
+        pass_bytes: bytes for what steps leave for the way back. None: 256 MiB, in steps of 16 MiB at most; with
+            `checkpoints` none.
         statistics: running statistics [S] of a network that has some; it trains by those of its batches.
         with_losses: returns (theta, losses [steps]); the losses carry no graph.
 
@@ -53,6 +57,10 @@ def unroll(theta: torch.Tensor, images: torch.Tensor, labels: torch.Tensor, rate
     inputs.labels(labels, images.shape[0], network.shape[3], images)
     inputs.whole("steps", steps, 1)
     inputs.whole("window", window, 0)
+    if pass_bytes is None:
+        pass_bytes = 0 if checkpoints else -1
+    else:
+        inputs.whole("pass_bytes", pass_bytes, 0)
     rate = _rate(rate, steps, momentum, images)
     for name, value, most in (("momentum", momentum, 1.0), ("weight_decay", weight_decay, math.inf)):
         if not 0 <= value < most:
@@ -60,7 +68,7 @@ def unroll(theta: torch.Tensor, images: torch.Tensor, labels: torch.Tensor, rate
     batches = _batches(images.shape[0], steps, batch, rows, seed)
     setting = _Setting(network, batches, _augmentations(augmentation, images, batches, seed), network._statistics(
         statistics, theta, images, "batch"), (float(momentum), float(weight_decay), bool(hessian), bool(checkpoints),
-                                              int(window)))
+                                              int(window), int(pass_bytes)))
     end, losses = _Unroll.apply(theta, images, labels, rate, setting)
     return (end, losses) if with_losses else end
 

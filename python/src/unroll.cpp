@@ -66,11 +66,13 @@ void bind_unroll(py::module_& module) {
            py::arg("rows"), py::arg("augment"));
   py::class_<UnrollOptions>(module, "UnrollOptions")
       .def(py::init([](double momentum, double weight_decay, bool hessian, bool checkpoints,
-                       int64_t window) {
-             return UnrollOptions{momentum, weight_decay, hessian, checkpoints, window};
+                       int64_t window, int64_t pass_bytes) {
+             UnrollOptions options{momentum, weight_decay, hessian, checkpoints, window};
+             options.pass_bytes = pass_bytes;
+             return options;
            }),
            py::arg("momentum"), py::arg("weight_decay"), py::arg("hessian"), py::arg("checkpoints"),
-           py::arg("window"));
+           py::arg("window"), py::arg("pass_bytes"));
   py::class_<Unrolled>(module, "Unrolled")
       .def(py::init<std::shared_ptr<nets::Network>, const at::Tensor&, const at::Tensor&,
                     const Rate&, std::vector<UnrollStep>, const UnrollOptions&,

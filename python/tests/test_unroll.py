@@ -50,6 +50,18 @@ def test_equals_one_graph_over_all_steps(steps, momentum, decay, soft, checkpoin
     agree(answers(ours, given), answers(plain, given))
 
 
+@pytest.mark.parametrize("checkpoints", [False, True])
+def test_kept_passes_change_no_bit(checkpoints):
+    network, theta, images, labels, target = example(soft=False)
+
+    def answer(room):
+        x = images.clone().requires_grad_(True)
+        end = retort.unroll(theta, x, labels, 0.05, network=network, steps=9, checkpoints=checkpoints, pass_bytes=room)
+        return torch.autograd.grad((end - target).square().sum(), x)[0]
+
+    assert torch.equal(answer(1 << 28), answer(0)) and torch.equal(answer(0), answer(None))
+
+
 def test_minibatches_and_a_rate_for_every_step():
     network, theta, images, labels, target = example()
     rows = torch.tensor([[0, 1, 2], [3, 4, 5], [5, 0, 2], [1, 1, 4]])
