@@ -1,13 +1,13 @@
 // retort score: finished sets scored as DD-Ranking defines it, coresets beside them.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <filesystem>
 #include <ostream>
 
 #include "cli/arguments.h"
 #include "cli/host.h"
 #include "cli/score_page.h"
+#include "cli/several.h"
 #include "cli/taken_over.h"
 #include "core/file.h"
 #include "eval/held_out.h"
@@ -27,9 +27,9 @@ constexpr const char* kExamples =
     "--evaluation-epochs 300 --out scores/\n"
     "  retort score runs/rded --data cifar-10-batches-bin --protocol rded --teacher "
     "teacher.safetensors --out soft/\n\n"
-    "SETs, before the options, are run folders or bundles; `retort import` reads published ones. "
-    "Every\nfigure is kept in the folder: a command that was stopped goes on when it is given "
-    "again, and the\nsame options with more sets train only what is new.\n";
+    "`retort import` reads published sets. Every figure is kept in the folder: a command that was\n"
+    "stopped goes on when it is given again, and the same options with more sets train only what "
+    "is\nnew.\n";
 
 const FolderKind kScoreFolder{"folder of scores", ""};
 
@@ -52,7 +52,7 @@ struct Settings {
 
 void check(const Settings& settings, const std::vector<std::string>& sets) {
   Problems problems;
-  if (sets.empty()) problems.add("missing: sets to score, before the options");
+  if (sets.empty()) problems.add("missing: sets to score");
   if (settings.out.empty()) problems.add("missing: --out, the folder of the scores");
   if (settings.score.rates.empty()) problems.add("--rates names no learning rate");
   problems.raise("reading the options of 'retort score'");
@@ -115,14 +115,15 @@ void print(const Environment& environment, const Settings& settings,
 
 int run_score(const Environment& environment, const Arguments& arguments) {
   Settings settings;
-  const auto flags = std::ranges::find_if(
-      arguments, [](const std::string& word) { return word.starts_with("-"); });
-  const std::vector<std::string> sets(arguments.begin(), flags);
+  std::string words;
   const Usage usage{"score",
-                    "Scores finished sets, SET... before the options: hard-label recovery, "
-                    "improvement over random, label-robust and augmentation-robust scores.",
+                    "Scores finished sets: hard-label recovery, improvement over random, "
+                    "label-robust and augmentation-robust scores.",
                     kExamples};
-  if (!parse(environment, usage, Arguments(flags, arguments.end()), settings.options)) return 0;
+  if (!parse(environment, usage, arguments, settings.options,
+             {{"sets...", "run folders or bundles (.safetensors)", &words}}))
+    return 0;
+  const std::vector<std::string> sets = several(words);
   check(settings, sets);
   for (const std::string& set : sets) take_run_options(set, settings.options);
   take_split_of(settings.score.teacher, settings.options);
