@@ -5,6 +5,7 @@
 #include <ostream>
 
 #include "cli/host.h"
+#include "cli/run_report.h"
 #include "cli/sets_folder.h"
 #include "core/file.h"
 #include "core/interval.h"
@@ -123,6 +124,13 @@ std::optional<Json> evaluate_set(const Environment& environment, EvalSettings& s
   return found->record;
 }
 
+/// True where the folder's last evaluation says the same.
+bool kept_already(const fs::path& folder, const Json& record) {
+  const std::vector<Json> records = read_records(folder / "records.jsonl");
+  return !records.empty() && records.back().contains("results") &&
+         json_text(records.back().at("results")) == json_text(record.at("results"));
+}
+
 }  // namespace
 
 std::optional<Json> judge_sets(const Environment& environment, EvalSettings& settings) {
@@ -145,7 +153,8 @@ std::optional<Json> judge_sets(const Environment& environment, EvalSettings& set
   for (size_t i = 1; i < all.size(); ++i) drop_baselines(all[i].record);
   Json record = eval::over_sets(all);
   if (!environment.group->first()) return record;
-  const fs::path page = keep_evaluation(environment, folder, record);
+  const fs::path page = kept_already(folder, record) ? write_report(folder)
+                                                     : keep_evaluation(environment, folder, record);
   if (settings.machine.json) {
     environment.out << json_text(record, 2) << "\n";
     return record;

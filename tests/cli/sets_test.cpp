@@ -126,6 +126,7 @@ TEST_F(SeveralSets, AreJudgedTogetherWithTheirSpreadsApart) {
 
   ASSERT_EQ(eval(how + " --json").code, 0);
   EXPECT_EQ(evaluations(folder_ / "sets" / "seed-1"), 1) << "it was evaluated before";
+  EXPECT_EQ(evaluations(folder_ / "sets"), 1) << "and all of them were together";
   ASSERT_EQ(eval("--students 2 --evaluation-epochs 1").code, 0);
   EXPECT_EQ(evaluations(folder_ / "sets" / "seed-1"), 2);
 }
