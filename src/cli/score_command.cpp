@@ -50,9 +50,8 @@ struct Settings {
   }
 };
 
-void check(const Settings& settings, const std::vector<std::string>& sets) {
+void check(const Settings& settings) {
   Problems problems;
-  if (sets.empty()) problems.add("missing: sets to score");
   if (settings.out.empty()) problems.add("missing: --out, the folder of the scores");
   if (settings.score.rates.empty()) problems.add("--rates names no learning rate");
   problems.raise("reading the options of 'retort score'");
@@ -124,7 +123,7 @@ int run_score(const Environment& environment, const Arguments& arguments) {
              {{"sets...", "run folders or bundles (.safetensors)", &words}}))
     return 0;
   const std::vector<std::string> sets = several(words);
-  check(settings, sets);
+  check(settings);
   for (const std::string& set : sets) take_run_options(set, settings.options);
   take_split_of(settings.score.teacher, settings.options);
   const at::Device device = settings.machine.apply(environment);
