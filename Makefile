@@ -27,11 +27,11 @@ demo: ## distil the built-in set at 1 and 10 images per class, and judge it (5 m
 	@cmake --build --preset release --target retort_cli -j $(JOBS)
 	@scripts/demo.sh $(RELEASE)/retort
 
-combinations: ## a table of objectives times parametrisations at equal bytes (half an hour)
+combinations: ## a table of objectives times parametrisations at equal bytes (hours)
 	$(DEPS) build
 	@$(CONFIGURE) release
 	@cmake --build --preset release --target retort_cli -j $(JOBS)
-	@scripts/combinations.sh $(RELEASE) runs/combinations
+	@scripts/combinations.py $(RELEASE)/retort runs/combinations
 
 test: ## build everything and run the fast tests
 	$(DEPS) build pytorch

@@ -214,11 +214,11 @@ def _each(items: Any, doing: str, name: str = "the split") -> Any:
         yield item
 
 
-def _stack(pairs: Any, count: int, doing: str) -> tuple[torch.Tensor, list]:
+def _stack(pairs: Any, count: int, doing: str) -> tuple[torch.Tensor, list[int]]:
     """Items one after another into one block: no list of all images is held beside it."""
     if count == 0:
         raise _core.DataError(f"{doing}: the dataset is empty")
-    block, labels = None, []
+    block, labels = torch.empty(0), []
     for index, pair in enumerate(pairs):
         try:
             image, label = pair
@@ -228,7 +228,7 @@ def _stack(pairs: Any, count: int, doing: str) -> tuple[torch.Tensor, list]:
                 raise ValueError(f"the label is {label}")
         except (TypeError, ValueError, RuntimeError) as problem:
             raise _core.DataError(f"{doing}: item {index} is no pair (image, number of a class): {problem}") from problem
-        if block is None:
+        if index == 0:
             block = torch.empty((count, *image.shape), dtype=image.dtype)
         if image.shape != block.shape[1:] or image.dtype != block.dtype:
             raise _core.DataError(f"{doing}: image {index} is {list(image.shape)} of {image.dtype}, those before are "

@@ -189,7 +189,8 @@ class _file_of:
     """The path of a set for a command: its own, or a file that is there for the time of the call."""
 
     def __init__(self, set: SyntheticSet | str | os.PathLike):
-        self._set, self._folder = set, None
+        self._set = set
+        self._folder: tempfile.TemporaryDirectory | None = None
 
     def __enter__(self) -> str:
         if isinstance(self._set, SyntheticSet):
@@ -214,7 +215,7 @@ def _command(command: str, given: Mapping[str, Any], *positionals: str, data: An
     words = [*positionals, *_words(given), "--json=yes"]
     group = processes.current()
     with listeners(callbacks, progress) as functions:
-        _, out, err = _core.run(command, words, held and held._handle, method, functions, learners or {}, group)
+        _, out, err = _core.run(command, words, held._handle if held else None, method, functions, learners or {}, group)
     for line in filter(None, err.splitlines() if group is None or group.rank == 0 else []):
         _log.info(line.removeprefix("note: "))
     return json.loads(out)

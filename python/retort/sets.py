@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -36,7 +37,7 @@ class Normalize:
         if self.kind == "mean_std":
             mean, std = (torch.tensor(values, device=pixels.device).view(-1, 1, 1) for values in (self.mean, self.std))
             return (pixels - mean) / std
-        if self.kind == "zca":
+        if self._whitening is not None:
             mean, matrix = (part.to(pixels.device) for part in self._whitening)
             return ((pixels.reshape(-1, mean.numel()) - mean) @ matrix).reshape(pixels.shape)
         return pixels
@@ -90,6 +91,8 @@ class SyntheticSet:
         self._handle = handle
         self.path = None if path is None else Path(path)
         """The file or run folder that the set was loaded from, or None."""
+        self.run: dict[str, Any] | None = None
+        """What the command that made the set in this process answered, or None."""
 
     @property
     def images(self) -> torch.Tensor:
@@ -135,7 +138,7 @@ class SyntheticSet:
     def dataset(self, augment: bool | str = False) -> SetDataset:
         """The set as a torch Dataset. `augment=True` is the published augmentation that it was made for; a text
         names another one, as `retort.augment` takes it."""
-        strategy = {True: self.augmentation or "none", False: "none"}.get(augment, augment)
+        strategy = augment if isinstance(augment, str) else augment and self.augmentation or "none"
         labels = self.labels if self.soft_labels is None else self.soft_labels
         if strategy != "none":
             _core.augment(self.images[:1], strategy, 0, False)  # unknown words are refused here
