@@ -10,7 +10,7 @@ namespace {
 Lanes lanes_of(const std::vector<Group>& groups, const Query& query) {
   std::vector<int64_t> sizes;
   for (const Group& group : groups) sizes.push_back(group.rows());
-  return cut_rows(sizes, row_limits(query.memory, kBackwardRows));
+  return cut_rows(sizes, row_limits(query.memory, kRows));
 }
 
 }  // namespace

@@ -77,7 +77,8 @@ struct CallFrame {
   std::vector<at::Tensor> losses;  // of every micro batch
 };
 
-constexpr int64_t kBackwardRows = 16;  ///< of a micro batch that goes back
-constexpr int64_t kForwardRows = 32;   ///< of one that does not
+/// Of a micro batch at most: its maps stay in cache. Passes without a way back gain nothing by
+/// more.
+constexpr int64_t kRows = 16;
 
 }  // namespace retort::nets
