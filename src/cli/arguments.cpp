@@ -164,8 +164,8 @@ bool parse(const Environment& environment, const Usage& usage, const Arguments& 
   for (const Option& option : options.all()) bind(app, option);
   std::vector<std::string> words;
   for (const Positional& place : positionals)
-    if (takes_several(place))
-      app.add_option(place.name, words, place.help);
+    if (takes_several(place))  // the help adds dots of its own
+      app.add_option(place.name.substr(0, place.name.find('.')), words, place.help);
     else
       app.add_option(place.name, *place.value, place.help);
 
