@@ -13,8 +13,6 @@ of the whole data is given (`--whole`, in percent), not trained for: it cancels 
 """
 
 import argparse
-import contextlib
-import io
 import pickle
 import tempfile
 from pathlib import Path
@@ -59,9 +57,10 @@ def as_ddranking_takes_them(made: retort.SyntheticSet) -> torch.Tensor:
 
 
 def score(made: retort.SyntheticSet, options: argparse.Namespace, folder: Path) -> dict:
-    from ddranking.metrics import LabelRobustScoreHard
+    from ddranking.metrics import LabelRobustScoreHard, hard_label
     from ddranking.utils import REAL_DATA_ACC_CACHE
 
+    hard_label.save_results = lambda *_: None  # 0.2.0 lists every score twice, and cannot write the table
     REAL_DATA_ACC_CACHE["CIFAR10-ConvNet-3"] = options.whole
     passes = options.epochs + 1  # as in the code of DC, whose N epochs count from 0 to N
     scorer = LabelRobustScoreHard(
@@ -86,10 +85,10 @@ def main():
     ours = retort.evaluate(made, options.data, networks="convnet", protocol="dm", evaluation_epochs=options.epochs,
                            students=options.students, device=options.device)
     without_checksums()
-    with tempfile.TemporaryDirectory(prefix="retort-") as folder, contextlib.redirect_stdout(io.StringIO()):
+    print(ours, flush=True)
+    with tempfile.TemporaryDirectory(prefix="retort-") as folder:
         write_pickles(options.data, Path(folder) / "cifar-10-batches-py")
         theirs = score(made, options, Path(folder))
-    print(ours)
     print(f"ddranking: the set {options.whole - theirs['hard_label_recovery_mean']:.1f} "
           f"± {theirs['hard_label_recovery_std']:.1f}, above random images {theirs['improvement_over_random_mean']:.1f} "
           f"± {theirs['improvement_over_random_std']:.1f}, label-robust score {theirs['label_robust_score_mean']:.4f}")

@@ -34,15 +34,23 @@ Arena::Memory Arena::allocate(int64_t count) {
   return Memory(static_cast<float*>(memory));
 }
 
+void Arena::add_block(int64_t count) {
+  blocks_.push_back(allocate(count));
+  capacity_ = count;
+  used_ = 0;
+}
+
+void Arena::reserve(int64_t count) {
+  if (capacity_ >= count) return;
+  blocks_.clear();
+  add_block(count);
+}
+
 float* Arena::take(int64_t count) {
   constexpr int64_t kStep = kAlignment / kFloat;
   count = (count + kStep - 1) / kStep * kStep;
   total_ += count;
-  if (blocks_.empty() || used_ + count > capacity_) {
-    capacity_ = count;
-    used_ = 0;
-    blocks_.push_back(allocate(count));
-  }
+  if (blocks_.empty() || used_ + count > capacity_) add_block(count);
   float* memory = blocks_.back().get() + used_;
   used_ += count;
   return memory;
@@ -60,8 +68,7 @@ float* Arena::scratch(int64_t count) {
 void Arena::reset() {
   if (blocks_.size() > 1) {  // next time in one
     blocks_.clear();
-    blocks_.push_back(allocate(total_));
-    capacity_ = total_;
+    add_block(total_);
   }
   used_ = total_ = 0;
 }

@@ -14,6 +14,8 @@ namespace retort::nets {
 class Arena {
  public:
   float* take(int64_t count);
+  /// The next so many floats come from one piece. Only of an arena that nothing was taken from.
+  void reserve(int64_t count);
   /// Memory that the next scratch() may hand out again.
   float* scratch(int64_t count);
   void reset();
@@ -24,6 +26,7 @@ class Arena {
   };
   using Memory = std::unique_ptr<float[], Free>;
   static Memory allocate(int64_t count);
+  void add_block(int64_t count);
   std::vector<Memory> blocks_;
   Memory scratch_;
   int64_t scratch_size_ = 0;

@@ -7,10 +7,11 @@ namespace retort::nets {
 BlockedKept::BlockedKept(std::shared_ptr<Workspace> space, const CallFrame& frame)
     : space_(std::move(space)), lease_(space_->kept.lease()), batches_(frame.lanes.batches) {
   for (const HeldGroup& group : frame.groups) images_.push_back(group.images);
+  for (const MicroBatch& batch : batches_) rows_ += batch.rows();
+  (*lease_).reserve(kept_floats(space_->network) * rows_);
   for (const MicroBatch& batch : batches_) {
     values_.push_back(take_values(space_->network, batch.rows(), Follows::kTangents, *lease_));
     values_.back().images = frame.groups[batch.group].image(batch);
-    rows_ += batch.rows();
   }
 }
 

@@ -9,7 +9,7 @@
 
 namespace retort::nets {
 
-/// Memory is taken at once, in one piece from the second time on; passes fill it.
+/// Memory is taken at once, in one piece; passes fill it.
 class BlockedKept : public KeptPass {
  public:
   BlockedKept(std::shared_ptr<Workspace> space, const CallFrame& frame);
