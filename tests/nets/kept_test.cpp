@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
+#include "nets/blocked/arena.h"
 #include "nets/toy.h"
 #include "retort/nets/network.h"
 
@@ -97,6 +98,16 @@ TEST_F(Kept, TakesNoMoreThanItMay) {
   EXPECT_TRUE(kept(needed));
   EXPECT_FALSE(kept(needed - 1));
   EXPECT_FALSE(kept(0));
+}
+
+TEST(Arena, GivesWhatWasReservedFromOnePiece) {
+  Arena arena;
+  arena.reserve(1024);
+  const float* const first = arena.take(500);
+  EXPECT_EQ(arena.take(512) - first, 512);  // 500 in whole vectors
+  arena.reset();
+  arena.reserve(600);
+  EXPECT_EQ(arena.take(1024), first) << "a larger piece is kept";
 }
 
 TEST_F(Kept, IsRefusedForOtherRowsAndPassedOverByOtherEngines) {
