@@ -27,9 +27,9 @@ constexpr const char* kExamples =
     "--evaluation-epochs 300 --out scores/\n"
     "  retort score runs/rded --data cifar-10-batches-bin --protocol rded --teacher "
     "teacher.safetensors --out soft/\n\n"
-    "`retort import` reads published sets. Every figure is kept in the folder: a command that was\n"
-    "stopped goes on when it is given again, and the same options with more sets train only what "
-    "is\nnew.\n";
+    "`retort import` reads published sets. Every figure is kept in the folder: a command that was "
+    "stopped\ngoes on when it is given again, and the same options with more sets train only what "
+    "is new.\n";
 
 const FolderKind kScoreFolder{"folder of scores", ""};
 
