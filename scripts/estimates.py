@@ -28,7 +28,7 @@ COMMANDS = [
     ("mtt", f"distill --method mtt --network convnet-w16 --images-per-class 1 --inner-steps 20 --expert-epochs 1 "
      f"--max-start-epoch 2 --iterations 60 --experts {at('experts')}", "mtt"),
     ("squeeze", "squeeze --network convnet-w16-bn --epochs 3", "teacher"),
-    ("sre2l", f"distill --method sre2l --network convnet-w16-bn --images-per-class 10 --iterations 100 "
+    ("sre2l", f"distill --method sre2l --network convnet-w16-bn --images-per-class 10 --iterations 500 "
      f"--teacher {at('teacher')}/teacher.safetensors", "sre2l"),
     ("relabel", f"relabel {at('sre2l')} --teacher {at('teacher')}/teacher.safetensors --protocol frozen "
      "--evaluation-epochs 300", "labels.safetensors"),
