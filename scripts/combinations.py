@@ -70,10 +70,12 @@ class Grid:
         return json.loads(path.read_text())
 
     def train_experts(self):
-        self.kept(self.o.out / "experts.json", lambda: self.retort(
-            "experts", "--network", self.o.network, "--count", "3", "--epochs", "4", "--out", str(self.experts)))
+        if any("{experts}" in OBJECTIVES[objective][0] for objective in self.o.objectives):
+            self.kept(self.o.out / "experts.json", lambda: self.retort(
+                "experts", "--network", self.o.network, "--count", "3", "--epochs", "4", "--out", str(self.experts)))
 
-    def words(self, objective, parametrisation, count):
+    def settings(self, objective, parametrisation, count):
+        """The words of a cell, and its middle rate."""
         own, iterations, rate = OBJECTIVES[objective]
         text = f"{own} {PARAMETRISATIONS[parametrisation]}".format(experts=self.experts, bases=32 if count == 1 else 64)
         if parametrisation == "memories":
@@ -82,14 +84,14 @@ class Grid:
         return text.split() + ["--iterations", str(iterations)], rate
 
     def judge(self, run, images, *more):
-        epochs = max(1, self.o.steps * BATCH // max(images, BATCH))
+        epochs = max(1, self.o.steps // -(-images // BATCH))
         return self.retort("eval", str(run), "--evaluation-epochs", str(epochs), *more)
 
     def cell(self, objective, parametrisation, count):
-        """The test evaluation of the best of some rates, with the rate in it."""
+        """The test figures of the best of some rates, by what was trained on."""
         folder = self.o.out / f"{count}" / f"{objective}-{parametrisation}"
         folder.mkdir(parents=True, exist_ok=True)
-        words, middle = self.words(objective, parametrisation, count)
+        words, middle = self.settings(objective, parametrisation, count)
         tried = []
         for factor in FACTORS:
             rate = f"{middle * factor:.3g}"
@@ -129,9 +131,8 @@ class Grid:
         return "\n".join(lines)
 
     @staticmethod
-    def row(*cells):
-        first, second, others = cells
-        return "| " + " | ".join([first, second, *others]) + " |"
+    def row(objective, labels, cells):
+        return "| " + " | ".join([objective, labels, *cells]) + " |"
 
     @staticmethod
     def accuracy(result):

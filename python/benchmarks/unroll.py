@@ -6,8 +6,8 @@
 The task: train a ConvNet for some steps on a set, and differentiate the squared distance of where it ends to a target
 by the set. Ways:
 
-    retort         the adjoint recursion over stored parameters
-    retort-kept    the same, with `checkpoints`: about 2 sqrt(steps) parameter vectors in place of `steps`
+    retort         the adjoint recursion, about 2 sqrt(steps) parameter vectors and the steps once more
+    retort-all     the same with all parameters kept, and what small steps leave (`checkpoints=False`)
     graph          one eager graph over all steps, as published codes build it
     recompute      torch.utils.checkpoint around every step: its graph is made again on the way back
     mixed          forward over reverse by step (as MixFlow-MG, Kemaev et al., 2025): stored parameters, and for each
@@ -27,7 +27,7 @@ import time
 import torch
 from torch.nn import functional as F
 
-WAYS = ["retort", "retort-kept", "graph", "recompute", "mixed"]
+WAYS = ["retort", "retort-all", "graph", "recompute", "mixed"]
 
 
 def logits(slots, theta, images):
@@ -60,7 +60,7 @@ class Task:
         return torch.autograd.grad(loss, theta, create_graph=create_graph)[0]
 
 
-def by_retort(task, images, checkpoints=False):
+def by_retort(task, images, checkpoints=True):
     import retort
 
     return retort.unroll(task.start, images, task.labels, task.rate, network=task.network, steps=task.steps,
@@ -122,7 +122,7 @@ class Mixed(torch.autograd.Function):
 
 def run(way, task):
     images = task.images.clone().requires_grad_(True)
-    end = {"retort": lambda: by_retort(task, images), "retort-kept": lambda: by_retort(task, images, True),
+    end = {"retort": lambda: by_retort(task, images), "retort-all": lambda: by_retort(task, images, False),
            "graph": lambda: by_graph(task, images), "recompute": lambda: by_recomputing(task, images),
            "mixed": lambda: Mixed.apply(images, task)}[way]()
     return torch.autograd.grad((end - task.target).square().sum(), images)[0]

@@ -16,13 +16,13 @@ from .network import Network
 def unroll(theta: torch.Tensor, images: torch.Tensor, labels: torch.Tensor, rate: float | torch.Tensor, *,
            network: Network, steps: int, batch: int | None = None,
            rows: torch.Tensor | Sequence[torch.Tensor] | None = None, momentum: float = 0.0, weight_decay: float = 0.0,
-           augmentation: str = "none", seed: int = 0, hessian: bool = True, checkpoints: bool = False, window: int = 0,
+           augmentation: str = "none", seed: int = 0, hessian: bool = True, checkpoints: bool = True, window: int = 0,
            pass_bytes: int | None = None, statistics: torch.Tensor | None = None, with_losses: bool = False) -> Any:
     """Trains a network for some steps of SGD and returns where it ends: theta [P].
 
     Autograd can differentiate the result (once) by the start, the images, soft labels and the rate. The derivative is
-    exact, and no graph of more than one step is ever in memory: going back costs one `gradient_jvp` a step and the
-    stored parameters, `steps` vectors [P], or about 2 sqrt(steps) with `checkpoints` (Maclaurin, Duvenaud and Adams,
+    exact, and no graph of more than one step is ever in memory: going back costs one `gradient_jvp` a step, the steps once
+    more and about 2 sqrt(steps) stored vectors [P]; without `checkpoints`, `steps` vectors (Maclaurin, Duvenaud and Adams,
     ICML 2015). What small steps compute on the way there is kept for the way back as long as it fits into `pass_bytes`;
     the answer is the same without. The rule of a step is v <- momentum v + g + weight_decay theta; theta <- theta - rate v.
 
@@ -40,7 +40,7 @@ def unroll(theta: torch.Tensor, images: torch.Tensor, labels: torch.Tensor, rate
         augmentation: a strategy of differentiable siamese augmentation, drawn by `seed` for each image of each step.
         hessian: False leaves the Hessian out: TESLA's approximation (Cui et al., ICML 2023).
         checkpoints: keep about 2 sqrt(steps) vectors, and run the steps once more on the way back: memory hardly grows
-            with the number of steps.
+            with the number of steps. False is faster, by a fifth or so, and keeps all.
         window: above 0, only the last so many steps are gone back through; what is before them is taken as given.
         pass_bytes: bytes for what steps leave for the way back. None: 256 MiB, in steps of 16 MiB at most; with
             `checkpoints` none.

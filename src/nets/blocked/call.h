@@ -77,8 +77,7 @@ struct CallFrame {
   std::vector<at::Tensor> losses;  // of every micro batch
 };
 
-/// Of a micro batch at most: its maps stay in cache. Passes without a way back gain nothing by
-/// more.
+/// Of a micro batch at most; more gain a pass without a way back nothing.
 constexpr int64_t kRows = 16;
 
 }  // namespace retort::nets
