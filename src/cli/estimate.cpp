@@ -5,10 +5,9 @@
 #include <algorithm>
 
 #include "cli/eval_command.h"
+#include "cli/experts_command.h"
 #include "cli/rehearsal.h"
-#include "cli/reproduce_job.h"
-#include "cli/taken_over.h"
-#include "eval/evaluate_under.h"
+#include "cli/reproduce_estimate.h"
 #include "retort/core/device.h"
 #include "retort/core/error.h"
 
@@ -16,13 +15,6 @@ namespace retort::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// What is expected; disk is what stays.
-struct Expected {
-  double seconds = 0;
-  int64_t disk_bytes = 0;
-  std::vector<std::string> notes = {};
-};
 
 Arguments without(const Arguments& arguments, const std::string& name) {
   Arguments rest;
@@ -127,74 +119,15 @@ Expected of_relabel(const Environment& environment, const Command& command,
   return expected;
 }
 
-Expected of_evaluation(const Environment& environment, EvalSettings& settings) {
-  const auto begin = std::chrono::steady_clock::now();
-  take_run_options(settings.target, settings.set);
-  const at::Device device = settings.machine.apply(environment);
-  synthetic::Bundle bundle = synthetic::load_bundle(bundle_of(settings.target));
-  const data::Dataset data = open_data(environment, settings.data);
-  const double reading =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  synthetic::fill_preprocessing(bundle, data);
-  const eval::Protocol& protocol = eval::protocol_of(bundle, settings.options);
-  return {reading + eval::expected_seconds(
-                        {bundle, data, protocol, settings.options, {}, device, {}, nullptr}),
-          0};
-}
-
 Expected of_eval(const Environment& environment, const Command&, const Arguments& arguments) {
   EvalSettings settings;
   parse(environment, {"eval", "", ""}, arguments, settings.set,
         {{"bundle", "a run folder or a bundle (.safetensors)", &settings.target, true}});
-  return of_evaluation(environment, settings);
-}
-
-/// A set of random images of the run's size, to be evaluated in place of what it will make.
-void choose_in_place(const Environment& environment, const ReproduceJob& job, const fs::path& out) {
-  const methods::DistillOptions& loop = job.run->loop();
-  Arguments words{"--method",  "random",     "--images-per-class", loop.images_per_class,
-                  "--network", loop.network, "--protocol",         loop.protocol,
-                  "--data",    job.data,     "--augmentation",     loop.augmentation,
-                  "--out",     out.string()};
-  const Rehearsal quiet(environment, [](const std::string&) { return false; });
-  run_distill(quiet.environment(), words);
+  return {evaluation_seconds(environment, settings), 0};
 }
 
 Expected of_reproduce(const Environment& environment, const Command&, const Arguments& arguments) {
-  ReproduceJob job;
-  OptionSet set;
-  job.declare(set);
-  parse(environment, {"reproduce", "", ""}, arguments, set,
-        {{"recipe", "a file of recipes/", &job.recipe}});
-  job.read(set);
-  Expected expected;
-  const PassingFolder folder;
-  const bool trains_experts = job.claim.experts_count > 0 && job.experts.empty();
-  if (trains_experts) {
-    ExpertsSettings experts;
-    job.experts = (folder.path() / "experts").string();
-    job.give_experts(experts);
-    const Rehearsal rehearsal(environment, [](const std::string& label) {
-      return label.find(" on ") != std::string::npos;
-    });
-    make_experts(rehearsal.environment(), experts);
-    expected.seconds += rehearsal.seconds();
-    expected.notes.push_back(
-        "without the distillation, which is measured when the experts are there");
-  } else {
-    give(job.run->options, "out", (folder.path() / "run").string());
-    const Rehearsal rehearsal(
-        environment, [&](const std::string& label) { return label == job.run->loop().method; });
-    distil(rehearsal.environment(), *job.run);
-    expected.seconds += rehearsal.seconds();
-  }
-  expected.disk_bytes = folder.bytes();
-  choose_in_place(environment, job, folder.path() / "chosen");
-  EvalSettings evaluation;
-  job.give_evaluation(evaluation);
-  evaluation.target = (folder.path() / "chosen").string();
-  expected.seconds += of_evaluation(environment, evaluation).seconds;
-  return expected;
+  return expected_of_reproduction(environment, arguments);
 }
 
 struct Estimator {
@@ -207,6 +140,12 @@ constexpr Estimator kEstimators[] = {{"distill", of_distill}, {"experts", of_exp
                                      {"eval", of_eval},       {"reproduce", of_reproduce}};
 
 }  // namespace
+
+std::string in_words(const Expected& expected) {
+  return fmt::format("{}, {} of memory, {} on disk", format_duration(expected.seconds),
+                     format_bytes(static_cast<double>(peak_memory_bytes())),
+                     format_bytes(static_cast<double>(expected.disk_bytes)));
+}
 
 bool can_estimate(const std::string& command) {
   return std::ranges::any_of(kEstimators,
@@ -228,10 +167,7 @@ int estimate(const Environment& environment, const Command& command, const Argum
                     << "\n";
     return 0;
   }
-  environment.out << fmt::format("estimate: {}, {} of memory, {} on disk\n",
-                                 format_duration(expected.seconds),
-                                 format_bytes(static_cast<double>(memory)),
-                                 format_bytes(static_cast<double>(expected.disk_bytes)));
+  environment.out << "estimate: " << in_words(expected) << "\n";
   for (const std::string& note : expected.notes) environment.out << "note: " << note << "\n";
   return 0;
 }

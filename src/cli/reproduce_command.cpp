@@ -10,6 +10,7 @@
 #include "cli/distill_sets.h"
 #include "cli/eval_command.h"
 #include "cli/experts_command.h"
+#include "cli/reproduce_estimate.h"
 #include "cli/reproduce_job.h"
 #include "cli/run_report.h"
 #include "cli/sets_folder.h"
@@ -49,11 +50,18 @@ void check_run(const Environment& environment, const ReproduceJob& job) {
   check_distil(environment, *run);
 }
 
-/// Experts take hours: what the run itself would refuse is refused before them.
-int train_experts(const Environment& environment, ReproduceJob& job) {
-  if (job.claim.experts_count == 0 || !job.experts.empty()) return 0;
-  job.use_experts((fs::path(job.out) / "experts").string());
+/// Says what a run from the beginning will take. Experts take hours: what the run itself would
+/// refuse is refused before.
+void announce(const Environment& environment, const Arguments& arguments, const ReproduceJob& job) {
+  if (fs::exists(job.out)) return;
   check_run(environment, job);
+  if (environment.group->size() > 1) return;
+  environment.err << "reproduce: measuring how long it will take\n";
+  environment.err << fmt::format("reproduce: {}, by a few steps of every part\n",
+                                 in_words(expected_of_reproduction(environment, arguments)));
+}
+
+int train_experts(const Environment& environment, const ReproduceJob& job) {
   environment.err << fmt::format("reproduce: {} expert{} of {} epoch{}\n", job.claim.experts_count,
                                  job.claim.experts_count == 1 ? "" : "s", job.claim.experts_epochs,
                                  job.claim.experts_epochs == 1 ? "" : "s");
@@ -200,7 +208,10 @@ int run_reproduce(const Environment& environment, const Arguments& arguments) {
   const Environment part{environment.err,   environment.err,  environment.terminal,
                          environment.width, environment.stop, {},
                          environment.debug, environment.host, environment.group};
-  if (const int code = train_experts(part, job); code != 0) return code;
+  const bool trains = job.claim.experts_count > 0 && job.experts.empty();
+  if (trains) job.use_experts((fs::path(job.out) / "experts").string());
+  announce(part, arguments, job);
+  if (const int code = trains ? train_experts(part, job) : 0; code != 0) return code;
   environment.err << "reproduce: distillation\n";
   const int code = job.seeds.empty() ? distil(part, *job.run)
                                      : distil_sets(part, *job.run, job.seeds, maker(job));

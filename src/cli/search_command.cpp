@@ -94,9 +94,12 @@ void print(const Environment& environment, const Settings& settings,
     return;
   }
   const report::Page page = search_page(result, "");
-  std::vector<std::vector<std::string>> rows{page.tables[0].head};
-  rows.insert(rows.end(), page.tables[0].rows.begin(), page.tables[0].rows.end());
-  environment.out << page.tables[0].caption << "\n\n" << aligned(rows) << "\n";
+  environment.out << page.summary << "\n\n";
+  for (const report::Table& table : page.tables) {
+    std::vector<std::vector<std::string>> rows{table.head};
+    rows.insert(rows.end(), table.rows.begin(), table.rows.end());
+    environment.out << table.caption << "\n" << aligned(rows) << "\n";
+  }
   for (const std::string& note : page.notes) environment.out << "note: " << note << "\n";
   environment.out << "report: " << (fs::path(settings.out) / "report.html").string() << "\n";
 }

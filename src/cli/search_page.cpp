@@ -14,28 +14,33 @@ std::string correlation_text(const eval::Correlation& found) {
   return fmt::format("{:.2f} [{:.2f}, {:.2f}]", found.value, found.low, found.high);
 }
 
-report::Table table_of(const eval::SearchResult& result) {
-  report::Table table{fmt::format("{} networks", result.networks.size()),
-                      {"proxy", "images", "bytes", "steps", "time, one thread"},
+/// How well each proxy ranks, where the whole set is there to hold it against.
+report::Table rankings(const eval::SearchResult& result) {
+  report::Table table{"Correlation with the whole set", {"proxy", "all networks"}, {}};
+  for (const eval::Correlation& top : result.proxies.front().top)
+    table.head.push_back(fmt::format("top {}", top.count));
+  for (const eval::ProxyResult& proxy : result.proxies) {
+    std::vector<std::string> row{proxy.name, correlation_text(*proxy.all)};
+    for (const eval::Correlation& top : proxy.top) row.push_back(correlation_text(top));
+    table.rows.push_back(row);
+  }
+  return table;
+}
+
+report::Table costs_and_choices(const eval::SearchResult& result) {
+  report::Table table{"What it takes and chooses",
+                      {"proxy", "images", "bytes", "steps", "time, one thread", "chosen"},
                       {}};
   const bool held = !result.whole.empty();
-  if (held) {
-    table.head.push_back("correlation, all");
-    for (const eval::Correlation& top : result.proxies.front().top)
-      table.head.push_back(fmt::format("top {}", top.count));
-    table.head.push_back("accuracy of chosen %");
-  }
-  table.head.push_back("chosen");
+  if (held) table.head.push_back("its accuracy %");
   for (const eval::ProxyResult& proxy : result.proxies) {
-    std::vector<std::string> row{proxy.name, std::to_string(proxy.images),
+    std::vector<std::string> row{proxy.name,
+                                 std::to_string(proxy.images),
                                  format_bytes(static_cast<double>(proxy.bytes)),
-                                 std::to_string(proxy.steps), format_duration(proxy.seconds)};
-    if (held) {
-      row.push_back(correlation_text(*proxy.all));
-      for (const eval::Correlation& top : proxy.top) row.push_back(correlation_text(top));
-      row.push_back(fmt::format("{:.1f}", 100 * *proxy.accuracy));
-    }
-    row.push_back(proxy.chosen);
+                                 std::to_string(proxy.steps),
+                                 format_duration(proxy.seconds),
+                                 proxy.chosen};
+    if (held) row.push_back(fmt::format("{:.1f}", 100 * *proxy.accuracy));
     table.rows.push_back(row);
   }
   return table;
@@ -64,13 +69,14 @@ report::Page search_page(const eval::SearchResult& result, const std::string& re
   page.summary = fmt::format("{} networks, ranked on {} validation images", result.networks.size(),
                              result.validation_images);
   page.tables_title = "Proxies";
-  page.tables = {table_of(result)};
+  if (!result.whole.empty()) page.tables.push_back(rankings(result));
+  page.tables.push_back(costs_and_choices(result));
   if (result.whole.size() > 1 && result.proxies.size() > 1) page.charts = {scatter(result)};
   page.notes = {
       "Correlation: Spearman's, of accuracies on the validation part after training on the proxy "
       "with test accuracies after training on the whole set, over all networks and over those that "
-      "are best on the whole set; in brackets a bootstrap interval of 95 %. Accuracy of chosen: on "
-      "the test part, after training on the whole set."};
+      "are best on the whole set; in brackets a bootstrap interval of 95 %. The accuracy of "
+      "the chosen network is that on the test part, after training on the whole set."};
   for (const eval::ProxyResult& proxy : result.proxies)
     if (proxy.diverged > 0)
       page.notes.push_back(fmt::format("{}: {} networks ran away and count as accuracy 0",

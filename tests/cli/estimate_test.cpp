@@ -84,6 +84,34 @@ TEST(Estimate, OfAnEvaluationKeepsNoRecordOfIt) {
   EXPECT_EQ(tests::read_text(fs::path(one.out) / "records.jsonl"), before);
 }
 
+/// The folder is as large as what was said before anything was trained, experts and all.
+TEST(Estimate, OfAReproductionIsSaidBeforeItBegins) {
+  const tests::TempFolder folder;
+  tests::write_small_data(folder / "data");
+  tests::write_text(folder / "recipe.toml",
+                    "method = \"mtt\"\nimages_per_class = \"1\"\nnetwork = \"convnet-w16-d2\"\n"
+                    "iterations = 3\ninner_steps = 2\nexpert_epochs = 1\nmax_start_epoch = 2\n"
+                    "protocol = \"demo\"\nevaluation_epochs = 2\nexperts_count = 3\n"
+                    "experts_epochs = 2\n");
+  const std::vector<std::string> words{"reproduce",  (folder / "recipe.toml").string(),
+                                       "--data",     (folder / "data").string(),
+                                       "--out",      (folder / "out").string(),
+                                       "--students", "1",
+                                       "--threads",  "1"};
+  std::vector<std::string> estimate = words;
+  estimate.insert(estimate.end(), {"--estimate", "--json"});
+  const Answer asked = call(estimate);
+  ASSERT_EQ(asked.code, 0) << asked.err;
+  EXPECT_FALSE(fs::exists(folder / "out"));
+  const Answer first = call(words);
+  ASSERT_EQ(first.code, 0) << first.err;
+  expect_near(Json::parse(asked.out).at("estimate"), bytes_in(folder / "out"));
+  const size_t said = first.err.find("by a few steps of every part");
+  EXPECT_LT(said, first.err.find("3 experts of 2 epochs")) << first.err;
+  const Answer again = call(words);  // what goes on says nothing of it
+  EXPECT_EQ(again.err.find("by a few steps"), std::string::npos) << again.err;
+}
+
 TEST(Estimate, RefusesWhatTheCommandWould) {
   const Case one({"distill", "--method", "dm", "--iterations", "many"});
   std::vector<std::string> words = one.words;
