@@ -11,7 +11,7 @@ if(RETORT_DEPS)
 else()
   set(RETORT_SYSTEM_DEPS ON)
 endif()
-install(DIRECTORY recipes DESTINATION ${CMAKE_INSTALL_DATADIR}/retort)
+install(DIRECTORY recipes zoo DESTINATION ${CMAKE_INSTALL_DATADIR}/retort)
 install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR} OPTIONAL)
 install(EXPORT retort_targets NAMESPACE retort:: DESTINATION ${_package})
 configure_package_config_file(cmake/retort-config.cmake.in ${CMAKE_CURRENT_BINARY_DIR}/retort-config.cmake

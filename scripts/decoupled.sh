@@ -12,7 +12,7 @@ network=${NETWORK:-convnet-w16-bn} student=${STUDENT:-$network} count=${IMAGES_P
 images=${IMAGES:-5000} epochs=${EPOCHS:-40} moco_epochs=${MOCO_EPOCHS:-80} iterations=${ITERATIONS:-500}
 rate=${RATE:-0.1} weight=${STATISTICS_WEIGHT:-0.1} roll=${ROLL:-4} students=${STUDENTS:-3} mosaic=${MOSAIC:-1}
 precision=${PRECISION:-float32} protocol=${PROTOCOL:-frozen} post_epochs=${POST_EPOCHS:-0} validation=${VALIDATION:-0.01}
-methods=${METHODS:-sre2l cda scdd rded random} threads=${THREADS:-0}
+methods=${METHODS:-sre2l cda scdd rded random} threads=${THREADS:-0} seed=${SEED:-0}
 mkdir -p "$out"
 run() { "$retort" "$@" --threads "$threads"; }
 
@@ -21,7 +21,8 @@ teacher() {
   local name=$1 file=$2
   shift 2
   if [ -z "$file" ]; then
-    run squeeze --data "$data" --images "$images" --network "$network" --out "$out/$name" "$@" >&2
+    run squeeze --data "$data" --images "$images" --network "$network" --seed "$seed" --out "$out/$name" \
+      "$@" >&2
     file=$out/$name/teacher.safetensors
   fi
   echo "$file"
@@ -40,7 +41,7 @@ settings() {
   sre2l | cda) echo "--teacher $supervised $recovery" ;;
   scdd) echo "--teacher $self_supervised $recovery" ;;
   rded) echo "--teacher $supervised --mosaic $mosaic" ;;
-  random) ;;
+  *) ;;
   esac
 }
 
@@ -58,7 +59,7 @@ judge() {
 for method in $methods; do
   # shellcheck disable=SC2046
   run distill --method "$method" --data "$data" --images-per-class "$count" --network "$network" \
-    --protocol "$protocol" --out "$out/$method" $(settings "$method") >&2
+    --protocol "$protocol" --seed "$seed" --out "$out/$method" $(settings "$method") >&2
   run relabel "$out/$method" --teacher "$supervised" --protocol "$protocol" --precision "$precision" \
     --evaluation-epochs "$post_epochs" >&2
   judge "$method" "$out/$method/labels.safetensors" "$out/$method.soft"

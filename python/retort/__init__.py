@@ -22,7 +22,7 @@ from .network import Gradient, GradientJvp, Network  # noqa: E402
 from .objective import Objective, Run  # noqa: E402
 from .processes import alone  # noqa: E402
 from .runs import (Evaluation, Option, distill, evaluate, experts, import_published, options, relabel,  # noqa: E402
-                   reproduce, squeeze)
+                   reproduce, squeeze, zoo)
 from .sets import Normalize, SetDataset, SyntheticSet, augment, from_tensors, load  # noqa: E402
 from .unrolling import unroll  # noqa: E402
 
@@ -30,4 +30,4 @@ __all__ = ["Callback", "ConfigError", "DataError", "Error", "Evaluation", "Gradi
            "Network", "Normalize", "Objective", "Option", "RealImages", "ResourceError", "Run", "SetDataset",
            "StateError", "Stream", "SyntheticSet", "TensorBoard", "WandB", "__version__", "alone",
            "apply_augmentation", "augment", "distill", "draw_augmentation", "evaluate", "experts", "from_tensors",
-           "import_published", "load", "options", "relabel", "reproduce", "squeeze", "unroll"]
+           "import_published", "load", "options", "relabel", "reproduce", "squeeze", "unroll", "zoo"]

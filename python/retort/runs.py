@@ -168,6 +168,19 @@ def reproduce(recipe: str | os.PathLike, *, data: Any, out: str | os.PathLike, s
     return _command("reproduce", given, os.fspath(recipe), data=data, progress=progress)
 
 
+def zoo(name: str | None = None) -> SyntheticSet | list[dict]:
+    """A set that comes with the package, or, without a name, the cards of all.
+
+    A card says the recipe, the protocol, a student's accuracy (percent, mean and deviation over `students`), the published
+    one, the licence of the data. Sets of whitened images take their whitening from the data (`retort.evaluate(set, data)`).
+    """
+    folder = Path(__file__).parent / "zoo"
+    if name is None:
+        return _command("zoo", {"folder": folder}, progress=False)
+    _command("zoo", {"folder": folder}, name, progress=False)  # refuses a name that is not there
+    return load(folder / f"{name}.safetensors")
+
+
 def import_published(path: str | os.PathLike, *, out: str | os.PathLike | None = None, data: Any = None,
                      **options: Any) -> SyntheticSet:
     """A published set (DC's res_*.pt, MTT's images_*.pt, .npz, a folder of pictures, ...) as a `SyntheticSet`.

@@ -128,3 +128,13 @@ def test_files_that_are_no_set_are_refused(tmp_path):
     with pytest.raises(retort.DataError):
         retort.load(tmp_path / "bad.safetensors")
     assert issubclass(retort.DataError, ValueError) and issubclass(retort.StateError, RuntimeError)
+
+
+def test_the_zoo_comes_with_the_package():
+    cards = retort.zoo()
+    for card in cards:
+        made = retort.zoo(card["name"])
+        assert len(made.images) == card["images"]
+        assert (made.soft_labels is not None) == (card["labels"] == "soft")
+    with pytest.raises(retort.ConfigError, match="nothing-of-that-name"):
+        retort.zoo("nothing-of-that-name")

@@ -76,6 +76,7 @@ int run_merge(const Environment& environment, const Arguments& arguments);
 int run_report(const Environment& environment, const Arguments& arguments);
 int run_export(const Environment& environment, const Arguments& arguments);
 int run_import(const Environment& environment, const Arguments& arguments);
+int run_zoo(const Environment& environment, const Arguments& arguments);
 int run_list(const Environment& environment, const Arguments& arguments);
 int run_describe(const Environment& environment, const Arguments& arguments);
 int run_completion(const Environment& environment, const Arguments& arguments);

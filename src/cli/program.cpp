@@ -186,6 +186,7 @@ const std::vector<Command>& command_table() {
       {"pack", "write a data set into one mapped file, for data larger than memory", run_pack},
       {"merge", "put together what independent jobs have made of one set", run_merge},
       {"report", "write the page of a run, or of several side by side", run_report},
+      {"zoo", "list, show and copy the distilled sets that come with the program", run_zoo},
       {"export", "write a set as PNG folders, .npz or .pt", run_export},
       {"import", "read a published set or a folder of images as a bundle", run_import},
       {"list", "methods, networks, readers, protocols, parts of this build", run_list},
