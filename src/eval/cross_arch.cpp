@@ -238,7 +238,7 @@ void add_baselines(std::vector<CrossRow>& rows, const CrossInput& input) {
     const bool labelled = taught(rows[i], input.options);
     if (labelled) random.student_labels = input.options.teacher.empty() ? "hard" : "live";
     const Json key{hash_of_set(random.bundle), random.bundle.augmentation,         labelled,
-                   random.bundle.protocol, random.bundle.preprocessing.kind(), random.steps_of};
+                   random.bundle.protocol,     random.bundle.preprocessing.kind(), random.steps_of};
     random.name = fmt::format("random, {} image{}", random.bundle.images.size(0),
                               random.bundle.images.size(0) == 1 ? "" : "s");
     for (const auto& [other, name] : known)
