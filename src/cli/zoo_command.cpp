@@ -97,7 +97,11 @@ int run_zoo(const Environment& environment, const Arguments& arguments) {
   if (!add.empty()) add_to_zoo(zoo, name, add);
   const std::vector<ZooCard> cards = zoo_cards(zoo);
   const ZooCard& card = find_entry(std::span<const ZooCard>(cards), "set of the zoo", name);
-  if (!out.empty()) copy(zoo, card, out);
+  if (!out.empty()) {
+    copy(zoo, card, out);
+    environment.err << fmt::format("copied to {}\n",
+                                   (fs::path(out) / (name + ".safetensors")).string());
+  }
   if (json)
     environment.out << json_text(json_of(card), 2) << "\n";
   else
