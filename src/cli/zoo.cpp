@@ -126,12 +126,19 @@ void take_claim(const Pairs& recipe, ZooCard& card) {
   if (!deviation.empty()) card.published += " ± " + deviation;
 }
 
-/// Candidates relative to the program and, in a Python package, to its module.
+/// The Python module that this is part of, or empty.
+fs::path module_file() {
+  Dl_info about{};
+  if (dladdr(reinterpret_cast<void*>(&zoo_folder), &about) == 0 || !about.dli_fname) return {};
+  const fs::path file = about.dli_fname;  // of a program: the word that it was started by
+  return file.extension() == ".so" ? file : fs::path();
+}
+
+/// Candidates relative to the module and to the program.
 std::vector<fs::path> places() {
   std::vector<fs::path> all;
-  Dl_info about{};
-  if (dladdr(reinterpret_cast<void*>(&zoo_folder), &about) != 0 && about.dli_fname)
-    all.push_back(fs::path(about.dli_fname).parent_path() / "zoo");
+  if (const fs::path module = module_file(); !module.empty())
+    all.push_back(module.parent_path() / "zoo");
   std::error_code problem;
   const fs::path program = fs::canonical("/proc/self/exe", problem).parent_path();
   for (const char* place : {"../share/retort/zoo", "../zoo", "../../zoo"})
