@@ -21,8 +21,8 @@ teacher() {
   local name=$1 file=$2
   shift 2
   if [ -z "$file" ]; then
-    run squeeze --data "$data" --images "$images" --network "$network" --seed "$seed" --out "$out/$name" \
-      "$@" >&2
+    run squeeze --data "$data" --validation-fraction "$validation" --images "$images" --network "$network" \
+      --seed "$seed" --out "$out/$name" "$@" >&2
     file=$out/$name/teacher.safetensors
   fi
   echo "$file"
@@ -47,19 +47,20 @@ settings() {
 
 # judge METHOD LABELS NAME OPTIONS...: a post-training, kept as NAME.json.
 judge() {
-  local run=$out/$1 labels=$2 name=$3
+  local run=$out/$1 labels=$2 name=$3 redraw=no
+  [ "$1" = random ] && redraw=yes # a coreset costs a training on the real images
   shift 3
   [ -s "$name.json" ] && return
   run eval "$run" --data "$data" --networks "$student" --students "$students" --protocol "$protocol" \
-    --evaluation-epochs "$post_epochs" --validation-fraction "$validation" --random-baseline=no \
-    --student-labels "$labels" --json "$@" >"$name.part"
+    --evaluation-epochs "$post_epochs" --random-baseline=no --redraw="$redraw" --student-labels "$labels" \
+    --json "$@" >"$name.part"
   mv "$name.part" "$name.json"
 }
 
 for method in $methods; do
   # shellcheck disable=SC2046
-  run distill --method "$method" --data "$data" --images-per-class "$count" --network "$network" \
-    --protocol "$protocol" --seed "$seed" --out "$out/$method" $(settings "$method") >&2
+  run distill --method "$method" --data "$data" --validation-fraction "$validation" --images-per-class "$count" \
+    --network "$network" --protocol "$protocol" --seed "$seed" --out "$out/$method" $(settings "$method") >&2
   run relabel "$out/$method" --teacher "$supervised" --protocol "$protocol" --precision "$precision" \
     --evaluation-epochs "$post_epochs" >&2
   judge "$method" "$out/$method/labels.safetensors" "$out/$method.soft"
