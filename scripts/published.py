@@ -6,7 +6,7 @@
     scripts/published.py build/release/retort OUT --data cifar-10-batches-bin --table      # of what is finished
 
 Hours to days; what was stopped goes on from OUT with the same command. Nothing is changed but the number of experts of
-trajectory matching, and no more of their epochs are trained than can be matched; the table says so.
+trajectory matching and, where no label comes of their last epochs, how many epochs are trained; the table says so.
 """
 
 import argparse
@@ -22,8 +22,8 @@ JOBS = {
     "dm/cifar10-ipc1": "",
     "mtt/cifar10-ipc1": "experts_count=20,experts_epochs=3",
     "ftd/cifar10-ipc1": "experts_count=20,experts_epochs=3",
-    "tesla/cifar10-ipc1": "experts_count=20",
-    "datm/cifar10-ipc1": "experts_count=20,experts_epochs=5",
+    "tesla/cifar10-ipc1": "experts_count=20,experts_epochs=6",
+    "datm/cifar10-ipc1": "experts_count=20",
     "frepo/cifar10-ipc1": "",
     "dm/cifar10-ipc10": "",
     "dsa/cifar10-ipc10": "",

@@ -132,6 +132,7 @@ def test_files_that_are_no_set_are_refused(tmp_path):
 
 def test_the_zoo_comes_with_the_package():
     cards = retort.zoo()
+    assert cards
     for card in cards:
         made = retort.zoo(card["name"])
         assert len(made.images) == card["images"]

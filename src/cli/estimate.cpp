@@ -161,14 +161,12 @@ int estimate(const Environment& environment, const Command& command, const Argum
     environment.out << json_text(Json{{"estimate",
                                        {{"seconds", expected.seconds},
                                         {"peak_memory_bytes", memory},
-                                        {"disk_bytes", expected.disk_bytes},
-                                        {"notes", expected.notes}}}},
+                                        {"disk_bytes", expected.disk_bytes}}}},
                                  2)
                     << "\n";
     return 0;
   }
   environment.out << "estimate: " << in_words(expected) << "\n";
-  for (const std::string& note : expected.notes) environment.out << "note: " << note << "\n";
   return 0;
 }
 

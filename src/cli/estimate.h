@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "cli/command.h"
 
@@ -13,7 +12,6 @@ namespace retort::cli {
 struct Expected {
   double seconds = 0;
   int64_t disk_bytes = 0;
-  std::vector<std::string> notes = {};
 };
 
 /// "2 h 05 min, 900 MB of memory, 12 MB on disk"; the memory is this process's peak so far.

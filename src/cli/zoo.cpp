@@ -134,6 +134,18 @@ fs::path module_file() {
   return file.extension() == ".so" ? file : fs::path();
 }
 
+void check_new_name(const fs::path& folder, const std::string& name) {
+  const std::string doing = "adding the set '" + name + "' to the zoo";
+  if (fs::path(name).filename() != name || name.starts_with('.'))
+    throw ConfigError(
+        ErrorMessage{doing, "its name is no name of a file", "as dsa-cifar10-ipc1", {}});
+  if (fs::exists(folder / (name + ".safetensors")) || fs::exists(folder / (name + ".toml")))
+    throw ConfigError(ErrorMessage{doing,
+                                   "the zoo holds one of that name already",
+                                   {},
+                                   "give another name, or remove that set and its card first"});
+}
+
 /// Candidates relative to the module and to the program.
 std::vector<fs::path> places() {
   std::vector<fs::path> all;
@@ -199,6 +211,7 @@ std::vector<ZooCard> zoo_cards(const fs::path& folder) {
 }
 
 ZooCard add_to_zoo(const fs::path& folder, const std::string& name, const fs::path& reproduction) {
+  check_new_name(folder, name);
   const fs::path run = run_of(reproduction);
   const Pairs said = read_flat_toml((run / "recipe.toml").string());
   ZooCard card;

@@ -38,7 +38,7 @@ std::vector<ZooCard> zoo_cards(const std::filesystem::path& folder);
 
 /// Writes the set of a finished `retort reproduce --out reproduction`, the first of several, and
 /// its card into the folder. Whitening matrices, which the data give, are left out. StateError
-/// where the set or its evaluation is missing.
+/// where the set or its evaluation is missing, ConfigError for a name that is taken.
 ZooCard add_to_zoo(const std::filesystem::path& folder, const std::string& name,
                    const std::filesystem::path& reproduction);
 

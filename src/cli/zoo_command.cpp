@@ -60,6 +60,14 @@ void copy(const fs::path& zoo, const ZooCard& card, const std::string& out) {
   write_atomically(to, bytes);
 }
 
+void list(const Environment& environment, const fs::path& zoo, bool json) {
+  const std::vector<ZooCard> cards = zoo_cards(zoo);
+  if (!json) return print_all(environment, cards);
+  Json all = Json::array();
+  for (const ZooCard& card : cards) all.push_back(json_of(card));
+  environment.out << json_text(all, 2) << "\n";
+}
+
 }  // namespace
 
 int run_zoo(const Environment& environment, const Arguments& arguments) {
@@ -85,13 +93,7 @@ int run_zoo(const Environment& environment, const Arguments& arguments) {
                                      "--out and --add without the name of a set",
                                      {},
                                      "give the name, as in 'retort zoo NAME --out FOLDER'"});
-    const std::vector<ZooCard> cards = zoo_cards(zoo);
-    Json all = Json::array();
-    for (const ZooCard& card : cards) all.push_back(json_of(card));
-    if (json)
-      environment.out << json_text(all, 2) << "\n";
-    else
-      print_all(environment, cards);
+    list(environment, zoo, json);
     return 0;
   }
   if (!add.empty()) add_to_zoo(zoo, name, add);

@@ -23,7 +23,9 @@ fs::path own_zoo() {
 }
 
 TEST(Zoo, HoldsWhatItsCardsSay) {
-  for (const ZooCard& card : zoo_cards(own_zoo())) {
+  const std::vector<ZooCard> cards = zoo_cards(own_zoo());
+  EXPECT_FALSE(cards.empty());
+  for (const ZooCard& card : cards) {
     SCOPED_TRACE(card.name);
     const fs::path file = own_zoo() / (card.name + ".safetensors");
     const synthetic::Bundle bundle = synthetic::load_bundle(file);
@@ -102,6 +104,8 @@ TEST_F(ZooOfOne, RefusesWhatItCannotDo) {
   refused("one --out " + at("mine"), 2, {"is there already", "--out"});
   refused("ome", 2, {"'ome'", "one"});
   refused("--out " + at("other"), 2, {"without the name of a set"});
+  refused("one --add " + at("out"), 2, {"holds one of that name already"});
+  refused("../one --add " + at("out"), 2, {"no name of a file"});
   refused("two --add " + at("data"), 3, {"recipe.toml"});
   std::string card = tests::read_text(folder / "zoo" / "one.toml");
   const std::string hash = zoo_cards(folder / "zoo")[0].content_hash;
