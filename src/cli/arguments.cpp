@@ -14,6 +14,7 @@
 #include "core/sizes.h"
 #include "retort/core/device.h"
 #include "retort/core/error.h"
+#include "retort/report/page.h"
 
 namespace retort::cli {
 namespace {
@@ -247,6 +248,16 @@ std::string aligned(const std::vector<std::vector<std::string>>& rows) {
       line += (i > 0 ? "  " : "") + (right ? gap + row[i] : row[i] + gap);
     }
     text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
+  }
+  return text;
+}
+
+std::string as_text(const std::vector<report::Table>& tables) {
+  std::string text;
+  for (const report::Table& table : tables) {
+    std::vector<std::vector<std::string>> rows{table.head};
+    rows.insert(rows.end(), table.rows.begin(), table.rows.end());
+    text += table.caption + "\n" + aligned(rows) + "\n";
   }
   return text;
 }

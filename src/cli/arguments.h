@@ -10,6 +10,10 @@
 #include "cli/command.h"
 #include "retort/core/options.h"
 
+namespace retort::report {
+struct Table;
+}
+
 namespace retort::cli {
 
 /// Options that every command which computes takes.
@@ -59,5 +63,8 @@ void give(OptionSet& options, const std::string& name, const std::string& text);
 
 /// Text as an aligned table; the first row is the head. Columns of numbers are right-aligned.
 std::string aligned(const std::vector<std::vector<std::string>>& rows);
+
+/// A report's tables as text, each under its caption.
+std::string as_text(const std::vector<report::Table>& tables);
 
 }  // namespace retort::cli

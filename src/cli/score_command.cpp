@@ -101,11 +101,7 @@ void print(const Environment& environment, const Settings& settings,
     return;
   }
   const report::Page shown = score_page(scores, settings.options.toml());
-  for (const report::Table& table : shown.tables) {
-    std::vector<std::vector<std::string>> rows{table.head};
-    rows.insert(rows.end(), table.rows.begin(), table.rows.end());
-    environment.out << table.caption << "\n\n" << aligned(rows) << "\n";
-  }
+  environment.out << as_text(shown.tables);
   for (const std::string& note : shown.notes) environment.out << "note: " << note << "\n";
   environment.out << "report: " << page.string() << "\n";
 }

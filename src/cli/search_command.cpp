@@ -94,12 +94,7 @@ void print(const Environment& environment, const Settings& settings,
     return;
   }
   const report::Page page = search_page(result, "");
-  environment.out << page.summary << "\n\n";
-  for (const report::Table& table : page.tables) {
-    std::vector<std::vector<std::string>> rows{table.head};
-    rows.insert(rows.end(), table.rows.begin(), table.rows.end());
-    environment.out << table.caption << "\n" << aligned(rows) << "\n";
-  }
+  environment.out << page.summary << "\n\n" << as_text(page.tables);
   for (const std::string& note : page.notes) environment.out << "note: " << note << "\n";
   environment.out << "report: " << (fs::path(settings.out) / "report.html").string() << "\n";
 }

@@ -50,12 +50,6 @@ struct Settings {
   }
 };
 
-void print(const Environment& environment, const report::Table& table) {
-  std::vector<std::vector<std::string>> rows{table.head};
-  rows.insert(rows.end(), table.rows.begin(), table.rows.end());
-  environment.out << table.caption << "\n" << aligned(rows) << "\n";
-}
-
 }  // namespace
 
 int run_statistics_study(const Environment& environment, const Arguments& arguments) {
@@ -89,7 +83,7 @@ int run_statistics_study(const Environment& environment, const Arguments& argume
     environment.out << json_text(figures, 2) << "\n";
     return 0;
   }
-  for (const report::Table& table : page.tables) print(environment, table);
+  environment.out << as_text(page.tables);
   for (const std::string& line : verdict.lines()) environment.out << line << "\n";
   environment.out << "page: " << settings.out << "\n";
   return 0;
