@@ -6,8 +6,9 @@
         --protocol dm --images-per-class 1,10 --side-by-side 2
 
 A cell distils a set for each of three image rates, a factor of three apart, and keeps the one on which a student does best on a
-validation part of the training images; its set alone is judged on the test images. Students take about as many steps
-whatever the number of images. What OUT holds is not made again: a script that was stopped goes on.
+validation part of the training images; its set alone is judged on the test images. Where the least or the largest is best, a further
+one is tried, up to --rates of them. Students take about as many steps whatever the number of images. What OUT holds is not made again: a
+script that was stopped goes on, with more --rates as well. OUT/cells.jsonl has every cell's figures.
 """
 
 import argparse
@@ -22,11 +23,11 @@ BATCH = 256  # of students
 TRAJECTORIES = "--expert-epochs 1 --max-start-epoch 2"
 # What an objective is run with, its iterations, and its middle rate for pixels.
 OBJECTIVES = {
-    "dm": ("--real-batch 64", 200, 1.0),
+    "dm": ("--real-batch 64", 200, 3.0),
     # One matching step an iteration whatever the number of images, as published for one of each class.
     "dsa": ("--real-batch 64 --outer-loop 1 --inner-loop 1", 100, 0.1),
-    "ncfm": ("--real-batch 64 --experts {experts}", 200, 0.03),
-    "tgdd": ("--real-batch 64 --experts {experts}", 200, 2.0),
+    "ncfm": ("--real-batch 64 --synthetic-batch 64 --experts {experts}", 200, 0.09),
+    "tgdd": ("--real-batch 64 --synthetic-batch 64 --experts {experts}", 200, 6.0),
     "mtt": (f"--experts {{experts}} --inner-steps 10 --synthetic-batch 100 {TRAJECTORIES}", 100, 100.0),
     "datm": (f"--experts {{experts}} --inner-steps 10 --synthetic-batch 100 --first-max-start-epoch 0 {TRAJECTORIES}", 100,
              100.0),
@@ -42,7 +43,6 @@ PARAMETRISATIONS = {
     "frequency": "--frequencies 64",
 }
 MEMORIES_RATE = 0.01
-FACTORS = (1 / 3, 1, 3)
 
 
 class Grid:
@@ -81,34 +81,45 @@ class Grid:
         if parametrisation == "memories":
             rate = MEMORIES_RATE
         iterations = max(1, round(iterations * self.o.length))
-        return text.split() + ["--iterations", str(iterations)], rate
+        return ["--method", objective, "--parametrisation", parametrisation, "--images-per-class", str(count), "--network",
+                self.o.network, "--protocol", self.o.protocol, "--seed", "0", "--iterations", str(iterations), *text.split()], rate
 
     def judge(self, run, images, *more):
         epochs = max(1, self.o.steps // -(-images // BATCH))
         return self.retort("eval", str(run), "--evaluation-epochs", str(epochs), *more)
+
+    def attempt(self, folder, rate, words):
+        """What a set of one rate is worth on the validation part; its images and classes."""
+        run = folder / rate
+        made = self.kept(folder / f"{rate}.json", lambda: self.retort("distill", "--image-learning-rate", rate, "--out", str(run), *words))
+        seen = self.kept(folder / f"{rate}.validation.json", lambda: self.judge(
+            run, made["images"], "--part", "validation", "--students", "1", "--random-baseline=no"))
+        return seen["results"][0]["mean"], made["images"], made["classes"]
 
     def cell(self, objective, parametrisation, count):
         """The test figures of the best of some rates, by what was trained on."""
         folder = self.o.out / f"{count}" / f"{objective}-{parametrisation}"
         folder.mkdir(parents=True, exist_ok=True)
         words, middle = self.settings(objective, parametrisation, count)
-        tried = []
-        for factor in FACTORS:
-            rate = f"{middle * factor:.3g}"
-            run = folder / rate
-            made = self.kept(folder / f"{rate}.json", lambda: self.retort(
-                "distill", "--method", objective, "--parametrisation", parametrisation, "--images-per-class", str(count),
-                "--network", self.o.network, "--protocol", self.o.protocol, "--seed", "0", "--image-learning-rate", rate,
-                "--out", str(run), *words))
-            seen = self.kept(folder / f"{rate}.validation.json", lambda: self.judge(
-                run, made["images"], "--part", "validation", "--students", "1", "--random-baseline=no"))
-            tried.append((seen["results"][0]["mean"], rate, made["images"]))
-        _, rate, images = max(tried)
-        found = self.kept(folder / "test.json", lambda: self.judge(
-            folder / rate, images, "--students", str(self.o.students),
+        least, largest, tried = -1, 1, {}
+        while True:
+            for power in range(least, largest + 1):
+                if power not in tried:
+                    tried[power] = self.attempt(folder, f"{middle * 3.0 ** power:.3g}", words)
+            best = max(tried, key=tried.get)
+            edge = best in (least, largest)
+            if not edge or len(tried) >= self.o.rates:
+                break
+            least, largest = min(least, best - 1), max(largest, best + 1)
+        rates = {power: f"{middle * 3.0 ** power:.3g}" for power in sorted(tried)}
+        _, images, classes = tried[best]
+        found = self.kept(folder / f"{rates[best]}.test.json", lambda: self.judge(
+            folder / rates[best], images, "--students", str(self.o.students),
             f"--random-baseline={'yes' if parametrisation == 'pixels' else 'no'}"))
-        return {"each": images // made["classes"], "soft": found.get("soft_labels", False), "edge": rate != f"{middle:.3g}",
-                **{result["subject"]: result for result in found["results"]}}
+        return {"images_per_class": count, "objective": objective, "parametrisation": parametrisation, "each": images // classes,
+                "soft": found.get("soft_labels", False), "rate": rates[best], "edge": edge,
+                "validation": {rates[power]: tried[power][0] for power in rates},
+                **{result["subject"]: {key: result[key] for key in ("accuracies", "mean", "deviation")} for result in found["results"]}}
 
     def table(self, count, cells):
         o = self.o
@@ -144,10 +155,11 @@ class Grid:
                 for parametrisation in self.o.parametrisations]
         with ThreadPoolExecutor(self.o.side_by_side) as pool:
             cells = dict(zip(keys, pool.map(lambda key: self.cell(*key), keys)))
+        (self.o.out / "cells.jsonl").write_text("".join(json.dumps(cell) + "\n" for cell in cells.values()))
         o = self.o
         print(f"Test accuracy in per cent on {o.data}, {o.network}, protocol {o.protocol} with about {o.steps} steps, {o.students} "
-              "students a figure; behind it the images per class that the set decodes to. One set a cell, its rate chosen of three on "
-              "validation images; a star: it was the least or the largest.\n")
+              "students a figure; behind it the images per class that the set decodes to. One set a cell, its rate chosen on "
+              "validation images among those a factor of three apart; a star: it was the least or the largest tried.\n")
         print("\n\n".join(self.table(count, cells) for count in self.o.images_per_class))
 
 
@@ -167,6 +179,7 @@ def main():
     parser.add_argument("--parametrisations", default=",".join(PARAMETRISATIONS), type=words)
     parser.add_argument("--steps", type=int, default=500, help="of a student")
     parser.add_argument("--students", type=int, default=2)
+    parser.add_argument("--rates", type=int, default=3, help="that a cell tries at most")
     parser.add_argument("--length", type=float, default=1, help="times the script's own iterations")
     parser.add_argument("--validation", type=float, default=0.1, help="share of the training images that chooses rates")
     parser.add_argument("--side-by-side", type=int, default=1, help="cells at a time")
