@@ -2,6 +2,7 @@
 """Objectives times parametrisations at equal bytes, every cell at its own best rate: one markdown table.
 
     scripts/combinations.py build/release/retort OUT                          # the built-in set
+    scripts/combinations.py build/release/retort OUT --table                  # only of what is finished
     scripts/combinations.py build/release/retort OUT --data cifar-10-batches-bin --network convnet-w32 \\
         --protocol dm --images-per-class 1,10 --side-by-side 2
 
@@ -45,6 +46,10 @@ PARAMETRISATIONS = {
 MEMORIES_RATE = 0.01
 
 
+class Missing(Exception):
+    """A figure is not there, and none is to be made."""
+
+
 class Grid:
     def __init__(self, options):
         self.o = options
@@ -64,6 +69,8 @@ class Grid:
     def kept(self, path, make):
         """The JSON in a file, which is made where it is not there."""
         if not path.exists():
+            if self.o.table:
+                raise Missing
             text = json.dumps(make(), indent=1)
             path.with_suffix(".part").write_text(text + "\n")
             path.with_suffix(".part").replace(path)
@@ -121,14 +128,21 @@ class Grid:
                 "validation": {rates[power]: tried[power][0] for power in rates},
                 **{result["subject"]: {key: result[key] for key in ("accuracies", "mean", "deviation")} for result in found["results"]}}
 
+    def cell_or_none(self, *key):
+        try:
+            return self.cell(*key)
+        except Missing:
+            return None
+
     def table(self, count, cells):
         o = self.o
         lines = [f"Bytes of {count} image{'s' if count > 1 else ''} per class:\n", self.row("objective", "labels", o.parametrisations),
                  "| --- " * (len(o.parametrisations) + 2) + "|"]
         for objective in o.objectives:
-            row = [cells[objective, parametrisation, count] for parametrisation in o.parametrisations]
-            lines.append(self.row(objective, "soft" if row[0]["soft"] else "hard", [
-                f"{self.accuracy(cell['distilled'])} ({cell['each']}{'*' if cell['edge'] else ''})" for cell in row]))
+            row = [cells.get((objective, parametrisation, count)) for parametrisation in o.parametrisations]
+            if any(row):
+                lines.append(self.row(objective, "soft" if any(cell and cell["soft"] for cell in row) else "hard", [
+                    f"{self.accuracy(cell['distilled'])} ({cell['each']}{'*' if cell['edge'] else ''})" if cell else "-" for cell in row]))
         chance = [cell["random"] for key, cell in cells.items() if key[2] == count and "random" in cell]
         if chance:
             first = f"{self.accuracy(chance[0])} ({count})"
@@ -150,11 +164,13 @@ class Grid:
         return f"{100 * result['mean']:.1f} ± {100 * result['deviation']:.1f}"
 
     def run(self):
-        self.train_experts()
+        if not self.o.table:
+            self.train_experts()
         keys = [(objective, parametrisation, count) for count in self.o.images_per_class for objective in self.o.objectives
                 for parametrisation in self.o.parametrisations]
         with ThreadPoolExecutor(self.o.side_by_side) as pool:
-            cells = dict(zip(keys, pool.map(lambda key: self.cell(*key), keys)))
+            found = zip(keys, pool.map(lambda key: self.cell_or_none(*key), keys))
+            cells = {key: cell for key, cell in found if cell}
         (self.o.out / "cells.jsonl").write_text("".join(json.dumps(cell) + "\n" for cell in cells.values()))
         o = self.o
         print(f"Test accuracy in per cent on {o.data}, {o.network}, protocol {o.protocol} with about {o.steps} steps, {o.students} "
@@ -184,6 +200,7 @@ def main():
     parser.add_argument("--validation", type=float, default=0.1, help="share of the training images that chooses rates")
     parser.add_argument("--side-by-side", type=int, default=1, help="cells at a time")
     parser.add_argument("--threads", type=int, default=0, help="of a cell; 0: its share of the processors")
+    parser.add_argument("--table", action="store_true", help="only print the table")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     Grid(options).run()
