@@ -66,14 +66,17 @@ class Grid:
             sys.exit(f"{' '.join(command)}: failed, see {self.o.out / 'log'}")
         return json.loads(done.stdout)
 
+    @staticmethod
+    def write(path, text):
+        path.with_suffix(".part").write_text(text)
+        path.with_suffix(".part").replace(path)
+
     def kept(self, path, make):
         """The JSON in a file, which is made where it is not there."""
         if not path.exists():
             if self.o.table:
                 raise Missing
-            text = json.dumps(make(), indent=1)
-            path.with_suffix(".part").write_text(text + "\n")
-            path.with_suffix(".part").replace(path)
+            self.write(path, json.dumps(make(), indent=1) + "\n")
         return json.loads(path.read_text())
 
     def train_experts(self):
@@ -171,7 +174,7 @@ class Grid:
         with ThreadPoolExecutor(self.o.side_by_side) as pool:
             found = zip(keys, pool.map(lambda key: self.cell_or_none(*key), keys))
             cells = {key: cell for key, cell in found if cell}
-        (self.o.out / "cells.jsonl").write_text("".join(json.dumps(cell) + "\n" for cell in cells.values()))
+        self.write(self.o.out / "cells.jsonl", "".join(json.dumps(cell) + "\n" for cell in cells.values()))
         o = self.o
         print(f"Test accuracy in per cent on {o.data}, {o.network}, protocol {o.protocol} with about {o.steps} steps, {o.students} "
               "students a figure; behind it the images per class that the set decodes to. One set a cell, its rate chosen on "
