@@ -76,6 +76,7 @@ class Grid:
         if not path.exists():
             if self.o.table:
                 raise Missing
+            path.parent.mkdir(parents=True, exist_ok=True)
             self.write(path, json.dumps(make(), indent=1) + "\n")
         return json.loads(path.read_text())
 
@@ -109,7 +110,6 @@ class Grid:
     def cell(self, objective, parametrisation, count):
         """The test figures of the best of some rates, by what was trained on."""
         folder = self.o.out / f"{count}" / f"{objective}-{parametrisation}"
-        folder.mkdir(parents=True, exist_ok=True)
         words, middle = self.settings(objective, parametrisation, count)
         least, largest, tried = -1, 1, {}
         while True:

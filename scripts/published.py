@@ -39,8 +39,9 @@ def reproduce(options, recipe):
     out = folder_of(options, recipe)
     command = [options.program, "reproduce", f"recipes/{recipe}.toml", "--data", options.data, "--out", str(out), "--students",
                str(options.students), "--threads", str(options.threads), "--json=yes"]
-    if JOBS.get(recipe):
-        command += ["--set", JOBS[recipe]]
+    changes = dict(change.split("=", 1) for text in (JOBS.get(recipe), options.set) if text for change in text.split(","))
+    if changes:
+        command += ["--set", ",".join(f"{key}={value}" for key, value in changes.items())]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         sys.exit(f"{recipe}: stopped; give the same command to go on")
@@ -93,6 +94,7 @@ def main():
     parser.add_argument("out", type=Path)
     parser.add_argument("--data", required=True)
     parser.add_argument("--only", help="recipes, as dm/cifar10-ipc1,dsa/cifar10-ipc1; all where absent")
+    parser.add_argument("--set", help="changes, as iterations=1000; more iterations go on with what was run")
     parser.add_argument("--students", type=int, default=5)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--table", action="store_true", help="only print the table")
@@ -100,7 +102,7 @@ def main():
     recipes = options.only.split(",") if options.only else list(JOBS)
     options.out.mkdir(parents=True, exist_ok=True)
     for recipe in [] if options.table else recipes:
-        if not (folder_of(options, recipe) / "result.json").exists():
+        if options.set or not (folder_of(options, recipe) / "result.json").exists():
             reproduce(options, recipe)
     table(options, recipes)
 

@@ -1,5 +1,4 @@
 // retort score: finished sets scored as DD-Ranking defines it, coresets beside them.
-#include <fmt/format.h>
 
 #include <filesystem>
 #include <ostream>

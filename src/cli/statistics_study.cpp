@@ -1,5 +1,4 @@
 // retort study bn-statistics: teachers' BatchNorm statistics measured, and the verdict on them.
-#include <fmt/format.h>
 
 #include <filesystem>
 #include <ostream>
