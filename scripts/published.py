@@ -6,7 +6,7 @@
     scripts/published.py build/release/retort OUT --data cifar-10-batches-bin --table      # of what is finished
 
 Hours to days; what was stopped goes on from OUT with the same command. Nothing is changed but the number of experts of
-trajectory matching and, where no label comes of their last epochs, how many epochs are trained; the table says so.
+trajectory matching and, where no label comes of their last epochs, how many epochs are trained, and by --set; the table says so.
 """
 
 import argparse
@@ -34,18 +34,28 @@ def folder_of(options, recipe):
     return options.out / recipe.replace("/", "-")
 
 
+def said(command, recipe):
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        sys.exit(f"{recipe}: stopped; give the same command to go on")
+    return done.stdout
+
+
 def reproduce(options, recipe):
-    """What `retort reproduce` says of a recipe, run or gone on with."""
+    """What `retort reproduce` says of a recipe, run or gone on with; of an average, the set itself is judged as well."""
     out = folder_of(options, recipe)
     command = [options.program, "reproduce", f"recipes/{recipe}.toml", "--data", options.data, "--out", str(out), "--students",
                str(options.students), "--threads", str(options.threads), "--json=yes"]
     changes = dict(change.split("=", 1) for text in (JOBS.get(recipe), options.set) if text for change in text.split(","))
     if changes:
         command += ["--set", ",".join(f"{key}={value}" for key, value in changes.items())]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
-    if done.returncode:
-        sys.exit(f"{recipe}: stopped; give the same command to go on")
-    (out / "result.json").write_text(done.stdout)
+    answer = json.loads(said(command, recipe))
+    itself = out / "run" / "not_averaged.safetensors"
+    if itself.exists():
+        answer["not_averaged"] = json.loads(said(
+            [options.program, "eval", str(itself), "--data", options.data, "--students", str(options.students), "--threads",
+             str(options.threads), "--random-baseline=no", "--json=yes"], recipe))["results"][0]
+    (out / "result.json").write_text(json.dumps(answer, indent=1) + "\n")
 
 
 def hours(options, recipe):
@@ -61,23 +71,23 @@ def hours(options, recipe):
     return seconds
 
 
-def percent(mean, deviation):
-    return f"{mean:.1f} ± {deviation:.1f}"
+def percent(result):
+    return f"{100 * result['mean']:.1f} ± {100 * result['deviation']:.1f}"
 
 
-def row(options, recipe):
+def rows(options, recipe):
     answer = json.loads((folder_of(options, recipe) / "result.json").read_text())
     found = {one["subject"]: one for one in answer["evaluation"]["results"]}
-    ours = found["distilled"]
-    accuracy = 100 * ours["mean"]
     published, deviation = answer["published_accuracy"], answer["published_deviation"]
-    random = percent(100 * found["random"]["mean"], 100 * found["random"]["deviation"]) if "random" in found else "-"
+    random = percent(found["random"]) if "random" in found else "-"
     own, experts = hours(options, recipe)
     taken = f"{own / 3600:.1f}" + (f" + {experts / 3600:.1f}" if experts else "")
     labels = "soft" if answer["evaluation"].get("soft_labels") else "hard"
-    return (f"| `{recipe}` | {labels} | {percent(accuracy, 100 * ours['deviation'])} | {random} | "
-            f"{published if deviation is None else percent(published, deviation)} | {accuracy - published:+.1f} | "
-            f"{', '.join(answer['changed']) or '-'} | {taken} |")
+    for name, ours in ((f"`{recipe}`", found["distilled"]), (f"`{recipe}`, not averaged", answer.get("not_averaged"))):
+        if ours:
+            yield (f"| {name} | {labels} | {percent(ours)} | {random} | "
+                   f"{published if deviation is None else f'{published:.1f} ± {deviation:.1f}'} | {100 * ours['mean'] - published:+.1f} | "
+                   f"{', '.join(answer['changed']) or '-'} | {taken} |")
 
 
 def table(options, recipes):
@@ -85,7 +95,7 @@ def table(options, recipes):
           "| --- | --- | --- | --- | --- | --- | --- | --- |")
     for recipe in recipes:
         if (folder_of(options, recipe) / "result.json").exists():
-            print(row(options, recipe))
+            print("\n".join(rows(options, recipe)))
 
 
 def main():
@@ -102,8 +112,7 @@ def main():
     recipes = options.only.split(",") if options.only else list(JOBS)
     options.out.mkdir(parents=True, exist_ok=True)
     for recipe in [] if options.table else recipes:
-        if options.set or not (folder_of(options, recipe) / "result.json").exists():
-            reproduce(options, recipe)
+        reproduce(options, recipe)
     table(options, recipes)
 
 

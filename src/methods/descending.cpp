@@ -74,7 +74,8 @@ class Descending {
   DistillOutcome run();
 
  private:
-  synthetic::Bundle bundle_now() const;
+  synthetic::Bundle bundle_of(Decoded set) const;
+  synthetic::Bundle bundle_now() const { return bundle_of(loop_->result()); }
   void open();
   void checkpoint();
   void record(double loss);
@@ -126,10 +127,9 @@ void Descending::checkpoint() {
   if (group_.first()) loop_->save(run_.folder.checkpoint(), done_, run_.input.data.hash);
 }
 
-synthetic::Bundle Descending::bundle_now() const {
-  Decoded now = loop_->result();
-  synthetic::Bundle bundle = make_bundle(run_, now.images);
-  if (bundle.parametrisation != "pixels") bundle.compact = std::move(now.compact);
+synthetic::Bundle Descending::bundle_of(Decoded set) const {
+  synthetic::Bundle bundle = make_bundle(run_, set.images);
+  if (bundle.parametrisation != "pixels") bundle.compact = std::move(set.compact);
   loop_->objective().complete(bundle);
   bundle.storage_bytes = bundle.stored_bytes();
   return bundle;
@@ -190,6 +190,8 @@ DistillOutcome Descending::run() {
   loop_->collect();
   synthetic::Bundle bundle = bundle_now();
   warner.look(bundle.images, loop_->learned(), done_);
+  if (std::optional<Decoded> set = records_ ? loop_->not_averaged() : std::nullopt)
+    synthetic::save_bundle(run_.folder.not_averaged(), bundle_of(std::move(*set)));
   return finish(run_, records_, std::move(bundle), {done_, loss, loop_->moved()});
 }
 

@@ -168,15 +168,25 @@ void OuterLoop::require_all_finite(int64_t iteration) const {
                    one.rate_option, iteration);
 }
 
+Decoded OuterLoop::decoded() const {
+  Decoded set{parametrisation_->decode(), {}};
+  for (const auto& [name, tensor] : parametrisation_->compact())
+    set.compact[name] = tensor.detach().to(at::kCPU).clone();
+  return set;
+}
+
+std::optional<Decoded> OuterLoop::not_averaged() const {
+  if (average_.empty()) return {};
+  return decoded();
+}
+
 Decoded OuterLoop::result() const {
   std::vector<at::Tensor> now;
   for (size_t i = 0; i < average_.size(); ++i) {
     now.push_back(groups_[i].value.clone());
     at::Tensor(groups_[i].value).copy_(average_[i]);
   }
-  Decoded result{parametrisation_->decode(), {}};
-  for (const auto& [name, tensor] : parametrisation_->compact())
-    result.compact[name] = tensor.detach().to(at::kCPU).clone();
+  Decoded result = decoded();
   for (size_t i = 0; i < now.size(); ++i) at::Tensor(groups_[i].value).copy_(now[i]);
   return result;
 }

@@ -47,6 +47,8 @@ class OuterLoop {
   /// The set as the result has it: the parameters, or their moving average where the method asks
   /// for one.
   Decoded result() const;
+  /// The parameters' own set, where the result is of their average.
+  std::optional<Decoded> not_averaged() const;
   const Objective& objective() const { return *objective_; }
   /// The images that the last step began with, and what is learned beside them.
   const at::Tensor& images() const { return set_.images; }
@@ -56,6 +58,8 @@ class OuterLoop {
   void add_optimizer(const synthetic::ParameterGroup& group);
   void move(std::vector<at::Tensor> gradients, int64_t iteration);
   void require_all_finite(int64_t iteration) const;
+  /// The set that the parameters stand for now.
+  Decoded decoded() const;
   /// Everything that a checkpoint holds of the loop, by name; the tensors themselves.
   TensorMap tensors() const;
 

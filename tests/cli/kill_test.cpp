@@ -186,8 +186,9 @@ TEST(Kill, OfAReproductionAtRandomPointsEndsInTheSameBytes) {
         killed_after(reproduce("killed"), static_cast<int>(1 + steps.uniform_int(12)), records);
   EXPECT_GE(killed, 3);
   ASSERT_EQ(tests::wait_for(tests::start(reproduce("killed"))), 0);
-  for (const char* name : {"experts/expert_0000.safetensors", "experts/expert_0001.safetensors",
-                           "run/checkpoint.safetensors", "run/distilled.safetensors"})
+  for (const char* name :
+       {"experts/expert_0000.safetensors", "experts/expert_0001.safetensors",
+        "run/checkpoint.safetensors", "run/distilled.safetensors", "run/not_averaged.safetensors"})
     expect_same_file(folder / "straight" / name, folder / "killed" / name);
 }
 

@@ -343,6 +343,7 @@ TEST(Ftd, ResultIsTheMovingAverageOfTheImages) {
     average = 0.9 * average + 0.1 * view.images;
   }
   EXPECT_TRUE(at::allclose(outer.result().images, average, 1e-5, 1e-6));
+  EXPECT_TRUE(at::allclose(outer.not_averaged()->images, view.images, 1e-5, 1e-6));
   EXPECT_GT((average - view.images).abs().max().item<double>(), 1e-3);
 }
 

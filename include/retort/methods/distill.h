@@ -58,6 +58,8 @@ class RunFolder {
   std::filesystem::path records() const { return path_ / "records.jsonl"; }
   std::filesystem::path checkpoint() const { return path_ / "checkpoint.safetensors"; }
   std::filesystem::path bundle() const { return path_ / "distilled.safetensors"; }
+  /// The set as it stood at the end, where the bundle holds its moving average.
+  std::filesystem::path not_averaged() const { return path_ / "not_averaged.safetensors"; }
   std::filesystem::path images() const { return path_ / "images"; }
   std::filesystem::path report() const { return path_ / "report.html"; }
   /// True where the result of `iterations` iterations is there, undamaged.

@@ -48,8 +48,9 @@ std::unique_ptr<Method> make_ftd() {
   return std::make_unique<MethodOf<AveragedOptions, AveragedMatching>>(
       mtt_defaults(),
       trajectory_deviations(
-          {"The result is the averaged images alone; the reference evaluates and saves the images "
-           "themselves as well, which --average-decay 0 gives.",
+          {"The result is the averaged images; the images themselves, which the reference "
+           "evaluates "
+           "as well, are beside it in not_averaged.safetensors.",
            "Students on the averaged images start anew; the reference goes on from students "
            "trained "
            "on the images themselves.",
