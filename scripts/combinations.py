@@ -29,6 +29,7 @@ OBJECTIVES = {
     "dsa": ("--real-batch 64 --outer-loop 1 --inner-loop 1", 100, 0.1),
     "ncfm": ("--real-batch 64 --synthetic-batch 64 --experts {experts}", 200, 0.09),
     "tgdd": ("--real-batch 64 --synthetic-batch 64 --experts {experts}", 200, 6.0),
+    "infmatch": ("--real-batch 64 --synthetic-batch 64 --experts {experts}", 200, 0.09),
     "mtt": (f"--experts {{experts}} --inner-steps 10 --synthetic-batch 100 {TRAJECTORIES}", 100, 100.0),
     "datm": (f"--experts {{experts}} --inner-steps 10 --synthetic-batch 100 --first-max-start-epoch 0 {TRAJECTORIES}", 100,
              100.0),

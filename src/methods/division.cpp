@@ -16,7 +16,7 @@ const std::vector<Division>& divisions() {
        "classes",
        kLosses,
        "drawing the network; with BatchNorm, which joins the classes, nothing is divided"},
-      {{"tgdd"}, "classes", kLosses, "drawing networks"},
+      {{"tgdd", "infmatch"}, "classes", kLosses, "drawing networks and directions"},
       {{"ncfm"},
        "classes",
        "losses and gradients of all images, in every iteration; for the sampler each class's "

@@ -33,6 +33,8 @@ const std::vector<MethodEntry>& method_table() {
       {"tgdd",
        "class means of features along experts' trajectories, and the experts' cross-entropy",
        "Ran et al., AAAI 2026", make_tgdd},
+      {"infmatch", "features and last-layer gradients matched along experts' trajectories",
+       "Tan et al., CVPR 2026", make_infmatch},
       {"cafe",
        "class means of every layer, real features told apart by them, and a schedule that follows "
        "the network",

@@ -152,6 +152,7 @@ std::string lines(const fs::path& folder, const std::string& out) {
       "distill --method ncfm POOL --frequency-arguments 40 --out OUT/ncfm\n"
       "distill --method tgdd POOL --parametrisation multiformation --images-per-class 1 --out "
       "OUT/tgdd\n"
+      "distill --method infmatch POOL --directions 20 --images-per-class 1 --out OUT/infmatch\n"
       "distill --method cafe RUN --images-per-class 1 --watched 2 --max-matching-steps 2 "
       "--max-inner-epochs 2 --query-images 3 --out OUT/cafe\n"
       "distill --method cim --data DATA --network convnet-w4-d2-bn --images-per-class 2 "

@@ -1,4 +1,4 @@
-// NCFM, TGDD and the pool of networks, against values worked out in the test.
+// NCFM, TGDD, Inf-Match and the pool of networks, against values worked out in the test.
 #include "methods/matching/matching.h"
 
 #include <gtest/gtest.h>
@@ -83,7 +83,11 @@ INSTANTIATE_TEST_SUITE_P(
                                                {"network_ages", "snapshots"},
                                                {"frequency_arguments", "40"}}},
                     std::pair{"tgdd", Settings{}},
-                    std::pair{"tgdd", Settings{{"synthetic_batch", "2"}, {"max_age", "1"}}}),
+                    std::pair{"tgdd", Settings{{"synthetic_batch", "2"}, {"max_age", "1"}}},
+                    std::pair{"infmatch", Settings{}},
+                    std::pair{"infmatch", Settings{{"directions", "50"},
+                                                   {"least_snapshots", "1"},
+                                                   {"influence_weight", "3"}}}),
     [](const auto& param_info) {
       return std::string(param_info.param.first) + std::to_string(param_info.index);
     });
@@ -191,6 +195,50 @@ TEST(Tgdd, IsTheGapOfMeansAndTheLaterNetworksCrossEntropy) {
   EXPECT_NEAR(f.at(f.view.images).loss, expected, 1e-6 * expected);
 }
 
+// Inf-Match with the whole class as the real batch, sample by sample in the test.
+TEST(InfMatch, IsTheGapOfFusedMeansAndTheLastNetworksCrossEntropy) {
+  Fixture f("infmatch", {{"directions", "30"}, {"cross_entropy_weight", "0.5"}}, "none");
+  f.objective->begin(4, f.view);
+  RandomStream stream(5, "infmatch.networks", 4);
+  const NetworkPool pool({f.data, *f.network, f.layout, "none", 5, at::Device(at::kCPU)},
+                         {tests::toy_experts(kNetwork), 0}, "testing");
+  const int64_t expert = stream.uniform_int(2), count = 2 + stream.uniform_int(2);
+  const std::vector<int64_t> ages = stream.sample(3, count);
+  const at::Tensor last = pool.network(stream.uniform_int(2), 3).to(at::kDouble);
+  const auto mean = [&](const at::Tensor& images, int64_t label) {
+    std::vector<at::Tensor> parts;
+    for (const int64_t age : ages) {
+      const at::Tensor theta = pool.network(expert, age + 1).to(at::kDouble);
+      const auto taps = f.network->observe({theta, {}, images}, {"features", "logits"}).taps;
+      at::Tensor sum;
+      for (int64_t i = 0; i < images.size(0); ++i) {
+        at::Tensor g = at::softmax(taps.at("logits")[i], 0);
+        g[label] -= 1;
+        const at::Tensor fused = at::outer(1 + 0.2 * g, taps.at("features")[i]);
+        sum = sum.defined() ? sum + fused / fused.norm() : fused / fused.norm();
+      }
+      parts.push_back(sum.flatten() / static_cast<double>(images.size(0)));
+    }
+    return at::cat(parts);
+  };
+  double expected = 0;
+  for (int64_t c = 0; c < 3; ++c) {
+    const at::Tensor mine = f.view.images.slice(0, f.view.offset(c), f.view.offset(c + 1));
+    const at::Tensor real =
+        f.data.preprocessing.apply(f.data.train.images.slice(0, 12 * c, 12 * c + 12), at::kCPU)
+            .to(at::kDouble);
+    const at::Tensor r = mean(real, c), s = mean(mine, c);
+    at::Tensor t = at::empty({30, r.size(0)}, at::kFloat);
+    RandomStream(5, "infmatch.directions", 4, 0).fill_normal(t.data_ptr<float>(), t.numel());
+    t = t.to(at::kDouble);
+    const at::Tensor a = t.mv(r) / t.norm(2, 1), b = t.mv(s) / t.norm(2, 1);
+    expected += 100 * ((a - b).square() / (a.square() + b.square() + 1e-8)).mean().item<double>();
+    const at::Tensor logits = f.network->observe({last, {}, mine}, {"logits"}).taps.at("logits");
+    expected -= 0.5 * at::log_softmax(logits, 1).select(1, c).mean().item<double>();
+  }
+  EXPECT_NEAR(f.at(f.view.images).loss, expected, 1e-6 * expected);
+}
+
 TEST(FrequencySampler, NoTwoArgumentsAreAlike) {
   const FrequencySampler sampler(6, 64);
   const at::Tensor psi = sampler.initial(RandomStream(0, "test"));
@@ -255,6 +303,11 @@ TEST(NetworkPool, SaysWhatItLacks) {
         Fixture("tgdd", {{"max_age", "9"}});
       },
       {"preparing 'tgdd'", "--max-age 9", "3 epochs", "at most 3"});
+  tests::expect_error<ConfigError>(
+      [] {
+        Fixture("infmatch", {{"least_snapshots", "4"}});
+      },
+      {"preparing 'infmatch'", "--most-snapshots 3", "--least-snapshots 4"});
 }
 
 TEST(Dm, TakesNetworksInTrainingWhereExpertsAreGiven) {

@@ -91,12 +91,17 @@ at::Tensor ClassMatching::match(const at::Tensor& images, int64_t c, const at::T
 
 at::Tensor ClassMatching::add_comparison(const at::Tensor& images, int64_t c,
                                          const at::Tensor& rows, const at::Tensor& cotangents) {
-  const at::Tensor theta = networks_.compared.to(images.scalar_type());
-  const nets::Observation seen = context_.network.observe({theta, {}, augment::apply(images, rows)},
-                                                          {"features"}, {.images = true});
-  const FeatureGap gap =
-      compare(real_features(c, rows, images.scalar_type()), seen.taps.at("features"));
-  cotangents.add_(augment::pullback(rows, seen.pullback({{"features", gap.slopes}}).images));
+  ClassView view{c, seen_in_real(c, rows, images.scalar_type()), {}};
+  std::vector<nets::Observation> seen;
+  for (const at::Tensor& network : networks_.compared) {
+    const at::Tensor theta = network.to(images.scalar_type());
+    seen.push_back(context_.network.observe({theta, {}, augment::apply(images, rows)}, taps(),
+                                            {.images = true}));
+    view.synthetic.push_back(seen.back().taps);
+  }
+  const FeatureGap gap = compare(view);
+  for (size_t k = 0; k < seen.size(); ++k)
+    cotangents.add_(augment::pullback(rows, seen[k].pullback(gap.slopes[k]).images));
   return gap.value.to(at::kDouble);
 }
 
@@ -111,21 +116,26 @@ at::Tensor ClassMatching::add_cross_entropy(const at::Tensor& images, int64_t c,
   return found.loss.to(at::kDouble) * options_.cross_entropy_weight;
 }
 
-at::Tensor ClassMatching::real_features(int64_t c, const at::Tensor& rows,
-                                        at::ScalarType type) const {
+std::vector<Taps> ClassMatching::seen_in_real(int64_t c, const at::Tensor& rows,
+                                              at::ScalarType type) const {
   const std::vector<int64_t> picked =
       real_.rows(stream("matching.real", c), c, options_.real_batch);
   const auto total = std::ssize(picked);
   const int64_t step = context_.network.rows_at_once(kRealRows);
-  const at::Tensor theta = networks_.compared.to(type);
-  std::vector<at::Tensor> features;
+  std::vector<std::map<std::string, std::vector<at::Tensor>>> parts(networks_.compared.size());
   for (int64_t at = 0; at < total; at += step) {
     const at::ArrayRef<int64_t> some(picked.data() + at, to_size(std::min(step, total - at)));
     const at::Tensor images = augment::apply(real_.images(some).to(type), rows);
-    features.push_back(
-        context_.network.observe({theta, {}, images}, {"features"}).taps.at("features"));
+    for (size_t k = 0; k < parts.size(); ++k) {
+      const at::Tensor theta = networks_.compared[k].to(type);
+      for (const auto& [name, tap] : context_.network.observe({theta, {}, images}, taps()).taps)
+        parts[k][name].push_back(tap);
+    }
   }
-  return at::cat(features);
+  std::vector<Taps> whole(parts.size());
+  for (size_t k = 0; k < parts.size(); ++k)
+    for (const auto& [name, tensors] : parts[k]) whole[k][name] = at::cat(tensors);
+  return whole;
 }
 
 }  // namespace retort::methods

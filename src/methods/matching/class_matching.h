@@ -1,11 +1,14 @@
-// What NCFM and TGDD share: class after class, the features of a real batch and of the synthetic
-// images by a network in training are compared, and a network trained for longer says by its
-// cross-entropy what the synthetic images should show. Memory does not grow with the classes.
+// What NCFM, TGDD and influence matching share: class after class, the features of a real batch and
+// of the synthetic images by networks in training are compared, and a network trained for longer
+// says by its cross-entropy what the synthetic images should show. Memory does not grow with the
+// classes.
 #pragma once
 
 #include <torch/types.h>
 
 #include <cstdint>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "augment/siamese.h"
@@ -23,16 +26,26 @@ struct ClassMatchingOptions : PoolOptions {
   void declare(OptionSet& set);
 };
 
-/// The two networks of an iteration.
-struct NetworkPair {
-  at::Tensor compared;  ///< whose features are compared, [P]
-  at::Tensor trained;   ///< whose cross-entropy is taken, [P]
+/// The networks of an iteration.
+struct Networks {
+  std::vector<at::Tensor> compared;  ///< whose features are compared, each [P]
+  at::Tensor trained;                ///< whose cross-entropy is taken, [P]
 };
 
-/// How far the features of a class are apart.
+/// What a network says of some images, by the names of its taps.
+using Taps = std::map<std::string, at::Tensor>;
+
+/// What the networks say of the images of a class, in their order.
+struct ClassView {
+  int64_t label = 0;
+  std::vector<Taps> real;
+  std::vector<Taps> synthetic;
+};
+
+/// How far they are apart.
 struct FeatureGap {
-  at::Tensor value;   ///< scalar
-  at::Tensor slopes;  ///< by the synthetic features, [N, F]
+  at::Tensor value;          ///< scalar
+  std::vector<Taps> slopes;  ///< by what they say of the synthetic images
 };
 
 class ClassMatching : public Objective {
@@ -48,9 +61,11 @@ class ClassMatching : public Objective {
   std::string identity() const override { return pool_.identity(); }
 
  protected:
-  virtual NetworkPair draw_networks(uint64_t iteration) const = 0;
-  /// Of a class's features, without a graph; of the type of the images.
-  virtual FeatureGap compare(const at::Tensor& real, const at::Tensor& synthetic) = 0;
+  virtual Networks draw_networks(uint64_t iteration) const = 0;
+  /// What is compared of a network.
+  virtual std::vector<std::string> taps() const { return {"features"}; }
+  /// Without a graph; of the type of the images.
+  virtual FeatureGap compare(const ClassView& seen) = 0;
   /// Whether the cross-entropy sees the images under the same augmentation as the comparison.
   virtual bool one_augmentation() const = 0;
 
@@ -61,7 +76,7 @@ class ClassMatching : public Objective {
  private:
   RandomStream stream(const char* purpose, int64_t c) const;
   at::Tensor augmentation(const char* purpose, int64_t c) const;
-  at::Tensor real_features(int64_t c, const at::Tensor& rows, at::ScalarType type) const;
+  std::vector<Taps> seen_in_real(int64_t c, const at::Tensor& rows, at::ScalarType type) const;
   std::vector<int64_t> chosen(int64_t c, int64_t count) const;
   /// The loss of the images of class c that an iteration looks at; writes their cotangents.
   at::Tensor match_chosen(const SyntheticSet& set, int64_t c, const at::Tensor& cotangents);
@@ -79,7 +94,7 @@ class ClassMatching : public Objective {
   const augment::Strategy strategy_;
   const std::vector<int64_t> classes_;  // of this process
   uint64_t iteration_ = 0;
-  NetworkPair networks_;
+  Networks networks_;
 };
 
 }  // namespace retort::methods

@@ -3,6 +3,7 @@
 // features of every class, at networks between an expert's beginning and its end.
 #include "core/item_sum.h"
 #include "losses/characteristic.h"
+#include "losses/unit_rows.h"
 #include "methods/matching/class_matching.h"
 #include "methods/matching/frequency_sampler.h"
 #include "methods/matching/matching.h"
@@ -11,7 +12,6 @@ namespace retort::methods {
 namespace {
 
 constexpr double kScale = 300;  // of the discrepancy, beside the cross-entropy
-constexpr double kLeast = 1e-12;
 
 struct Options : ClassMatchingOptions {
   int64_t frequency_arguments = 1024;
@@ -36,16 +36,6 @@ struct Options : ClassMatchingOptions {
             "whose features: blends of an expert's beginning and end, or snapshots of any age",
             {.choices = {"blends", "snapshots"}});
   }
-};
-
-/// Rows of norm 1.
-struct UnitRows {
-  explicit UnitRows(const at::Tensor& rows)
-      : norms(rows.norm(2, 1, true).clamp_min(kLeast)), values(rows / norms) {}
-  at::Tensor pullback(const at::Tensor& d) const {
-    return (d - values * (values * d).sum(1, true)) / norms;
-  }
-  at::Tensor norms, values;
 };
 
 class CharacteristicMatching : public ClassMatching {
@@ -77,22 +67,22 @@ class CharacteristicMatching : public ClassMatching {
   }
 
  protected:
-  NetworkPair draw_networks(uint64_t iteration) const override {
+  Networks draw_networks(uint64_t iteration) const override {
     RandomStream stream(context().seed, "ncfm.networks", iteration);
     const int64_t expert = stream.uniform_int(pool().experts());
     const at::Tensor last = pool().network(expert, pool().oldest());
     if (options_.network_ages == "snapshots")
-      return {pool().network(expert, stream.uniform_int(pool().oldest() + 1)), last};
-    return {at::lerp(last, pool().network(expert, 0), stream.uniform()), last};
+      return {{pool().network(expert, stream.uniform_int(pool().oldest() + 1))}, last};
+    return {{at::lerp(last, pool().network(expert, 0), stream.uniform())}, last};
   }
   bool one_augmentation() const override { return false; }
 
-  FeatureGap compare(const at::Tensor& real, const at::Tensor& synthetic) override {
-    const UnitRows r(real), s(synthetic);
+  FeatureGap compare(const ClassView& seen) override {
+    const losses::UnitRows r(seen.real[0].at("features")), s(seen.synthetic[0].at("features"));
     const losses::CharacteristicDiscrepancy found = losses::characteristic_discrepancy(
         r.values, s.values, frequencies_, options_.amplitude_weight, options_.sampler);
     if (options_.sampler) d_frequencies_->add(found.frequencies);
-    return {found.value * kScale, s.pullback(found.synthetic) * kScale};
+    return {found.value * kScale, {{{"features", s.pullback(found.synthetic) * kScale}}}};
   }
 
  private:

@@ -30,20 +30,21 @@ class TrajectoryGuidedMatching : public ClassMatching {
       : ClassMatching(context, options, "tgdd"), options_(options) {}
 
  protected:
-  NetworkPair draw_networks(uint64_t iteration) const override {
+  Networks draw_networks(uint64_t iteration) const override {
     RandomStream stream(context().seed, "tgdd.networks", iteration);
     const int64_t expert = stream.uniform_int(pool().experts());
     const int64_t age = stream.uniform_int(pool().oldest() + 1);
     const int64_t last = std::min(age + options_.age_interval - 1, pool().oldest());
     const int64_t later = age + stream.uniform_int(last - age + 1);
-    return {pool().network(expert, age), pool().network(expert, later)};
+    return {{pool().network(expert, age)}, pool().network(expert, later)};
   }
   bool one_augmentation() const override { return true; }
 
-  FeatureGap compare(const at::Tensor& real, const at::Tensor& synthetic) override {
-    const at::Tensor gap = synthetic.mean(0) - real.mean(0);
+  FeatureGap compare(const ClassView& seen) override {
+    const at::Tensor synthetic = seen.synthetic[0].at("features");
+    const at::Tensor gap = synthetic.mean(0) - seen.real[0].at("features").mean(0);
     const double share = 2.0 / static_cast<double>(synthetic.size(0));
-    return {gap.square().sum(), (gap * share).expand_as(synthetic)};
+    return {gap.square().sum(), {{{"features", (gap * share).expand_as(synthetic)}}}};
   }
 
  private:
