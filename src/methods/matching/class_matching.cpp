@@ -92,11 +92,11 @@ at::Tensor ClassMatching::match(const at::Tensor& images, int64_t c, const at::T
 at::Tensor ClassMatching::add_comparison(const at::Tensor& images, int64_t c,
                                          const at::Tensor& rows, const at::Tensor& cotangents) {
   ClassView view{c, seen_in_real(c, rows, images.scalar_type()), {}};
+  const at::Tensor augmented = augment::apply(images, rows);
   std::vector<nets::Observation> seen;
   for (const at::Tensor& network : networks_.compared) {
     const at::Tensor theta = network.to(images.scalar_type());
-    seen.push_back(context_.network.observe({theta, {}, augment::apply(images, rows)}, taps(),
-                                            {.images = true}));
+    seen.push_back(context_.network.observe({theta, {}, augmented}, taps(), {.images = true}));
     view.synthetic.push_back(seen.back().taps);
   }
   const FeatureGap gap = compare(view);

@@ -49,8 +49,7 @@ std::unique_ptr<Method> make_ftd() {
       mtt_defaults(),
       trajectory_deviations(
           {"The result is the averaged images; the images themselves, which the reference "
-           "evaluates "
-           "as well, are beside it in not_averaged.safetensors.",
+           "evaluates as well, are beside it in not_averaged.safetensors.",
            "Students on the averaged images start anew; the reference goes on from students "
            "trained "
            "on the images themselves.",
