@@ -5,9 +5,9 @@
     python3 examples/train_in_pytorch.py runs/a/distilled.safetensors shapes.npz --students 3
 
 The bundle is the safetensors file of a run, or its .pt export. Nothing but torch and numpy is
-needed. Students are trained by the protocol of DC, DSA and DM: SGD with momentum 0.9 and weight
-decay 5e-4, rate 0.01 divided by ten once after half of the epochs, batches of 256, and one
-augmentation operation a batch with parameters drawn for every image.
+needed. Students are trained by the protocol of DC, DSA, DM, MTT and FTD: SGD with momentum 0.9 and
+weight decay 5e-4, rate 0.01 or the one that the set has learned, divided by ten once after half of
+the epochs, batches of 256, and one augmentation operation a batch with parameters drawn for every image.
 """
 import argparse
 import json
@@ -104,11 +104,22 @@ def rotate(x):
 OPERATIONS = {f.__name__: f for f in (color, crop, cutout, flip, scale, rotate)}
 
 
-def train(network, images, targets, epochs, batch, operations):
+def prepared(pixels, data, tensors, metadata):
+    """Test images as those of the set are: whitened, or by the data's mean and deviation."""
+    pixels = torch.from_numpy(pixels) / 255
+    if metadata.get("preprocessing") != "zca":
+        mean, deviation = (torch.tensor(data[k], dtype=torch.float32).view(1, -1, 1, 1) for k in ("mean", "std"))
+        return (pixels - mean) / deviation
+    if "zca_matrix" not in tensors:
+        raise SystemExit("the set is whitened and leaves that to its data: retort export SET --data DATA --out a.pt")
+    return ((pixels.flatten(1) - tensors["zca_mean"]) @ tensors["zca_matrix"]).view_as(pixels)
+
+
+def train(network, images, targets, epochs, batch, operations, learned_rate):
     """The published loop runs one pass more than `epochs`, and drops the rate once."""
     for epoch in range(epochs + 1):
         if epoch in (0, epochs // 2 + 2):  # a new optimiser: momentum starts anew after the drop
-            rate = 0.01 if epoch == 0 else 0.001
+            rate = learned_rate if epoch == 0 else learned_rate / 10
             sgd = torch.optim.SGD(network.parameters(), rate, momentum=0.9, weight_decay=5e-4)
         for rows in torch.randperm(len(images)).split(batch):
             x = images[rows]
@@ -141,15 +152,15 @@ def main():
     operations = [] if strategy == "none" else strategy.split("_")
 
     data = numpy.load(options.data)
-    mean, deviation = (torch.tensor(data[k], dtype=torch.float32).view(1, -1, 1, 1) for k in ("mean", "std"))
-    x_test = (torch.from_numpy(data["x_test"]) / 255 - mean) / deviation
+    x_test = prepared(data["x_test"], data, tensors, metadata)
     y_test = torch.from_numpy(data["y_test"])
 
     accuracies = []
     for _ in range(options.students):
         network = convnet(images.shape[1], images.shape[2], len(data["class_names"]) if "class_names" in data
                           else int(y_test.max()) + 1, options.width, options.depth)
-        train(network, images, targets, options.epochs, options.batch, operations)
+        train(network, images, targets, options.epochs, options.batch, operations,
+              float(tensors.get("student_learning_rate", 0.01)))
         with torch.no_grad():
             right = sum((network(x).argmax(1) == y).sum().item()
                         for x, y in zip(x_test.split(500), y_test.split(500)))

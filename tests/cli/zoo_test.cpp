@@ -94,6 +94,20 @@ TEST_F(ZooOfOne, LeavesTheWhiteningToTheData) {
               zoo_cards(folder / "zoo")[0].accuracy, 0.005);
 }
 
+TEST_F(ZooOfOne, IsExportedWithTheWhiteningOfItsData) {
+  const std::string set = at("zoo/one.safetensors");
+  tests::expect_message(call(words("export " + set + " --out " + at("pictures/"))), 5, {"--data"});
+  const auto without = call(words("export " + set + " --out " + at("a.pt")));
+  EXPECT_EQ(without.code, 0) << without.err;
+  EXPECT_NE(without.err.find("with --data"), std::string::npos) << without.err;
+  const std::string data = " --data " + at("data");
+  ASSERT_EQ(call(words("export " + set + data + " --out " + at("b.pt"))).code, 0);
+  ASSERT_EQ(call(words("export " + at("out/run") + " --out " + at("c.pt"))).code, 0);
+  EXPECT_EQ(tests::read_text(folder / "b.pt"), tests::read_text(folder / "c.pt"));
+  EXPECT_EQ(call(words("export " + set + data + " --out " + at("pictures/"))).code, 0);
+  EXPECT_EQ(call(words("export " + set + data + " --out " + at("a.npz"))).code, 0);
+}
+
 TEST_F(ZooOfOne, RefusesWhatItCannotDo) {
   ASSERT_EQ(call(words("zoo one --folder " + at("zoo") + " --out " + at("mine"))).code, 0);
   const auto refused = [&](const std::string& line, int code,
