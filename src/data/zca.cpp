@@ -14,6 +14,7 @@
 #include "core/file.h"
 #include "core/note.h"
 #include "data/measure.h"
+#include "retort/core/device.h"
 #include "retort/core/error.h"
 #include "retort/io/tensor_file.h"
 
@@ -88,7 +89,9 @@ std::optional<Preprocessing> load_zca(const std::filesystem::path& path, const s
 
 }  // namespace
 
+// On one thread: products and the solver round by how many share their work.
 Preprocessing fit_zca(const at::Tensor& images, double epsilon) {
+  const ThreadScope alone(1);
   const PixelMoments of = moments(images);
   const Spectrum whole = spectrum_of(of.squares / static_cast<double>(images.size(0) - 1));
   // Rounding leaves tiny negative eigenvalues where the images span fewer dimensions.
@@ -99,6 +102,7 @@ Preprocessing fit_zca(const at::Tensor& images, double epsilon) {
 
 // FRePo's `normalize_zca`: ((x - m) / s - mean) W is (x - pixel means) diag(1 / s) W.
 Preprocessing fit_standardised_zca(const at::Tensor& images, double share) {
+  const ThreadScope alone(1);
   const PixelMoments of = moments(images);
   const int64_t count = images.size(0), pixels = of.mean.size(0);
   const std::vector<double> channels = measure(images).deviation;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "data/measure.h"
+#include "retort/core/device.h"
 #include "retort/core/error.h"
 #include "retort/core/random.h"
 #include "support/golden_tensors.h"
@@ -77,6 +78,18 @@ TEST(Zca, IsTheSameForAnyNumberOfRowsAtATime) {
   const auto [spectrum, basis] = at::linalg_eigh(covariance(rows), "L");
   const at::Tensor whole = at::mm(basis * (spectrum + 0.1).pow(-0.5), basis.t()).to(at::kFloat);
   EXPECT_TRUE(at::allclose(fit_zca(images, 0.1).zca_matrix(), whole, 1e-5, 1e-6));
+}
+
+TEST(Zca, IsTheSameOnAnyNumberOfThreads) {
+  at::Tensor noise = at::empty({3000, 768}, at::kFloat);
+  RandomStream(3, "test").fill_uniform(noise.data_ptr<float>(), noise.numel(), 0, 127);
+  const at::Tensor images = (noise + noise.roll({1}, {1})).to(at::kByte).view({3000, 3, 16, 16});
+  const auto fitted = [&](int threads, auto&& fit) {
+    const ThreadScope scope(threads);
+    return fit(images, 0.1);
+  };
+  for (const auto& fit : {fit_zca, fit_standardised_zca})
+    for (const int threads : {2, 3, 4}) EXPECT_TRUE(same(fitted(threads, fit), fitted(1, fit)));
 }
 
 // One pixel of two channels, values 0 and 1 as byte 0 and 255: standardised they are -1 and 1.
