@@ -95,8 +95,7 @@ std::vector<eval::CrossRow> rows_of(const Environment& environment, const Settin
   for (size_t i = 0; i < names.size(); ++i) {
     const std::string& target = settings.sets[i];
     eval::CrossRow row{names[i], synthetic::load_bundle(bundle_of(target))};
-    check_split_of(environment, row.bundle, "evaluating", target, data);
-    synthetic::fill_preprocessing(row.bundle, data);
+    fit_to_data(environment, "evaluating", target, data, row.bundle);
     eval::EvalOptions labels;
     labels.protocol = settings.options.protocol;
     if (fs::is_directory(target)) take_stored_labels(target, row.bundle, labels);

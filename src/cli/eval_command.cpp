@@ -84,8 +84,7 @@ std::optional<Evaluated> evaluated(const Environment& environment, EvalSettings&
   synthetic::Bundle bundle = synthetic::load_bundle(file);
   const data::Dataset data =
       open_data(environment, settings.data, is_run ? folder / "cache" : fs::path());
-  check_split_of(environment, bundle, "evaluating", settings.target, data);
-  synthetic::fill_preprocessing(bundle, data);
+  fit_to_data(environment, "evaluating", settings.target, data, bundle);
   if (is_run) take_stored_labels(folder, bundle, settings.options);
   if (environment.host) settings.options.learners = environment.host->learners;
   eval::Evaluation evaluation =

@@ -57,8 +57,7 @@ void take_whitening(const Environment& environment, const std::string& target,
   const bool by_run = format != "pt" && fs::is_directory(target);
   if (given || by_run) {
     const data::Dataset data = open_data(environment, options);
-    check_split_of(environment, bundle, "exporting", target, data);
-    synthetic::fill_preprocessing(bundle, data);
+    fit_to_data(environment, "exporting", target, data, bundle);
   } else if (format == "pt") {
     environment.err << "note: the images are whitened, and what whitens others is not in the set: "
                        "with --data, the data that it was made from, it is written too\n";

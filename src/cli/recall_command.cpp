@@ -199,8 +199,7 @@ int run_recall(const Environment& environment, const Arguments& arguments) {
   std::optional<data::Dataset> data;
   if (!peek(arguments, "data").empty() || bundle.preprocessing_missing) {
     data = open_data(environment, recall.data);
-    check_split_of(environment, bundle, "recalling from", recall.target, *data);
-    synthetic::fill_preprocessing(bundle, *data);
+    fit_to_data(environment, "recalling from", recall.target, *data, bundle);
   }
   methods::save_preview(recall.picture(), as_picture(bundle, queries, images));
   if (fs::exists(fs::path(recall.target) / "recipe.toml")) write_report(recall.target);

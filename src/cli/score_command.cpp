@@ -67,9 +67,7 @@ Opened open_all(const Environment& environment, const Settings& settings,
   Opened opened{open_data(environment, settings.data), {}};
   for (const std::string& set : sets) {
     synthetic::Bundle& bundle = opened.bundles.emplace_back(synthetic::load_bundle(bundle_of(set)));
-    check_split_of(environment, bundle, "scoring", set, opened.whole);
-    eval::check_fit(bundle, opened.whole);
-    synthetic::fill_preprocessing(bundle, opened.whole);
+    fit_to_data(environment, "scoring", set, opened.whole, bundle);
   }
   return opened;
 }

@@ -73,8 +73,7 @@ Sets load_sets(const Environment& environment, const Settings& settings,
   Sets sets;
   for (const std::string& name : settings.sets) {
     sets.emplace_back(name, synthetic::load_bundle(bundle_of(name)));
-    check_split_of(environment, sets.back().second, "searching with", name, data);
-    synthetic::fill_preprocessing(sets.back().second, data);
+    fit_to_data(environment, "searching with", name, data, sets.back().second);
   }
   return sets;
 }

@@ -101,9 +101,7 @@ class Worker {
           "reading --sets", "'" + pair + "' names no experts", "SET=EXPERTS,SET=EXPERTS", {}});
     const std::string set = pair.substr(0, at), folder = pair.substr(at + 1);
     synthetic::Bundle bundle = synthetic::load_bundle(bundle_of(set));
-    eval::check_fit(bundle, data_);
-    check_split_of(environment_, bundle, "following", set, data_);
-    synthetic::fill_preprocessing(bundle, data_);
+    fit_to_data(environment_, "following", set, data_, bundle);
     const trajectories::Trajectories experts(folder, data_, network_);
     const int64_t count = std::min(study_.count, experts.count());
     std::map<int64_t, double> sums;

@@ -110,13 +110,13 @@ void check_whitening_of(const std::string& path, const OptionSet& options) {
                                 "leave both out, or give them as the set was made"});
 }
 
-void check_split_of(const Environment& environment, const synthetic::Bundle& bundle,
-                    const std::string& doing, const std::string& target,
-                    const data::Dataset& data) {
-  eval::check_fit(bundle, data);  // other classes or shapes say more than another split
-  const std::string note =
-      data::check_split(synthetic::made_from(bundle, target), doing + " '" + target + "'", data);
+void fit_to_data(const Environment& environment, const std::string& doing,
+                 const std::string& target, const data::Dataset& data, synthetic::Bundle& bundle) {
+  const std::string what = doing + " '" + target + "'";
+  eval::check_fit(bundle, data, what);  // other classes or shapes say more than another split
+  const std::string note = data::check_split(synthetic::made_from(bundle, target), what, data);
   if (!note.empty()) environment.err << "note: " << note << "\n";
+  synthetic::fill_preprocessing(bundle, data);
 }
 
 }  // namespace retort::cli

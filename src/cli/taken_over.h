@@ -22,9 +22,10 @@ void take_split_of(const std::string& path, OptionSet& options);
 /// otherwise than its recipe says. After everything that is taken over.
 void check_whitening_of(const std::string& path, const OptionSet& options);
 
-/// A set that is used with `data`: StateError where its split is another; notes on `err` where it
-/// is not known.
-void check_split_of(const Environment& environment, const synthetic::Bundle& bundle,
-                    const std::string& doing, const std::string& target, const data::Dataset& data);
+/// A set that is to be used with `data`: StateError where its classes, shapes or split are others;
+/// a note on `err` where its split is not known. Takes from the data the whitening that it leaves
+/// out.
+void fit_to_data(const Environment& environment, const std::string& doing,
+                 const std::string& target, const data::Dataset& data, synthetic::Bundle& bundle);
 
 }  // namespace retort::cli

@@ -29,11 +29,12 @@ std::pair<std::string, std::string> misfit(const synthetic::Bundle& bundle,
 
 }  // namespace
 
-void check_fit(const synthetic::Bundle& bundle, const data::Dataset& data) {
+void check_fit(const synthetic::Bundle& bundle, const data::Dataset& data,
+               const std::string& doing) {
   const auto [ours, theirs] = misfit(bundle, data);
   if (ours.empty()) return;
   throw StateError(
-      {"evaluating the bundle",
+      {doing,
        fmt::format("the bundle (method {}, made from '{}') has {}; the data set '{}' has {}",
                    bundle.method, bundle.data_name, ours, data.name, theirs),
        "data with the bundle's classes, in its order, and its image shape",

@@ -106,6 +106,8 @@ TEST_F(ZooOfOne, IsExportedWithTheWhiteningOfItsData) {
   EXPECT_EQ(tests::read_text(folder / "b.pt"), tests::read_text(folder / "c.pt"));
   EXPECT_EQ(call(words("export " + set + data + " --out " + at("pictures/"))).code, 0);
   EXPECT_EQ(call(words("export " + set + data + " --out " + at("a.npz"))).code, 0);
+  tests::expect_message(call(words("export " + set + data + " --classes 0,1 --out " + at("d.pt"))),
+                        5, {"exporting '" + set, "the data set 'mnist' has 2"});
 }
 
 TEST_F(ZooOfOne, RefusesWhatItCannotDo) {

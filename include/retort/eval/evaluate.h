@@ -115,7 +115,8 @@ struct Evaluation {
 };
 
 /// StateError where the bundle and the data do not fit: classes, their order, image shape.
-void check_fit(const synthetic::Bundle& bundle, const data::Dataset& data);
+void check_fit(const synthetic::Bundle& bundle, const data::Dataset& data,
+               const std::string& doing = "evaluating the bundle");
 
 /// Trains and tests. Student i of a network has the same initial parameters for every subject, so
 /// subjects are compared on equal starts. Random subsets differ between students and have the
