@@ -80,7 +80,7 @@ double evaluation_seconds(const Environment& environment, EvalSettings& settings
   synthetic::Bundle bundle = synthetic::load_bundle(bundle_of(settings.target));
   const data::Dataset data = open_data(environment, settings.data);
   const std::chrono::duration<double> reading = std::chrono::steady_clock::now() - begin;
-  synthetic::fill_preprocessing(bundle, data);
+  fit_to_data(environment, "evaluating", settings.target, data, bundle);
   const eval::Protocol& protocol = eval::protocol_of(bundle, settings.options);
   return reading.count() + eval::expected_seconds(
                                {bundle, data, protocol, settings.options, {}, device, {}, nullptr});
