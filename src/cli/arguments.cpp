@@ -9,6 +9,7 @@
 #include <map>
 #include <ostream>
 
+#include "cli/estimate.h"
 #include "cli/several.h"
 #include "core/limits.h"
 #include "core/sizes.h"
@@ -160,7 +161,10 @@ bool parse(const Environment& environment, const Usage& usage, const Arguments& 
   }
   CLI::App app(usage.summary, "retort " + usage.command);
   app.allow_extras();
-  app.footer(usage.examples);
+  app.footer(usage.examples + (can_estimate(usage.command)
+                                   ? "\n--estimate says how long it will take, how much memory "
+                                     "and disk, and stops there.\n"
+                                   : ""));
   app.get_formatter()->column_width(34);
   for (const Option& option : options.all()) bind(app, option);
   std::vector<std::string> words;

@@ -4,6 +4,7 @@
 #include <ostream>
 
 #include "cli/arguments.h"
+#include "cli/estimate.h"
 #include "continual/continual.h"
 #include "core/registry.h"
 #include "retort/core/error.h"
@@ -81,6 +82,8 @@ Offer offer_of(const Environment& environment, const Command& command) {
       offer.flags.at("method").values.emplace_back(baseline);
   if (command.name == "study") offer.positionals.emplace_back("bn-statistics");
   offer.flags.emplace("help", Flag{"Print this help message and exit", {}, true});
+  if (can_estimate(command.name))
+    offer.flags.emplace("estimate", Flag{"Say how long it will take, and stop there", {}, true});
   return offer;
 }
 

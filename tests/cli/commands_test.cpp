@@ -1,6 +1,8 @@
 // The everyday calls, from data to page, on the built-in set.
 #include <gtest/gtest.h>
 
+#include "cli/command.h"
+#include "cli/estimate.h"
 #include "cli/refusal.h"
 #include "cli/small_data.h"
 #include "data/layout_files.h"
@@ -63,14 +65,12 @@ TEST(Commands, DistilEvaluateReportExportImport) {
 }
 
 TEST(Commands, EveryCommandHasHelpAndRefusesUnknownFlags) {
-  const std::string commands[] = {"distill", "reproduce", "recall",     "study",     "experts",
-                                  "eval",    "data",      "report",     "export",    "import",
-                                  "list",    "describe",  "completion", "continual", "squeeze",
-                                  "pack",    "merge",     "cross-arch"};
-  for (const std::string& name : commands) {
+  for (const auto& [name, summary, run, shared] : cli::command_table()) {
     const Answer help = call({name, "--help"});
     EXPECT_EQ(help.code, 0) << name << help.err;
     EXPECT_NE(help.out.find("xample"), std::string::npos) << name;
+    EXPECT_EQ(help.out.find("--estimate") != std::string::npos,
+              name == "search" || cli::can_estimate(name));
     const Answer wrong = call({name, "--jsom"});
     EXPECT_EQ(wrong.code, 2) << name;
     EXPECT_NE(wrong.err.find("--jsom"), std::string::npos) << name;

@@ -53,7 +53,7 @@ TEST(Completion, OfBashOffersTheOptionsOfTheCommandAlone) {
   const auto distill = offered("bash", "retort distill --"),
              list = offered("bash", "retort list --");
   EXPECT_TRUE(holds(distill, {"--method", "--bases", "--hessian", "--out", "--memory-limit",
-                              "--help", "--statistics-weight", "--shard"}));
+                              "--help", "--statistics-weight", "--shard", "--estimate"}));
   EXPECT_EQ(list, (std::set<std::string>{"--json", "--help"}));
   EXPECT_TRUE(holds(offered("bash", "retort study --"), {"--storage", "--gauge", "--rounds"}));
   EXPECT_TRUE(holds(offered("bash", "retort continual --"), {"--uses", "--memory", "--steps"}));
