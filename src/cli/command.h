@@ -1,6 +1,7 @@
 // What a subcommand is: a name, a line of help, and a function of its arguments.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <iosfwd>
 #include <string>
@@ -40,6 +41,10 @@ struct Environment {
   const Host* host = nullptr;  ///< cli/host.h; where there is one, progress goes to it
 
   const ProcessGroup* group = &ProcessGroup::alone();  ///< whom the work is shared with
+
+  /// Where there is one, what is worked out of the data once (whitening) is kept there and not in
+  /// the command's own folder: for commands of several parts.
+  std::filesystem::path cache = {};
 
   /// Of the first process alone.
   ProgressStyle progress() const;

@@ -80,7 +80,8 @@ int distil_sets(const Environment& environment, const DistillSettings& asked,
   // What each prints is progress here: standard output is for all of them.
   Environment part{environment.err,   environment.err,  environment.terminal,
                    environment.width, environment.stop, {},
-                   environment.debug, environment.host, environment.group};
+                   environment.debug, environment.host, environment.group,
+                   environment.cache};
   for (size_t i = 0; i < folders.size(); ++i) {
     environment.err << fmt::format("set {} of {}: {}\n", i + 1, folders.size(),
                                    folders[i].path.string());

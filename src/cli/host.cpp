@@ -23,7 +23,8 @@ data::Dataset open_data(const Environment& environment, const data::DataOptions&
                         const std::filesystem::path& cache) {
   // The first process leaves whitening in the cache, where the others find it.
   if (!environment.group->first()) environment.group->barrier();
-  data::Dataset data = opened(environment, options, cache);
+  data::Dataset data =
+      opened(environment, options, environment.cache.empty() ? cache : environment.cache);
   if (environment.group->first()) environment.group->barrier();
   return data;
 }

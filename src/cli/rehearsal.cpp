@@ -20,8 +20,13 @@ PassingFolder::~PassingFolder() {
 }
 
 int64_t PassingFolder::bytes() const {
+  return bytes_in(path_);
+}
+
+int64_t bytes_in(const fs::path& folder) {
   int64_t sum = 0;
-  for (const auto& entry : fs::recursive_directory_iterator(path_))
+  if (!fs::exists(folder)) return sum;
+  for (const auto& entry : fs::recursive_directory_iterator(folder))
     if (entry.is_regular_file()) sum += static_cast<int64_t>(entry.file_size());
   return sum;
 }
@@ -36,6 +41,7 @@ Rehearsal::Rehearsal(const Environment& given, std::function<bool(const std::str
   host_.progress = [this](const ProgressReport& report) { hear(report); };
   environment_.host = &host_;
   environment_.debug = given.debug;
+  environment_.cache = given.cache;
 }
 
 void Rehearsal::hear(const ProgressReport& report) {

@@ -28,6 +28,9 @@ class PassingFolder {
   std::filesystem::path path_;
 };
 
+/// Of all files in a folder; 0 where it is not there.
+int64_t bytes_in(const std::filesystem::path& folder);
+
 class Rehearsal {
  public:
   /// Steps are those of the progress that `counts` says yes to; what comes before is counted as it

@@ -53,7 +53,7 @@ void check_run(const Environment& environment, const ReproduceJob& job) {
 /// Says what a run from the beginning will take. Experts take hours: what the run itself would
 /// refuse is refused before.
 void announce(const Environment& environment, const Arguments& arguments, const ReproduceJob& job) {
-  if (fs::exists(job.out)) return;
+  if (fs::exists(job.folder()) || fs::exists(fs::path(job.out) / "experts")) return;
   check_run(environment, job);
   if (environment.group->size() > 1) return;
   environment.err << "reproduce: measuring how long it will take\n";
@@ -205,11 +205,12 @@ int run_reproduce(const Environment& environment, const Arguments& arguments) {
     return 0;
   job.read(set);
   // What the parts print is progress here: standard output is for the result.
-  const Environment part{environment.err,   environment.err,  environment.terminal,
-                         environment.width, environment.stop, {},
-                         environment.debug, environment.host, environment.group};
+  Environment part{environment.err,   environment.err,  environment.terminal,
+                   environment.width, environment.stop, {},
+                   environment.debug, environment.host, environment.group};
   const bool trains = job.claim.experts_count > 0 && job.experts.empty();
   if (trains) job.use_experts((fs::path(job.out) / "experts").string());
+  part.cache = fs::path(job.out) / "cache";
   announce(part, arguments, job);
   if (const int code = trains ? train_experts(part, job) : 0; code != 0) return code;
   environment.err << "reproduce: distillation\n";

@@ -86,7 +86,10 @@ double evaluation_seconds(const Environment& environment, EvalSettings& settings
                                {bundle, data, protocol, settings.options, {}, device, {}, nullptr});
 }
 
-Expected expected_of_reproduction(const Environment& environment, const Arguments& arguments) {
+Expected expected_of_reproduction(const Environment& given, const Arguments& arguments) {
+  const PassingFolder cache;
+  Environment environment = given;
+  if (given.cache.empty()) environment.cache = cache.path();
   ReproduceJob job;
   OptionSet set;
   job.declare(set);
@@ -114,6 +117,7 @@ Expected expected_of_reproduction(const Environment& environment, const Argument
   evaluation.target = (folder.path() / "chosen").string();
   expected.seconds += static_cast<double>(sets) *
                       (rehearsal.seconds() + evaluation_seconds(environment, evaluation));
+  expected.disk_bytes += bytes_in(environment.cache);
   return expected;
 }
 

@@ -61,6 +61,20 @@ TEST_F(Reproduce, ChecksEveryChangeBeforeItTrainsAnything) {
                         {"missing: --data", "missing: --out"});
 }
 
+TEST_F(Reproduce, WhitensOnceForAllItsParts) {
+  const Answer answer =
+      call(line(kExperts, "--set normalisation=zca,evaluation_epochs=1,iterations=1"));
+  ASSERT_EQ(answer.code, 0) << answer.err;
+  const std::string note = "whitening: fitting";
+  int64_t fits = 0;
+  for (size_t at = answer.err.find(note); at != std::string::npos;
+       at = answer.err.find(note, at + 1))
+    ++fits;
+  EXPECT_EQ(fits, 1) << answer.err;
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "out" / "experts" / "cache"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "out" / "run" / "cache"));
+}
+
 TEST_F(Reproduce, ShortensTheEvaluationAndSaysSo) {
   const Answer answer = call(line(kExperts, "--set evaluation-epochs=3,iterations=1"));
   ASSERT_EQ(answer.code, 0) << answer.err;
