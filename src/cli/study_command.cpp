@@ -13,7 +13,6 @@
 #include "core/version.h"
 #include "retort/core/error.h"
 #include "retort/core/records.h"
-#include "retort/eval/evaluate.h"
 #include "retort/report/page.h"
 #include "studies/storage_study.h"
 #include "studies/trajectory_study.h"
